@@ -1,0 +1,1 @@
+//! Workspace benches: explicit targets only.

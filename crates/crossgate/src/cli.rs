@@ -1,0 +1,237 @@
+//! The command line.
+
+use crate::exit::Failure;
+use crate::{config, control, doctor, record, replay, run, sim_command};
+use clap::{Args, Parser, Subcommand};
+
+/// Cross-exchange arbitrage engine. Without a command: the demo, on simulated venues.
+#[derive(Debug, Parser)]
+#[command(name = "crossgate", version, about, max_term_width = 110)]
+pub struct Cli {
+    /// More log lines on standard error; repeat for more.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the engine; without a configuration: the demo.
+    Run(RunArgs),
+    /// Serve the simulated venues alone.
+    Sim(SimArgs),
+    /// Record the frames of all configured streams.
+    Record(RecordArgs),
+    /// Replay recorded frames, or the input journal of a run directory.
+    Replay(ReplayArgs),
+    /// Check, print or describe a configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Check time, keys, rules and rights before trading.
+    Doctor(DoctorArgs),
+    /// Ask a running engine how it stands.
+    Status(ControlArgs),
+    /// Latch a running engine: no openings until `resume`.
+    Halt(ControlArgs),
+    /// Clear the latch of a running engine, or of a run directory while none runs.
+    Resume(ResumeArgs),
+}
+
+/// `run`
+#[derive(Debug, Default, Args)]
+pub struct RunArgs {
+    /// Configuration file; none: the demo.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Stop after this long: `30s`, `5m`.
+    #[arg(long = "for", value_name = "D", value_parser = parse_span)]
+    pub run_for: Option<u64>,
+    /// Required beside `mode = "live"`: this sends real orders.
+    #[arg(long)]
+    pub live: bool,
+    /// Plain lines instead of the live view.
+    #[arg(long)]
+    pub no_tui: bool,
+    /// Seed of the simulated market; outranks the file.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Run directory; outranks the file.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<String>,
+    /// One JSON object on standard output at the end, nothing else there.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sim`
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// Configuration file: its pairs, venues and [sim] section; none: the demo's.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Venues to simulate, repeatable; outranks the file.
+    #[arg(long, value_name = "KIND[:ID]")]
+    pub venue: Vec<String>,
+    /// Seed of the market.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Address to listen on; port 0, or one per venue counted up from the given one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub listen: String,
+    /// Serve TLS with a throw-away authority; its certificate file stands in the first line.
+    #[arg(long)]
+    pub tls: bool,
+    /// Accepted for symmetry: the first line is always one JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `record`
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    /// Configuration file.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: String,
+    /// Directory of the tape; created.
+    #[arg(long, value_name = "DIR")]
+    pub out: String,
+    /// Stop after this long.
+    #[arg(long = "for", value_name = "D", value_parser = parse_span)]
+    pub run_for: Option<u64>,
+    /// One JSON object on standard output at the end.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `replay`
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Run directory whose input journal is replayed.
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: Option<String>,
+    /// A tape: `venue=KIND[:ID],pair=SYMBOL,format=FORMAT[,fee_bps=F]:FILE`, repeatable. Formats: crossgate, cryptofeed, hftbacktest.
+    #[arg(long, value_name = "TAPE")]
+    pub tape: Vec<String>,
+    /// Replay with this configuration instead: a what-if, never compared.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Compare the outputs with the recorded hashes; exit 1 when they differ.
+    #[arg(long)]
+    pub verify: bool,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `config`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check a file; prints nothing when it is right.
+    Check(ConfigFile),
+    /// Print the effective values; secrets are never part of them.
+    Print(ConfigFile),
+    /// Print the JSON schema of the file.
+    Schema,
+}
+
+/// A configuration file.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The file.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: String,
+    /// JSON instead of TOML.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Configuration file.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: String,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `status`, `halt`
+#[derive(Debug, Args)]
+pub struct ControlArgs {
+    /// Configuration file of the running engine, for its ops address and token variable; none: the demo's.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Ops address; outranks the file.
+    #[arg(long, value_name = "ADDR")]
+    pub ops: Option<String>,
+    /// JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `resume`
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// Where the engine is.
+    #[command(flatten)]
+    pub control: ControlArgs,
+    /// Why it is safe to go on; kept in the log.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Clear the latch of this run directory while no engine runs.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<String>,
+}
+
+fn parse_span(text: &str) -> Result<u64, String> {
+    config::units::Span::parse(text).map(|span| span.0)
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The command's failure, with its exit code.
+pub fn dispatch(cli: Cli) -> Result<(), Failure> {
+    match cli.command.unwrap_or_else(|| Command::Run(RunArgs::default())) {
+        Command::Run(args) => run::run_command(&args),
+        Command::Sim(args) => sim_command::sim_command(&args),
+        Command::Record(args) => record::record_command(&args),
+        Command::Replay(args) => replay::replay_command(&args),
+        Command::Config(command) => config_command(&command),
+        Command::Doctor(args) => doctor::doctor_command(&args),
+        Command::Status(args) => control::status(&args),
+        Command::Halt(args) => control::halt(&args),
+        Command::Resume(args) => control::resume(&args),
+    }
+}
+
+fn config_command(command: &ConfigCommand) -> Result<(), Failure> {
+    match command {
+        ConfigCommand::Check(file) => {
+            config::load(&file.config)?;
+            if file.json {
+                crate::report::print_line("{\"valid\":true}");
+            }
+            Ok(())
+        }
+        ConfigCommand::Print(file) => {
+            let loaded = config::load(&file.config)?;
+            let text = if file.json {
+                serde_json::to_string_pretty(&loaded.config).map_err(Failure::failed)?
+            } else {
+                toml::to_string(&loaded.config).map_err(Failure::failed)?
+            };
+            crate::report::print_line(text.trim_end());
+            Ok(())
+        }
+        ConfigCommand::Schema => {
+            let schema = schemars::schema_for!(config::Config);
+            crate::report::print_line(&serde_json::to_string_pretty(&schema).map_err(Failure::failed)?);
+            Ok(())
+        }
+    }
+}

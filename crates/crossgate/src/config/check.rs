@@ -1,0 +1,151 @@
+//! Checks that types can't make. Each failure is one sentence that names the key and the remedy.
+
+use super::load::{ConfigError, Loaded};
+use super::schema::{Mode, Venue};
+use crate::registry;
+use domain::Symbol;
+use venue::HostClass;
+use venue::connector::{host_of, loopback_class};
+
+/// Checks everything that can be checked without a connection.
+///
+/// # Errors
+/// The first failure.
+pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
+    let config = &loaded.config;
+    if config.mode == Mode::Paper {
+        return Err(loaded.error("mode", "`paper` is not built yet; use `sim` or `live`"));
+    }
+    if config.instance >= domain::ids::INSTANCE_LIMIT {
+        return Err(
+            loaded.error("instance", format!("{} is too large; use 0 to {}", config.instance, domain::ids::INSTANCE_LIMIT - 1))
+        );
+    }
+    if config.state.dir.is_empty() {
+        return Err(loaded.error("state.dir", "is empty; name a directory"));
+    }
+    if !config.ops.listen.is_empty() && config.ops.listen.parse::<std::net::SocketAddr>().is_err() {
+        return Err(
+            loaded.error("ops.listen", format!("`{}` is no address and port; write \"127.0.0.1:9464\"", config.ops.listen))
+        );
+    }
+    check_pairs(loaded)?;
+    check_venues(loaded)?;
+    if config.mode == Mode::Live && config.risk.is_none() {
+        return Err(
+            loaded.error("risk", "every limit is required in mode `live`; add a [risk] section (configs/testnet.toml shows one)")
+        );
+    }
+    let limits = super::effective::limits(&config.risk.clone().unwrap_or_else(super::effective::default_risk));
+    if let Err(error) = limits.validate() {
+        return Err(loaded.error("risk", error));
+    }
+    for (index, floor) in config.risk.iter().flat_map(|r| r.floor.iter().enumerate()) {
+        if !config.venue.iter().any(|v| v.id == floor.venue) {
+            return Err(loaded.error(&format!("risk.floor[{index}].venue"), format!("no venue `{}` is configured", floor.venue)));
+        }
+    }
+    Ok(())
+}
+
+fn check_pairs(loaded: &Loaded) -> Result<(), ConfigError> {
+    let pairs = &loaded.config.pair;
+    if pairs.is_empty() {
+        return Err(loaded.error("pair", "no pair is configured; add [[pair]] with a symbol"));
+    }
+    let mut seen: Vec<Symbol> = Vec::new();
+    for (index, pair) in pairs.iter().enumerate() {
+        let path = format!("pair[{index}].symbol");
+        let symbol = Symbol::parse(&pair.symbol).map_err(|e| loaded.error(&path, e))?;
+        if !symbol.is_spot() {
+            return Err(loaded.error(&path, format!("{symbol} is a derivative; only spot pairs are traded")));
+        }
+        if seen.contains(&symbol) {
+            return Err(loaded.error(&path, format!("{symbol} is used twice; remove one")));
+        }
+        seen.push(symbol);
+    }
+    Ok(())
+}
+
+fn check_venues(loaded: &Loaded) -> Result<(), ConfigError> {
+    let config = &loaded.config;
+    if config.venue.is_empty() {
+        return Err(loaded.error("venue", "no venue is configured; add [[venue]] with id and kind"));
+    }
+    for (index, venue) in config.venue.iter().enumerate() {
+        let path = |key: &str| format!("venue[{index}].{key}");
+        let id_ok = (1..=32).contains(&venue.id.len())
+            && venue.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if !id_ok {
+            return Err(loaded.error(&path("id"), format!("`{}` is no id; use 1 to 32 of [a-z0-9-]", venue.id)));
+        }
+        if config.venue.iter().take(index).any(|v| v.id == venue.id) {
+            return Err(loaded.error(&path("id"), format!("`{}` is used twice; give each venue its own id", venue.id)));
+        }
+        let Some(connector) = registry::connector(&venue.kind) else {
+            return Err(
+                loaded.error(&path("kind"), format!("no exchange `{}`; known: {}", venue.kind, registry::kinds().join(", ")))
+            );
+        };
+        if let Some(channel) = &venue.book_channel
+            && !connector.book_channels().contains(&channel.as_str())
+        {
+            let known = connector.book_channels().join(", ");
+            return Err(
+                loaded.error(&path("book_channel"), format!("no book channel `{channel}` at {}; known: {known}", venue.kind))
+            );
+        }
+        check_hosts(loaded, venue, &path)?;
+    }
+    Ok(())
+}
+
+fn check_hosts(loaded: &Loaded, venue: &Venue, path: &dyn Fn(&str) -> String) -> Result<(), ConfigError> {
+    let urls = [
+        ("rest", &venue.rest, ["https", "http"]),
+        ("ws", &venue.ws, ["wss", "ws"]),
+        ("private_ws", &venue.private_ws, ["wss", "ws"]),
+    ];
+    for (key, url, schemes) in urls {
+        let Some(url) = url else { continue };
+        let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+        if !schemes.contains(&scheme) || host_of(url).is_none() {
+            return Err(loaded.error(&path(key), format!("`{url}` is no {}:// URL", schemes[0])));
+        }
+        let loopback = loopback_class(url).is_some();
+        if scheme == schemes[1] && !loopback {
+            return Err(loaded.error(&path(key), format!("`{url}` is not encrypted; use {}://", schemes[0])));
+        }
+        if loaded.config.mode == Mode::Sim && !loopback {
+            return Err(
+                loaded.error(&path(key), format!("mode `sim` talks to loopback hosts only, not to `{url}`; remove the key"))
+            );
+        }
+        if venue.ca_file.is_some() && !loopback {
+            return Err(loaded.error(
+                &path("ca_file"),
+                format!("a further authority is accepted for loopback hosts only, not for `{url}`; remove it"),
+            ));
+        }
+    }
+    if loaded.config.mode == Mode::Live && (venue.rest.is_some() != venue.ws.is_some()) {
+        return Err(loaded.error(&path("rest"), "`rest` and `ws` are set together or not at all"));
+    }
+    if venue.ca_file.is_some() && venue.rest.is_none() {
+        return Err(loaded
+            .error(&path("ca_file"), "a further authority is accepted for loopback hosts only; remove it or set rest and ws"));
+    }
+    Ok(())
+}
+
+/// The class of a venue's hosts: the most dangerous of them.
+pub fn host_class(venue: &Venue) -> HostClass {
+    let Some(connector) = registry::connector(&venue.kind) else { return HostClass::Live };
+    let endpoints = registry::endpoints(venue, connector);
+    [&endpoints.rest, &endpoints.ws, &endpoints.private_ws]
+        .into_iter()
+        .map(|url| connector.host_class(url))
+        .max()
+        .unwrap_or(HostClass::Live)
+}

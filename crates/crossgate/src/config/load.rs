@@ -1,0 +1,163 @@
+//! Reading a configuration: file, then environment, then checks.
+
+use super::check;
+use super::locate::{line_at, line_of};
+use super::schema::Config;
+use std::collections::BTreeMap;
+
+/// Something wrong with the configuration: exit code 3. One sentence: what, where, how to fix.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// A configuration that passed every check.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Effective values.
+    pub config: Config,
+    /// File name for messages.
+    pub origin: String,
+    /// The file's text, for line numbers.
+    pub text: String,
+}
+
+impl Loaded {
+    /// An error about a key of this configuration.
+    pub fn error(&self, path: &str, what: impl std::fmt::Display) -> ConfigError {
+        error_at(&self.origin, &self.text, path, what)
+    }
+}
+
+/// An error about a key: `FILE:LINE: key: what`.
+pub fn error_at(origin: &str, text: &str, path: &str, what: impl std::fmt::Display) -> ConfigError {
+    match line_of(text, path) {
+        Some(line) => ConfigError(format!("{origin}:{line}: {path}: {what}")),
+        None => ConfigError(format!("{origin}: {path}: {what}")),
+    }
+}
+
+/// Reads and checks a file.
+///
+/// # Errors
+/// [`ConfigError`] when the file can't be read or anything in it is wrong.
+pub fn load(path: &str) -> Result<Loaded, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| ConfigError(format!("{path}: can't read the configuration: {e}; name a file with -c")))?;
+    load_text(path, &text, &std::env::vars().collect())
+}
+
+/// As [`load`], from a text and an environment.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(origin: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Loaded, ConfigError> {
+    let tell = |error: toml::de::Error| {
+        let message = error.message().replace('\n', " ");
+        match error.span() {
+            Some(span) => ConfigError(format!("{origin}:{}: {}", line_at(text, span.start), explain(&message, text, span))),
+            None => ConfigError(format!("{origin}: {message}")),
+        }
+    };
+    let mut config: Config = toml::from_str(text).map_err(tell)?;
+    let overrides: Vec<(&String, &String)> = env.iter().filter(|(k, _)| k.starts_with("CROSSGATE__")).collect();
+    if !overrides.is_empty() {
+        let mut table: toml::Table = text.parse().map_err(tell)?;
+        for (name, value) in overrides {
+            overlay(&mut table, name, value)?;
+        }
+        config = serde_path_to_error::deserialize(table).map_err(|error| {
+            let path = error.path().to_string();
+            let message = error.inner().message().replace('\n', " ");
+            ConfigError(format!("{path}: {message} (set by the file {origin} or by a CROSSGATE__ environment variable)"))
+        })?;
+    }
+    let loaded = Loaded { config, origin: origin.into(), text: text.into() };
+    check::check(&loaded)?;
+    Ok(loaded)
+}
+
+/// Adds the offending key or value to messages that do not name it.
+fn explain(message: &str, text: &str, span: std::ops::Range<usize>) -> String {
+    let snippet: String = text.get(span).unwrap_or_default().lines().next().unwrap_or_default().chars().take(60).collect();
+    let remedy = if message.starts_with("unknown field") {
+        "; remove it or correct its spelling (`crossgate config schema` lists all keys)"
+    } else {
+        ""
+    };
+    if message.contains(&snippet) || snippet.is_empty() {
+        format!("{message}{remedy}")
+    } else {
+        format!("`{snippet}`: {message}{remedy}")
+    }
+}
+
+/// Sets `CROSSGATE__SECTION__KEY` in the table. Values are read as TOML where they parse as a scalar of it, else as text.
+fn overlay(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigError> {
+    let path: Vec<String> = name.trim_start_matches("CROSSGATE__").split("__").map(str::to_ascii_lowercase).collect();
+    let refuse = || ConfigError(format!("environment variable {name}: no such key; write CROSSGATE__SECTION__KEY"));
+    let (key, sections) = path.split_last().filter(|(k, _)| !k.is_empty()).ok_or_else(refuse)?;
+    let mut at = table;
+    for section in sections {
+        let entry = at.entry(section.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        at = entry.as_table_mut().ok_or_else(refuse)?;
+    }
+    let scalar = match value {
+        "true" => toml::Value::Boolean(true),
+        "false" => toml::Value::Boolean(false),
+        _ => value.parse::<i64>().map_or_else(|_| toml::Value::String(value.into()), toml::Value::Integer),
+    };
+    at.insert(key.clone(), scalar);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = include_str!("../../../../configs/demo.toml");
+
+    fn load(text: &str) -> Result<Loaded, ConfigError> {
+        load_text("demo.toml", text, &BTreeMap::new())
+    }
+
+    #[track_caller]
+    fn check(from: &str, to: &str, expected: &str) {
+        assert!(GOOD.contains(from), "the demo configuration has no `{from}`");
+        let error = load(&GOOD.replacen(from, to, 1)).unwrap_err().0;
+        assert!(error.contains(expected), "{error}");
+        assert!(error.starts_with("demo.toml:"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn the_demo_is_valid() {
+        let loaded = load(GOOD).unwrap();
+        assert_eq!(loaded.config.mode, super::super::Mode::Sim);
+    }
+
+    #[test]
+    fn wrong_keys_units_pairs_and_kinds_are_told_with_their_line() {
+        check("seed = ", "sede = ", "unknown field `sede`");
+        check("BTC/USDT", "btc/usdt", "is no symbol");
+        check("BTC/USDT", "BTC/USDT:USDT", "only spot pairs are traded");
+        check("kind = \"gate\"", "kind = \"gait\"", "no exchange `gait`");
+        check("min_edge_bps = \"", "min_edge_bps = \"x", "no decimal number");
+        check("book_age_max = \"", "book_age_max = \"1 ", "no duration");
+        check("id = \"gate-a\"", "id = \"Gate A\"", "[a-z0-9-]");
+        check("id = \"gate-b\"", "id = \"gate-a\"", "used twice");
+        check("mode = \"sim\"", "mode = \"paper\"", "paper");
+        check("mode = \"sim\"", "mode = \"simulate\"", "simulate");
+    }
+
+    #[test]
+    fn the_environment_outranks_the_file() {
+        let env = BTreeMap::from([
+            ("CROSSGATE__STRATEGY__MIN_EDGE_BPS".to_string(), "7.5".to_string()),
+            ("CROSSGATE__SEED".into(), "9".into()),
+        ]);
+        let loaded = load_text("demo.toml", GOOD, &env).unwrap();
+        assert_eq!((loaded.config.strategy.min_edge_bps.to_string().as_str(), loaded.config.seed), ("7.5", 9));
+        let wrong = BTreeMap::from([("CROSSGATE__STRATEGY__MIN_EGDE_BPS".to_string(), "7.5".to_string())]);
+        assert!(load_text("demo.toml", GOOD, &wrong).unwrap_err().0.contains("unknown field"));
+    }
+}

@@ -1,0 +1,13 @@
+//! Configuration: one TOML file, overlaid by the environment (`CROSSGATE__SECTION__KEY`) and by flags.
+//!
+//! Start at [`load::load`]. Whatever is wrong is found before any connection and told in one sentence with key, file and line.
+
+pub mod check;
+pub mod effective;
+pub mod load;
+pub mod locate;
+pub mod schema;
+pub mod units;
+
+pub use load::{ConfigError, Loaded, load};
+pub use schema::{Config, Mode};

@@ -1,0 +1,277 @@
+//! The configuration file as types. One TOML file per use, complete in itself; unknown keys are errors.
+
+use super::units::{Bps, Money, Span};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where inputs come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Simulated venues in this process, over real loopback sockets.
+    Sim,
+    /// Live books, simulated fills. Not built yet: refused by name.
+    Paper,
+    /// Real venues with keys; needs `--live` too.
+    Live,
+}
+
+impl Mode {
+    /// As written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Sim => "sim",
+            Mode::Paper => "paper",
+            Mode::Live => "live",
+        }
+    }
+}
+
+/// The file.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `sim`, `paper` or `live`.
+    pub mode: Mode,
+    /// Seed of everything random: the simulated market, jitter. The same seed gives the same simulated market.
+    #[serde(default)]
+    pub seed: u64,
+    /// Which of several instances on one account this is (0 to 46655): the first three characters of every order id.
+    #[serde(default)]
+    pub instance: u16,
+    /// Where logs, latch and lock live.
+    pub state: State,
+    /// The operator's HTTP port.
+    #[serde(default)]
+    pub ops: Ops,
+    /// Venue accounts.
+    pub venue: Vec<Venue>,
+    /// Pairs to trade.
+    pub pair: Vec<Pair>,
+    /// What counts as an opportunity.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// How orders are sent and watched.
+    #[serde(default)]
+    pub execution: Execution,
+    /// Hard limits. Required outside `sim`.
+    pub risk: Option<Risk>,
+    /// The simulated market; only with mode `sim` and the command `sim`.
+    #[serde(default)]
+    pub sim: Sim,
+}
+
+/// `[state]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Run directory: logs, latch, lock. Created when missing.
+    pub dir: String,
+    /// Keep the market log (books and batch marks), so that the run can be replayed.
+    #[serde(default = "yes")]
+    pub market_log: bool,
+}
+
+/// `[ops]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ops {
+    /// Address and port; port 0 takes a free one. Empty: no ops server.
+    pub listen: String,
+    /// Environment variable that holds the token for control routes.
+    pub token_env: String,
+}
+
+impl Default for Ops {
+    fn default() -> Ops {
+        Ops { listen: "127.0.0.1:9464".into(), token_env: "CROSSGATE_OPS_TOKEN".into() }
+    }
+}
+
+/// `[[venue]]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Venue {
+    /// Your name for this account, `[a-z0-9-]`.
+    pub id: String,
+    /// Which exchange: `gate`.
+    pub kind: String,
+    /// REST host, such as `https://api.gateio.ws`; default: the venue's live host (mode `live`).
+    #[serde(default)]
+    pub rest: Option<String>,
+    /// WebSocket URL of public streams.
+    #[serde(default)]
+    pub ws: Option<String>,
+    /// WebSocket URL of private streams; default: `ws`.
+    #[serde(default)]
+    pub private_ws: Option<String>,
+    /// PEM file of a further certificate authority; loopback hosts only.
+    #[serde(default)]
+    pub ca_file: Option<String>,
+    /// Environment variable that holds the API key.
+    #[serde(default)]
+    pub key_env: Option<String>,
+    /// Environment variable that holds the API secret.
+    #[serde(default)]
+    pub secret_env: Option<String>,
+    /// File that holds the API key.
+    #[serde(default)]
+    pub key_file: Option<String>,
+    /// File that holds the API secret.
+    #[serde(default)]
+    pub secret_file: Option<String>,
+    /// You attest that this key may not withdraw, for venues that will not tell (Gate: sub-account keys).
+    #[serde(default)]
+    pub withdrawal_disabled_attested: bool,
+    /// Book channel; default: the venue's first (`order_book` on Gate).
+    #[serde(default)]
+    pub book_channel: Option<String>,
+}
+
+/// `[[pair]]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pair {
+    /// As in ccxt: `BTC/USDT`.
+    pub symbol: String,
+}
+
+/// `[strategy]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Strategy {
+    /// Least net edge after all costs, in basis points of the quote spent.
+    pub min_edge_bps: Bps,
+    /// Allowance for what moves while orders travel.
+    pub latency_allowance_bps: Bps,
+    /// A book whose last evidence is older is not traded.
+    pub book_age_max: Span,
+    /// A book whose venue lag is this far above its normal is not traded.
+    pub lag_max: Span,
+    /// Two books whose arrival times are further apart are not traded against each other.
+    pub skew_max: Span,
+    /// A book whose mid is further from the other venues' is not believed.
+    pub collar_bps: Bps,
+}
+
+impl Default for Strategy {
+    fn default() -> Strategy {
+        Strategy {
+            min_edge_bps: Bps(rate(2)),
+            latency_allowance_bps: Bps(rate(1)),
+            book_age_max: Span(1_000_000_000),
+            lag_max: Span(250_000_000),
+            skew_max: Span(500_000_000),
+            collar_bps: Bps(rate(500)),
+        }
+    }
+}
+
+/// `[execution]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Execution {
+    /// Openings that reach the venue later are refused by it (server-side expiry).
+    pub order_expiry: Span,
+    /// No answer in this time: the order is unknown and is looked up.
+    pub reply_timeout: Span,
+    /// How long a venue may hide a new order from look-ups (Gate: up to 10 s).
+    pub visibility_window: Span,
+    /// How long a venue's balances may lag ours.
+    pub balance_grace: Span,
+    /// How often the venue's lists are compared with ours.
+    pub reconcile_every: Span,
+    /// Exposure that lasts longer pauses openings.
+    pub unhedged_time_max: Span,
+    /// Pause between hedge attempts.
+    pub hedge_pause: Span,
+    /// Most a hedge may cost when it completes the missing leg.
+    pub complete_cap_bps: Bps,
+    /// Most a hedge may cost when it reverses the filled leg.
+    pub reverse_cap_bps: Bps,
+    /// Most a hedge may cost at all.
+    pub flatten_cap_bps: Bps,
+}
+
+impl Default for Execution {
+    fn default() -> Execution {
+        Execution {
+            order_expiry: Span(500_000_000),
+            reply_timeout: Span(3_000_000_000),
+            visibility_window: Span(10_000_000_000),
+            balance_grace: Span(30_000_000_000),
+            reconcile_every: Span(60_000_000_000),
+            unhedged_time_max: Span(5_000_000_000),
+            hedge_pause: Span(250_000_000),
+            complete_cap_bps: Bps(rate(30)),
+            reverse_cap_bps: Bps(rate(30)),
+            flatten_cap_bps: Bps(rate(200)),
+        }
+    }
+}
+
+/// `[risk]`: quote amounts; all required outside `sim`.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Risk {
+    /// Largest value of one order.
+    pub order_value_max: Money,
+    /// Largest value of one deal (each leg).
+    pub deal_value_max: Money,
+    /// Largest worst-case unhedged value, orders in flight taken as filled.
+    pub unhedged_value_max: Money,
+    /// Deals open at once.
+    pub open_deals_max: u32,
+    /// Orders sent within a second, hedges included.
+    #[serde(default = "orders_per_second")]
+    pub orders_per_second_max: u32,
+    /// Loss since UTC midnight that latches.
+    pub daily_loss_max: Money,
+    /// Balances that openings never touch.
+    #[serde(default)]
+    pub floor: Vec<Floor>,
+}
+
+/// `[[risk.floor]]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Floor {
+    /// Venue id.
+    pub venue: String,
+    /// Asset name.
+    pub asset: String,
+    /// Amount kept.
+    pub amount: Money,
+}
+
+/// `[sim]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sim {
+    /// How far the simulated venues' prices drift apart. Below the fees no deal is possible.
+    pub basis_bps: Bps,
+    /// How far the efficient price moves in a second.
+    pub volatility_bps: Bps,
+    /// Fee of each simulated venue for takers and makers.
+    pub fee_bps: Bps,
+    /// Simulated venues whose key may withdraw: to see the engine refuse it.
+    pub key_may_withdraw: bool,
+}
+
+impl Default for Sim {
+    fn default() -> Sim {
+        Sim { basis_bps: Bps(rate(60)), volatility_bps: Bps(rate(3)), fee_bps: Bps(rate(10)), key_may_withdraw: false }
+    }
+}
+
+fn rate(bps: i64) -> domain::Rate {
+    domain::Rate::from_bps(bps).unwrap_or_default()
+}
+
+fn orders_per_second() -> u32 {
+    20
+}
+
+fn yes() -> bool {
+    true
+}

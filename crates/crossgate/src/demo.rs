@@ -1,0 +1,219 @@
+//! The simulated venues of a configuration: on a thread of their own, reached over real loopback sockets like any venue.
+
+use crate::config::Loaded;
+use crate::config::schema::{Sim, Venue};
+use crate::exit::Failure;
+use crate::registry;
+use crate::secrets::KeyPair;
+use crate::setup::{VenueSetup, symbols};
+use domain::Rate;
+use rust_decimal::Decimal;
+use secrecy::SecretString;
+use sim_exchange::core::FeeRates;
+use sim_exchange::server::{ServerConfig, ServerHandle, TlsMaterial, serve, unix_now_ns};
+use sim_exchange::world::{VenueConfig, VenueKind, World, WorldConfig};
+use std::net::SocketAddr;
+use std::sync::mpsc as std_mpsc;
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+use venue::Endpoints;
+use venue_io::TlsRoots;
+
+/// Address, key and secret of one simulated venue.
+#[derive(Clone, Debug)]
+pub struct SimulatedVenue {
+    /// Id.
+    pub id: String,
+    /// Kind.
+    pub kind: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// API key; simulated, so no secret.
+    pub key: String,
+    /// API secret; simulated, so no secret.
+    pub secret: String,
+}
+
+/// Simulated venues that run.
+pub struct Simulated {
+    /// The venues, in order.
+    pub venues: Vec<SimulatedVenue>,
+    /// The authority to trust, with TLS.
+    pub ca_pem: Option<String>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Starts the simulated venues of a configuration on free ports.
+///
+/// # Errors
+/// Exit code 3 for pairs or venues that can't be simulated, 1 when no port can be bound.
+pub fn start(loaded: &Loaded) -> Result<Simulated, Failure> {
+    let world = world_config(loaded, &loaded.config.venue)?;
+    let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)); world.venues.len()];
+    start_world(world, listen, false)
+}
+
+/// Starts a world on these addresses.
+///
+/// # Errors
+/// Exit code 1 when no port can be bound.
+pub fn start_world(config: WorldConfig, listen: Vec<SocketAddr>, tls: bool) -> Result<Simulated, Failure> {
+    let facts: Vec<(String, String, String)> =
+        config.venues.iter().map(|v| (v.id.clone(), v.api_key.clone(), v.api_secret.clone())).collect();
+    let tls = if tls {
+        Some(
+            TlsMaterial::generate(&["localhost", "127.0.0.1", "::1"])
+                .map_err(|e| Failure::failed(format!("no certificates can be made: {e}")))?,
+        )
+    } else {
+        None
+    };
+    let (ready_sender, ready) = std_mpsc::channel::<Result<(Vec<SocketAddr>, Option<String>), String>>();
+    let (stop, stopped) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("simulated-venues".into())
+        .spawn(move || run_world(config, ServerConfig { listen, tls }, &ready_sender, stopped))
+        .map_err(|e| Failure::failed(format!("can't start the simulated venues: {e}")))?;
+    let (addresses, ca_pem) = ready
+        .recv()
+        .map_err(|_| Failure::failed("the simulated venues ended at once"))?
+        .map_err(|e| Failure::failed(format!("the simulated venues can't start: {e}")))?;
+    let venues = facts.into_iter().zip(addresses);
+    let venues =
+        venues.map(|((id, key, secret), address)| SimulatedVenue { id, kind: "gate".into(), address, key, secret }).collect();
+    Ok(Simulated { venues, ca_pem, stop: Some(stop), thread: Some(thread) })
+}
+
+type Ready = std_mpsc::Sender<Result<(Vec<SocketAddr>, Option<String>), String>>;
+
+fn run_world(config: WorldConfig, server: ServerConfig, ready: &Ready, stopped: oneshot::Receiver<()>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = ready.send(Err(error.to_string()));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        let handle: Result<ServerHandle, String> = match World::new(config, unix_now_ns()) {
+            Ok(world) => serve(world, server).await.map_err(|e| e.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match handle {
+            Ok(handle) => {
+                let _ = ready.send(Ok((handle.addrs.clone(), handle.ca_pem.clone())));
+                // Ends by request, or when whoever started us is gone.
+                let _ = stopped.await;
+                let _ = handle.shutdown().await;
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+            }
+        }
+    });
+}
+
+impl Simulated {
+    /// The venues as the engine connects to them: by address and key, like any other.
+    ///
+    /// # Errors
+    /// Exit code 3 for an unknown kind.
+    pub fn venues(&self, loaded: &Loaded) -> Result<Vec<VenueSetup>, Failure> {
+        let mut venues = Vec::new();
+        for (venue, simulated) in loaded.config.venue.iter().zip(&self.venues) {
+            let connector =
+                registry::connector(&venue.kind).ok_or_else(|| Failure::config(format!("no exchange `{}`", venue.kind)))?;
+            let keys =
+                KeyPair { key: SecretString::from(simulated.key.clone()), secret: SecretString::from(simulated.secret.clone()) };
+            venues.push(VenueSetup {
+                id: venue.id.clone(),
+                connector,
+                endpoints: simulated.endpoints(false),
+                tls: TlsRoots::bundled(),
+                keys: Some(keys),
+            });
+        }
+        Ok(venues)
+    }
+
+    /// Ends the venues and waits for their thread.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Simulated {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl SimulatedVenue {
+    /// Its URLs.
+    pub fn endpoints(&self, tls: bool) -> Endpoints {
+        let s = if tls { "s" } else { "" };
+        let ws = format!("ws{s}://{}/ws/v4/", self.address);
+        Endpoints { rest: format!("http{s}://{}", self.address), private_ws: ws.clone(), ws }
+    }
+}
+
+/// The world that a configuration describes: its venues and pairs, drawn from the simulator's own universe.
+///
+/// # Errors
+/// Exit code 3 naming a pair or kind that can't be simulated.
+pub fn world_config(loaded: &Loaded, venues: &[Venue]) -> Result<WorldConfig, Failure> {
+    let config = &loaded.config;
+    let mut world = WorldConfig::demo(config.seed);
+    let wanted: Vec<String> = symbols(loaded)?.iter().map(|s| format!("{}_{}", s.base, s.quote)).collect();
+    for (index, id) in wanted.iter().enumerate() {
+        if !world.pairs.iter().any(|p| &p.id == id) {
+            let known: Vec<String> = world.pairs.iter().map(|p| p.id.replace('_', "/")).collect();
+            return Err(loaded
+                .error(&format!("pair[{index}].symbol"), format!("the simulator has no such pair; use {}", known.join(", ")))
+                .into());
+        }
+    }
+    if let Some(market) = &mut world.market {
+        market.basis_bps = whole_bps(loaded, "sim.basis_bps", config.sim.basis_bps.0)?;
+        market.volatility_bps = whole_bps(loaded, "sim.volatility_bps", config.sim.volatility_bps.0)?;
+    }
+    world.venues =
+        venues.iter().enumerate().map(|(index, venue)| simulated_venue(&world, config.seed, &config.sim, index, venue)).collect();
+    Ok(world)
+}
+
+fn simulated_venue(world: &WorldConfig, seed: u64, sim: &Sim, index: usize, venue: &Venue) -> VenueConfig {
+    let template = &world.venues[index % world.venues.len()];
+    let fee = Decimal::new(sim.fee_bps.0.nano(), domain::number::RATE_DECIMALS).normalize();
+    let mut simulated = template.clone();
+    let number = index as u64 + 1;
+    simulated.id.clone_from(&venue.id);
+    simulated.api_key = format!("demo-key-{}", venue.id);
+    simulated.api_secret = format!("demo-secret-{}", venue.id);
+    simulated.user_id = 10_000 + number;
+    simulated.fees = FeeRates { maker: fee, taker: fee };
+    simulated.first_id = number * 1_000_000_000;
+    simulated.first_book_id = number * 50_000_000;
+    let VenueKind::Gate(gate) = &mut simulated.kind;
+    gate.seed = seed.wrapping_add(number);
+    if sim.key_may_withdraw {
+        simulated.extra_permissions.push(("withdraw".into(), false));
+    }
+    simulated
+}
+
+fn whole_bps(loaded: &Loaded, path: &str, rate: Rate) -> Result<u32, Failure> {
+    let nano = rate.nano();
+    let whole = u32::try_from(nano / 100_000).ok().filter(|_| nano % 100_000 == 0);
+    whole.ok_or_else(|| loaded.error(path, "the simulator takes whole basis points, not negative").into())
+}

@@ -1,0 +1,390 @@
+//! `doctor`: time, keys, rules, rights and the run directory, before anything is traded. It never places an order.
+
+use crate::cli::DoctorArgs;
+use crate::clock_text::short;
+use crate::config::{Loaded, Mode, load};
+use crate::demo;
+use crate::exit::Failure;
+use crate::probe::Probe;
+use crate::report::print_line;
+use crate::setup::{self, VenueSetup, symbols};
+use domain::{AccountFacts, ClockOffset, ErrorClass, FeeRates, Input, LinkRole, LinkState, ReadKind, VenueId};
+use serde_json::json;
+use std::path::Path;
+use venue::build_tables;
+
+/// How long the venues have to answer.
+const PATIENCE_NS: u64 = 15_000_000_000;
+/// A clock that differs by more is a warning; by more than half a venue's window, a failure.
+const CLOCK_WARN_NS: u64 = 1_000_000_000;
+const CLOCK_FAIL_NS: u64 = 30_000_000_000;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Ok,
+    Warn,
+    Fail,
+    Skip,
+}
+
+impl Status {
+    fn as_str(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Warn => "warn",
+            Status::Fail => "fail",
+            Status::Skip => "skip",
+        }
+    }
+}
+
+struct Check {
+    id: &'static str,
+    venue: Option<String>,
+    status: Status,
+    detail: String,
+    fix: String,
+}
+
+#[derive(Default)]
+struct Checks(Vec<Check>);
+
+impl Checks {
+    fn add(&mut self, id: &'static str, venue: Option<&str>, status: Status, detail: impl Into<String>, fix: impl Into<String>) {
+        self.0.push(Check { id, venue: venue.map(Into::into), status, detail: detail.into(), fix: fix.into() });
+    }
+}
+
+/// Checks everything that can be checked without an order.
+///
+/// # Errors
+/// Exit code 3 for a configuration, 4 when a right or a key is refused, 1 for any other failed check.
+pub fn doctor_command(args: &DoctorArgs) -> Result<(), Failure> {
+    let loaded = load(&args.config)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    let (checks, refused) = runtime.block_on(examine(&loaded))?;
+    if args.json {
+        let list: Vec<_> = checks
+            .0
+            .iter()
+            .map(|c| json!({"id": c.id, "venue": c.venue, "status": c.status.as_str(), "detail": c.detail, "fix": c.fix}))
+            .collect();
+        print_line(&json!({ "checks": list }).to_string());
+    } else {
+        for check in &checks.0 {
+            let venue = check.venue.as_deref().unwrap_or("");
+            print_line(&format!("{:<5} {:<15} {:<12} {}", check.status.as_str(), check.id, venue, check.detail));
+            if !check.fix.is_empty() && check.status != Status::Ok {
+                print_line(&format!("      {:<15} {:<12} → {}", "", "", check.fix));
+            }
+        }
+    }
+    let failed = checks.0.iter().filter(|c| c.status == Status::Fail).count();
+    match (failed, refused) {
+        (0, _) => Ok(()),
+        (_, true) => Err(Failure::auth(format!("{failed} checks failed, rights or keys among them"))),
+        _ => Err(Failure::failed(format!("{failed} checks failed"))),
+    }
+}
+
+async fn examine(loaded: &Loaded) -> Result<(Checks, bool), Failure> {
+    let mut checks = Checks::default();
+    checks.add("config", None, Status::Ok, format!("{} is valid, mode {}", loaded.origin, loaded.config.mode.as_str()), "");
+    let (venues, simulated) = match loaded.config.mode {
+        Mode::Sim => {
+            let simulated = demo::start(loaded)?;
+            (simulated.venues(loaded)?, Some(simulated))
+        }
+        _ => (setup::live_venues(loaded, true)?, None),
+    };
+    state_checks(loaded, &mut checks);
+    let refused = venue_checks(loaded, &venues, &mut checks).await?;
+    if let Some(simulated) = simulated {
+        simulated.stop();
+    }
+    Ok((checks, refused))
+}
+
+fn state_checks(loaded: &Loaded, checks: &mut Checks) {
+    let dir = &loaded.config.state.dir;
+    match std::fs::create_dir_all(dir).and_then(|()| {
+        let probe = Path::new(dir).join(".doctor");
+        std::fs::write(&probe, b"x").and_then(|()| std::fs::remove_file(probe))
+    }) {
+        Ok(()) => checks.add("state_dir", None, Status::Ok, format!("{dir} can be written"), ""),
+        Err(error) => checks.add(
+            "state_dir",
+            None,
+            Status::Fail,
+            format!("{dir}: {error}"),
+            "set [state] dir to a directory that this user may write",
+        ),
+    }
+    match rustix::fs::statvfs(dir.as_str()) {
+        Ok(stat) => {
+            let free_mib = stat.f_bavail.saturating_mul(stat.f_frsize) >> 20;
+            let status = if free_mib < 256 { Status::Warn } else { Status::Ok };
+            checks.add(
+                "disk",
+                None,
+                status,
+                format!("{free_mib} MiB free"),
+                "free some space: logs need room for cancels and fills",
+            );
+        }
+        Err(error) => checks.add("disk", None, Status::Skip, format!("{error}"), ""),
+    }
+    if loaded.config.mode == Mode::Sim {
+        checks.add("lock", None, Status::Skip, "simulated runs use a fresh directory each", "");
+        return;
+    }
+    match journal::RunDir::open(Path::new(dir)) {
+        Ok(_) => checks.add("lock", None, Status::Ok, "no other instance runs on this directory", ""),
+        Err(error) => checks.add(
+            "lock",
+            None,
+            Status::Fail,
+            error.to_full_text(),
+            "stop the other instance, or give this one its own [state] dir",
+        ),
+    }
+}
+
+/// What one venue told.
+#[derive(Default)]
+struct Told {
+    clock: Option<ClockOffset>,
+    account: Option<AccountFacts>,
+    fees: Vec<FeeRates>,
+    balances: Option<usize>,
+    public_up: bool,
+    private_up: bool,
+    failed: Vec<(ReadKind, ErrorClass)>,
+}
+
+async fn venue_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Checks) -> Result<bool, Failure> {
+    let symbols = symbols(loaded)?;
+    let mut listed = Vec::new();
+    for venue in venues {
+        match setup::fetch_rules(loaded, venue, &symbols).await {
+            Ok(rules) => {
+                checks.add("reach_rest", Some(&venue.id), Status::Ok, format!("{} answers", venue.endpoints.rest), "");
+                let closed: Vec<String> =
+                    rules.iter().filter(|r| !(r.can_buy && r.can_sell)).map(|r| r.symbol.to_string()).collect();
+                let (status, detail) = if closed.is_empty() {
+                    (Status::Ok, format!("{} pairs, all open both ways", rules.len()))
+                } else {
+                    (Status::Warn, format!("not open both ways: {}", closed.join(", ")))
+                };
+                checks.add("rules", Some(&venue.id), status, detail, "openings there are refused until the venue opens them");
+                listed.push((venue.id.clone(), rules));
+            }
+            Err(failure) if failure.code == 3 => {
+                checks.add("rules", Some(&venue.id), Status::Fail, failure.message, "correct [[pair]]");
+                listed.push((venue.id.clone(), Vec::new()));
+            }
+            Err(failure) => {
+                checks.add(
+                    "reach_rest",
+                    Some(&venue.id),
+                    Status::Fail,
+                    failure.message,
+                    "check the host, the network and the proxy",
+                );
+                listed.push((venue.id.clone(), Vec::new()));
+            }
+        }
+    }
+    if listed.iter().any(|(_, rules)| rules.is_empty()) {
+        return Ok(false);
+    }
+    let fee_assets: Vec<&str> = venues.iter().flat_map(|v| v.connector.fee_assets().iter().copied()).collect();
+    if let Err(error) = build_tables(&symbols, &listed, &fee_assets) {
+        checks.add("rules", None, Status::Fail, error.to_string(), "remove the pair");
+        return Ok(false);
+    }
+    let told = ask_all(loaded, venues).await?;
+    let mut refused = false;
+    for (venue, (told, configured)) in venues.iter().zip(told.iter().zip(&loaded.config.venue)) {
+        refused |= judge(&venue.id, told, configured.withdrawal_disabled_attested, checks);
+    }
+    Ok(refused)
+}
+
+async fn ask_all(loaded: &Loaded, venues: &[VenueSetup]) -> Result<Vec<Told>, Failure> {
+    let owned: Vec<VenueSetup> = venues
+        .iter()
+        .map(|v| VenueSetup {
+            id: v.id.clone(),
+            connector: v.connector,
+            endpoints: v.endpoints.clone(),
+            tls: v.tls.clone(),
+            keys: v.keys.as_ref().map(|k| crate::secrets::KeyPair { key: k.key.clone(), secret: k.secret.clone() }),
+        })
+        .collect();
+    let setup = setup::prepare(loaded, owned).await?;
+    let sessions = setup.sessions(loaded)?;
+    let mut probe = Probe::start(&setup.venues, sessions).map_err(Failure::config)?;
+    let mut told: Vec<Told> = venues.iter().map(|_| Told::default()).collect();
+    for index in 0..venues.len() {
+        for read in [ReadKind::Time, ReadKind::Account, ReadKind::Fees, ReadKind::Balances] {
+            probe.read(VenueId(index as u8), read);
+        }
+    }
+    let until = probe.clock().now().after(PATIENCE_NS);
+    while probe.clock().now() < until && !told.iter().all(Told::complete) {
+        for (venue, input) in probe.take_inputs() {
+            if let Some(told) = told.get_mut(venue.index()) {
+                told.take(input);
+            }
+        }
+        probe.turn(until, &mut |_, _| {}).await;
+    }
+    probe.close().await;
+    Ok(told)
+}
+
+impl Told {
+    fn complete(&self) -> bool {
+        let failed = |wanted: ReadKind| self.failed.iter().any(|(read, _)| *read == wanted);
+        let auth = self.failed.iter().any(|(_, class)| *class == ErrorClass::AuthFatal);
+        let answered = self.clock.is_some()
+            && (self.account.is_some() || failed(ReadKind::Account))
+            && (!self.fees.is_empty() || failed(ReadKind::Fees))
+            && (self.balances.is_some() || failed(ReadKind::Balances));
+        answered && self.public_up && (self.private_up || auth)
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Clock(offset) => self.clock = Some(offset),
+            Input::Account(facts) => self.account = Some(facts),
+            Input::Fees(fees) => self.fees.push(fees),
+            Input::Balances(report) => {
+                self.balances = Some(report.entries.iter().filter(|e| !(e.available + e.locked).is_zero()).count())
+            }
+            Input::Book(_) => self.public_up = true,
+            Input::Link(change) if change.role == LinkRole::Private && change.state == LinkState::Up => self.private_up = true,
+            Input::ReadFailed(failure) => self.failed.push((failure.read, failure.class)),
+            _ => {}
+        }
+    }
+
+    fn failure_of(&self, wanted: ReadKind) -> Option<ErrorClass> {
+        self.failed.iter().find(|(read, _)| *read == wanted).map(|(_, class)| *class)
+    }
+}
+
+/// Turns what a venue told into checks; true when a key or right is refused.
+fn judge(venue: &str, told: &Told, attested: bool, checks: &mut Checks) -> bool {
+    let venue = Some(venue);
+    let mut refused = false;
+    match told.clock {
+        Some(clock) => {
+            let off = clock.offset_ns.unsigned_abs();
+            let status = if off > CLOCK_FAIL_NS {
+                Status::Fail
+            } else if off > CLOCK_WARN_NS {
+                Status::Warn
+            } else {
+                Status::Ok
+            };
+            let sign = if clock.offset_ns < 0 { "behind" } else { "ahead of" };
+            let detail = format!("the venue is {} {sign} this host (± {})", short(off), short(clock.uncertainty_ns));
+            checks.add("clock", venue, status, detail, "run a time service (chrony, systemd-timesyncd)");
+        }
+        None => checks.add("clock", venue, Status::Fail, "the venue's time could not be read", "check the host and the network"),
+    }
+    let ws = if told.public_up { Status::Ok } else { Status::Fail };
+    checks.add(
+        "reach_ws",
+        venue,
+        ws,
+        if told.public_up { "books arrive" } else { "no book arrived" },
+        "check the ws host; some networks block WebSocket",
+    );
+    let auth_failed = told.failed.iter().any(|(_, class)| *class == ErrorClass::AuthFatal);
+    match told.balances {
+        Some(count) => {
+            let private = if told.private_up { "private streams are up" } else { "private streams are NOT up" };
+            let status = if told.private_up { Status::Ok } else { Status::Fail };
+            checks.add(
+                "auth",
+                venue,
+                status,
+                format!("the key is accepted, {count} assets held; {private}"),
+                "check the private_ws host and the key's spot right",
+            );
+        }
+        None => {
+            refused |= auth_failed;
+            let class = told.failure_of(ReadKind::Balances).map_or("no answer", |c| c.as_str());
+            checks.add(
+                "auth",
+                venue,
+                Status::Fail,
+                format!("balances could not be read: {class}"),
+                "check key, secret, the key's address list, and testnet key against testnet host",
+            );
+        }
+    }
+    match told.account.map(|a| a.can_withdraw) {
+        Some(Some(true)) => {
+            refused = true;
+            checks.add(
+                "withdraw_right",
+                venue,
+                Status::Fail,
+                "this key may withdraw",
+                "make a key without withdrawal rights; crossgate refuses this one",
+            );
+        }
+        Some(Some(false)) => checks.add("withdraw_right", venue, Status::Ok, "this key may not withdraw", ""),
+        _ if attested => {
+            checks.add("withdraw_right", venue, Status::Warn, "the venue will not tell; attested in the configuration", "")
+        }
+        _ => {
+            refused = true;
+            checks.add(
+                "withdraw_right",
+                venue,
+                Status::Fail,
+                "the venue will not tell whether this key may withdraw",
+                "check it at the venue, then set withdrawal_disabled_attested = true",
+            );
+        }
+    }
+    match told.account.and_then(|a| a.ip_bound) {
+        Some(true) => checks.add("ip_binding", venue, Status::Ok, "the key is bound to addresses", ""),
+        Some(false) => checks.add(
+            "ip_binding",
+            venue,
+            Status::Warn,
+            "the key is bound to no address",
+            "bind it to this host's address: unbound keys also expire",
+        ),
+        None => checks.add("ip_binding", venue, Status::Skip, "the venue will not tell", ""),
+    }
+    match told.fees.iter().map(|f| f.taker).max() {
+        Some(taker) => {
+            let bps = domain::decimal::format_units(i128::from(taker.nano()), 5);
+            checks.add("fee_tier", venue, Status::Ok, format!("taker {bps} bps"), "");
+        }
+        None => checks.add(
+            "fee_tier",
+            venue,
+            Status::Fail,
+            "fees could not be read",
+            "the key needs the right to read fees; nothing is traded without them",
+        ),
+    }
+    for (id, what) in [
+        ("account_mode", "classic or unified account"),
+        ("fee_token", "runway of the fee token"),
+        ("rate_headroom", "rate head-room"),
+        ("dead_man", "dead-man switch"),
+    ] {
+        checks.add(id, venue, Status::Skip, format!("{what}: not checked by this version"), "");
+    }
+    refused
+}

@@ -1,0 +1,60 @@
+//! Exit codes: 0 done · 1 failed · 2 usage · 3 config invalid · 4 authentication or permission refused · 5 halted by the kill
+//! latch · 6 unclean: orders or exposure may be open.
+
+use crate::config::ConfigError;
+use std::fmt;
+
+/// Why a command ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Exit code.
+    pub code: u8,
+    /// One sentence: what, where, how to fix.
+    pub message: String,
+}
+
+impl Failure {
+    /// Exit code 1.
+    pub fn failed(message: impl fmt::Display) -> Failure {
+        Failure { code: 1, message: message.to_string() }
+    }
+
+    /// Exit code 2.
+    pub fn usage(message: impl fmt::Display) -> Failure {
+        Failure { code: 2, message: message.to_string() }
+    }
+
+    /// Exit code 3.
+    pub fn config(message: impl fmt::Display) -> Failure {
+        Failure { code: 3, message: message.to_string() }
+    }
+
+    /// Exit code 4.
+    pub fn auth(message: impl fmt::Display) -> Failure {
+        Failure { code: 4, message: message.to_string() }
+    }
+
+    /// Exit code 5.
+    pub fn latched(message: impl fmt::Display) -> Failure {
+        Failure { code: 5, message: message.to_string() }
+    }
+
+    /// Exit code 6.
+    pub fn unclean(message: impl fmt::Display) -> Failure {
+        Failure { code: 6, message: message.to_string() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        Failure::config(error)
+    }
+}

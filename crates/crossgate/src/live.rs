@@ -1,0 +1,318 @@
+//! The live loop: one thread carries every venue's bytes, steps the engine, and writes the state log (`inline` threading).
+//!
+//! Waiting is parking: the thread sleeps in the kernel until a socket, a timer or an operator wakes it, at least every 50 ms.
+//! Order within one turn: suspension check, private and public bytes as they came, timers, then one or more engine batches, then
+//! bytes out.
+
+use crate::exit::Failure;
+use crate::ops::{Control, Shared};
+use crate::setup::Setup;
+use crate::snapshot::{LatencyBook, Snapshot};
+use crate::view::View;
+use domain::{Input, MonoNanos, OperatorCommand, StopReason, VenueId};
+use engine_core::Engine;
+use node::{Node, NodeLogs};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use venue::{Response, Transmit, VenueSession};
+use venue_io::{Clock, EventReceiver, HttpOutcome, IoBody, IoEvent, SuspendMonitor, VenueIo, event_queue};
+
+/// Longest sleep of the loop.
+const WAKE_EVERY: Duration = Duration::from_millis(50);
+/// How often the engine gets a tick and the ops thread a fresh copy.
+const TICK_EVERY_NS: u64 = 100_000_000;
+/// Events taken in one turn.
+const EVENTS_A_TURN: usize = 256;
+/// How often the latch file is looked at.
+const LATCH_EVERY_NS: u64 = 500_000_000;
+/// How long an orderly end may take before it counts as unclean.
+const STOP_GRACE_NS: u64 = 45_000_000_000;
+
+/// How a run is to be done.
+pub struct RunOptions {
+    /// End after this long.
+    pub run_for_ns: Option<u64>,
+    /// What the ops thread sees.
+    pub shared: Shared,
+    /// What people see.
+    pub view: View,
+    /// Commands of the ops thread and signals.
+    pub control: mpsc::Receiver<Control>,
+    /// The kill latch's file: whoever makes it stops openings.
+    pub latch: journal::Latch,
+    /// Fixed facts of the run, for reports.
+    pub facts: crate::report::RunFacts,
+}
+
+/// How a run ended.
+pub struct RunEnd {
+    /// The node, for the report.
+    pub node: Node,
+    /// Latencies measured at the edge.
+    pub latency: LatencyBook,
+    /// Nanoseconds it ran.
+    pub ran_ns: u64,
+    /// False when orders or exposure may be open.
+    pub clean: bool,
+    /// A venue whose key may withdraw: the run ended before any order.
+    pub refused: Option<Failure>,
+}
+
+struct Loop {
+    clock: Clock,
+    node: Node,
+    ios: Vec<VenueIo>,
+    latency: LatencyBook,
+    last_frame: MonoNanos,
+    order_started: Vec<(VenueId, venue::Ticket, MonoNanos)>,
+}
+
+/// Runs a node until its time is over, a signal, or a stop.
+///
+/// # Errors
+/// When a venue's sockets can't be set up.
+pub async fn run(
+    setup: &Setup,
+    sessions: Vec<Box<dyn VenueSession>>,
+    engine: Engine,
+    logs: NodeLogs,
+    clock: Clock,
+    mut options: RunOptions,
+) -> Result<RunEnd, Failure> {
+    let (sender, mut events) = event_queue();
+    let mut ios = Vec::new();
+    for (index, venue) in setup.venues.iter().enumerate() {
+        let io = VenueIo::new(VenueId(index as u8), &venue.endpoints, venue.tls.clone(), sender.clone(), clock)
+            .map_err(|e| Failure::config(format!("venue `{}`: {e}", venue.id)))?;
+        ios.push(io);
+    }
+    drop(sender);
+    let node = Node::new(sessions, engine, logs);
+    let mut state =
+        Loop { clock, node, ios, latency: LatencyBook::default(), last_frame: MonoNanos(0), order_started: Vec::new() };
+    let started = clock.now();
+    for rules in &setup.rules {
+        state.node.push(started, Input::Rules(*rules));
+    }
+    state.node.push(started, Input::Tick { unix: clock.wall() });
+    state.node.start(started);
+    state.turn();
+
+    let mut suspend = SuspendMonitor::new();
+    let mut next_tick = started;
+    let mut next_latch = started;
+    let mut stopping_since: Option<MonoNanos> = None;
+    let mut clean = true;
+    let mut refused = None;
+    loop {
+        let event = state.wait(&mut events, &mut options.control, next_tick).await;
+        if let Some(gap) = suspend.check() {
+            tracing::warn!(gap_ms = gap / 1_000_000, "the process was suspended; every book is fetched anew");
+            state.node.paused(clock.now());
+        }
+        match event {
+            Wake::Io(first) => state.take_events(first, &mut events),
+            Wake::Control(control) => {
+                if state.control(control, &mut stopping_since) == Flow::EndNow {
+                    clean = false;
+                    break;
+                }
+            }
+            Wake::Timer => {}
+        }
+        let now = clock.now();
+        state.node.timeouts(now);
+        if now >= next_tick {
+            next_tick = now.after(TICK_EVERY_NS);
+            state.node.push(now, Input::Tick { unix: clock.wall() });
+        }
+        if now >= next_latch {
+            next_latch = now.after(LATCH_EVERY_NS);
+            if let journal::LatchState::Engaged { reason, .. } = options.latch.read()
+                && !state.node.engine().stops().latched()
+            {
+                state.node.operator(now, OperatorCommand::Halt { reason });
+            }
+        }
+        state.turn();
+        options.view.notices(&state.node.take_notices(), &state.node, clock.wall());
+        if next_tick == now.after(TICK_EVERY_NS) {
+            let snapshot = Snapshot::of(&state.node, &options.facts, &state.latency, now.since(started), now);
+            options.view.tick(&snapshot, &state.node, now.since(started));
+            options.shared.publish(snapshot);
+        }
+        if refused.is_none()
+            && stopping_since.is_none()
+            && let Some(failure) = withdrawal_refusal(&state.node, &options.facts)
+        {
+            refused = Some(failure);
+            state.begin_stop(&mut stopping_since, OperatorCommand::Stop);
+        }
+        if stopping_since.is_none() && options.run_for_ns.is_some_and(|limit| now.since(started) >= limit) {
+            state.begin_stop(&mut stopping_since, OperatorCommand::Stop);
+        }
+        if state.node.finished() {
+            break;
+        }
+        if stopping_since.is_some_and(|since| now.since(since) > STOP_GRACE_NS) {
+            clean = false;
+            break;
+        }
+    }
+    let ended = clock.now();
+    state.node.close(ended, clean);
+    state.pump();
+    for io in state.ios {
+        io.close(Duration::from_millis(500)).await;
+    }
+    options.view.notices(&state.node.take_notices(), &state.node, clock.wall());
+    options.shared.publish(Snapshot::of(&state.node, &options.facts, &state.latency, ended.since(started), ended));
+    Ok(RunEnd { node: state.node, latency: state.latency, ran_ns: ended.since(started), clean, refused })
+}
+
+/// Exit code 4 once a venue tells that our key may move funds out, or will not tell and nobody attested.
+fn withdrawal_refusal(node: &Node, facts: &crate::report::RunFacts) -> Option<Failure> {
+    for (index, venue) in facts.venues.iter().enumerate() {
+        let told = node.engine().executor().facts(VenueId(index as u8))?;
+        match told.can_withdraw {
+            Some(true) => {
+                return Some(Failure::auth(format!(
+                    "venue `{}`: this API key may withdraw; make a key without withdrawal rights, bound to this host's address",
+                    venue.id
+                )));
+            }
+            None if !venue.attested => {
+                return Some(Failure::auth(format!(
+                    "venue `{}` will not tell whether this key may withdraw; check it at the venue and set withdrawal_disabled_attested = true",
+                    venue.id
+                )));
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+enum Wake {
+    Io(IoEvent),
+    Control(Control),
+    Timer,
+}
+
+#[derive(PartialEq, Eq)]
+enum Flow {
+    GoOn,
+    EndNow,
+}
+
+impl Loop {
+    async fn wait(&mut self, events: &mut EventReceiver, control: &mut mpsc::Receiver<Control>, next_tick: MonoNanos) -> Wake {
+        let now = self.clock.now();
+        let deadline = self.node.next_deadline().map_or(next_tick, |d| d.min(next_tick));
+        let wait = Duration::from_nanos(deadline.since(now)).min(WAKE_EVERY);
+        // Operators first, bytes before timers: a flood of frames must not starve a stop.
+        tokio::select! {
+            biased;
+            Some(command) = control.recv() => Wake::Control(command),
+            Some(event) = events.recv() => Wake::Io(event),
+            () = tokio::time::sleep(wait) => Wake::Timer,
+        }
+    }
+
+    fn take_events(&mut self, first: IoEvent, events: &mut EventReceiver) {
+        let mut taken = Some(first);
+        for _ in 0..EVENTS_A_TURN {
+            let Some(event) = taken.take() else { break };
+            self.event(event);
+            taken = events.try_recv();
+        }
+        if let Some(event) = taken {
+            self.event(event);
+        }
+    }
+
+    fn event(&mut self, event: IoEvent) {
+        let IoEvent { venue, received, body } = event;
+        match body {
+            IoBody::Connected { link, .. } => self.node.connected(venue, link, received),
+            IoBody::Frame { link, mut bytes } => {
+                let begun = self.clock.now();
+                self.latency.queue.record(begun.since(received));
+                self.last_frame = received;
+                self.node.frame(venue, link, received, &mut bytes);
+                self.latency.decode.record(self.clock.now().since(begun));
+            }
+            IoBody::Lost { link, reason, detail } => {
+                tracing::warn!(venue = venue.0, ?link, ?reason, detail, "link lost");
+                self.node.lost(venue, link, received, reason);
+            }
+            IoBody::Response { ticket, outcome } => {
+                if let Some(at) = self.order_started.iter().position(|(v, t, _)| (*v, *t) == (venue, ticket)) {
+                    let (_, _, begun) = self.order_started.swap_remove(at);
+                    self.latency.order_round_trip.record(received.since(begun));
+                }
+                match outcome {
+                    HttpOutcome::Http { status, headers, mut body } => {
+                        self.node.response(
+                            venue,
+                            ticket,
+                            received,
+                            Response::Http { status, headers: &headers, body: &mut body },
+                        );
+                    }
+                    HttpOutcome::Failed(failure) => self.node.response(venue, ticket, received, Response::Failed(failure)),
+                }
+            }
+        }
+    }
+
+    fn control(&mut self, control: Control, stopping: &mut Option<MonoNanos>) -> Flow {
+        let now = self.clock.now();
+        match control {
+            Control::Halt => self.node.operator(now, OperatorCommand::Halt { reason: StopReason::Operator }),
+            Control::Resume => self.node.operator(now, OperatorCommand::Resume),
+            Control::Stop if stopping.is_some() => return Flow::EndNow,
+            Control::Stop => self.begin_stop(stopping, OperatorCommand::Stop),
+        }
+        Flow::GoOn
+    }
+
+    fn begin_stop(&mut self, stopping: &mut Option<MonoNanos>, command: OperatorCommand) {
+        let now = self.clock.now();
+        *stopping = Some(now);
+        self.node.operator(now, command);
+    }
+
+    /// Steps the engine until nothing is pending, and puts out what it wants sent.
+    fn turn(&mut self) {
+        self.pump();
+        loop {
+            let begun = self.clock.now();
+            if !self.node.step(begun) {
+                break;
+            }
+            self.latency.decide.record(self.clock.now().since(begun));
+            self.pump();
+        }
+    }
+
+    fn pump(&mut self) {
+        loop {
+            let begun = self.clock.now();
+            let Some((venue, transmit)) = self.node.poll_transmit(begun, self.clock.wall()) else { break };
+            let order = match &transmit {
+                Transmit::Request { ticket, order: true, .. } => Some(*ticket),
+                _ => None,
+            };
+            if let Some(io) = self.ios.get_mut(venue.index()) {
+                io.perform(transmit);
+            }
+            if let Some(ticket) = order {
+                let done = self.clock.now();
+                self.latency.encode.record(done.since(begun));
+                self.latency.tick_to_order.record(done.since(self.last_frame));
+                self.order_started.push((venue, ticket, done));
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! crossgate: a cross-exchange arbitrage engine. This binary wires the rooms together: configuration, command line, live loop,
+//! ops HTTP. No decision is made here.
+//!
+//! Start at [`cli::Cli`] for the commands and at [`live::run`] for the loop.
+
+#![expect(unreachable_pub, reason = "a binary has no outside; `pub` marks what other modules use")]
+
+mod cli;
+mod clock_text;
+mod config;
+mod control;
+mod demo;
+mod doctor;
+mod exit;
+mod live;
+mod ops;
+mod probe;
+mod record;
+mod registry;
+mod replay;
+mod report;
+mod run;
+mod secrets;
+mod setup;
+mod sim_command;
+mod snapshot;
+mod tape_replay;
+mod view;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    restore_broken_pipe();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no failures; everything else is usage.
+            let code = if error.use_stderr() { 2 } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    init_logs(cli.verbose);
+    match cli::dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("crossgate: {failure}");
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// Logs go to standard error; `CROSSGATE_LOG` (as in `RUST_LOG`) outranks `-v`.
+fn init_logs(verbose: u8) {
+    let default = match verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CROSSGATE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+}
+
+/// Writing to a closed pipe must not panic: every print to standard output goes through [`report::print_line`], which ignores it.
+fn restore_broken_pipe() {
+    std::panic::set_hook(Box::new(|info| {
+        // One line, no payload beyond the place: panic text may hold data of venues.
+        let place = info.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
+        let what = info
+            .payload()
+            .downcast_ref::<&str>()
+            .map(|s| (*s).to_string())
+            .or_else(|| info.payload().downcast_ref::<String>().cloned());
+        eprintln!("crossgate: internal error{place}: {}", what.unwrap_or_default());
+    }));
+}

@@ -1,0 +1,210 @@
+//! The operator's HTTP: `/metrics`, `/healthz`, `/readyz`, `/`, `/api/status`, `POST /api/{halt,resume}`.
+//!
+//! It runs on a thread of its own and sees only published copies. Control routes need the token, a Host that is the bound
+//! address, and no foreign Origin (a page in a browser must not be able to reach them). A non-loopback bind needs a token.
+
+use crate::exit::Failure;
+use crate::snapshot::Snapshot;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use domain::{StopReason, UnixNanos};
+use journal::Latch;
+use secrecy::{ExposeSecret, SecretString};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard};
+use subtle::ConstantTimeEq;
+use telemetry::Exposition;
+use tokio::sync::mpsc;
+
+/// A command to the live loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Latch by command; the latch file is engaged already.
+    Halt,
+    /// Clear the latch; the latch file is cleared already.
+    Resume,
+    /// End the run in order; a second one ends it at once.
+    Stop,
+}
+
+/// The published copy.
+#[derive(Clone, Default)]
+pub struct Shared(Arc<Mutex<Option<Snapshot>>>);
+
+impl Shared {
+    /// Replaces the copy.
+    pub fn publish(&self, snapshot: Snapshot) {
+        *self.lock() = Some(snapshot);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Snapshot>> {
+        // A reader that panicked can't have left the copy half-written: it is replaced whole.
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// What the routes share.
+struct Ops {
+    shared: Shared,
+    exposition: Exposition,
+    control: mpsc::Sender<Control>,
+    token: Option<SecretString>,
+    latch: Latch,
+    listen: SocketAddr,
+}
+
+/// A running ops server.
+pub struct OpsServer {
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// Binds and serves on a thread of its own, for the life of the process.
+///
+/// # Errors
+/// Exit code 3 when the address can't be bound, or is not loopback and there is no token.
+pub fn start(
+    listen: &str,
+    token: Option<SecretString>,
+    shared: Shared,
+    control: mpsc::Sender<Control>,
+    latch: Latch,
+) -> Result<OpsServer, Failure> {
+    let wanted: SocketAddr =
+        listen.parse().map_err(|_| Failure::config(format!("ops.listen: `{listen}` is no address and port")))?;
+    if !wanted.ip().is_loopback() && token.is_none() {
+        return Err(Failure::config(format!(
+            "ops.listen: {listen} is reachable from other hosts; set the variable named by ops.token_env, or bind 127.0.0.1"
+        )));
+    }
+    let listener = TcpListener::bind(wanted).map_err(|e| {
+        Failure::config(format!("ops.listen: can't bind {listen}: {e}; choose another port, or port 0 for a free one"))
+    })?;
+    listener.set_nonblocking(true).map_err(Failure::failed)?;
+    let address = listener.local_addr().map_err(Failure::failed)?;
+    let ops = Arc::new(Ops { shared, exposition: Exposition::new(), control, token, latch, listen: address });
+    std::thread::Builder::new()
+        .name("ops".into())
+        .spawn(move || serve(listener, ops))
+        .map_err(|e| Failure::failed(format!("can't start the ops thread: {e}")))?;
+    Ok(OpsServer { address })
+}
+
+fn serve(listener: TcpListener, ops: Arc<Ops>) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    let app = Router::new()
+        .route("/", get(page))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/api/status", get(status))
+        .route("/api/halt", post(halt))
+        .route("/api/resume", post(resume))
+        .with_state(ops);
+    runtime.block_on(async move {
+        match tokio::net::TcpListener::from_std(listener) {
+            Ok(listener) => {
+                if let Err(error) = axum::serve(listener, app).await {
+                    tracing::error!(%error, "the ops server ended");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the ops server can't listen"),
+        }
+    });
+}
+
+async fn metrics(State(ops): State<Arc<Ops>>) -> Response {
+    let copy = ops.shared.lock().clone();
+    let Some(snapshot) = copy else { return (StatusCode::SERVICE_UNAVAILABLE, "no figures yet\n").into_response() };
+    let text = snapshot.metrics.render(&ops.exposition);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+async fn readyz(State(ops): State<Arc<Ops>>) -> Response {
+    let reasons = ops.shared.lock().as_ref().map(|s| s.not_ready.clone());
+    match reasons {
+        Some(reasons) if reasons.is_empty() => "ready\n".into_response(),
+        Some(reasons) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", reasons.join("; "))).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting\n").into_response(),
+    }
+}
+
+async fn status(State(ops): State<Arc<Ops>>) -> Response {
+    let copy = ops.shared.lock().as_ref().map(|s| s.status.clone());
+    match copy {
+        Some(status) => axum::Json(status).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, axum::Json(serde_json::json!({"error": "starting"}))).into_response(),
+    }
+}
+
+async fn page(State(ops): State<Arc<Ops>>) -> Html<String> {
+    let lines = ops.shared.lock().as_ref().map_or_else(|| "starting".to_string(), |s| s.text.clone());
+    let escaped = lines.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    Html(format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"2\"><title>crossgate</title>\
+         <meta name=\"viewport\" content=\"width=device-width\"><style>body{{font:14px/1.4 ui-monospace,monospace;margin:2rem;color-scheme:light dark}}</style>\
+         <h1>crossgate</h1><pre>{escaped}</pre><p><a href=\"/metrics\">metrics</a> · <a href=\"/api/status\">status</a> · <a href=\"/readyz\">ready?</a></p></html>"
+    ))
+}
+
+/// Why a control request is refused, or nothing.
+fn refusal(ops: &Ops, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
+    let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
+    let own = |host: &str| host == ops.listen.to_string() || host == format!("localhost:{}", ops.listen.port());
+    if !text(header::HOST).is_some_and(own) && ops.listen.ip().is_loopback() {
+        return Some((StatusCode::FORBIDDEN, "wrong Host\n"));
+    }
+    if text(header::ORIGIN).is_some_and(|origin| !origin.strip_prefix("http://").is_some_and(own)) {
+        return Some((StatusCode::FORBIDDEN, "foreign Origin\n"));
+    }
+    let Some(token) = &ops.token else {
+        return Some((StatusCode::FORBIDDEN, "control is off: set the variable named by ops.token_env and restart\n"));
+    };
+    let given = text(header::AUTHORIZATION).and_then(|v| v.strip_prefix("Bearer ")).unwrap_or_default();
+    let same: bool = given.as_bytes().ct_eq(token.expose_secret().as_bytes()).into();
+    if same { None } else { Some((StatusCode::UNAUTHORIZED, "wrong token\n")) }
+}
+
+async fn halt(State(ops): State<Arc<Ops>>, headers: HeaderMap) -> Response {
+    if let Some(refused) = refusal(&ops, &headers) {
+        return refused.into_response();
+    }
+    let now = UnixNanos(i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default());
+    if let Err(error) = ops.latch.engage(StopReason::Operator, now, "halt command") {
+        tracing::error!(
+            error = error.to_full_text(),
+            "the latch file can't be written; the engine is latched in memory and in its log"
+        );
+    }
+    answer(ops.control.send(Control::Halt).await.is_ok(), "halted")
+}
+
+async fn resume(State(ops): State<Arc<Ops>>, headers: HeaderMap, body: String) -> Response {
+    if let Some(refused) = refusal(&ops, &headers) {
+        return refused.into_response();
+    }
+    let reason = body.trim();
+    if reason.is_empty() {
+        return (StatusCode::BAD_REQUEST, "resume needs a reason as its body\n").into_response();
+    }
+    tracing::warn!(reason, "the kill latch is cleared by request");
+    if let Err(error) = ops.latch.clear() {
+        return (StatusCode::INTERNAL_SERVER_ERROR, format!("the latch can't be cleared: {error}\n")).into_response();
+    }
+    answer(ops.control.send(Control::Resume).await.is_ok(), "resumed")
+}
+
+fn answer(delivered: bool, word: &'static str) -> Response {
+    if delivered {
+        axum::Json(serde_json::json!({"result": word})).into_response()
+    } else {
+        (StatusCode::GONE, "the engine has ended\n").into_response()
+    }
+}

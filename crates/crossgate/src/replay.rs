@@ -1,0 +1,235 @@
+//! `replay`: recorded frames through the production decoders and engine, or a run directory's input journal through the engine.
+
+use crate::cli::ReplayArgs;
+use crate::config::load::load_text;
+use crate::config::{Loaded, effective, load};
+use crate::exit::Failure;
+use crate::report::print_line;
+use crate::run::log_failure;
+use crate::tape_replay;
+use domain::{FrameReject, Verdict};
+use engine_core::Engine;
+use executor::IdSource;
+use journal::{ReplayEnd, RunFiles};
+use node::Decider;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a replay found.
+#[derive(Debug, Default)]
+pub struct ReplayResult {
+    /// Frames decoded, or inputs of a journal.
+    pub frames: u64,
+    /// Frames refused, by reason.
+    pub rejected: BTreeMap<&'static str, u64>,
+    /// Frames of known channels that are not used, or of pairs that were not asked for.
+    pub ignored: u64,
+    /// Book updates the engine took.
+    pub book_updates: u64,
+    /// Breaks of sequences.
+    pub gaps: u64,
+    /// Crossed or locked books.
+    pub crossed: u64,
+    /// Deals.
+    pub deals: u64,
+    /// Opportunities.
+    pub opportunities: u64,
+    /// By verdict.
+    pub verdicts: Vec<(Verdict, u64)>,
+    /// Per book stream.
+    pub streams: Vec<Value>,
+    /// Running hash of outputs.
+    pub output_hash: String,
+    /// Frames a second, of this machine.
+    pub frames_per_second: u64,
+    /// With `--verify`: whether every batch's hash was equal, and the first that was not.
+    pub verified: Option<(bool, Option<u64>)>,
+    /// How far a journal could be replayed, for people.
+    pub note: Option<String>,
+}
+
+/// Replays.
+///
+/// # Errors
+/// Exit code 2 for arguments, 3 for a what-if configuration, 1 when the hashes differ or files can't be read.
+pub fn replay_command(args: &ReplayArgs) -> Result<(), Failure> {
+    let result = match (&args.run_dir, args.tape.is_empty()) {
+        (Some(dir), true) => replay_run(dir, args)?,
+        (None, false) if args.verify => {
+            return Err(Failure::usage("--verify compares a run directory with itself; tapes have no recorded hashes"));
+        }
+        (None, false) => tape_replay::replay_tapes(&args.tape, args.config.as_deref())?,
+        (Some(_), false) => return Err(Failure::usage("name a run directory or tapes, not both")),
+        (None, true) => return Err(Failure::usage("name a run directory, or tapes with --tape")),
+    };
+    let text = if args.json { Value::Object(result.json()).to_string() } else { result.text() };
+    print_line(&text);
+    match result.verified {
+        Some((false, at)) => Err(Failure::failed(format!(
+            "the replay differs from the recorded run{}: this build decides differently, or the log was changed",
+            at.map_or_else(String::new, |n| format!(", first in batch {n}"))
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn replay_run(dir: &str, args: &ReplayArgs) -> Result<ReplayResult, Failure> {
+    if args.verify && args.config.is_some() {
+        return Err(Failure::usage("--verify replays what was; -c asks what if: use one of them"));
+    }
+    if !Path::new(dir).is_dir() {
+        return Err(Failure::usage(format!("{dir} is no run directory")));
+    }
+    let files = RunFiles::new(run_files_path(dir));
+    let epochs = files.epochs().map_err(|e| log_failure(&e))?;
+    let epoch = *epochs.last().ok_or_else(|| Failure::failed(format!("{dir} holds no state log: nothing was run there")))?;
+    let mut replay = files.replay_inputs(epoch).map_err(|e| log_failure(&e))?;
+    let header = replay.header().clone();
+    let loaded: Loaded = match &args.config {
+        Some(path) => load(path)?,
+        None => load_text("the run's own configuration", &header.config, &BTreeMap::new())?,
+    };
+    let tables = Arc::new(header.tables.clone());
+    let ids = IdSource::new(header.instance, header.epoch, header.shard)
+        .ok_or_else(|| Failure::failed("the log's header holds an absurd epoch"))?;
+    let mut engine = Engine::new(effective::engine_config(&loaded.config, &tables), tables, ids);
+    let earlier = files.state_records().map_err(|e| log_failure(&e))?;
+    node::recover_before(&mut engine, earlier, epoch).map_err(Failure::failed)?;
+    let mut decider = Decider::new(engine);
+    let begun = Instant::now();
+    let (mut inputs, mut first_difference) = (0u64, None);
+    for batch in &mut replay {
+        let batch = batch.map_err(|e| log_failure(&e))?;
+        decider.step(batch.now, batch.inputs.iter().map(|(_, received, input)| (*received, input)));
+        inputs += batch.inputs.len() as u64;
+        if first_difference.is_none() && decider.output_hash() != batch.output_hash {
+            first_difference = Some(batch.number);
+        }
+    }
+    decider.close();
+    let note = match replay.end() {
+        Some(ReplayEnd::Complete) | None => None,
+        Some(ReplayEnd::Unclosed { inputs }) => {
+            Some(format!("the run did not end in order; {inputs} inputs after its last decision are not replayed"))
+        }
+        Some(ReplayEnd::MarketLogEnded { note }) => Some(format!("the market log ends early: {note}")),
+        Some(ReplayEnd::Hole { first_missing }) => {
+            Some(format!("input {first_missing} is missing; nothing after it can be replayed"))
+        }
+    };
+    let complete = !matches!(replay.end(), Some(ReplayEnd::Hole { .. }));
+    let mut result = ReplayResult { frames: inputs, note, ..ReplayResult::of(&decider, inputs, begun) };
+    if args.verify {
+        result.verified = Some((first_difference.is_none() && complete, first_difference));
+    }
+    Ok(result)
+}
+
+/// A simulated run's base directory stands for its newest run.
+fn run_files_path(dir: &str) -> std::path::PathBuf {
+    let path = Path::new(dir);
+    let mut runs: Vec<_> = std::fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    runs.retain(|p| p.is_dir() && p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("run-")));
+    runs.sort_by_key(|p| std::fs::metadata(p).and_then(|m| m.modified()).ok());
+    runs.pop().unwrap_or_else(|| path.to_path_buf())
+}
+
+impl ReplayResult {
+    /// What the decider holds at the end.
+    pub fn of(decider: &Decider, frames: u64, begun: Instant) -> ReplayResult {
+        let report = decider.engine().report();
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
+        ReplayResult {
+            frames,
+            book_updates: report.stats.book_updates,
+            gaps: report.stats.gaps,
+            crossed: report.stats.crossed,
+            deals: report.execution.deals_opened,
+            opportunities: report.opportunities,
+            verdicts: Verdict::ALL.iter().copied().zip(report.verdicts).filter(|(_, n)| *n > 0).collect(),
+            output_hash: hex::encode(decider.output_hash()),
+            frames_per_second: frames.saturating_mul(1_000_000) / micros,
+            ..ReplayResult::default()
+        }
+    }
+
+    /// Counts a refused frame.
+    pub fn reject(&mut self, reason: FrameReject, count: u64) {
+        if count > 0 {
+            *self.rejected.entry(reason.as_str()).or_default() += count;
+        }
+    }
+
+    fn json(&self) -> Map<String, Value> {
+        let verdicts: Map<String, Value> = self.verdicts.iter().map(|(v, n)| (v.as_str().into(), json!(n))).collect();
+        let mut map = Map::new();
+        let mut put = |key: &str, value: Value| map.insert(key.into(), value);
+        put("frames", json!(self.frames));
+        put("rejected_frames", json!(self.rejected.values().sum::<u64>()));
+        put("rejected", json!(self.rejected));
+        put("ignored_frames", json!(self.ignored));
+        put("book_updates", json!(self.book_updates));
+        put("gaps", json!(self.gaps));
+        put("crossed", json!(self.crossed));
+        put("deals", json!(self.deals));
+        put("opportunities", json!(self.opportunities));
+        put("verdicts", Value::Object(verdicts));
+        put("streams", json!(self.streams));
+        put("output_hash", json!(self.output_hash));
+        put("frames_per_second", json!(self.frames_per_second));
+        put("tick_to_order_ns", json!({"p50": 0, "p99": 0, "p999": 0, "max": 0, "count": 0}));
+        if let Some((verified, first)) = self.verified {
+            put("verified", json!(verified));
+            put("first_difference", json!(first));
+        }
+        map
+    }
+
+    fn text(&self) -> String {
+        let mut lines = vec![
+            format!(
+                "frames          {} ({} refused, {} not used)",
+                self.frames,
+                self.rejected.values().sum::<u64>(),
+                self.ignored
+            ),
+            format!("book updates    {}", self.book_updates),
+            format!("gaps            {}", self.gaps),
+            format!("crossed         {}", self.crossed),
+            format!("opportunities   {}", self.opportunities),
+        ];
+        lines.extend(self.rejected.iter().map(|(reason, n)| format!("  refused       {reason} {n}")));
+        lines.extend(self.verdicts.iter().map(|(v, n)| format!("  {:<18}{n:>8}", v.as_str())));
+        lines.push(format!("deals           {}", self.deals));
+        for stream in &self.streams {
+            let text = |key: &str| stream[key].as_str().map_or_else(|| stream[key].to_string(), str::to_string);
+            lines.push(format!(
+                "stream          {} {} {}: {} frames, {} applied, {} stale, {} gaps, {} crossed, best {} / {}",
+                text("venue"),
+                text("pair"),
+                text("channel"),
+                text("frames"),
+                text("applied"),
+                text("stale"),
+                text("gaps"),
+                text("crossed"),
+                text("best_bid"),
+                text("best_ask")
+            ));
+        }
+        lines.push(format!("output hash     {}", self.output_hash));
+        lines.push(format!("speed           {} a second", self.frames_per_second));
+        lines.extend(self.note.iter().map(|n| format!("note            {n}")));
+        if let Some((verified, first)) = self.verified {
+            lines.push(match (verified, first) {
+                (true, _) => "verified        every decision is the recorded one".into(),
+                (false, Some(batch)) => format!("verified        NO: first difference in batch {batch}"),
+                (false, None) => "verified        NO: the journal has a hole".into(),
+            });
+        }
+        lines.join("\n")
+    }
+}

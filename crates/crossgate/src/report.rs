@@ -1,0 +1,236 @@
+//! What a run amounts to, as the JSON of `docs/interface.md` and as text for people.
+
+use crate::clock_text::{rfc3339, seconds, short};
+use crate::snapshot::LatencyBook;
+use domain::{Amount, OrderOutcome, UnixNanos, VenueId, Verdict};
+use node::Node;
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// Fixed facts of a run.
+#[derive(Clone, Debug)]
+pub struct RunFacts {
+    /// `sim`, `paper`, `live`.
+    pub mode: &'static str,
+    /// Seed in force.
+    pub seed: u64,
+    /// Run directory.
+    pub run_dir: String,
+    /// Venues.
+    pub venues: Vec<VenueFacts>,
+}
+
+/// One venue.
+#[derive(Clone, Debug)]
+pub struct VenueFacts {
+    /// Configured id.
+    pub id: String,
+    /// Connector kind.
+    pub kind: String,
+    /// Somebody attests that the key may not withdraw.
+    pub attested: bool,
+}
+
+/// Prints a line on standard output; a closed pipe is no failure.
+pub fn print_line(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(line.as_bytes());
+    let _ = out.write_all(b"\n");
+    let _ = out.flush();
+}
+
+/// One line of the comparison: our ledger against the venue's own statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// Venue id.
+    pub venue: String,
+    /// Asset name.
+    pub asset: String,
+    /// Free by our ledger.
+    pub available: Amount,
+    /// Held for our own orders.
+    pub reserved: Amount,
+    /// Our total.
+    pub total: Amount,
+    /// The venue's total (available and locked), by its last answer; `None` when it never answered.
+    pub stated: Option<Amount>,
+}
+
+impl Compared {
+    /// Equal to the last digit.
+    pub fn equal(&self) -> bool {
+        self.stated == Some(self.total)
+    }
+}
+
+/// Our ledger beside the venues' own statements, every asset held or used.
+pub fn compare(node: &Node) -> Vec<Compared> {
+    let engine = node.engine();
+    let tables = engine.tables();
+    let mut lines = Vec::new();
+    for line in engine.report().execution.balances {
+        let stated = engine.stated_balances(line.venue).map(|report| {
+            let entry = report.entries.iter().find(|e| e.asset == line.asset);
+            entry.map_or(Amount::ZERO, |e| e.available + e.locked)
+        });
+        lines.push(Compared {
+            venue: tables.venue(line.venue).into(),
+            asset: tables.asset(line.asset).into(),
+            available: line.available,
+            reserved: line.reserved,
+            total: line.total,
+            stated,
+        });
+    }
+    lines
+}
+
+/// True when every line is equal and every venue's final reconciliation said so.
+pub fn reconciled(node: &Node) -> bool {
+    let lines = compare(node);
+    let said = node.engine().report().execution.reconciled;
+    !lines.is_empty() && lines.iter().all(Compared::equal) && said.iter().all(|r| *r == Some(true))
+}
+
+/// The JSON object of `run --json`, and the common part of `/api/status`.
+pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u64) -> Map<String, Value> {
+    let engine = node.engine();
+    let tables = engine.tables();
+    let report = engine.report();
+    let execution = &report.execution;
+    let frames: u64 = node.session_stats().map(|s| s.frames).sum();
+    let verdicts: Map<String, Value> =
+        Verdict::ALL.iter().zip(report.verdicts).filter(|(_, n)| *n > 0).map(|(v, n)| (v.as_str().into(), json!(n))).collect();
+    let mut fees: Map<String, Value> = Map::new();
+    for asset in tables.assets.iter().enumerate() {
+        let of = execution.fees.iter().filter(|(_, a, _)| a.index() == asset.0).map(|(_, _, amount)| *amount);
+        let sum: Amount = of.sum();
+        if !sum.is_zero() {
+            fees.insert(asset.1.clone(), json!(sum.to_text()));
+        }
+    }
+    let pnl: Map<String, Value> =
+        report.pnl.iter().map(|(a, amount)| (tables.asset(*a).into(), json!(amount.to_text()))).collect();
+    let pnl_quote: Amount = report.pnl.iter().map(|(_, amount)| *amount).sum();
+    let marks: Map<String, Value> =
+        report.marks.iter().filter_map(|(p, mark)| Some((tables.pair(*p)?.symbol.to_string(), json!(mark.to_text())))).collect();
+    let halts: Vec<Value> = report
+        .stops
+        .iter()
+        .filter(|s| s.reason != domain::StopReason::Signal)
+        .map(|s| json!({"kind": s.kind.as_str(), "reason": s.reason.as_str(), "since": rfc3339(s.since)}))
+        .collect();
+    let balances: Vec<Value> = compare(node)
+        .iter()
+        .map(|l| {
+            json!({"venue": l.venue, "asset": l.asset, "available": l.available.to_text(), "reserved": l.reserved.to_text(), "total": l.total.to_text()})
+        })
+        .collect();
+    let h = &latency.tick_to_order;
+    let value = json!({
+        "mode": facts.mode,
+        "seed": facts.seed,
+        "duration_s": seconds(ran_ns),
+        "frames": frames,
+        "book_updates": report.stats.book_updates,
+        "opportunities": report.opportunities,
+        "verdicts": verdicts,
+        "deals": execution.deals_opened,
+        "orders_sent": execution.orders_sent,
+        "orders_unknown": execution.orders_unknown,
+        "fills": execution.fills,
+        "pnl": pnl,
+        "pnl_quote": pnl_quote.to_text(),
+        "marks": marks,
+        "fees": fees,
+        "unhedged_notional_seconds": execution.unhedged_notional_seconds.to_text(),
+        "max_unhedged_s": seconds(execution.unhedged_max_ns),
+        "halts": halts,
+        "balances": balances,
+        "reconciled": reconciled(node),
+        "output_hash": hex::encode(node.decider().output_hash()),
+        "tick_to_order_ns": {"p50": h.percentile(500), "p99": h.percentile(990), "p999": h.percentile(999), "max": h.max(), "count": h.count()},
+        "run_dir": facts.run_dir,
+    });
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// The report for people.
+pub fn run_text(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u64, ended: UnixNanos) -> String {
+    let engine = node.engine();
+    let tables = engine.tables();
+    let report = engine.report();
+    let execution = &report.execution;
+    let mut text = String::new();
+    let mut line = |args: std::fmt::Arguments<'_>| {
+        let _ = text.write_fmt(args);
+        text.push('\n');
+    };
+    line(format_args!("\nRun ended {} after {} (mode {}, seed {})", rfc3339(ended), short(ran_ns), facts.mode, facts.seed));
+    line(format_args!("\nOpportunities   {}", report.opportunities));
+    for (verdict, count) in Verdict::ALL.iter().zip(report.verdicts).filter(|(_, n)| *n > 0) {
+        line(format_args!("  {:<18}{count:>8}", verdict.as_str()));
+    }
+    let outcomes: Vec<String> =
+        OrderOutcome::ALL.iter().zip(execution.outcomes).filter(|(_, n)| *n > 0).map(|(o, n)| format!("{n} {o}")).collect();
+    line(format_args!("\nDeals           {} ({} hedges)", execution.deals_opened, execution.hedges));
+    line(format_args!(
+        "Orders          {} sent: {}",
+        execution.orders_sent,
+        if outcomes.is_empty() { "none".into() } else { outcomes.join(", ") }
+    ));
+    line(format_args!("Fills           {}", execution.fills));
+    for (asset, amount) in &report.pnl {
+        line(format_args!("Profit          {} {} after fees", amount, tables.asset(*asset)));
+    }
+    for (pair, mark) in &report.marks {
+        let symbol = tables.pair(*pair).map_or_else(String::new, |p| p.symbol.to_string());
+        line(format_args!("  marked at     {symbol} {mark}"));
+    }
+    line(format_args!(
+        "Unhedged        {} quote-seconds, longest {}",
+        execution.unhedged_notional_seconds,
+        short(execution.unhedged_max_ns)
+    ));
+    let h = &latency.tick_to_order;
+    if h.count() > 0 {
+        line(format_args!(
+            "Frame to order  p50 ≤ {}, p99 ≤ {}, max {} ({} orders)",
+            short(h.percentile(500)),
+            short(h.percentile(990)),
+            short(h.max()),
+            h.count()
+        ));
+    }
+    for stop in report.stops.iter().filter(|s| s.reason != domain::StopReason::Signal) {
+        line(format_args!("Stopped         {} {} since {}", stop.kind, stop.reason, rfc3339(stop.since)));
+    }
+    line(format_args!("Run directory   {}", facts.run_dir));
+    line(format_args!("\nLedger against the venues' own accounts"));
+    line(format_args!("  {:<10} {:<6} {:>26} {:>26}  ", "venue", "asset", "ledger", "venue says"));
+    for compared in compare(node) {
+        let stated = compared.stated.map_or_else(|| "no answer".into(), Amount::to_text);
+        let mark = if compared.equal() { "equal" } else { "DIFFERS" };
+        line(format_args!("  {:<10} {:<6} {:>26} {:>26}  {mark}", compared.venue, compared.asset, compared.total, stated));
+    }
+    let verdict = if reconciled(node) { "every balance equal to the last digit" } else { "NOT reconciled" };
+    line(format_args!("  {verdict}"));
+    text
+}
+
+/// What may be open after an unclean end, one line each.
+pub fn open_items(node: &Node) -> Vec<String> {
+    let engine = node.engine();
+    let tables = engine.tables();
+    let mut items: Vec<String> = engine.executor().open_items().into_iter().collect();
+    let unready: Vec<String> =
+        tables.venue_ids().filter(|v: &VenueId| !engine.executor().ready(*v)).map(|v| tables.venue(v).to_string()).collect();
+    if !unready.is_empty() {
+        items.push(format!("not reconciled: {}", unready.join(", ")));
+    }
+    items
+}

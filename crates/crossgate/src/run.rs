@@ -1,0 +1,259 @@
+//! `run`: configuration → venues → engine → live loop → report.
+
+use crate::cli::RunArgs;
+use crate::config::{Loaded, Mode, load};
+use crate::demo;
+use crate::exit::Failure;
+use crate::live::{RunEnd, RunOptions};
+use crate::ops::{Control, Shared};
+use crate::report::{self, RunFacts, VenueFacts};
+use crate::setup::{self, Setup};
+use crate::view::View;
+use domain::UnixNanos;
+use engine_core::Engine;
+use executor::IdSource;
+use journal::{Header, LatchState, LogKind, LogSink, MarketConfig, RunDir};
+use node::NodeLogs;
+use secrecy::SecretString;
+use std::path::Path;
+use tokio::sync::mpsc;
+use venue_io::Clock;
+
+/// The demo's configuration, the same as configs/demo.toml.
+pub const DEMO: &str = include_str!("../../../configs/demo.toml");
+
+/// Runs the engine.
+///
+/// # Errors
+/// With the exit codes of [`crate::exit`].
+pub fn run_command(args: &RunArgs) -> Result<(), Failure> {
+    let mut loaded = match &args.config {
+        Some(path) => load(path)?,
+        None => crate::config::load::load_text("demo.toml (built in)", DEMO, &std::env::vars().collect())?,
+    };
+    if let Some(seed) = args.seed {
+        loaded.config.seed = seed;
+    }
+    if let Some(dir) = &args.state_dir {
+        loaded.config.state.dir.clone_from(dir);
+    }
+    if args.config.is_none() && std::env::var_os("CROSSGATE__OPS__LISTEN").is_none() {
+        // The demo must start beside another one: any free port does.
+        if std::net::TcpListener::bind(&loaded.config.ops.listen).is_err() {
+            loaded.config.ops.listen = "127.0.0.1:0".into();
+        }
+    }
+    if loaded.config.mode == Mode::Live && !args.live {
+        return Err(Failure::usage("mode = \"live\" sends real orders: add --live to say that you mean it"));
+    }
+    if loaded.config.mode != Mode::Live && args.live {
+        return Err(Failure::usage(format!(
+            "--live needs mode = \"live\" in the configuration; {} says `{}`",
+            loaded.origin,
+            loaded.config.mode.as_str()
+        )));
+    }
+    setup::refuse_live_hosts(&loaded)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, run_loaded(loaded, args))
+}
+
+async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
+    let clock = Clock::new();
+    let started = clock.wall();
+    // Keys are read before any connection, so that a missing one is told first.
+    let (venues, simulated) = match loaded.config.mode {
+        Mode::Sim => {
+            let simulated = demo::start(&loaded)?;
+            (simulated.venues(&loaded)?, Some(simulated))
+        }
+        _ => (setup::live_venues(&loaded, true)?, None),
+    };
+    let view = View::new(args.no_tui);
+    let dir_path = run_dir_path(&loaded, started)?;
+    let mut dir = open_run_dir(&dir_path)?;
+    if let LatchState::Engaged { reason, .. } = dir.latch().read() {
+        return Err(Failure::latched(format!(
+            "the kill latch is engaged ({reason}); when it is safe: crossgate resume --state-dir {dir_path} --reason \"…\""
+        )));
+    }
+    let setup = setup::prepare(&loaded, venues).await?;
+    let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
+    let (engine, logs) = open_engine(&loaded, &setup, &mut dir, epoch, started)?;
+    let sessions = setup.sessions(&loaded)?;
+
+    let shared = Shared::default();
+    let (control_sender, control) = mpsc::channel(16);
+    spawn_signals(control_sender.clone());
+    if !loaded.config.ops.listen.is_empty() {
+        let token = std::env::var(&loaded.config.ops.token_env).ok().filter(|t| !t.is_empty()).map(SecretString::from);
+        let server = crate::ops::start(&loaded.config.ops.listen, token, shared.clone(), control_sender, dir.latch())?;
+        view.say(&format!(
+            "crossgate {} · mode {} · seed {} · metrics http://{}/metrics",
+            env!("CARGO_PKG_VERSION"),
+            loaded.config.mode.as_str(),
+            loaded.config.seed,
+            server.address
+        ));
+    }
+    let facts = RunFacts {
+        mode: loaded.config.mode.as_str(),
+        seed: loaded.config.seed,
+        run_dir: dir_path.clone(),
+        venues: loaded
+            .config
+            .venue
+            .iter()
+            .map(|v| VenueFacts {
+                id: v.id.clone(),
+                kind: v.kind.clone(),
+                attested: v.withdrawal_disabled_attested || loaded.config.mode == Mode::Sim,
+            })
+            .collect(),
+    };
+    let options = RunOptions { run_for_ns: args.run_for, shared, view, control, latch: dir.latch(), facts: facts.clone() };
+    let end = crate::live::run(&setup, sessions, engine, logs, clock, options).await?;
+    if let Some(simulated) = simulated {
+        simulated.stop();
+    }
+    finish(&end, &facts, args, clock.wall(), &dir)
+}
+
+fn finish(end: &RunEnd, facts: &RunFacts, args: &RunArgs, ended: UnixNanos, dir: &RunDir) -> Result<(), Failure> {
+    if args.json {
+        let json = report::run_json(&end.node, facts, &end.latency, end.ran_ns);
+        report::print_line(&serde_json::Value::Object(json).to_string());
+    } else {
+        report::print_line(&report::run_text(&end.node, facts, &end.latency, end.ran_ns, ended));
+    }
+    if let Some(refused) = &end.refused {
+        return Err(refused.clone());
+    }
+    if !end.clean {
+        let items = report::open_items(&end.node);
+        let items = if items.is_empty() { "nothing is known to be open".into() } else { items.join("; ") };
+        return Err(Failure::unclean(format!(
+            "ended before everything was verified: {items}; check the venues, then run again to reconcile"
+        )));
+    }
+    if !end.node.state_log_ok() {
+        return Err(Failure::failed("the state log failed during the run; openings were stopped; check the disk"));
+    }
+    if end.node.engine().stops().latched() || dir.latch().read().is_engaged() {
+        return Err(Failure::latched("the run ended with the kill latch engaged; clear it with `crossgate resume`"));
+    }
+    if !report::reconciled(&end.node) {
+        return Err(Failure::failed("the ledger differs from a venue's own account (see the report)"));
+    }
+    Ok(())
+}
+
+/// The run directory: the configured one; in mode `sim` a fresh one inside it, since simulated venues end with the process.
+fn run_dir_path(loaded: &Loaded, started: UnixNanos) -> Result<String, Failure> {
+    let base = &loaded.config.state.dir;
+    if loaded.config.mode != Mode::Sim {
+        return Ok(base.clone());
+    }
+    std::fs::create_dir_all(base)
+        .map_err(|e| Failure::failed(format!("can't create the run directory {base}: {e}; set [state] dir or --state-dir")))?;
+    prune_old_runs(base);
+    for suffix in 0..1000 {
+        let name = if suffix == 0 { format!("run-{}", started.seconds()) } else { format!("run-{}-{suffix}", started.seconds()) };
+        let path = Path::new(base).join(name);
+        if std::fs::create_dir(&path).is_ok() {
+            return Ok(path.display().to_string());
+        }
+    }
+    Err(Failure::failed(format!("can't create a run directory inside {base}")))
+}
+
+/// Simulated runs kept beside the new one.
+const SIMULATED_RUNS_KEPT: usize = 9;
+
+/// Removes the oldest simulated runs. Only directories of our own naming, and never a locked one.
+fn prune_old_runs(base: &str) {
+    let Ok(entries) = std::fs::read_dir(base) else { return };
+    let mut runs: Vec<_> =
+        entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with("run-")).map(|e| e.path()).collect();
+    runs.sort();
+    let surplus = runs.len().saturating_sub(SIMULATED_RUNS_KEPT);
+    for run in runs.iter().take(surplus) {
+        if RunDir::open(run).is_ok() {
+            let _ = std::fs::remove_dir_all(run);
+        }
+    }
+}
+
+fn open_run_dir(path: &str) -> Result<RunDir, Failure> {
+    RunDir::open(Path::new(path)).map_err(|e| log_failure(&e))
+}
+
+/// How a log error ends a command.
+pub fn log_failure(error: &journal::LogError) -> Failure {
+    Failure::failed(error.to_full_text())
+}
+
+fn open_engine(
+    loaded: &Loaded,
+    setup: &Setup,
+    dir: &mut RunDir,
+    epoch: u64,
+    started: UnixNanos,
+) -> Result<(Engine, NodeLogs), Failure> {
+    let ids = IdSource::new(loaded.config.instance, epoch, 0)
+        .ok_or_else(|| Failure::failed("the clock is absurd: no order id can be made of this date"))?;
+    let mut engine = Engine::new(setup.engine.clone(), setup.tables.clone(), ids);
+    let tail = node::recover(&mut engine, dir.state_records().map_err(|e| log_failure(&e))?).map_err(Failure::failed)?;
+    let config = toml::to_string(&loaded.config).map_err(Failure::failed)?;
+    let header = |kind| Header {
+        version: journal::CODEC_VERSION,
+        kind,
+        instance: loaded.config.instance,
+        epoch,
+        shard: 0,
+        build: format!("crossgate {}", env!("CARGO_PKG_VERSION")),
+        mode: loaded.config.mode.as_str().into(),
+        seed: loaded.config.seed,
+        started,
+        config: config.clone(),
+        tables: (*setup.tables).clone(),
+        previous: [0; 32],
+    };
+    let state = dir.create_state(&header(LogKind::State), &tail).map_err(|e| log_failure(&e))?;
+    let market: Option<Box<dyn LogSink + Send>> = if loaded.config.state.market_log {
+        Some(Box::new(dir.create_market(&header(LogKind::Market), MarketConfig::default()).map_err(|e| log_failure(&e))?))
+    } else {
+        None
+    };
+    spawn_syncer(state.syncer());
+    Ok((engine, NodeLogs { state: Box::new(state), market }))
+}
+
+/// Syncs the state log every few milliseconds, off the engine's thread; its failure shows in the writer.
+fn spawn_syncer(syncer: journal::StateSyncer) {
+    let _ = std::thread::Builder::new().name("state-sync".into()).spawn(move || {
+        while syncer.sync().is_ok() {
+            // A period, not a race: whatever was written since is covered by the next round.
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    });
+}
+
+fn spawn_signals(control: mpsc::Sender<Control>) {
+    tokio::task::spawn_local(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if control.send(Control::Stop).await.is_err() {
+                return;
+            }
+        }
+    });
+}

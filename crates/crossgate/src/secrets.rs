@@ -1,0 +1,76 @@
+//! API keys: from environment variables or files that the configuration names. Never on the command line, never shown.
+
+use crate::config::Loaded;
+use crate::config::schema::Venue;
+use crate::exit::Failure;
+use crate::registry;
+use secrecy::SecretString;
+
+/// Key and secret of one venue account.
+pub struct KeyPair {
+    /// API key.
+    pub key: SecretString,
+    /// API secret.
+    pub secret: SecretString,
+}
+
+/// Reads a venue's key pair from where the configuration says.
+///
+/// # Errors
+/// Exit code 3 with the variable or file that is missing, empty or readable by others.
+pub fn key_pair(loaded: &Loaded, index: usize) -> Result<KeyPair, Failure> {
+    let venue = &loaded.config.venue[index];
+    let (default_key, default_secret) = registry::connector(&venue.kind).map_or(("", ""), |c| c.default_key_env());
+    Ok(KeyPair {
+        key: read(loaded, index, venue, "key", venue.key_file.as_deref(), venue.key_env.as_deref().unwrap_or(default_key))?,
+        secret: read(
+            loaded,
+            index,
+            venue,
+            "secret",
+            venue.secret_file.as_deref(),
+            venue.secret_env.as_deref().unwrap_or(default_secret),
+        )?,
+    })
+}
+
+fn read(
+    loaded: &Loaded,
+    index: usize,
+    venue: &Venue,
+    what: &str,
+    file: Option<&str>,
+    variable: &str,
+) -> Result<SecretString, Failure> {
+    if let Some(path) = file {
+        return read_file(loaded, index, what, path);
+    }
+    match std::env::var(variable) {
+        Ok(value) if !value.trim().is_empty() => Ok(SecretString::from(value.trim().to_string())),
+        _ => {
+            let message = format!(
+                "the environment variable {variable} (API {what} of venue `{}`) is not set; export it, or name a file with {what}_file",
+                venue.id
+            );
+            Err(loaded.error(&format!("venue[{index}].{what}_env"), message).into())
+        }
+    }
+}
+
+fn read_file(loaded: &Loaded, index: usize, what: &str, path: &str) -> Result<SecretString, Failure> {
+    let refuse = |why: String| Failure::from(loaded.error(&format!("venue[{index}].{what}_file"), why));
+    let meta = std::fs::metadata(path).map_err(|e| refuse(format!("can't read {path}: {e}")))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if meta.permissions().mode() & 0o077 != 0 {
+            return Err(refuse(format!("{path} is readable by others; run: chmod 600 {path}")));
+        }
+    }
+    if meta.len() > 4096 {
+        return Err(refuse(format!("{path} is too large for a key")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| refuse(format!("can't read {path}: {e}")))?;
+    let text = text.trim();
+    if text.is_empty() { Err(refuse(format!("{path} is empty"))) } else { Ok(SecretString::from(text.to_string())) }
+}

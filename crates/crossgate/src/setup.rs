@@ -1,0 +1,174 @@
+//! From a configuration to sessions and tables: fetches every venue's rules, fixes the scales, builds the sessions.
+
+use crate::config::{Loaded, Mode, effective};
+use crate::exit::Failure;
+use crate::registry;
+use crate::secrets::KeyPair;
+use domain::{InstrumentRules, Symbol, Tables, VenueId};
+use engine_core::EngineConfig;
+use std::sync::Arc;
+use venue::{Connector, ConnectorError, Endpoints, RawRules, SessionConfig, VenueSession, build_tables};
+use venue_io::{HttpOutcome, TlsRoots, request_once};
+
+/// How long one start-up request may take.
+const STARTUP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+/// Tries of one start-up read.
+const STARTUP_TRIES: u32 = 3;
+
+/// One configured venue, ready to be connected.
+pub struct VenueSetup {
+    /// Configured id.
+    pub id: String,
+    /// Its connector.
+    pub connector: &'static dyn Connector,
+    /// Where it is.
+    pub endpoints: Endpoints,
+    /// Whom TLS trusts there.
+    pub tls: TlsRoots,
+    /// Keys, unless only public data is wanted.
+    pub keys: Option<KeyPair>,
+}
+
+/// Everything a node is made of.
+pub struct Setup {
+    /// Venues, in order.
+    pub venues: Vec<VenueSetup>,
+    /// Names and scales.
+    pub tables: Arc<Tables>,
+    /// Each venue's rules.
+    pub rules: Vec<InstrumentRules>,
+    /// Engine settings.
+    pub engine: EngineConfig,
+}
+
+/// The venues of a live configuration, with keys if wanted. Nothing is connected.
+///
+/// # Errors
+/// Exit code 3 for a missing key, an unreadable authority file.
+pub fn live_venues(loaded: &Loaded, with_keys: bool) -> Result<Vec<VenueSetup>, Failure> {
+    let mut venues = Vec::new();
+    for (index, venue) in loaded.config.venue.iter().enumerate() {
+        let connector =
+            registry::connector(&venue.kind).ok_or_else(|| Failure::config(format!("no exchange `{}`", venue.kind)))?;
+        let endpoints = registry::endpoints(venue, connector);
+        let tls = match &venue.ca_file {
+            Some(path) => {
+                let pem = std::fs::read(path).map_err(|e| {
+                    Failure::from(loaded.error(&format!("venue[{index}].ca_file"), format!("can't read {path}: {e}")))
+                })?;
+                TlsRoots::with_extra_ca(&pem).map_err(|e| Failure::from(loaded.error(&format!("venue[{index}].ca_file"), e)))?
+            }
+            None => TlsRoots::bundled(),
+        };
+        let keys = if with_keys { Some(crate::secrets::key_pair(loaded, index)?) } else { None };
+        venues.push(VenueSetup { id: venue.id.clone(), connector, endpoints, tls, keys });
+    }
+    Ok(venues)
+}
+
+/// Fetches the rules and builds tables and settings.
+///
+/// # Errors
+/// Exit code 1 when a venue can't be reached, 3 when a pair is not listed or does not fit, 4 when a venue refuses us.
+pub async fn prepare(loaded: &Loaded, venues: Vec<VenueSetup>) -> Result<Setup, Failure> {
+    let symbols = symbols(loaded)?;
+    let mut listed = Vec::new();
+    for venue in &venues {
+        listed.push((venue.id.clone(), fetch_rules(loaded, venue, &symbols).await?));
+    }
+    let mut fee_assets: Vec<&str> = venues.iter().flat_map(|v| v.connector.fee_assets().iter().copied()).collect();
+    fee_assets.dedup();
+    let (tables, rules) = build_tables(&symbols, &listed, &fee_assets).map_err(Failure::config)?;
+    let engine = effective::engine_config(&loaded.config, &tables);
+    Ok(Setup { venues, tables: Arc::new(tables), rules, engine })
+}
+
+/// The configured pairs.
+///
+/// # Errors
+/// Never for a checked configuration.
+pub fn symbols(loaded: &Loaded) -> Result<Vec<Symbol>, Failure> {
+    loaded.config.pair.iter().map(|p| Symbol::parse(&p.symbol).map_err(Failure::config)).collect()
+}
+
+/// One venue's rules of these pairs.
+///
+/// # Errors
+/// As [`prepare`].
+pub async fn fetch_rules(loaded: &Loaded, venue: &VenueSetup, symbols: &[Symbol]) -> Result<Vec<RawRules>, Failure> {
+    let mut last = String::new();
+    for attempt in 0..STARTUP_TRIES {
+        if attempt > 0 {
+            // A read may be repeated; a short growing pause spares the venue.
+            tokio::time::sleep(std::time::Duration::from_millis(200 << attempt)).await;
+        }
+        let request = venue.connector.rules_request();
+        match request_once(&venue.endpoints, &venue.tls, request, STARTUP_TIMEOUT).await {
+            Err(error) => return Err(Failure::config(format!("venue `{}`: {error}", venue.id))),
+            Ok(HttpOutcome::Failed(failure)) => last = format!("{failure:?}"),
+            Ok(HttpOutcome::Http { status, mut body, .. }) => match venue.connector.decode_rules(status, &mut body, symbols) {
+                Ok(rules) => return Ok(rules),
+                Err(ConnectorError::UnknownPair(symbol)) => {
+                    let index = symbols.iter().position(|s| *s == symbol).unwrap_or_default();
+                    let what = format!("{symbol} is not listed on venue `{}`; remove it or correct its spelling", venue.id);
+                    return Err(loaded.error(&format!("pair[{index}].symbol"), what).into());
+                }
+                Err(error @ ConnectorError::Refused { status: 401 | 403, .. }) => {
+                    return Err(Failure::auth(format!("venue `{}`: {error}", venue.id)));
+                }
+                Err(error) => last = error.to_string(),
+            },
+        }
+    }
+    Err(Failure::failed(format!(
+        "venue `{}`: its rules can't be read from {} ({last}); check the host and the network with `crossgate doctor`",
+        venue.id, venue.endpoints.rest
+    )))
+}
+
+impl Setup {
+    /// The sessions, in venue order.
+    ///
+    /// # Errors
+    /// Exit code 3 for an option that a connector does not know.
+    pub fn sessions(&self, loaded: &Loaded) -> Result<Vec<Box<dyn VenueSession>>, Failure> {
+        let mut sessions = Vec::new();
+        for (index, venue) in self.venues.iter().enumerate() {
+            let id = VenueId(index as u8);
+            let pairs = self.rules.iter().filter(|r| r.venue == id).map(|r| r.pair).collect();
+            let channel = loaded.config.venue.get(index).and_then(|v| v.book_channel.clone());
+            let config = SessionConfig {
+                venue: id,
+                tables: self.tables.clone(),
+                pairs,
+                key: venue.keys.as_ref().map(|k| k.key.clone()),
+                secret: venue.keys.as_ref().map(|k| k.secret.clone()),
+                book_channel: channel.unwrap_or_else(|| venue.connector.book_channels()[0].to_string()),
+                seed: loaded.config.seed.wrapping_add(index as u64),
+            };
+            sessions.push(venue.connector.session(config).map_err(|e| Failure::config(format!("venue `{}`: {e}", venue.id)))?);
+        }
+        Ok(sessions)
+    }
+}
+
+/// Refuses what may not trade yet: live hosts, until leg risk is bounded and proved.
+///
+/// # Errors
+/// Exit code 3 naming the venue and the hosts that are allowed.
+pub fn refuse_live_hosts(loaded: &Loaded) -> Result<(), Failure> {
+    if loaded.config.mode != Mode::Live {
+        return Ok(());
+    }
+    for (index, venue) in loaded.config.venue.iter().enumerate() {
+        if crate::config::check::host_class(venue) == venue::HostClass::Live {
+            let what = format!(
+                "venue `{}` is a live host: this version trades on testnet and loopback hosts only; set rest and ws to the venue's testnet (configs/testnet.toml)",
+                venue.id
+            );
+            let key = if venue.rest.is_some() { "rest" } else { "id" };
+            return Err(loaded.error(&format!("venue[{index}].{key}"), what).into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! `sim`: the simulated venues alone, as servers, for engines and other people's clients.
+
+use crate::cli::SimArgs;
+use crate::config::load;
+use crate::config::schema::Venue;
+use crate::demo;
+use crate::exit::Failure;
+use crate::report::print_line;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Serves until a signal.
+///
+/// # Errors
+/// Exit code 2 for arguments, 3 for a configuration, 1 when a port can't be bound.
+pub fn sim_command(args: &SimArgs) -> Result<(), Failure> {
+    let mut loaded = match &args.config {
+        Some(path) => load(path)?,
+        None => crate::config::load::load_text("demo.toml (built in)", crate::run::DEMO, &std::env::vars().collect())?,
+    };
+    if let Some(seed) = args.seed {
+        loaded.config.seed = seed;
+    }
+    if !args.venue.is_empty() {
+        let template = loaded.config.venue.first().cloned().ok_or_else(|| Failure::usage("no venue to simulate"))?;
+        loaded.config.venue = named_venues(&args.venue, &template)?;
+    }
+    if let Some(other) = loaded.config.venue.iter().find(|v| v.kind != "gate") {
+        return Err(Failure::config(format!("venue `{}`: no simulator for `{}`; known: gate", other.id, other.kind)));
+    }
+    let first: SocketAddr = args
+        .listen
+        .parse()
+        .map_err(|_| Failure::usage(format!("--listen: `{}` is no address and port; write 127.0.0.1:0", args.listen)))?;
+    if !first.ip().is_loopback() {
+        return Err(Failure::usage(format!(
+            "--listen: {first} is reachable from other hosts; simulated venues serve loopback addresses only"
+        )));
+    }
+    let world = demo::world_config(&loaded, &loaded.config.venue)?;
+    let listen = (0..world.venues.len() as u16)
+        .map(|i| SocketAddr::new(first.ip(), if first.port() == 0 { 0 } else { first.port() + i }))
+        .collect();
+    let simulated = demo::start_world(world, listen, args.tls)?;
+    let ca_file = simulated.ca_pem.as_ref().map(|pem| write_ca(pem)).transpose()?;
+    let venues: Vec<_> = simulated
+        .venues
+        .iter()
+        .map(|venue| {
+            let endpoints = venue.endpoints(args.tls);
+            let mut entry = json!({"id": venue.id, "kind": venue.kind, "rest": endpoints.rest, "ws": endpoints.ws,
+                                   "private_ws": endpoints.private_ws, "key": venue.key, "secret": venue.secret});
+            if let Some(path) = &ca_file {
+                entry["ca_file"] = json!(path.display().to_string());
+            }
+            entry
+        })
+        .collect();
+    print_line(&json!({ "venues": venues }).to_string());
+    eprintln!("simulated venues serve until Ctrl-C (seed {})", loaded.config.seed);
+    wait_for_signal()?;
+    simulated.stop();
+    if let Some(path) = ca_file {
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(())
+}
+
+fn named_venues(names: &[String], template: &Venue) -> Result<Vec<Venue>, Failure> {
+    let mut venues: Vec<Venue> = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let (kind, id) = name
+            .split_once(':')
+            .map_or((name.as_str(), format!("{name}-{}", (b'a' + (index % 26) as u8) as char)), |(k, i)| (k, i.to_string()));
+        if kind != "gate" {
+            return Err(Failure::usage(format!("--venue {name}: no simulator for `{kind}`; known: gate")));
+        }
+        if venues.iter().any(|v| v.id == id) {
+            return Err(Failure::usage(format!("--venue {name}: the id `{id}` is used twice")));
+        }
+        venues.push(Venue { id, kind: kind.into(), ..template.clone() });
+    }
+    Ok(venues)
+}
+
+fn write_ca(pem: &str) -> Result<PathBuf, Failure> {
+    let path = std::env::temp_dir().join(format!("crossgate-sim-ca-{}.pem", std::process::id()));
+    std::fs::write(&path, pem).map_err(|e| Failure::failed(format!("can't write the authority to {}: {e}", path.display())))?;
+    Ok(path)
+}
+
+fn wait_for_signal() -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    runtime.block_on(async {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        Ok(())
+    })
+}

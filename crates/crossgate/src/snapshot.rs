@@ -1,0 +1,221 @@
+//! The copy of a running node that the ops thread and the live view see, made at every tick.
+
+use crate::report::{RunFacts, run_json};
+use domain::{Amount, FrameReject, MonoNanos, OrderOutcome, ResyncReason, StopKind, StopReason, Verdict};
+use node::Node;
+use serde_json::{Value, json};
+use telemetry::{Exposition, Histogram, names};
+
+/// Latencies measured at the edge, in nanoseconds.
+#[derive(Clone, Debug, Default)]
+pub struct LatencyBook {
+    /// Read from the socket → taken by the loop.
+    pub queue: Histogram,
+    /// Frame → inputs.
+    pub decode: Histogram,
+    /// Inputs applied, detected, sized, approved, logged.
+    pub decide: Histogram,
+    /// Command → bytes handed over.
+    pub encode: Histogram,
+    /// Frame complete → order bytes handed over.
+    pub tick_to_order: Histogram,
+    /// Order handed over → its reply.
+    pub order_round_trip: Histogram,
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+/// Figures for `/metrics`.
+#[derive(Clone, Debug, Default)]
+pub struct MetricsCopy {
+    counters: Vec<(&'static str, Labels, u64)>,
+    gauges: Vec<(&'static str, Labels, f64)>,
+    histograms: Vec<(&'static str, String, Histogram)>,
+    exact: Vec<(&'static str, String, String)>,
+}
+
+impl MetricsCopy {
+    fn counter(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: u64) {
+        self.counters.push((name, labels.iter().map(|(k, v)| (*k, (*v).to_string())).collect(), value));
+    }
+
+    fn gauge(&mut self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
+        self.gauges.push((name, labels.iter().map(|(k, v)| (*k, (*v).to_string())).collect(), value));
+    }
+
+    /// Sets everything in `exposition` and renders it.
+    pub fn render(&self, exposition: &Exposition) -> String {
+        let borrowed = |labels: &Labels| labels.iter().map(|(k, v)| (*k, v.clone())).collect::<Vec<_>>();
+        for (name, labels, value) in &self.counters {
+            let owned = borrowed(labels);
+            let refs: Vec<(&'static str, &str)> = owned.iter().map(|(k, v)| (*k, v.as_str())).collect();
+            exposition.counter(name, &refs, *value);
+        }
+        for (name, labels, value) in &self.gauges {
+            let owned = borrowed(labels);
+            let refs: Vec<(&'static str, &str)> = owned.iter().map(|(k, v)| (*k, v.as_str())).collect();
+            exposition.gauge(name, &refs, *value);
+        }
+        exposition.render(&self.histograms, &self.exact)
+    }
+}
+
+/// The copy.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// `/api/status`.
+    pub status: Value,
+    /// `/metrics`.
+    pub metrics: MetricsCopy,
+    /// Why it is not ready; empty when it is.
+    pub not_ready: Vec<String>,
+    /// A few lines for people.
+    pub text: String,
+}
+
+/// An amount as Prometheus keeps numbers: for display only.
+fn shown(amount: Amount) -> f64 {
+    amount.to_text().parse().unwrap_or(0.0)
+}
+
+fn shown_seconds(nanos: u64) -> f64 {
+    std::time::Duration::from_nanos(nanos).as_secs_f64()
+}
+
+impl Snapshot {
+    /// The copy as of `now`.
+    pub fn of(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u64, now: MonoNanos) -> Snapshot {
+        let mut status = run_json(node, facts, latency, ran_ns);
+        let (books, not_ready) = books(node, now);
+        status.insert("books".into(), json!(books));
+        status.insert("venues".into(), json!(venues(node, facts)));
+        status.insert("open_deals".into(), json!(node.engine().executor().open_deals()));
+        let metrics = metrics(node, latency, now);
+        let text = serde_json::to_string_pretty(&json!({
+            "mode": status["mode"], "running_s": status["duration_s"], "opportunities": status["opportunities"],
+            "verdicts": status["verdicts"], "deals": status["deals"], "pnl": status["pnl"], "halts": status["halts"], "books": status["books"],
+        }))
+        .unwrap_or_default();
+        Snapshot { status: Value::Object(status), metrics, not_ready, text }
+    }
+}
+
+fn books(node: &Node, now: MonoNanos) -> (Vec<Value>, Vec<String>) {
+    let engine = node.engine();
+    let tables = engine.tables();
+    let age_max = engine.config().detector.book_age_max_ns;
+    let (mut books, mut not_ready) = (Vec::new(), Vec::new());
+    for venue in tables.venue_ids() {
+        if !engine.executor().ready(venue) {
+            not_ready.push(format!("{} is not reconciled", tables.venue(venue)));
+        }
+        for pair in tables.pair_ids() {
+            let (Some(info), cell) = (tables.pair(pair), engine.market().at(venue, pair)) else { continue };
+            if cell.rules.is_none() {
+                continue;
+            }
+            let age = cell.book.age_ns(now);
+            let trusted = cell.book.is_live() && age <= age_max;
+            if !trusted {
+                not_ready.push(format!("the book {} on {} is not trusted", info.symbol, tables.venue(venue)));
+            }
+            let price = |level: Option<domain::Level>| level.map(|l| info.scale.price_text(l.price));
+            books.push(json!({
+                "venue": tables.venue(venue), "pair": info.symbol.to_string(), "trusted": trusted,
+                "age_s": if age == u64::MAX { Value::Null } else { json!(crate::clock_text::seconds(age)) },
+                "best_bid": price(cell.book.book().best_bid()), "best_ask": price(cell.book.book().best_ask()),
+            }));
+        }
+    }
+    (books, not_ready)
+}
+
+fn venues(node: &Node, facts: &RunFacts) -> Vec<Value> {
+    let engine = node.engine();
+    let stats = node.session_stats();
+    let each = facts.venues.iter().zip(engine.tables().venue_ids()).zip(stats);
+    each.map(|((venue, id), stats)| {
+        json!({"id": venue.id, "kind": venue.kind, "ready": engine.executor().ready(id), "frames": stats.frames,
+               "rejected": stats.rejected.iter().sum::<u64>(), "resyncs": stats.resyncs.iter().sum::<u64>(), "requests": stats.requests})
+    })
+    .collect()
+}
+
+fn metrics(node: &Node, latency: &LatencyBook, now: MonoNanos) -> MetricsCopy {
+    let mut copy = MetricsCopy::default();
+    let engine = node.engine();
+    let tables = engine.tables();
+    let report = engine.report();
+    copy.gauge(names::UP, &[], 1.0);
+    copy.gauge(
+        names::BUILD_INFO,
+        &[("version", env!("CARGO_PKG_VERSION")), ("commit", option_env!("CROSSGATE_COMMIT").unwrap_or("unknown"))],
+        1.0,
+    );
+    for (venue, stats) in tables.venues.iter().zip(node.session_stats()) {
+        copy.counter(names::FRAMES, &[("venue", venue)], stats.frames);
+        for (reason, count) in FrameReject::ALL.iter().zip(stats.rejected) {
+            copy.counter(names::FRAMES_REJECTED, &[("venue", venue), ("reason", reason.as_str())], count);
+        }
+        for (reason, count) in ResyncReason::ALL.iter().zip(stats.resyncs) {
+            copy.counter(names::BOOK_RESYNCS, &[("venue", venue), ("reason", reason.as_str())], count);
+        }
+        for (reason, count) in &stats.reconnects {
+            copy.counter(names::RECONNECTS, &[("venue", venue), ("reason", reason)], *count);
+        }
+        if let Some((remaining, limit)) = stats.rate_remaining {
+            copy.gauge(
+                names::RATE_USED,
+                &[("venue", venue)],
+                f64::from(limit.saturating_sub(remaining)) / f64::from(limit.max(1)),
+            );
+        }
+    }
+    let age_max = engine.config().detector.book_age_max_ns;
+    for (venue, pair) in tables.venue_ids().flat_map(|v| tables.pair_ids().map(move |p| (v, p))) {
+        let (cell, Some(info)) = (engine.market().at(venue, pair), tables.pair(pair)) else { continue };
+        let symbol = info.symbol.to_string();
+        let labels = [("venue", tables.venue(venue)), ("market", info.kind.market()), ("pair", symbol.as_str())];
+        let age = cell.book.age_ns(now);
+        if age != u64::MAX {
+            copy.gauge(names::BOOK_AGE, &labels, shown_seconds(age));
+        }
+        copy.gauge(names::BOOK_TRUSTED, &labels, f64::from(u8::from(cell.book.is_live() && age <= age_max)));
+    }
+    copy.counter(names::BOOK_UPDATES, &[], report.stats.book_updates);
+    let execution = &report.execution;
+    for (outcome, count) in OrderOutcome::ALL.iter().zip(execution.outcomes).filter(|(o, _)| **o != OrderOutcome::Unknown) {
+        copy.counter(names::ORDERS, &[("outcome", outcome.as_str())], count);
+    }
+    copy.gauge(names::ORDERS_UNKNOWN, &[], f64::from(execution.orders_unknown));
+    for (verdict, count) in Verdict::ALL.iter().zip(report.verdicts) {
+        copy.counter(names::OPPORTUNITIES, &[("reason", verdict.as_str())], count);
+    }
+    for line in &execution.balances {
+        let labels = [("venue", tables.venue(line.venue)), ("asset", tables.asset(line.asset))];
+        copy.gauge(names::BALANCE, &labels, shown(line.total));
+        copy.gauge(names::RESERVED, &labels, shown(line.reserved));
+    }
+    for (venue, asset, amount) in &execution.fees {
+        let labels = format!("venue=\"{}\",asset=\"{}\"", tables.venue(*venue), tables.asset(*asset));
+        copy.exact.push((names::FEES, labels, amount.to_text()));
+    }
+    let pnl: Amount = report.pnl.iter().map(|(_, amount)| *amount).sum();
+    copy.gauge(names::PNL, &[], shown(pnl));
+    copy.gauge(names::UNHEDGED, &[], shown(engine.executor().exposure(engine.market()).worst_quote()));
+    copy.counter(names::UNWINDS, &[("reason", "unequal_legs")], execution.hedges);
+    copy.exact.push((names::UNHEDGED_SECONDS, String::new(), crate::clock_text::seconds(execution.unhedged_ns)));
+    for reason in StopReason::ALL {
+        let held = report.stops.iter().any(|s| s.reason == *reason && s.kind != StopKind::Freeze);
+        copy.gauge(names::HALTED, &[("reason", reason.as_str())], f64::from(u8::from(held)));
+    }
+    copy.gauge(names::JOURNAL_LAG, &[], 0.0);
+    for (stage, histogram) in
+        [("queue", &latency.queue), ("decode", &latency.decode), ("detect", &latency.decide), ("encode", &latency.encode)]
+    {
+        copy.histograms.push((names::STAGE, format!("stage=\"{stage}\""), histogram.clone()));
+    }
+    copy.histograms.push((names::TICK_TO_ORDER, String::new(), latency.tick_to_order.clone()));
+    copy.histograms.push((names::ORDER_ROUND_TRIP, String::new(), latency.order_round_trip.clone()));
+    copy
+}

@@ -1,0 +1,29 @@
+//! The words every other room speaks: prices, quantities, amounts, instruments, ids, three kinds of time, and the messages
+//! that pass between venues and the engine.
+//!
+//! Nothing here does I/O, reads a clock, or knows a wire format. Start at [`number`] for arithmetic and at
+//! [`message::Input`] for what may move the engine.
+
+pub mod command;
+pub mod decimal;
+pub mod ids;
+pub mod instrument;
+pub mod lists;
+pub mod message;
+pub mod mutants;
+pub mod notice;
+pub mod number;
+pub mod time;
+
+pub use command::{Command, NewOrder, Purpose, ReadKind, TimeInForce};
+pub use ids::{AssetId, ClientOrderId, DealId, Label, PairId, TradeId, VenueId, VenueOrderId};
+pub use instrument::{InstrumentKind, InstrumentRules, PairInfo, Symbol, Tables};
+pub use lists::{ErrorClass, FrameReject, LinkRole, OrderOutcome, ResyncReason, Side, StopKind, StopReason, Verdict};
+pub use message::{
+    AccountFacts, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset, FeeRates,
+    Fill, Finish, Input, Level, LinkChange, LinkState, OpenOrdersReport, OperatorCommand, OrderReport, OrderSource, OrderUpdate,
+    ReadFailure, Role, RoundTrip, TradesReport, UnknownCause,
+};
+pub use notice::{Notice, Waterfall};
+pub use number::{Amount, PairScale, Price, Qty, Rate};
+pub use time::{MonoNanos, UnixNanos, VenueNanos};

@@ -1,0 +1,477 @@
+//! Everything that can move the engine: one closed [`Input`], put in one order by one thread.
+//!
+//! Venue sessions make inputs out of bytes; the edge makes ticks, link changes and operator commands. The engine reads nothing
+//! else: no clock, no environment, no shared state.
+
+use crate::command::ReadKind;
+use crate::ids::{AssetId, ClientOrderId, Label, PairId, TradeId, VenueId, VenueOrderId};
+use crate::instrument::InstrumentRules;
+use crate::lists::{ErrorClass, LinkRole, ResyncReason, Side, StopReason};
+use crate::number::{Amount, Price, Qty, Rate};
+use crate::time::{MonoNanos, UnixNanos, VenueNanos};
+use arrayvec::ArrayVec;
+
+/// Whatever may move the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A book changed, was proved unchanged, or lost trust.
+    Book(BookUpdate),
+    /// Evidence about one of our orders (or a foreign one).
+    Order(OrderUpdate),
+    /// One execution of one order.
+    Fill(Fill),
+    /// Balances as the venue states them.
+    Balances(BalanceReport),
+    /// The complete list of a venue's open orders.
+    OpenOrders(OpenOrdersReport),
+    /// Executions of a pair since a time.
+    Trades(TradesReport),
+    /// A read that we asked for failed.
+    ReadFailed(ReadFailure),
+    /// A link came up, was lost, or the process was suspended.
+    Link(LinkChange),
+    /// What a venue accepts for a pair.
+    Rules(InstrumentRules),
+    /// What the venue charges us for a pair.
+    Fees(FeeRates),
+    /// What our key may do.
+    Account(AccountFacts),
+    /// Head-room of a rate limit.
+    Budget(Budget),
+    /// A measured request round trip.
+    RoundTrip(RoundTrip),
+    /// Venue clock against ours.
+    Clock(ClockOffset),
+    /// The state log is written up to and including this sequence number.
+    LogWritten {
+        /// Last written sequence number.
+        seq: u64,
+    },
+    /// The state log failed or fell behind.
+    LogFailed,
+    /// A person or a signal.
+    Operator(OperatorCommand),
+    /// Time passed; `unix` for daily limits and report times.
+    Tick {
+        /// Wall time.
+        unix: UnixNanos,
+    },
+}
+
+impl Input {
+    /// True for what belongs in the state log; books, ticks and the watermark belong in the market log.
+    pub const fn is_state(&self) -> bool {
+        !matches!(
+            self,
+            Input::Book(_)
+                | Input::Tick { .. }
+                | Input::LogWritten { .. }
+                | Input::Budget(_)
+                | Input::RoundTrip(_)
+                | Input::Clock(_)
+        )
+    }
+}
+
+/// One price level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// Price.
+    pub price: Price,
+    /// Absolute quantity there; zero deletes the level (deltas only).
+    pub qty: Qty,
+}
+
+/// News about one venue's book of one pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BookUpdate {
+    /// Whose book.
+    pub venue: VenueId,
+    /// Which pair.
+    pub pair: PairId,
+    /// When the frame's last byte was received.
+    pub received: MonoNanos,
+    /// The book's own time (last change), where the channel carries one.
+    pub changed_at: Option<VenueNanos>,
+    /// When the venue sent the frame, where the channel carries it; venue lag is judged on this one.
+    pub sent_at: Option<VenueNanos>,
+    /// What happened.
+    pub body: BookBody,
+}
+
+/// What happened to a book. Levels are in the pair's scale; each price at most once a side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BookBody {
+    /// Replaces both sides. Bids descend, asks ascend, quantities are positive.
+    Snapshot {
+        /// The venue's book id of this state.
+        id: u64,
+        /// Best first.
+        bids: Vec<Level>,
+        /// Best first.
+        asks: Vec<Level>,
+    },
+    /// Absolute quantities by price, in any order; continues the book whose id is `first − 1`.
+    Delta {
+        /// First venue book id covered.
+        first: u64,
+        /// Last venue book id covered.
+        last: u64,
+        /// Changed bids.
+        bids: Vec<Level>,
+        /// Changed asks.
+        asks: Vec<Level>,
+    },
+    /// The book is proved to be still at this id.
+    Evidence {
+        /// The id that both sides hold.
+        id: u64,
+    },
+    /// The book must not be used until the next snapshot, which the session is already fetching.
+    Untrusted {
+        /// Why.
+        reason: ResyncReason,
+    },
+}
+
+/// Where news about an order came from; newer evidence beats older, and a stream beats a query of the same age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum OrderSource {
+    /// The reply to placing or cancelling it.
+    Reply,
+    /// The private stream.
+    Stream,
+    /// A look-up by id, or a list.
+    Query,
+    /// Our own edge (not sent, timed out, link lost).
+    Edge,
+}
+
+/// Evidence about one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderUpdate {
+    /// Which venue.
+    pub venue: VenueId,
+    /// Which pair.
+    pub pair: PairId,
+    /// Our id, when the venue named it and it parses as ours.
+    pub client_id: Option<ClientOrderId>,
+    /// The venue's id, once known.
+    pub venue_order_id: Option<VenueOrderId>,
+    /// Where from.
+    pub source: OrderSource,
+    /// When received (queries: when the answer came).
+    pub received: MonoNanos,
+    /// When a query was asked; `received` for pushes.
+    pub requested: MonoNanos,
+    /// What it says.
+    pub report: OrderReport,
+}
+
+/// What the evidence says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderReport {
+    /// The venue accepted it and it rests or is being processed; `filled` base so far.
+    Open {
+        /// Cumulative base executed, gross of fees.
+        filled: Qty,
+    },
+    /// It ended.
+    Finished {
+        /// How.
+        finish: Finish,
+        /// Final cumulative base executed, gross of fees.
+        filled: Qty,
+    },
+    /// The venue named the order and refused it: it never existed, funds are free.
+    Refused {
+        /// Class of the error.
+        class: ErrorClass,
+        /// The venue's label, for people.
+        label: Label,
+    },
+    /// A look-up did not find it: evidence, not proof.
+    NotFound,
+    /// Bytes may have left, no answer came or it told nothing.
+    Unknown {
+        /// Why it is unknown.
+        cause: UnknownCause,
+    },
+    /// No byte left: the deadline had passed, the link was down, the connection was refused.
+    NotSent,
+    /// A cancel request was refused or told nothing; the order's own state follows by query.
+    CancelFailed {
+        /// Class of the error.
+        class: ErrorClass,
+    },
+}
+
+/// How an order ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Finish {
+    /// Everything executed.
+    Filled,
+    /// Ended with a remainder (an IOC's end, a cancel), perhaps partly executed.
+    Cancelled,
+    /// The venue refused it at the door because its expiry had passed.
+    Expired,
+}
+
+/// Why the outcome of a send is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum UnknownCause {
+    /// No answer in time.
+    Timeout,
+    /// The connection broke after bytes may have left.
+    LinkLost,
+    /// A 5xx or an answer that could not be read.
+    ServerError,
+    /// Found in the log after a restart without an end.
+    Restart,
+}
+
+/// Maker or taker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Role {
+    /// Took liquidity.
+    Taker,
+    /// Gave liquidity.
+    Maker,
+}
+
+/// One execution. The trade id dedupes it for the life of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Which venue.
+    pub venue: VenueId,
+    /// Which pair.
+    pub pair: PairId,
+    /// The venue's id of this execution, unique within (venue, pair).
+    pub trade_id: TradeId,
+    /// Our id of the order, when told and ours.
+    pub client_id: Option<ClientOrderId>,
+    /// The venue's id of the order.
+    pub venue_order_id: VenueOrderId,
+    /// Direction.
+    pub side: Side,
+    /// Price.
+    pub price: Price,
+    /// Base executed, gross of fees.
+    pub qty: Qty,
+    /// Fees as charged, each with its asset (base, quote, or a venue token).
+    pub fees: ArrayVec<(AssetId, Amount), 3>,
+    /// Maker or taker.
+    pub role: Role,
+    /// Venue time of the execution.
+    pub executed_at: Option<VenueNanos>,
+    /// Stream or query.
+    pub source: OrderSource,
+    /// When received.
+    pub received: MonoNanos,
+}
+
+/// Where balances came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum BalanceSource {
+    /// The private stream: only the assets that changed.
+    Stream,
+    /// The accounts endpoint: every asset that is not zero.
+    Query,
+}
+
+/// Balances as a venue states them: a check of our ledger, never its source after start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BalanceReport {
+    /// Which venue.
+    pub venue: VenueId,
+    /// Where from.
+    pub source: BalanceSource,
+    /// When a query was asked; `received` for pushes.
+    pub requested: MonoNanos,
+    /// When received.
+    pub received: MonoNanos,
+    /// One per asset of our tables.
+    pub entries: Vec<BalanceEntry>,
+}
+
+/// One asset's balance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BalanceEntry {
+    /// Which asset.
+    pub asset: AssetId,
+    /// Free.
+    pub available: Amount,
+    /// Held by open orders.
+    pub locked: Amount,
+    /// The venue's version counter (Gate `update_id`): older reports are dropped.
+    pub version: Option<u64>,
+}
+
+/// The complete list of open orders of a venue, ours and foreign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenOrdersReport {
+    /// Which venue.
+    pub venue: VenueId,
+    /// When asked.
+    pub requested: MonoNanos,
+    /// When received.
+    pub received: MonoNanos,
+    /// Every open order on our pairs.
+    pub orders: Vec<OrderUpdate>,
+    /// How many open orders stand on pairs that are not configured.
+    pub elsewhere: u32,
+}
+
+/// Executions of one pair from a time on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TradesReport {
+    /// Which venue.
+    pub venue: VenueId,
+    /// Which pair.
+    pub pair: PairId,
+    /// When asked.
+    pub requested: MonoNanos,
+    /// When received.
+    pub received: MonoNanos,
+    /// Venue time from which the list is complete.
+    pub since: UnixNanos,
+    /// True when the list reached its end (a short last page); false leaves absence unproved.
+    pub complete: bool,
+    /// The executions.
+    pub fills: Vec<Fill>,
+}
+
+/// A read that failed; the reader decides whether to ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadFailure {
+    /// Which venue.
+    pub venue: VenueId,
+    /// What was asked.
+    pub read: ReadKind,
+    /// Class of the failure.
+    pub class: ErrorClass,
+    /// When.
+    pub received: MonoNanos,
+}
+
+/// A change of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkChange {
+    /// Which venue.
+    pub venue: VenueId,
+    /// What the link is for.
+    pub role: LinkRole,
+    /// What happened.
+    pub state: LinkState,
+    /// When.
+    pub at: MonoNanos,
+}
+
+/// State of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum LinkState {
+    /// Usable; for a private link: logged in and every wanted channel acknowledged.
+    Up,
+    /// Gone; private news may have been missed.
+    Lost,
+    /// The process was suspended: everything buffered is old.
+    Paused,
+}
+
+/// What the venue charges us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeeRates {
+    /// Which venue.
+    pub venue: VenueId,
+    /// Which pair.
+    pub pair: PairId,
+    /// Fraction charged to a taker.
+    pub taker: Rate,
+    /// Fraction charged to a maker.
+    pub maker: Rate,
+    /// `None`: charged in the received asset; otherwise the token that pays.
+    pub paid_in: Option<AssetId>,
+}
+
+/// What our key may do, as the venue tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountFacts {
+    /// Which venue.
+    pub venue: VenueId,
+    /// May place orders.
+    pub can_trade: Option<bool>,
+    /// May move funds out. `None`: the venue will not tell.
+    pub can_withdraw: Option<bool>,
+    /// Bound to addresses.
+    pub ip_bound: Option<bool>,
+}
+
+/// Which limit a budget counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BudgetBucket {
+    /// Placing and amending on one pair (Gate: 10 a second per user and market).
+    Place(PairId),
+    /// Cancels.
+    Cancel,
+    /// Private reads.
+    Read,
+}
+
+/// Head-room of one rate limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Which venue.
+    pub venue: VenueId,
+    /// Which limit.
+    pub bucket: BudgetBucket,
+    /// Requests left in the window.
+    pub remaining: u32,
+    /// Requests the window allows.
+    pub limit: u32,
+    /// Length of the window, nanoseconds.
+    pub window_ns: u64,
+    /// When this was true.
+    pub at: MonoNanos,
+}
+
+/// One measured round trip of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundTrip {
+    /// Which venue.
+    pub venue: VenueId,
+    /// True for an order placement.
+    pub order: bool,
+    /// Nanoseconds from the request handed over to the reply received.
+    pub nanos: u64,
+}
+
+/// Venue clock minus ours, from the sample with the least round trip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockOffset {
+    /// Which venue.
+    pub venue: VenueId,
+    /// Nanoseconds to add to our Unix time to get the venue's.
+    pub offset_ns: i64,
+    /// Half the round trip of that sample.
+    pub uncertainty_ns: u64,
+}
+
+/// What a person, a signal or the edge orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperatorCommand {
+    /// Latch: no openings until a person resumes.
+    Halt {
+        /// Why.
+        reason: StopReason,
+    },
+    /// Clear the latch.
+    Resume,
+    /// No new plans; finish or unwind what is open, cancel and verify.
+    Stop,
+}

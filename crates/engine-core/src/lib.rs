@@ -1,0 +1,14 @@
+//! The decision core: inputs in, commands out. A deterministic function of its inputs; the hot path reads top to bottom in
+//! [`step`]. No clock, no socket, no thread, no venue by name.
+//!
+//! [`Engine::apply`] takes one input, in the order the node gave it; [`Engine::decide`] runs once per batch over what was
+//! touched. Both append to [`Outputs`].
+
+pub mod config;
+pub mod place_budget;
+pub mod report;
+pub mod step;
+
+pub use config::EngineConfig;
+pub use report::EngineReport;
+pub use step::{Engine, EngineStats, Outputs};

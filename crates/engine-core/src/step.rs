@@ -1,0 +1,448 @@
+//! collect → **apply → decide** → publish: this file is the middle of that sentence as code. Start at [`Engine::apply`] and
+//! [`Engine::decide`].
+//!
+//! Kept true:
+//! 1. Whatever a decision reads arrived through [`Engine::apply`]; `now` is the batch's time, never a clock's.
+//! 2. Commands' results, private events and operator commands take effect before books of the same batch are judged, since
+//!    everything is applied before anything is decided.
+//! 3. Hedges and look-ups are decided before openings.
+//! 4. Every opportunity ends under exactly one verdict; Σ verdicts = opportunities.
+
+use crate::config::EngineConfig;
+use crate::place_budget::PlaceBudget;
+use domain::mutants::{self, Mutant};
+use domain::{
+    Amount, BalanceReport, BalanceSource, BudgetBucket, Command, Input, InstrumentKind, LinkRole, LinkState, MonoNanos, Notice,
+    OperatorCommand, PairId, Purpose, StopKind, StopReason, Tables, UnixNanos, VenueId, Verdict,
+};
+use executor::{Executor, IdSource, Outbox, StopRequest};
+use risk::{Market, OrderPace, Plan, RiskView, SizeInputs, Stops, size_plan};
+use spread_detector::{Assessment, Group, LegView, Tracker, assess, collar_reference};
+use std::sync::Arc;
+
+/// What a step produced.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// For the venue sessions, in order.
+    pub commands: Vec<Command>,
+    /// For people.
+    pub notices: Vec<Notice>,
+}
+
+/// Counters of the engine; plain integers, copied out at ticks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineStats {
+    /// Book updates taken (snapshots and deltas).
+    pub book_updates: u64,
+    /// Book updates that changed a book.
+    pub books_changed: u64,
+    /// Books found crossed or locked.
+    pub crossed: u64,
+    /// Gaps that the engine itself found.
+    pub gaps: u64,
+    /// Decisions: ordered venue pairs assessed.
+    pub assessed: u64,
+    /// Largest cross-venue edge seen at the tops, in 10^-9, any pair.
+    pub edge_nano_max: i64,
+}
+
+/// The engine.
+pub struct Engine {
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) config: EngineConfig,
+    pub(crate) market: Market,
+    pub(crate) tracker: Tracker,
+    pub(crate) executor: Executor,
+    pub(crate) stops: Stops,
+    pub(crate) stats: EngineStats,
+    pub(crate) now: MonoNanos,
+    pub(crate) unix: UnixNanos,
+    dirty: Vec<bool>,
+    budgets: Vec<PlaceBudget>,
+    pace: OrderPace,
+    /// The last statement of every venue about its accounts, for the report's comparison.
+    pub(crate) stated: Vec<Option<BalanceReport>>,
+    /// Crossed or locked states by (pair, venue), for replay reports.
+    crossed: Vec<u64>,
+    day: i64,
+    pub(crate) realised_today: Amount,
+    log_lagging: bool,
+    stopping: bool,
+    outbox: Outbox,
+}
+
+impl Engine {
+    /// An engine that knows names and settings, and nothing of the market yet. Every venue starts frozen until it is reconciled.
+    pub fn new(config: EngineConfig, tables: Arc<Tables>, ids: IdSource) -> Engine {
+        let (venues, pairs) = (tables.venues.len(), tables.pairs.len());
+        let mut stops = Stops::new();
+        for venue in tables.venue_ids() {
+            let _ = stops.set(StopKind::Freeze, StopReason::StreamUnproven, Some(venue), None, UnixNanos(0));
+        }
+        Engine {
+            market: Market::new(tables.clone()),
+            tracker: Tracker::new(pairs, venues),
+            executor: Executor::new(config.executor.clone(), tables.clone(), ids),
+            stops,
+            stats: EngineStats::default(),
+            now: MonoNanos(0),
+            unix: UnixNanos(0),
+            dirty: vec![false; pairs],
+            budgets: vec![PlaceBudget::default(); venues * pairs],
+            pace: OrderPace::default(),
+            stated: vec![None; venues],
+            crossed: vec![0; venues * pairs],
+            day: i64::MIN,
+            realised_today: Amount::ZERO,
+            log_lagging: false,
+            stopping: false,
+            outbox: Outbox::default(),
+            tables,
+            config,
+        }
+    }
+
+    /// The executor, to fold a state log into before the first input.
+    pub fn executor_mut(&mut self) -> &mut Executor {
+        &mut self.executor
+    }
+
+    /// The executor.
+    pub fn executor(&self) -> &Executor {
+        &self.executor
+    }
+
+    /// Books, rules and fees.
+    pub fn market(&self) -> &Market {
+        &self.market
+    }
+
+    /// How often a book was found crossed or locked.
+    pub fn crossed(&self, venue: VenueId, pair: PairId) -> u64 {
+        self.crossed.get(self.budget_index(venue, pair)).copied().unwrap_or_default()
+    }
+
+    /// The venue's last own statement of its accounts (`/spot/accounts`), if any came.
+    pub fn stated_balances(&self, venue: VenueId) -> Option<&BalanceReport> {
+        self.stated.get(venue.index())?.as_ref()
+    }
+
+    /// What is stopped.
+    pub fn stops(&self) -> &Stops {
+        &self.stops
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> &EngineStats {
+        &self.stats
+    }
+
+    /// Names behind the ids.
+    pub fn tables(&self) -> &Arc<Tables> {
+        &self.tables
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// Takes one input. Changes state only; what follows from it is decided by [`Engine::decide`].
+    pub fn apply(&mut self, received: MonoNanos, input: &Input, out: &mut Outputs) {
+        // `now` is the newest receive time seen: the batch's time, set at decide, is never before it.
+        self.now = self.now.max(received);
+        match input {
+            Input::Book(update) => self.apply_book(update, out),
+            Input::Order(update) => self.executor.handle_order(self.now, update, &mut self.outbox),
+            Input::Fill(fill) => self.executor.handle_fill(self.now, fill, &mut self.outbox),
+            Input::Balances(report) => {
+                if report.source == BalanceSource::Query
+                    && let Some(slot) = self.stated.get_mut(report.venue.index())
+                {
+                    *slot = Some(report.clone());
+                }
+                self.executor.handle_balances(self.now, report, &mut self.outbox);
+            }
+            Input::OpenOrders(report) => self.executor.handle_open_orders(self.now, report, &mut self.outbox),
+            Input::Trades(report) => self.executor.handle_trades(self.now, report, &mut self.outbox),
+            Input::ReadFailed(failure) => self.executor.handle_read_failed(self.now, failure, &mut self.outbox),
+            Input::Account(facts) => self.executor.handle_account(self.now, facts, &mut self.outbox),
+            Input::Link(change) => {
+                if change.role == LinkRole::Public && change.state != LinkState::Up {
+                    self.drop_books(change.venue);
+                }
+                self.executor.handle_link(self.now, change, &mut self.outbox);
+            }
+            Input::Rules(rules) => {
+                self.market.at_mut(rules.venue, rules.pair).rules = Some(*rules);
+                self.touch(rules.pair);
+            }
+            Input::Fees(fees) => {
+                self.market.at_mut(fees.venue, fees.pair).fees = Some(*fees);
+                self.executor.handle_fees(fees);
+                self.touch(fees.pair);
+            }
+            Input::Budget(budget) => {
+                if let BudgetBucket::Place(pair) = budget.bucket {
+                    let index = self.budget_index(budget.venue, pair);
+                    self.budgets[index].state(budget);
+                }
+            }
+            Input::RoundTrip(_) | Input::Clock(_) => {}
+            Input::LogWritten { .. } => self.log_lagging = false,
+            Input::LogFailed => {
+                self.log_lagging = true;
+                self.request_stop(StopKind::Pause, StopReason::StateLog);
+            }
+            Input::Operator(command) => self.apply_operator(*command),
+            Input::Tick { unix } => {
+                self.unix = *unix;
+                // Books age without a frame: what is open on an ageing book must be judged again.
+                self.dirty.fill(true);
+            }
+        }
+        self.flush_outbox(out);
+    }
+
+    fn apply_book(&mut self, update: &domain::BookUpdate, out: &mut Outputs) {
+        let cell = self.market.at_mut(update.venue, update.pair);
+        if matches!(update.body, domain::BookBody::Snapshot { .. } | domain::BookBody::Delta { .. }) {
+            self.stats.book_updates += 1;
+        }
+        match cell.book.handle(update) {
+            Ok(applied) => self.stats.books_changed += u64::from(applied.changed),
+            Err(fault) => {
+                let reason = fault.reason();
+                match reason {
+                    domain::ResyncReason::Crossed => {
+                        self.stats.crossed += 1;
+                        let index = self.budget_index(update.venue, update.pair);
+                        self.crossed[index] += 1;
+                    }
+                    domain::ResyncReason::Gap => self.stats.gaps += 1,
+                    _ => {}
+                }
+                out.commands.push(Command::Resync { venue: update.venue, pair: update.pair, reason });
+            }
+        }
+        self.touch(update.pair);
+    }
+
+    fn drop_books(&mut self, venue: VenueId) {
+        for pair in self.tables.pair_ids() {
+            self.market.at_mut(venue, pair).book.drop_trust();
+            self.touch(pair);
+        }
+    }
+
+    fn apply_operator(&mut self, command: OperatorCommand) {
+        match command {
+            OperatorCommand::Halt { reason } => self.request_stop(StopKind::Latch, reason),
+            OperatorCommand::Resume => {
+                self.stops.resume(&mut self.outbox.notices);
+                self.executor.handle_resume();
+                self.dirty.fill(true);
+            }
+            OperatorCommand::Stop => {
+                self.stopping = true;
+                self.request_stop(StopKind::Pause, StopReason::Signal);
+                self.executor.begin_shutdown(self.now, &mut self.outbox);
+            }
+        }
+    }
+
+    fn request_stop(&mut self, kind: StopKind, reason: StopReason) {
+        self.outbox.stops.push(StopRequest::set(kind, reason, None, None));
+    }
+
+    fn touch(&mut self, pair: PairId) {
+        if let Some(flag) = self.dirty.get_mut(pair.index()) {
+            *flag = true;
+        }
+    }
+
+    fn budget_index(&self, venue: VenueId, pair: PairId) -> usize {
+        pair.index() * self.tables.venues.len() + venue.index()
+    }
+
+    /// Decides over everything that was touched since the last call. `batch_now` never goes back.
+    pub fn decide(&mut self, batch_now: MonoNanos, out: &mut Outputs) {
+        assert!(batch_now >= self.now, "Invariant: batch time is not before a receive time of the batch");
+        self.now = batch_now;
+        self.roll_day();
+        self.executor.on_decide(self.now, self.unix, &self.market, &mut self.outbox);
+        self.flush_outbox(out);
+        for pair in self.tables.clone().pair_ids() {
+            if std::mem::replace(&mut self.dirty[pair.index()], false) {
+                self.decide_pair(pair, out);
+            }
+        }
+    }
+
+    fn roll_day(&mut self) {
+        let day = self.unix.seconds().div_euclid(86_400);
+        if day != self.day {
+            self.day = day;
+            self.realised_today = Amount::ZERO;
+        }
+    }
+
+    fn decide_pair(&mut self, pair: PairId, out: &mut Outputs) {
+        let venues = self.tables.venues.len();
+        for buy in 0..venues {
+            for sell in 0..venues {
+                if buy != sell {
+                    self.decide_route(pair, VenueId(buy as u8), VenueId(sell as u8), out);
+                }
+            }
+        }
+    }
+
+    /// One ordered venue pair: detect, size, approve, send. The verdict is the first gate that fails.
+    fn decide_route(&mut self, pair: PairId, buy: VenueId, sell: VenueId, out: &mut Outputs) {
+        let assessment = self.assess_route(pair, buy, sell);
+        let Some(found) = &assessment else {
+            self.tracker.observe(pair, buy, sell, self.now, None, Verdict::Untrusted, false, &mut out.notices);
+            return;
+        };
+        self.stats.assessed += 1;
+        if !found.gross_positive {
+            self.tracker.observe(pair, buy, sell, self.now, assessment.as_ref(), Verdict::BelowFees, false, &mut out.notices);
+            return;
+        }
+        let verdict = match self.plan_route(pair, buy, sell, found) {
+            Ok(approved) => {
+                self.executor.open_deal(self.now, approved, &self.market, &mut self.outbox);
+                self.flush_outbox(out);
+                Verdict::Traded
+            }
+            Err(verdict) => verdict,
+        };
+        let traded = verdict == Verdict::Traded;
+        self.tracker.observe(pair, buy, sell, self.now, assessment.as_ref(), verdict, traded, &mut out.notices);
+    }
+
+    fn assess_route(&self, pair: PairId, buy: VenueId, sell: VenueId) -> Option<Assessment> {
+        let info = self.tables.pair(pair)?;
+        let leg = |venue: VenueId, buying: bool| {
+            let cell = self.market.at(venue, pair);
+            LegView {
+                venue,
+                book: &cell.book,
+                taker: cell.fees.map(|f| f.taker),
+                fee_in_received: cell.fees.is_none_or(|f| f.paid_in.is_none()),
+                open: cell.rules.is_some_and(|r| if buying { r.can_buy } else { r.can_sell }),
+            }
+        };
+        let books = self.market.venues_of(pair).iter().map(|cell| &cell.book);
+        let reference = collar_reference(books, self.config.detector.book_age_max_ns, self.now);
+        let group = if info.kind == InstrumentKind::Spot { Group::Tradable } else { Group::NotTradableKind };
+        assess(&self.config.detector, info.scale, group, &reference, &leg(buy, true), &leg(sell, false), self.now)
+    }
+
+    fn plan_route(
+        &mut self,
+        pair: PairId,
+        buy: VenueId,
+        sell: VenueId,
+        found: &Assessment,
+    ) -> Result<risk::Approved<Plan>, Verdict> {
+        if let Some(failed) = found.failed {
+            return Err(failed);
+        }
+        if mutants::active(Mutant::HiddenEntropy) && hidden_entropy() {
+            return Err(Verdict::Paused);
+        }
+        let tables = self.tables.clone();
+        let info = tables.pair(pair).ok_or(Verdict::NotTradableKind)?;
+        let exposure = self.executor.exposure(&self.market);
+        let plan = size_plan(&SizeInputs {
+            pair,
+            scale: info.scale,
+            buy,
+            sell,
+            buy_cell: self.market.at(buy, pair),
+            sell_cell: self.market.at(sell, pair),
+            qty_paying: found.waterfall.qty,
+            quote_available: self.executor.available(buy, info.quote),
+            base_available: self.executor.available(sell, info.base),
+            quote_floor: self.floor(buy, info.quote),
+            base_floor: self.floor(sell, info.base),
+            unhedged: exposure.worst_quote(),
+            limits: &self.config.limits,
+            min_edge: self.config.detector.min_edge,
+            latency_allowance: self.config.latency_allowance,
+            deadline: self.now.after(self.config.plan_expiry_ns),
+        })?;
+        let allows = |venue| self.budgets[self.budget_index(venue, pair)].allows_opening(self.now);
+        let place_budget_ok = (allows(buy), allows(sell));
+        let view = RiskView {
+            exposure: &exposure,
+            open_deals: self.executor.open_deals(),
+            pair_busy: self.executor.pair_busy(pair),
+            stops: &self.stops,
+            place_budget_ok,
+            orders_last_second: self.pace.last_second(self.now),
+            log_lagging: self.log_lagging,
+            realised_today: self.realised_today,
+        };
+        self.config.limits.approve(plan, info.scale, &view)
+    }
+
+    fn floor(&self, venue: VenueId, asset: domain::AssetId) -> Amount {
+        self.config.floors.iter().find(|(v, a, _)| (*v, *a) == (venue, asset)).map_or(Amount::ZERO, |(_, _, floor)| *floor)
+    }
+
+    /// Moves what the executor produced to the outputs, applying its stop requests on the way.
+    fn flush_outbox(&mut self, out: &mut Outputs) {
+        for request in self.outbox.stops.drain(..) {
+            let notice = match request {
+                StopRequest::Set { kind, reason, venue, pair } => self.stops.set(kind, reason, venue, pair, self.unix),
+                StopRequest::Clear { kind, reason, venue, pair } => self.stops.clear(kind, reason, venue, pair),
+            };
+            out.notices.extend(notice);
+            self.dirty.fill(true);
+        }
+        for notice in self.outbox.notices.drain(..) {
+            if let Notice::DealClosed { pair, quote_flow, base_flow, .. } = notice {
+                let mid = crate::report::mid_value(&self.market, pair, base_flow).unwrap_or(Amount::ZERO);
+                self.realised_today += quote_flow + mid;
+                if -self.realised_today >= self.config.daily_loss_max && !self.config.daily_loss_max.is_zero() {
+                    out.notices.extend(self.stops.set(StopKind::Latch, StopReason::DailyLoss, None, None, self.unix));
+                }
+            }
+            out.notices.push(notice);
+        }
+        for command in self.outbox.commands.drain(..) {
+            if let Command::Place(order) = &command {
+                debug_assert!(matches!(order.purpose, Purpose::Open | Purpose::Hedge));
+                let index = order.pair.index() * self.tables.venues.len() + order.venue.index();
+                self.budgets[index].count(self.now);
+                self.pace.record(self.now);
+            }
+            out.commands.push(command);
+        }
+    }
+
+    /// Closes whatever opportunity is open, each under its verdict. Called once, at the end of a run.
+    pub fn close_opportunities(&mut self, out: &mut Outputs) {
+        self.tracker.close_all(self.now, &mut out.notices);
+    }
+
+    /// True once a stop was ordered and everything is finished: no open order, no exposure, final balances seen.
+    pub fn finished(&self) -> bool {
+        self.stopping && self.executor.finished()
+    }
+
+    /// When [`Engine::decide`] wants to be called although nothing arrived.
+    pub fn next_deadline(&self) -> Option<MonoNanos> {
+        self.executor.next_deadline()
+    }
+}
+
+/// What the planted bug of I17 reads: a counter that outlives the engine.
+fn hidden_entropy() -> bool {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    CALLS.fetch_add(1, Ordering::Relaxed) % 5 == 3
+}

@@ -1,0 +1,351 @@
+//! Deals: two legs and the hedges that even them out, each deal with its exposure interval in base.
+//!
+//! The interval is exact where orders are settled, and as wide as what an order may still turn out to be where they are not:
+//! `[lo, hi] = booked flow + Σ [reported − booked, quantity − booked]`, signed by side. A buy whose fee is taken in base
+//! counts net at the low end. What is certain is hedged (`hedge.rs`); an interval that contains zero waits.
+//!
+//! A deal closes when every order of it is settled and what is left is dust: no venue would take it as an order. Planned drift
+//! (net received − sold) is dust by design. A fill that comes later opens it again.
+
+use crate::{Executor, Outbox, orders::Order};
+use domain::mutants::{self, Mutant};
+use domain::time::SECOND;
+use domain::{Amount, ClientOrderId, DealId, Fill, MonoNanos, NewOrder, Notice, PairId, Price, Purpose, Qty, Side, VenueId};
+use risk::Market;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An ended order whose fills are missing holds hedging up this long; then what is reported counts.
+const FILLS_AWAITED: u64 = 2 * SECOND;
+
+/// Prices of one side of a deal's fills.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Executed {
+    /// Σ price units × quantity units.
+    pub(crate) product: i128,
+    /// Σ quantity units.
+    pub(crate) qty: i128,
+}
+
+/// One deal.
+#[derive(Clone, Debug)]
+pub(crate) struct Deal {
+    pub(crate) id: DealId,
+    pub(crate) pair: PairId,
+    pub(crate) buy: VenueId,
+    pub(crate) sell: VenueId,
+    orders: Vec<ClientOrderId>,
+    pub(crate) base_flow: Amount,
+    pub(crate) quote_flow: Amount,
+    pub(crate) bought: Executed,
+    pub(crate) sold: Executed,
+    /// Hedges sent so far.
+    pub(crate) hedges: u32,
+    /// No attempt before this.
+    pub(crate) next_hedge_at: MonoNanos,
+    /// Exposure above dust since then.
+    exposed_since: Option<MonoNanos>,
+    /// The value exposed since `accounted_at`.
+    notional: Amount,
+    accounted_at: MonoNanos,
+    unhedged_ns: u64,
+    wake_at: Option<MonoNanos>,
+    /// Rebuilt from fills of lost intents: hedged only when every venue is reconciled.
+    pub(crate) adopted: bool,
+    /// Came whole out of the log: closing it is no news.
+    quiet: bool,
+    /// Flows (base, quote) told when it closed before; a late fill opens it again, and only what is new is told.
+    told: Option<(Amount, Amount)>,
+}
+
+/// All deals: open ones, and closed ones in case a fill comes late.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Deals {
+    all: BTreeMap<DealId, Deal>,
+    open: BTreeSet<DealId>,
+    last: u64,
+    closed_any: bool,
+}
+
+impl Deals {
+    fn insert(&mut self, id: DealId, pair: PairId, buy: VenueId, sell: VenueId, now: MonoNanos) -> &mut Deal {
+        self.last = self.last.max(id.0);
+        self.open.insert(id);
+        self.all.entry(id).or_insert_with(|| Deal {
+            id,
+            pair,
+            buy,
+            sell,
+            orders: Vec::with_capacity(4),
+            base_flow: Amount::ZERO,
+            quote_flow: Amount::ZERO,
+            bought: Executed::default(),
+            sold: Executed::default(),
+            hedges: 0,
+            next_hedge_at: now,
+            exposed_since: None,
+            notional: Amount::ZERO,
+            accounted_at: now,
+            unhedged_ns: 0,
+            wake_at: None,
+            adopted: false,
+            quiet: false,
+            told: None,
+        })
+    }
+
+    pub(crate) fn get(&self, id: DealId) -> Option<&Deal> {
+        self.all.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: DealId) -> Option<&mut Deal> {
+        self.all.get_mut(&id)
+    }
+
+    fn next_id(&self) -> DealId {
+        DealId(self.last + 1)
+    }
+
+    pub(crate) fn open(&mut self, pair: PairId, buy: VenueId, sell: VenueId, now: MonoNanos) -> DealId {
+        let id = self.next_id();
+        self.insert(id, pair, buy, sell, now);
+        id
+    }
+
+    /// The open deal that collects lost orders of a pair.
+    pub(crate) fn adopted_deal(&mut self, pair: PairId, venue: VenueId, now: MonoNanos) -> DealId {
+        if let Some(deal) = self.open_deals().find(|deal| deal.adopted && deal.pair == pair) {
+            return deal.id;
+        }
+        let id = self.next_id();
+        self.insert(id, pair, venue, venue, now).adopted = true;
+        id
+    }
+
+    /// Puts an order into its deal; a deal met for the first time (in the log) is made.
+    pub(crate) fn add_order(&mut self, terms: &NewOrder, now: MonoNanos) {
+        if !self.all.contains_key(&terms.deal) {
+            self.insert(terms.deal, terms.pair, terms.venue, terms.venue, now);
+        }
+        self.open.insert(terms.deal);
+        let Some(deal) = self.all.get_mut(&terms.deal) else { return };
+        deal.orders.push(terms.client_id);
+        deal.quiet = false;
+        match (terms.purpose, terms.side) {
+            (Purpose::Open, Side::Buy) => deal.buy = terms.venue,
+            (Purpose::Open, Side::Sell) => deal.sell = terms.venue,
+            (Purpose::Hedge, _) => deal.hedges += 1,
+        }
+    }
+
+    /// An order of the deal is not settled (any more): it is open until it is.
+    pub(crate) fn reopen(&mut self, id: DealId) {
+        if let Some(deal) = self.all.get_mut(&id) {
+            deal.quiet = false;
+            self.open.insert(id);
+        }
+    }
+
+    pub(crate) fn book(&mut self, id: DealId, fill: &Fill, base: Amount, quote: Amount) {
+        let Some(deal) = self.all.get_mut(&id) else { return };
+        self.open.insert(id);
+        deal.quiet = false;
+        deal.base_flow += base;
+        deal.quote_flow += quote;
+        let side = match fill.side {
+            Side::Buy => &mut deal.bought,
+            Side::Sell => &mut deal.sold,
+        };
+        side.product = side.product.saturating_add(i128::from(fill.price.units()) * i128::from(fill.qty.units()));
+        side.qty = side.qty.saturating_add(i128::from(fill.qty.units()));
+    }
+
+    pub(crate) fn open_deals(&self) -> impl Iterator<Item = &Deal> {
+        self.open.iter().filter_map(|id| self.all.get(id))
+    }
+
+    pub(crate) fn open_count(&self) -> u32 {
+        self.open.len() as u32
+    }
+
+    pub(crate) fn longest_exposed_ns(&self, now: MonoNanos) -> u64 {
+        self.open_deals().filter_map(|deal| deal.exposed_since).map(|since| now.since(since)).max().unwrap_or(0)
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<MonoNanos> {
+        self.open_deals().filter_map(|deal| deal.wake_at).min()
+    }
+
+    /// A new process: its clock starts anew, and deals that are whole need no news when they close.
+    pub(crate) fn restart(&mut self, now: MonoNanos, is_settled: impl Fn(ClientOrderId) -> bool) {
+        self.closed_any = false;
+        for id in &self.open {
+            let Some(deal) = self.all.get_mut(id) else { continue };
+            deal.quiet = deal.orders.iter().all(|order| is_settled(*order));
+            (deal.next_hedge_at, deal.accounted_at, deal.exposed_since, deal.wake_at) = (now, now, None, Some(now));
+            (deal.notional, deal.unhedged_ns) = (Amount::ZERO, 0);
+        }
+    }
+}
+
+impl Executor {
+    /// The deal's exposure in base: least and most that it may turn out to be. Positive is long.
+    pub(crate) fn interval(&self, deal: &Deal) -> (Amount, Amount) {
+        let (mut lo, mut hi) = (deal.base_flow, deal.base_flow);
+        let Some(info) = self.tables.pair(deal.pair) else { return (lo, hi) };
+        for order in deal.orders.iter().filter_map(|id| self.orders.get(*id)).filter(|order| !order.is_settled()) {
+            let (least, most) = order.pending();
+            let (least, most) = (info.scale.base_of(least), info.scale.base_of(most));
+            match order.terms.side {
+                Side::Buy => {
+                    let fee = order.fee_on_base.map_or(Amount::ZERO, |rate| least.times_rounded_up(rate));
+                    lo += if fee.is_negative() { least } else { least - fee };
+                    hi += most;
+                }
+                Side::Sell => {
+                    lo -= most;
+                    hi -= least;
+                }
+            }
+        }
+        assert!(lo <= hi, "Invariant: an exposure interval is ordered");
+        (lo, hi)
+    }
+
+    /// Whether an order of a deal may still change by itself in a moment, so that hedging must wait for it.
+    fn in_flight(order: &Order, now: MonoNanos) -> bool {
+        if order.is_settled() || order.is_unknown() {
+            return false;
+        }
+        if order.is_done() { now.since(order.ended_at) < FILLS_AWAITED } else { order.probe.since().is_none() }
+    }
+
+    /// A price to value the deal's base at: the best live mid of any venue, else what it traded at, else its limit prices.
+    pub(crate) fn mark(&self, deal: &Deal, market: &Market) -> Option<Price> {
+        let mids = market.venues_of(deal.pair).iter().filter(|cell| cell.book.is_live()).filter_map(|cell| {
+            let (bid, ask) = (cell.book.book().best_bid()?, cell.book.book().best_ask()?);
+            Price::from_units((bid.price.units() + ask.price.units()) / 2)
+        });
+        mids.max().or_else(|| self.reference(deal, Side::Buy)).or_else(|| self.reference(deal, Side::Sell))
+    }
+
+    /// The average price of what the deal executed on a side, or the limit price of an order of it on that side.
+    pub(crate) fn reference(&self, deal: &Deal, side: Side) -> Option<Price> {
+        let executed = match side {
+            Side::Buy => deal.bought,
+            Side::Sell => deal.sold,
+        };
+        if executed.qty > 0 {
+            return Price::from_units(i64::try_from(executed.product / executed.qty).ok()?);
+        }
+        let mut orders = deal.orders.iter().filter_map(|id| self.orders.get(*id));
+        orders.find(|order| order.terms.side == side).map(|order| order.terms.price)
+    }
+
+    /// Time passes for open deals: what is certain is hedged, what is even is closed.
+    pub(crate) fn drive_deals(&mut self, now: MonoNanos, market: &Market, out: &mut Outbox) {
+        if self.deals.open.is_empty() {
+            return;
+        }
+        let ids: Vec<DealId> = self.deals.open.iter().copied().collect();
+        for id in ids {
+            self.drive_deal(id, now, market, out);
+        }
+    }
+
+    fn drive_deal(&mut self, id: DealId, now: MonoNanos, market: &Market, out: &mut Outbox) {
+        let Some(deal) = self.deals.all.get(&id) else { return };
+        let (lo, hi) = self.interval(deal);
+        let worst = lo.abs().max(hi.abs());
+        let worst_side = if hi.abs() >= lo.abs() { Side::Sell } else { Side::Buy };
+        let orders = || deal.orders.iter().filter_map(|id| self.orders.get(*id));
+        let settled = orders().all(Order::is_settled);
+        let waits = orders().any(|order| Executor::in_flight(order, now));
+        let executed = orders().any(|order| !order.reported.is_zero());
+        // `None`: no venue has told its rules, so nothing can be said about dust.
+        let above_dust = if worst.is_zero() { Some(false) } else { self.is_above_dust(deal, worst_side, worst, market) };
+        let exposed = executed && above_dust != Some(false);
+        let value = self.value_of(deal, worst, market);
+        self.account_exposure(id, now, exposed, value);
+        if settled && above_dust == Some(false) {
+            self.close_deal(id, out);
+            return;
+        }
+        let mut wake = None;
+        let hedge_at = self.deals.all.get(&id).map_or(now, |deal| deal.next_hedge_at);
+        if lo.units() > 0 || hi.units() < 0 {
+            if waits {
+                wake = orders_wake(&self.orders, self.deals.all.get(&id), now);
+            } else if now >= hedge_at {
+                self.try_hedge(id, (lo, hi), now, market, out);
+                wake = Some(now.after(self.config.hedge_pause_ns));
+            } else {
+                wake = Some(hedge_at);
+            }
+        }
+        let limit = self.config.unhedged_max_ns;
+        let Some(deal) = self.deals.all.get_mut(&id) else { return };
+        let pause_at = deal.exposed_since.map(|since| since.after(limit)).filter(|at| *at > now);
+        deal.wake_at = [wake, pause_at].into_iter().flatten().min();
+    }
+
+    fn value_of(&self, deal: &Deal, base: Amount, market: &Market) -> Amount {
+        let (Some(info), Some(price)) = (self.tables.pair(deal.pair), self.mark(deal, market)) else { return Amount::ZERO };
+        info.scale.value_of(price, info.scale.qty_rounded_down(base)).unwrap_or(Amount::ZERO)
+    }
+
+    /// Adds up the time since the last look at the value exposed then, and notes what is exposed from now on.
+    fn account_exposure(&mut self, id: DealId, now: MonoNanos, exposed: bool, value: Amount) {
+        let Some(deal) = self.deals.all.get_mut(&id) else { return };
+        let elapsed = now.since(deal.accounted_at);
+        if let Some(since) = deal.exposed_since {
+            deal.unhedged_ns = deal.unhedged_ns.saturating_add(elapsed);
+            self.tally.add_unhedged(deal.notional, elapsed);
+            self.tally.unhedged_max_ns = self.tally.unhedged_max_ns.max(now.since(since));
+        }
+        deal.accounted_at = now;
+        deal.notional = if exposed { value } else { Amount::ZERO };
+        deal.exposed_since = if exposed { deal.exposed_since.or(Some(now)) } else { None };
+    }
+
+    fn close_deal(&mut self, id: DealId, out: &mut Outbox) {
+        self.deals.open.remove(&id);
+        let Some(deal) = self.deals.all.get_mut(&id) else { return };
+        deal.wake_at = None;
+        assert!(deal.exposed_since.is_none(), "Invariant: a deal closes without exposure");
+        let (base_flow, quote_flow, pair, buy) = (deal.base_flow, deal.quote_flow, deal.pair, deal.buy);
+        let told = deal.told.replace((base_flow, quote_flow));
+        if std::mem::replace(&mut deal.quiet, false) {
+            return;
+        }
+        let empty = deal.bought.qty == 0 && deal.sold.qty == 0;
+        let (base_before, quote_before) = told.unwrap_or_default();
+        let (base_new, quote_new) = (base_flow - base_before, quote_flow - quote_before);
+        if told.is_none() || !base_new.is_zero() || !quote_new.is_zero() {
+            out.notices.push(Notice::DealClosed {
+                deal: id,
+                pair,
+                quote_flow: quote_new,
+                base_flow: base_new,
+                hedges: deal.hedges,
+                unhedged_ns: deal.unhedged_ns,
+                empty,
+            });
+        }
+        self.tally.deals_closed += u64::from(told.is_none());
+        self.tally.deals_empty += u64::from(told.is_none() && empty);
+        let Some(info) = self.tables.pair(pair) else { return };
+        self.tally.add_dust(info.base, base_new);
+        let first = !std::mem::replace(&mut self.deals.closed_any, true);
+        if first && mutants::active(Mutant::OneUnitOff) {
+            let unit = info.scale.base_of(Qty::from_units(1).unwrap_or_default());
+            let _ = self.ledger.book(buy, info.base, unit);
+        }
+    }
+}
+
+/// When an ended order of the deal stops holding its hedge up for missing fills.
+fn orders_wake(orders: &crate::registry::Orders, deal: Option<&Deal>, now: MonoNanos) -> Option<MonoNanos> {
+    let ids = deal?.orders.iter();
+    let waits = ids.filter_map(|id| orders.get(*id)).filter(|order| order.is_done() && !order.is_settled());
+    waits.map(|order| order.ended_at.after(FILLS_AWAITED)).filter(|at| *at > now).min()
+}

@@ -1,0 +1,190 @@
+//! Booking fills: each trade id once, into the ledger, its order and its deal.
+//!
+//! A fill is found by our id, else by the venue's id of its order. Which fills are not ours to explain:
+//! - One that names only a venue order id, while some order of ours still waits for its venue id, is kept until that order is
+//!   known (F17). When no order can claim it any more it is foreign.
+//! - A *foreign* fill (a person, another program, on our account) is booked, since it is the truth of the balance, and pauses
+//!   the venue until a person resumes (F31).
+//! - A fill with an id of ours that is not in the log is of a *lost intent*: the order is rebuilt from its fills, in one deal per
+//!   pair, so that two legs that were lost together meet again and only the rest is hedged.
+//! - Before a venue's balances were ever adopted, fills that are not of our orders are history, inside those balances already:
+//!   remembered, not booked.
+
+use crate::orders::{Order, Phase};
+use crate::registry::EARLY_FILLS_MAX;
+use crate::{Executor, Outbox, StopRequest};
+use domain::mutants::{self, Mutant};
+use domain::{
+    Amount, ClientOrderId, Fill, MonoNanos, NewOrder, Notice, OrderOutcome, Purpose, Qty, Side, StopKind, StopReason, TimeInForce,
+};
+
+impl Executor {
+    /// One execution.
+    pub fn handle_fill(&mut self, now: MonoNanos, fill: &Fill, out: &mut Outbox) {
+        self.take_fill(now, fill, out);
+        self.check();
+    }
+
+    fn take_fill(&mut self, now: MonoNanos, fill: &Fill, out: &mut Outbox) {
+        if self.orders.is_booked(fill) && !mutants::active(Mutant::DoubleBookedFill) {
+            self.tally.fills_repeated += 1;
+            return;
+        }
+        if fill.qty.is_zero() || self.tables.pair(fill.pair).is_none() || self.venues.get(fill.venue.index()).is_none() {
+            return;
+        }
+        match self.orders.identify_fill(fill) {
+            Some(id) => self.take_own_fill(id, now, fill, out),
+            None => self.take_unclaimed_fill(now, fill, out),
+        }
+    }
+
+    fn take_own_fill(&mut self, id: ClientOrderId, now: MonoNanos, fill: &Fill, out: &mut Outbox) {
+        let Some(order) = self.orders.get(id) else { return };
+        if mutants::active(Mutant::EarlyFillDropped) && order.phase == Phase::Sent
+            || mutants::active(Mutant::LateFillDropped) && order.is_done()
+        {
+            return;
+        }
+        let terms = order.terms;
+        let fits = (terms.venue, terms.pair, terms.side) == (fill.venue, fill.pair, fill.side);
+        if !fits || !self.orders.bind(id, fill.venue_order_id) {
+            // The venue executed something under our id that we did not ask for: true for the ledger, and a person must look.
+            out.latch(StopReason::UnknownFill, fill.venue, fill.pair);
+            self.book_foreign(fill, out);
+            return;
+        }
+        let Some(order) = self.orders.get(id) else { return };
+        self.tally.fills_late += u64::from(order.is_settled() && !order.adopted);
+        let Some((base, quote)) = self.book_in_ledger(fill, out) else { return };
+        let Some(order) = self.orders.get_mut(id) else { return };
+        let effects = order.book(fill.qty, now);
+        self.deals.book(terms.deal, fill, base, quote);
+        self.tally.fills += 1;
+        self.tally.add_flow(fill.pair, quote, base);
+        out.notices.push(Notice::Filled {
+            deal: Some(terms.deal),
+            venue: fill.venue,
+            pair: fill.pair,
+            side: fill.side,
+            price: fill.price,
+            qty: fill.qty,
+        });
+        self.follow(id, effects, now, out);
+    }
+
+    fn take_unclaimed_fill(&mut self, now: MonoNanos, fill: &Fill, out: &mut Outbox) {
+        let ours = fill.client_id.filter(|id| id.instance() == self.config.instance);
+        if fill.client_id.is_none() && self.orders.may_be_ours(fill) {
+            if mutants::active(Mutant::EarlyFillDropped) {
+                return;
+            }
+            let same = |kept: &Fill| (kept.venue, kept.pair, kept.trade_id) == (fill.venue, fill.pair, fill.trade_id);
+            if self.orders.early.iter().any(same) {
+                self.tally.fills_repeated += 1;
+                return;
+            }
+            if self.orders.early.len() < EARLY_FILLS_MAX {
+                self.orders.early.push(fill.clone());
+                return;
+            }
+            out.latch(StopReason::UnknownFill, fill.venue, fill.pair);
+        }
+        if self.venues.get(fill.venue.index()).is_some_and(|venue| !venue.has_ledger()) {
+            self.orders.note_booked(fill);
+        } else if let Some(id) = ours {
+            self.rebuild_lost_order(id, fill, now);
+            self.take_own_fill(id, now, fill, out);
+        } else {
+            self.book_foreign(fill, out);
+        }
+    }
+
+    /// Books a fill of nobody's order.
+    fn book_foreign(&mut self, fill: &Fill, out: &mut Outbox) {
+        if self.book_in_ledger(fill, out).is_some() {
+            self.tally.fills_foreign += 1;
+            out.stops.push(StopRequest::set(StopKind::Pause, StopReason::ForeignActivity, Some(fill.venue), None));
+            let (venue, pair) = (fill.venue, fill.pair);
+            out.notices.push(Notice::Filled { deal: None, venue, pair, side: fill.side, price: fill.price, qty: fill.qty });
+        }
+    }
+
+    /// Moves the totals. Returns the changes of (base, quote), fees in them included; `None` when nothing was booked because the
+    /// value is absurd.
+    fn book_in_ledger(&mut self, fill: &Fill, out: &mut Outbox) -> Option<(Amount, Amount)> {
+        let info = self.tables.pair(fill.pair)?;
+        let (base_asset, quote_asset) = (info.base, info.quote);
+        self.orders.note_booked(fill);
+        let Some(value) = info.scale.value_of(fill.price, fill.qty) else {
+            out.latch(StopReason::UnknownFill, fill.venue, fill.pair);
+            return None;
+        };
+        let gross = info.scale.base_of(fill.qty);
+        let (mut base, mut quote) = match fill.side {
+            Side::Buy => (gross, -value),
+            Side::Sell => (-gross, value),
+        };
+        for (asset, fee) in &fill.fees {
+            self.tally.add_fee(fill.venue, *asset, *fee);
+            if *asset == base_asset {
+                base -= *fee;
+            } else if *asset == quote_asset {
+                quote -= *fee;
+            } else if !self.ledger.book(fill.venue, *asset, -*fee) {
+                out.latch(StopReason::UnknownFill, fill.venue, fill.pair);
+            }
+        }
+        let base_booked = if mutants::active(Mutant::FeeIgnored) {
+            if fill.side == Side::Buy { gross } else { -gross }
+        } else {
+            base
+        };
+        let booked = self.ledger.book(fill.venue, base_asset, base_booked) && self.ledger.book(fill.venue, quote_asset, quote);
+        assert!(booked, "Invariant: the assets of a pair are in the tables");
+        if let Some(venue) = self.venues.get_mut(fill.venue.index()) {
+            venue.ledger_moved(fill.received);
+        }
+        Some((base, quote))
+    }
+
+    /// Registers an order whose intent is lost, as far as its fills tell. It holds nothing and its quantity grows with its fills.
+    fn rebuild_lost_order(&mut self, id: ClientOrderId, fill: &Fill, now: MonoNanos) {
+        let deal = self.deals.adopted_deal(fill.pair, fill.venue, now);
+        let terms = NewOrder {
+            venue: fill.venue,
+            pair: fill.pair,
+            client_id: id,
+            deal,
+            purpose: Purpose::Open,
+            side: fill.side,
+            price: fill.price,
+            qty: Qty::ZERO,
+            tif: TimeInForce::Ioc,
+            deadline: None,
+        };
+        let mut order = Order::new(terms, now, now, self.wall);
+        order.adopted = true;
+        order.end(OrderOutcome::Cancelled, now);
+        // Its end is no news: only its fills are.
+        order.told = Some(OrderOutcome::Filled);
+        self.orders.register(order);
+        self.orders.set_active(id, false);
+        self.deals.add_order(&terms, now);
+    }
+
+    /// Gives kept fills to orders that have become known, and what no order can claim any more to nobody.
+    pub(crate) fn sort_early_fills(&mut self, now: MonoNanos, out: &mut Outbox) {
+        if self.orders.early.is_empty() {
+            return;
+        }
+        // Taken out first: booking one changes an order, and comes back here with nothing left to sort.
+        for fill in std::mem::take(&mut self.orders.early) {
+            if self.orders.identify_fill(&fill).is_none() && self.orders.may_be_ours(&fill) {
+                self.orders.early.push(fill);
+            } else {
+                self.take_fill(now, &fill, out);
+            }
+        }
+    }
+}

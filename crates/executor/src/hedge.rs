@@ -1,0 +1,291 @@
+//! The hedge ladder: how a deal whose legs ended unequal is evened out.
+//!
+//! Candidates are the venues that list the pair and can be reached. *Completing* on the under-filled leg's own venue is
+//! allowed up to `complete_cap`, *reversing* anywhere else up to `reverse_cap`; the cheaper by the books is taken. When neither is
+//! to be had, the cheapest at up to `flatten_cap`. When no candidate has a book to be trusted, a blind IOC at the flatten
+//! cap's price, on the completing venue first, then the others in turn. Each attempt is one IOC, never two at once in a deal.
+//!
+//! Cost is against the deal's own reference, the average price of what it executed on the opposite side, taker fees included; a
+//! limit price is never beyond the cap. Sums are exact integers; the sides of each comparison are rounded against us.
+
+use crate::deals::Deal;
+use crate::{Executor, Outbox};
+use domain::mutants::{self, Mutant};
+use domain::number::RATE_ONE;
+use domain::time::SECOND;
+use domain::{Amount, DealId, InstrumentRules, MonoNanos, PairScale, Price, Purpose, Qty, Rate, Side, VenueId};
+use order_book::walk::{Walk, walk_qty};
+use risk::{HedgeOrder, Leg, Market, VenuePair};
+
+/// Server-side expiry of hedges: generous, so that it never stops one in normal traffic, yet an end after which absence can be
+/// proved.
+const HEDGE_EXPIRY: u64 = 2 * SECOND;
+
+/// One way to hedge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Candidate {
+    venue: VenueId,
+    completes: bool,
+    /// Cost against the reference, in 10^-9 of the value; `None` for a blind one.
+    cost_nano: Option<i128>,
+    leg: Leg,
+}
+
+impl Executor {
+    /// One attempt at hedging what is certain of `interval`. Nothing is sent when no candidate is within the caps.
+    pub(crate) fn try_hedge(&mut self, id: DealId, interval: (Amount, Amount), now: MonoNanos, market: &Market, out: &mut Outbox) {
+        let (lo, hi) = interval;
+        let (side, amount) = if lo.units() > 0 { (Side::Sell, lo) } else { (Side::Buy, -hi) };
+        assert!(amount.units() > 0, "Invariant: only what is certain is hedged");
+        let pause = self.config.hedge_pause_ns;
+        let Some(deal) = self.deals.get_mut(id) else { return };
+        deal.next_hedge_at = now.after(pause);
+        if deal.adopted && self.venues.iter().any(|venue| venue.lists(deal.pair) && !venue.ready()) {
+            return; // the other leg of a lost deal may not have been read yet
+        }
+        let (pair, hedges) = (deal.pair, deal.hedges);
+        let Some(deal) = self.deals.get(id) else { return };
+        let Some(chosen) = self.choose(deal, side, amount, hedges, now, market) else { return };
+        let Some(info) = self.tables.pair(pair) else { return };
+        let order = HedgeOrder { deal: id, pair, side, leg: chosen.leg };
+        let Ok(approved) = self.config.limits.approve_hedge(order, info.scale, interval) else { return };
+        let order = approved.into_inner();
+        self.tally.hedges += 1;
+        self.place(order.deal, order.pair, order.side, order.leg, Purpose::Hedge, now.after(HEDGE_EXPIRY), now, out);
+    }
+
+    fn choose(&self, deal: &Deal, side: Side, amount: Amount, hedges: u32, now: MonoNanos, market: &Market) -> Option<Candidate> {
+        let reference = self.reference(deal, side.opposite())?;
+        let completing = match side {
+            Side::Buy => deal.buy,
+            Side::Sell => deal.sell,
+        };
+        let (mut within, mut flattening, mut blind): (Option<Candidate>, Option<Candidate>, Vec<Candidate>) = (None, None, Vec::new());
+        let mut trusted_any = false;
+        for venue in self.tables.venue_ids() {
+            let cell = market.at(venue, deal.pair);
+            let Some(rules) = cell.rules else { continue };
+            let open = if side == Side::Buy { rules.can_buy } else { rules.can_sell };
+            if !open || !self.venues.get(venue.index()).is_some_and(|state| state.link_up()) {
+                continue;
+            }
+            let ask = Ask { executor: self, deal, side, amount, venue, completes: venue == completing, reference, cell, rules: &rules };
+            let aged = cell.book.age_ns(now) > self.config.book_age_max_ns && !mutants::active(Mutant::AgeIgnored);
+            let trusted = (cell.book.is_live() || mutants::active(Mutant::UntrustedTraded)) && !aged;
+            trusted_any |= trusted;
+            if !trusted {
+                blind.extend(ask.blind(self.config.flatten_cap));
+                continue;
+            }
+            let own_cap = if ask.completes { self.config.complete_cap } else { self.config.reverse_cap };
+            cheaper(&mut within, ask.priced(own_cap));
+            cheaper(&mut flattening, ask.priced(self.config.flatten_cap));
+        }
+        blind.sort_by_key(|candidate| (!candidate.completes, candidate.venue));
+        let in_turn = (!trusted_any && !blind.is_empty()).then(|| blind[hedges as usize % blind.len()]);
+        within.or(flattening).or(in_turn)
+    }
+
+    /// Whether some venue that lists the pair would take `amount` of base as an order, at a price no better for us than any that
+    /// a hedge would carry. `None` while no venue has told its rules.
+    pub(crate) fn is_above_dust(&self, deal: &Deal, side: Side, amount: Amount, market: &Market) -> Option<bool> {
+        let info = self.tables.pair(deal.pair)?;
+        let mut answer = None;
+        for cell in market.venues_of(deal.pair) {
+            let Some(rules) = &cell.rules else { continue };
+            let top = match side {
+                Side::Sell => cell.book.book().best_bid(),
+                Side::Buy => cell.book.book().best_ask(),
+            };
+            let top = top.filter(|_| cell.book.is_live()).map(|level| level.price);
+            let reference = self.reference(deal, side.opposite());
+            let Some(price) = top.into_iter().chain(reference).min() else { return Some(true) };
+            let price = match side {
+                Side::Sell => capped(i128::from(price.units()), Side::Sell, self.config.flatten_cap, 1).unwrap_or(price),
+                Side::Buy => price,
+            };
+            let qty = info.scale.qty_rounded_down(amount).rounded_down_to(rules.qty_step);
+            answer = Some(answer == Some(true) || accepted(info.scale, rules, qty, price));
+        }
+        answer
+    }
+}
+
+/// One venue asked what it would take.
+struct Ask<'a> {
+    executor: &'a Executor,
+    deal: &'a Deal,
+    side: Side,
+    amount: Amount,
+    venue: VenueId,
+    completes: bool,
+    reference: Price,
+    cell: &'a VenuePair,
+    rules: &'a InstrumentRules,
+}
+
+impl Ask<'_> {
+    fn scale(&self) -> Option<PairScale> {
+        self.executor.tables.pair(self.deal.pair).map(|info| info.scale)
+    }
+
+    fn taker(&self) -> Rate {
+        self.cell.fees.map_or(Rate::ZERO, |fees| fees.taker)
+    }
+
+    /// The most that the order may be for: never beyond the excess, in lots. A buy whose fee is taken in base is grossed up.
+    fn qty_wanted(&self) -> Option<Qty> {
+        let base = self.executor.tables.pair(self.deal.pair)?.base;
+        let fee_in_base = self.side == Side::Buy && self.cell.fees.is_some_and(|fees| fees.paid_in.is_none_or(|asset| asset == base));
+        let left = i128::from(RATE_ONE) - i128::from(self.taker().nano());
+        let gross = if fee_in_base && left > 0 { mul_div(self.amount.units(), i128::from(RATE_ONE), left) } else { self.amount.units() };
+        let qty = self.scale()?.qty_rounded_down(Amount::from_units(gross));
+        let qty = self.rules.qty_max.map_or(qty, |max| qty.min(max));
+        Some(qty.rounded_down_to(self.rules.qty_step))
+    }
+
+    /// What the balance and the caps allow of `qty` at `limit`, in lots; `None` when the venue would refuse what is left.
+    fn qty_allowed(&self, qty: Qty, limit: Price) -> Option<Qty> {
+        let (scale, info) = (self.scale()?, self.executor.tables.pair(self.deal.pair)?);
+        let fee_on_spend = self.executor.fees_of(self.venue, self.deal.pair).filter(|fees| {
+            let spent = if self.side == Side::Buy { info.quote } else { info.base };
+            fees.paid_in == Some(spent)
+        });
+        let one = i128::from(RATE_ONE);
+        let spendable = |available: Amount| {
+            let rate = fee_on_spend.map_or(0, |fees| i128::from(fees.taker.nano().max(0)));
+            mul_div(available.units().max(0), one, one + rate)
+        };
+        let affordable = match self.side {
+            Side::Sell => scale.qty_rounded_down(Amount::from_units(spendable(self.executor.available(self.venue, info.base)))),
+            Side::Buy => {
+                let unit = scale.value_of(limit, Qty::from_units(1)?)?.units();
+                let units = spendable(self.executor.available(self.venue, info.quote)) / unit;
+                Qty::from_units(i64::try_from(units).unwrap_or(domain::number::UNITS_MAX).min(domain::number::UNITS_MAX))?
+            }
+        };
+        let qty = qty.min(affordable).min(self.executor.config.limits.hedge_qty_max(scale, limit)).rounded_down_to(self.rules.qty_step);
+        accepted(scale, self.rules, qty, limit).then_some(qty)
+    }
+
+    /// By the book, if the cost is within `cap`.
+    fn priced(&self, cap: Rate) -> Option<Candidate> {
+        let scale = self.scale()?;
+        let wanted = self.qty_wanted()?;
+        let book = self.cell.book.book();
+        let at_cap = capped(i128::from(self.reference.units()), self.side, cap, self.rules.price_step)?;
+        // What stands beyond the cap's price is left alone: part of a hedge now is better than none.
+        let walk = |qty: Qty| match self.side {
+            Side::Sell => walk_qty(book.bids().take_while(|level| level.price >= at_cap), qty),
+            Side::Buy => walk_qty(book.asks().take_while(|level| level.price <= at_cap), qty),
+        };
+        let limit = self.limit(walk(wanted).worst?, at_cap)?;
+        let qty = self.qty_allowed(wanted.min(walk(wanted).qty).rounded_down_to(self.rules.qty_step), limit)?;
+        let cost_nano = self.cost_nano(scale, &walk(qty))?;
+        let leg = Leg { venue: self.venue, price: limit, qty };
+        let candidate = Candidate { venue: self.venue, completes: self.completes, cost_nano: Some(cost_nano), leg };
+        (cost_nano <= i128::from(cap.nano())).then_some(candidate)
+    }
+
+    /// Without a book, at the cap's price.
+    fn blind(&self, cap: Rate) -> Option<Candidate> {
+        let price = capped(i128::from(self.reference.units()), self.side, cap, self.rules.price_step)?;
+        let qty = self.qty_allowed(self.qty_wanted()?, price)?;
+        Some(Candidate { venue: self.venue, completes: self.completes, cost_nano: None, leg: Leg { venue: self.venue, price, qty } })
+    }
+
+    /// `worst` in steps of the venue, but never beyond the cap's price.
+    fn limit(&self, worst: Price, at_cap: Price) -> Option<Price> {
+        let (units, step) = (worst.units(), self.rules.price_step.max(1));
+        Some(match self.side {
+            Side::Sell => Price::from_units(units - units % step).unwrap_or(at_cap).max(at_cap),
+            Side::Buy => Price::from_units(units + (step - units % step) % step)?.min(at_cap),
+        })
+    }
+
+    /// What the walk costs against the reference, fee included, in 10^-9 of the reference value, rounded up.
+    fn cost_nano(&self, scale: PairScale, walk: &Walk) -> Option<i128> {
+        let executed = match self.side {
+            Side::Sell => self.deal.bought,
+            Side::Buy => self.deal.sold,
+        };
+        let walked = i128::from(walk.qty.units());
+        let reference = if executed.qty > 0 {
+            mul_div(executed.product, walked, executed.qty)
+        } else {
+            i128::from(self.reference.units()) * walked
+        };
+        let reference = scale.value_from_product(reference)?.units();
+        let value = scale.value_from_product(walk.product)?;
+        let fee = value.times_rounded_up(self.taker()).units();
+        let cost = match self.side {
+            Side::Sell => reference - value.units() + fee,
+            Side::Buy => value.units() + fee - reference,
+        };
+        if reference <= 0 {
+            return None;
+        }
+        let nano = mul_div(cost.abs(), i128::from(RATE_ONE), reference);
+        Some(if cost >= 0 { nano + 1 } else { -nano })
+    }
+}
+
+fn cheaper(best: &mut Option<Candidate>, found: Option<Candidate>) {
+    let Some(found) = found else { return };
+    let better = best.is_none_or(|best| (found.cost_nano, !found.completes) < (best.cost_nano, !best.completes));
+    if better {
+        *best = Some(found);
+    }
+}
+
+/// Whether a venue takes an order of this quantity at this price.
+fn accepted(scale: PairScale, rules: &InstrumentRules, qty: Qty, price: Price) -> bool {
+    !qty.is_zero() && qty >= rules.qty_min && scale.value_of(price, qty).is_some_and(|value| value >= rules.value_min)
+}
+
+/// The worst price allowed at a distance of `cap` from `reference`, in steps, rounded towards the reference.
+fn capped(reference: i128, side: Side, cap: Rate, step: i64) -> Option<Price> {
+    let (one, step) = (i128::from(RATE_ONE), i128::from(step.max(1)));
+    let units = match side {
+        Side::Sell => {
+            let exact = reference * (one - i128::from(cap.nano()));
+            let units = exact / one + i128::from(exact % one != 0);
+            (units + step - 1) / step * step
+        }
+        Side::Buy => reference * (one + i128::from(cap.nano())) / one / step * step,
+    };
+    Price::from_units(i64::try_from(units).ok()?)
+}
+
+/// `a × b / c`, rounded down, for `a, b ≥ 0` and `c > 0`, without passing 128 bits where `c × b` and the result do not.
+fn mul_div(a: i128, b: i128, c: i128) -> i128 {
+    let part = (a % c).checked_mul(b).map_or(i128::MAX, |product| product / c);
+    (a / c).saturating_mul(b).saturating_add(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(bps: i64) -> Rate {
+        Rate::from_bps(bps).unwrap()
+    }
+
+    #[test]
+    fn cap_prices_round_towards_the_reference() {
+        assert_eq!(capped(10_000, Side::Sell, rate(50), 1).unwrap().units(), 9_950);
+        assert_eq!(capped(10_000, Side::Sell, rate(50), 7).unwrap().units(), 9_954);
+        assert_eq!(capped(10_000, Side::Buy, rate(50), 1).unwrap().units(), 10_050);
+        assert_eq!(capped(10_000, Side::Buy, rate(50), 7).unwrap().units(), 10_045);
+        assert_eq!(capped(10_001, Side::Sell, rate(1), 1).unwrap().units(), 10_000);
+        assert_eq!(capped(3, Side::Sell, rate(50), 10).unwrap().units(), 10);
+        assert_eq!(capped(3, Side::Buy, rate(50), 10), None);
+    }
+
+    #[test]
+    fn mul_div_is_exact_where_it_fits() {
+        assert_eq!(mul_div(7, 3, 2), 10);
+        assert_eq!(mul_div(10i128.pow(36), 10i128.pow(18), 10i128.pow(18)), 10i128.pow(36));
+        assert_eq!(mul_div(10i128.pow(30) + 1, 3, 10), 3 * 10i128.pow(29));
+    }
+}

@@ -1,0 +1,607 @@
+//! Comparing with the venues: at start, after every reconnect, every minute, and at the end.
+//!
+//! A *round* asks for the open orders and for the trades of every listed pair, and when those are in, for the balances: so that
+//! whatever the ledger lacks was booked before it is compared. A round that ends with equal balances makes the venue ready (if
+//! it began after the private link came up, and the key's rights fit). One that does not is repeated after two seconds.
+//!
+//! Balances are primary from fills; a statement is a check (F29). It is compared only when no order there is unsettled and the
+//! ledger last moved before the statement was asked for; a statement with an older version than one seen is ignored. A
+//! difference that outlasts the grace time is drift: told, and the venue pauses until a comparison is equal again. Stream
+//! statements only say which versions exist.
+//!
+//! A statement is *taken over* only at start, and by a rule over the inputs alone, so that folding the log takes over the same:
+//! - A venue whose balances were never adopted: at the first comparable statement after all trades were read.
+//! - A restart: when comparable statements stay the same and differ from the ledger for the whole grace time; or when a person
+//!   resumed after drift.
+
+use crate::{Executor, Outbox, StopRequest};
+use domain::mutants::{self, Mutant};
+use domain::time::{MILLI, SECOND};
+use domain::{
+    AccountFacts, Amount, AssetId, BalanceReport, BalanceSource, Command, LinkChange, LinkRole, LinkState, MonoNanos, Notice, PairId,
+    ReadKind, StopKind, StopReason, TradesReport, UnixNanos, VenueId, VenueOrderId,
+};
+use risk::Market;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A read without an answer is asked again after this.
+const READ_TIMEOUT: u64 = 5 * SECOND;
+/// Back-off of failed reads: doubling from the first to the last.
+const RETRY_FIRST: u64 = 500 * MILLI;
+const RETRY_LAST: u64 = 5 * SECOND;
+/// Time to the next round after one that did not end equal.
+const ROUND_AGAIN: u64 = 2 * SECOND;
+/// Time between two reads of the fee rates.
+const FEES_EVERY: u64 = 600 * SECOND;
+/// Trades are read from this long before the time from which some may be missing: clocks differ, lists lag.
+const TRADES_OVERLAP_NS: i64 = 60 * SECOND as i64;
+/// Foreign open orders remembered, so that each is counted once; past it they are counted again.
+const FOREIGN_ORDERS_MAX: usize = 1_024;
+
+/// One kind of question to a venue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Read {
+    /// An answer asked for at or after this is wanted.
+    wanted: Option<MonoNanos>,
+    next_at: MonoNanos,
+    failures: u32,
+    /// When the newest good answer was asked for.
+    answered: Option<MonoNanos>,
+}
+
+impl Read {
+    fn want(&mut self, now: MonoNanos) {
+        if self.wanted.is_none() {
+            self.wanted = Some(now);
+            self.next_at = now;
+        }
+    }
+
+    /// True when it is time to ask; the next time is then a time-out away.
+    fn due(&mut self, now: MonoNanos) -> bool {
+        let due = self.wanted.is_some() && now >= self.next_at;
+        if due {
+            self.next_at = now.after(READ_TIMEOUT);
+        }
+        due
+    }
+
+    fn answer(&mut self, requested: MonoNanos) {
+        self.answered = self.answered.max(Some(requested));
+        if self.wanted.is_some_and(|wanted| requested >= wanted) {
+            self.wanted = None;
+            self.failures = 0;
+        }
+    }
+
+    fn fail(&mut self, now: MonoNanos) {
+        self.failures = self.failures.saturating_add(1);
+        let pause = RETRY_FIRST.saturating_mul(1 << (self.failures - 1).min(8)).min(RETRY_LAST);
+        self.next_at = now.after(pause);
+    }
+
+    fn answered_since(&self, from: MonoNanos) -> bool {
+        self.answered.is_some_and(|at| at >= from)
+    }
+
+    fn deadline(&self) -> Option<MonoNanos> {
+        self.wanted.map(|_| self.next_at)
+    }
+}
+
+/// Trades of one listed pair.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct TradesRead {
+    read: Read,
+    /// The venue lists the pair.
+    listed: bool,
+    /// Trades before this wall time were all read.
+    covered: Option<UnixNanos>,
+    /// Wall time of the last question.
+    asked: Option<UnixNanos>,
+}
+
+/// Whether, and on what, a venue's statement may be taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Adoption {
+    /// Never adopted: there is no ledger yet.
+    First,
+    /// A ledger from the log, or a person's leave: with the statement that has differed from it since it was asked.
+    Allowed(Option<(MonoNanos, Vec<Amount>)>),
+    /// The ledger stands; differences are drift.
+    Done,
+}
+
+/// Balances that differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Drift {
+    since: MonoNanos,
+    told: bool,
+}
+
+/// What is known of one venue's account.
+#[derive(Clone, Debug)]
+pub(crate) struct VenueState {
+    venue: VenueId,
+    link_up: bool,
+    /// When the private link came up, or the process woke up.
+    up_at: Option<MonoNanos>,
+    account: Read,
+    fees: Read,
+    fees_at: MonoNanos,
+    open_orders: Read,
+    balances: Read,
+    trades: BTreeMap<PairId, TradesRead>,
+    facts: Option<AccountFacts>,
+    /// The round under way: when it began, and when its balances were asked.
+    round: Option<(MonoNanos, Option<MonoNanos>)>,
+    next_round_at: MonoNanos,
+    /// Beginning of the last round that ended equal.
+    equal_round: Option<MonoNanos>,
+    /// When the last comparable statement was asked for.
+    compared: Option<MonoNanos>,
+    last_equal: bool,
+    lost_intents: bool,
+    ready: bool,
+    told_ready: bool,
+    told_drift: bool,
+    adoption: Adoption,
+    drift: Option<Drift>,
+    moved_at: Option<MonoNanos>,
+    versions: BTreeMap<AssetId, u64>,
+    foreign_orders: BTreeSet<VenueOrderId>,
+    pub(crate) reconciled: Option<bool>,
+}
+
+impl VenueState {
+    pub(crate) fn new(venue: VenueId) -> VenueState {
+        VenueState {
+            venue,
+            link_up: false,
+            up_at: None,
+            account: Read::default(),
+            fees: Read::default(),
+            fees_at: MonoNanos(0),
+            open_orders: Read::default(),
+            balances: Read::default(),
+            trades: BTreeMap::new(),
+            facts: None,
+            round: None,
+            next_round_at: MonoNanos(0),
+            equal_round: None,
+            compared: None,
+            last_equal: false,
+            lost_intents: false,
+            ready: false,
+            told_ready: false,
+            told_drift: false,
+            adoption: Adoption::First,
+            drift: None,
+            moved_at: None,
+            versions: BTreeMap::new(),
+            foreign_orders: BTreeSet::new(),
+            reconciled: None,
+        }
+    }
+
+    pub(crate) fn ready(&self) -> bool {
+        self.ready
+    }
+
+    pub(crate) fn link_up(&self) -> bool {
+        self.link_up
+    }
+
+    pub(crate) fn ever_up(&self) -> bool {
+        self.up_at.is_some()
+    }
+
+    /// The planted bug `NoReconcile` forgets what was placed before the link came up.
+    pub(crate) fn came_up_after(&self, placed: MonoNanos) -> bool {
+        self.up_at.is_some_and(|up| up > placed)
+    }
+
+    pub(crate) fn facts(&self) -> Option<AccountFacts> {
+        self.facts
+    }
+
+    pub(crate) fn has_ledger(&self) -> bool {
+        self.adoption != Adoption::First
+    }
+
+    pub(crate) fn lists(&self, pair: PairId) -> bool {
+        self.trades.get(&pair).is_some_and(|trades| trades.listed)
+    }
+
+    pub(crate) fn list_pair(&mut self, pair: PairId) {
+        self.trades.entry(pair).or_default().listed = true;
+    }
+
+    pub(crate) fn want_open_orders(&mut self, now: MonoNanos) {
+        self.open_orders.want(now);
+    }
+
+    pub(crate) fn want_trades(&mut self, pair: PairId, now: MonoNanos) {
+        self.trades.entry(pair).or_default().read.want(now);
+    }
+
+    /// Begin a round at the next decision, whatever the schedule says.
+    pub(crate) fn want_round(&mut self, now: MonoNanos) {
+        self.round = None;
+        self.next_round_at = now;
+    }
+
+    /// Whether the final comparison of a shutdown is done.
+    pub(crate) fn compared_since(&self, quiet: MonoNanos) -> bool {
+        let equal = self.last_equal && self.equal_round.is_some_and(|from| from >= quiet);
+        let given_up = self.drift.is_some_and(|drift| drift.told) && self.compared.is_some_and(|at| at >= quiet);
+        !self.ever_up() || equal || given_up
+    }
+
+    pub(crate) fn ledger_moved(&mut self, at: MonoNanos) {
+        self.moved_at = self.moved_at.max(Some(at));
+    }
+
+    pub(crate) fn lost_intent_seen(&mut self, now: MonoNanos) {
+        self.lost_intents = true;
+        self.ready = false;
+        self.open_orders.want(now);
+    }
+
+    /// True the first time that a foreign open order is seen.
+    pub(crate) fn foreign_order_is_new(&mut self, id: VenueOrderId) -> bool {
+        if self.foreign_orders.len() >= FOREIGN_ORDERS_MAX {
+            self.foreign_orders.clear();
+        }
+        self.foreign_orders.insert(id)
+    }
+
+    pub(crate) fn open_orders_told(&mut self, requested: MonoNanos, lost_intents: bool) {
+        self.open_orders.answer(requested);
+        self.lost_intents = lost_intents;
+    }
+
+    pub(crate) fn trades_told(&mut self, report: &TradesReport, now: MonoNanos) {
+        let trades = self.trades.entry(report.pair).or_default();
+        if !report.complete {
+            trades.read.fail(now);
+            return;
+        }
+        trades.read.answer(report.requested);
+        // Folding the log we do not know when it was asked by the wall clock: then it is covered from where it began.
+        trades.covered = trades.covered.max(Some(trades.asked.unwrap_or(report.since)));
+    }
+
+    pub(crate) fn account_told(&mut self, facts: &AccountFacts, now: MonoNanos) {
+        self.facts = Some(*facts);
+        self.account.answer(now);
+    }
+
+    pub(crate) fn fees_told(&mut self) {
+        self.fees.wanted = None;
+        self.fees.failures = 0;
+    }
+
+    pub(crate) fn read_failed(&mut self, read: ReadKind, now: MonoNanos) {
+        match read {
+            ReadKind::Balances => self.balances.fail(now),
+            ReadKind::OpenOrders => self.open_orders.fail(now),
+            ReadKind::Trades { pair, .. } => self.trades.entry(pair).or_default().read.fail(now),
+            ReadKind::Fees => self.fees.fail(now),
+            ReadKind::Account => self.account.fail(now),
+            ReadKind::Time => {}
+        }
+    }
+
+    pub(crate) fn link_changed(&mut self, change: &LinkChange, now: MonoNanos) {
+        if change.role != LinkRole::Private {
+            return;
+        }
+        match change.state {
+            LinkState::Up => {
+                self.link_up = true;
+                self.up_at = Some(change.at);
+                self.account.want(now);
+                self.want_round(now);
+            }
+            LinkState::Lost => {
+                self.link_up = false;
+                self.round = None;
+            }
+            LinkState::Paused => {
+                // The link may still stand, but what it carried while we slept is old: read everything again.
+                if self.link_up {
+                    self.up_at = Some(change.at);
+                    self.account.want(now);
+                    self.want_round(now);
+                }
+            }
+        }
+        self.ready = false;
+    }
+
+    pub(crate) fn allow_adoption(&mut self) {
+        if self.adoption == Adoption::Done && self.drift.is_some() {
+            self.adoption = Adoption::Allowed(None);
+        }
+    }
+
+    /// A new process: its clock starts anew, links are down, and the ledger of the log may be behind the venue.
+    pub(crate) fn restart(&mut self, wall: UnixNanos) {
+        let adoption = if self.adoption == Adoption::First { Adoption::First } else { Adoption::Allowed(None) };
+        let trades = std::mem::take(&mut self.trades).into_iter().map(|(pair, trades)| {
+            let covered = trades.covered.or((wall > UnixNanos(0)).then_some(wall));
+            (pair, TradesRead { covered, ..TradesRead::default() })
+        });
+        *self = VenueState { adoption, trades: trades.collect(), foreign_orders: std::mem::take(&mut self.foreign_orders), ..VenueState::new(self.venue) };
+    }
+
+    fn listed(&self) -> impl Iterator<Item = &TradesRead> {
+        self.trades.values().filter(|trades| trades.listed)
+    }
+
+    /// Every listed pair's trades were read since `from`; false while no pair is listed.
+    fn trades_read_since(&self, from: MonoNanos) -> bool {
+        self.listed().next().is_some() && self.listed().all(|trades| trades.read.answered_since(from))
+    }
+
+    fn rights_fit(&self) -> bool {
+        let told = self.up_at.is_some_and(|up| self.account.answered_since(up));
+        told && self.facts.is_some_and(|facts| facts.can_withdraw != Some(true) && facts.can_trade != Some(false))
+    }
+
+    /// One step of the round, if one is due or under way.
+    fn drive_round(&mut self, now: MonoNanos, period: u64) {
+        if !self.link_up {
+            return;
+        }
+        if self.round.is_none() && now >= self.next_round_at {
+            self.round = Some((now, None));
+        }
+        let Some((from, balances_from)) = self.round else { return };
+        if !self.open_orders.answered_since(from) {
+            self.open_orders.want(now);
+        }
+        for trades in self.trades.values_mut().filter(|trades| trades.listed && !trades.read.answered_since(from)) {
+            trades.read.want(now);
+        }
+        if !self.open_orders.answered_since(from) || !self.trades_read_since(from) {
+            return;
+        }
+        let Some(balances_from) = balances_from else {
+            self.balances.want(now);
+            self.round = Some((from, Some(now)));
+            return;
+        };
+        if !self.balances.answered_since(balances_from) {
+            self.balances.want(now);
+            return;
+        }
+        let equal = self.last_equal && self.compared.is_some_and(|at| at >= balances_from);
+        if equal {
+            self.equal_round = Some(from);
+        }
+        self.round = None;
+        self.next_round_at = now.after(if equal { period } else { ROUND_AGAIN });
+    }
+
+    pub(crate) fn deadline(&self) -> Option<MonoNanos> {
+        if !self.ever_up() {
+            return None;
+        }
+        let round = (self.link_up && self.round.is_none()).then_some(self.next_round_at);
+        let reads = [self.account.deadline(), self.open_orders.deadline(), self.balances.deadline(), self.fees.deadline(), round];
+        let trades = self.trades.values().filter_map(|trades| trades.read.deadline());
+        reads.into_iter().flatten().chain(trades).chain([self.fees_at]).min()
+    }
+}
+
+impl Executor {
+    /// Time passes for every venue's account: rounds, reads, readiness.
+    pub(crate) fn reconcile(&mut self, now: MonoNanos, market: &Market, out: &mut Outbox) {
+        for index in 0..self.venues.len() {
+            let venue = VenueId(index as u8);
+            for pair in self.tables.pair_ids() {
+                if market.at(venue, pair).rules.is_some() {
+                    self.venues[index].list_pair(pair);
+                }
+            }
+            if !self.venues[index].ever_up() {
+                continue;
+            }
+            let state = &mut self.venues[index];
+            if now >= state.fees_at {
+                state.fees.want(now);
+                state.fees_at = now.after(FEES_EVERY);
+            }
+            if mutants::active(Mutant::NoReconcile) && state.has_ledger() && self.quiet_since.is_none() {
+                state.round = None;
+                state.next_round_at = now.after(self.config.reconcile_period_ns);
+                state.ready = state.link_up;
+            } else {
+                state.drive_round(now, self.config.reconcile_period_ns);
+                let equal_since_up = state.equal_round.zip(state.up_at).is_some_and(|(from, up)| from >= up);
+                state.ready = state.link_up && (state.ready || equal_since_up) && !state.lost_intents && state.rights_fit();
+            }
+            self.ask(venue, now, out);
+            self.tell_venue(venue, now, out);
+        }
+    }
+
+    /// Sends the reads that are due.
+    fn ask(&mut self, venue: VenueId, now: MonoNanos, out: &mut Outbox) {
+        let wall = self.wall;
+        let Some(state) = self.venues.get_mut(venue.index()) else { return };
+        let mut read = |read: ReadKind| out.commands.push(Command::Read { venue, read });
+        if state.account.due(now) {
+            read(ReadKind::Account);
+        }
+        if state.fees.due(now) {
+            read(ReadKind::Fees);
+        }
+        if state.open_orders.due(now) {
+            read(ReadKind::OpenOrders);
+        }
+        if state.balances.due(now) {
+            read(ReadKind::Balances);
+        }
+        for (pair, trades) in &mut state.trades {
+            if !trades.read.due(now) {
+                continue;
+            }
+            if wall <= UnixNanos(0) {
+                trades.read.next_at = now.after(100 * MILLI); // no wall time was told yet
+                continue;
+            }
+            let floors = self.orders.active_on(venue).filter(|order| order.terms.pair == *pair).map(|order| order.wall_floor);
+            let from = floors.chain(trades.covered).chain([wall]).min().unwrap_or(wall);
+            trades.asked = Some(wall);
+            read(ReadKind::Trades { pair: *pair, since: UnixNanos(from.0.saturating_sub(TRADES_OVERLAP_NS).max(0)) });
+        }
+    }
+
+    /// Tells what changed about a venue: ready or not, drifting or not.
+    fn tell_venue(&mut self, venue: VenueId, now: MonoNanos, out: &mut Outbox) {
+        let grace = self.config.balance_grace_ns;
+        let fills_missing =
+            self.orders.active_on(venue).any(|order| order.is_done() && !order.is_settled() && now.since(order.ended_at) >= grace);
+        let Some(state) = self.venues.get_mut(venue.index()) else { return };
+        if state.ready != state.told_ready {
+            state.told_ready = state.ready;
+            if state.ready {
+                out.notices.push(Notice::Reconciled { venue });
+                out.stops.push(StopRequest::clear(StopKind::Freeze, StopReason::StreamUnproven, Some(venue), None));
+            } else {
+                out.stops.push(StopRequest::set(StopKind::Freeze, StopReason::StreamUnproven, Some(venue), None));
+            }
+        }
+        let drifting = fills_missing || state.drift.is_some_and(|drift| drift.told);
+        if drifting != state.told_drift {
+            state.told_drift = drifting;
+            let change = if drifting { StopRequest::set } else { StopRequest::clear };
+            out.stops.push(change(StopKind::Pause, StopReason::LedgerDrift, Some(venue), None));
+        }
+    }
+
+    /// Compares a statement with the ledger.
+    pub(crate) fn compare_balances(&mut self, _now: MonoNanos, report: &BalanceReport, out: &mut Outbox) {
+        let venue = report.venue;
+        let Some(state) = self.venues.get_mut(venue.index()) else { return };
+        let seen = |versions: &BTreeMap<AssetId, u64>, asset: AssetId| versions.get(&asset).copied().unwrap_or(0);
+        let stale = report.entries.iter().any(|entry| entry.version.is_some_and(|version| version < seen(&state.versions, entry.asset)));
+        for entry in &report.entries {
+            if let Some(version) = entry.version {
+                let newest = version.max(seen(&state.versions, entry.asset));
+                state.versions.insert(entry.asset, newest);
+            }
+        }
+        if report.source == BalanceSource::Stream {
+            return;
+        }
+        state.balances.answer(report.requested);
+        let trades_read = state.up_at.is_some_and(|up| state.trades_read_since(up));
+        let moved = state.moved_at.is_some_and(|at| at >= report.requested);
+        let unsettled = self.orders.active_on(venue).next().is_some() || self.orders.early.iter().any(|fill| fill.venue == venue);
+        let starting = state.adoption != Adoption::Done;
+        if stale || moved || unsettled || (starting && !trades_read) {
+            return;
+        }
+        let assets = self.tables.assets.len();
+        let (mut stated, mut locked) = (vec![Amount::ZERO; assets], vec![Amount::ZERO; assets]);
+        for entry in &report.entries {
+            if let (Some(total), Some(held)) = (stated.get_mut(entry.asset.index()), locked.get_mut(entry.asset.index())) {
+                let Some(sum) = entry.available.checked_add(entry.locked) else { return };
+                (*total, *held) = (sum, entry.locked);
+            }
+        }
+        state.compared = Some(report.requested);
+        let ledger = &self.ledger;
+        let differs = |(index, stated): &(usize, &Amount)| ledger.holding(venue, AssetId(*index as u16)).total != **stated;
+        let equal = !stated.iter().enumerate().any(|entry| differs(&entry));
+        let adopt = match &state.adoption {
+            Adoption::First => true,
+            Adoption::Allowed(Some((since, before))) if !equal && *before == stated => {
+                report.requested.since(*since) >= self.config.balance_grace_ns
+            }
+            Adoption::Allowed(_) if !equal => {
+                state.adoption = Adoption::Allowed(Some((report.requested, stated.clone())));
+                false
+            }
+            _ => false,
+        };
+        let equal = equal || adopt;
+        state.last_equal = equal;
+        state.reconciled = Some(equal);
+        if equal {
+            state.adoption = Adoption::Done;
+            state.drift = None;
+        } else if state.adoption == Adoption::Done {
+            let drift = state.drift.get_or_insert(Drift { since: report.received, told: false });
+            if !drift.told && report.received.since(drift.since) >= self.config.balance_grace_ns {
+                drift.told = true;
+                for (index, stated) in stated.iter().enumerate().filter(differs) {
+                    let asset = AssetId(index as u16);
+                    out.notices.push(Notice::Drift { venue, asset, ledger: ledger.holding(venue, asset).total, stated: *stated });
+                }
+            }
+        }
+        if !equal {
+            return;
+        }
+        for (index, (stated, locked)) in stated.iter().zip(&locked).enumerate() {
+            let asset = AssetId(index as u16);
+            if adopt {
+                let before = self.ledger.adopt(venue, asset, *stated);
+                if before != *stated {
+                    out.notices.push(Notice::Adopted { venue, asset, before, after: *stated });
+                }
+            }
+            // No order of ours is unsettled here, so whatever is locked is not ours.
+            self.ledger.set_elsewhere(venue, asset, *locked);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> MonoNanos {
+        MonoNanos(millis * MILLI)
+    }
+
+    #[test]
+    fn a_failed_read_is_asked_again_later_each_time() {
+        let mut read = Read::default();
+        assert!(!read.due(at(0)));
+        read.want(at(0));
+        let mut asked = Vec::new();
+        for millis in 0..20_000 {
+            if read.due(at(millis)) {
+                asked.push(millis);
+                read.fail(at(millis));
+            }
+        }
+        assert_eq!(asked, vec![0, 500, 1_500, 3_500, 7_500, 12_500, 17_500]);
+        read.answer(at(17_500));
+        assert_eq!(read.deadline(), None);
+    }
+
+    #[test]
+    fn an_answer_to_an_older_question_does_not_count() {
+        let mut read = Read::default();
+        read.want(at(10));
+        read.answer(at(9));
+        assert!(read.deadline().is_some() && !read.answered_since(at(10)));
+        read.answer(at(10));
+        assert!(read.deadline().is_none() && read.answered_since(at(10)));
+    }
+
+    #[test]
+    fn an_unanswered_read_is_asked_again_after_its_time_out() {
+        let mut read = Read::default();
+        read.want(at(0));
+        let asked: Vec<u64> = (0..10_001).filter(|millis| read.due(at(*millis))).collect();
+        assert_eq!(asked, vec![0, 5_000, 10_000]);
+    }
+}

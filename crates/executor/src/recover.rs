@@ -1,0 +1,122 @@
+//! Rebuilding the state by folding the state log: intents and inputs in their order, through the same code that ran live.
+//!
+//! What the log does not hold is time that passed: orders that were in flight end up unknown, and are resolved again. What was
+//! decided from answers (absence, adopted balances) is decided again from the same answers. The times of a process mean
+//! nothing in the next one: at each restart in the log, and at the end, they are set anew.
+//!
+//! Call [`Executor::recover_restart`] where the log begins another run, then [`Executor::recover_intent`] and
+//! [`Executor::recover_input`] for each record, and [`Executor::finish_recovery`] before the first live input.
+
+use crate::report::Tally;
+use crate::{Executor, Outbox};
+use domain::mutants::{self, Mutant};
+use domain::{ClientOrderId, Input, MonoNanos, NewOrder, OperatorCommand, UnixNanos};
+
+impl Executor {
+    /// The log begins another run: the process that wrote what came before is gone.
+    pub fn recover_restart(&mut self) {
+        self.restart_pending = true;
+    }
+
+    /// An order that was going to be sent. A record that repeats an id is ignored: the log is read back as it was written, and
+    /// one id names one order.
+    pub fn recover_intent(&mut self, order: &NewOrder) {
+        self.prove_wall(UnixNanos(i64::try_from(order.client_id.epoch()).unwrap_or(0).saturating_mul(1_000_000_000)));
+        self.epoch_seen = self.epoch_seen.max(Some(order.client_id.epoch()));
+        if self.orders.get(order.client_id).is_some() || self.tables.pair(order.pair).is_none() || self.venues.get(order.venue.index()).is_none() {
+            return;
+        }
+        let deadline = order.deadline.unwrap_or(MonoNanos(u64::MAX));
+        let placed = MonoNanos(deadline.0.saturating_sub(self.config.order_expiry_ns));
+        self.register(*order, placed, deadline);
+        self.check();
+    }
+
+    /// An input that the live engine applied. State changes the same way; nothing is sent or told.
+    pub fn recover_input(&mut self, input: &Input) {
+        let mut unheard = Outbox::default();
+        let received = match input {
+            Input::Order(update) => update.received,
+            Input::Fill(fill) => fill.received,
+            Input::Balances(report) => report.received,
+            Input::OpenOrders(report) => report.received,
+            Input::Trades(report) => report.received,
+            Input::ReadFailed(failure) => failure.received,
+            Input::Link(change) => change.at,
+            _ => MonoNanos(0),
+        };
+        if self.restart_pending && received > MonoNanos(0) {
+            self.restart(received);
+        }
+        match input {
+            Input::Order(update) => self.handle_order(received, update, &mut unheard),
+            Input::Fill(fill) => {
+                self.prove_wall(fill.executed_at.map_or(UnixNanos(0), |at| UnixNanos(at.0)));
+                self.handle_fill(received, fill, &mut unheard);
+            }
+            Input::Balances(report) => self.handle_balances(received, report, &mut unheard),
+            Input::OpenOrders(report) => self.handle_open_orders(received, report, &mut unheard),
+            Input::Trades(report) => {
+                self.prove_wall(report.since);
+                self.handle_trades(received, report, &mut unheard);
+            }
+            Input::Link(change) => self.handle_link(received, change, &mut unheard),
+            // Rules carry no time, and the restart waits for one.
+            Input::Rules(rules) if self.restart_pending => self.listed_early.push((rules.venue, rules.pair)),
+            Input::Rules(rules) => {
+                if let Some(venue) = self.venues.get_mut(rules.venue.index()) {
+                    venue.list_pair(rules.pair);
+                }
+            }
+            Input::Fees(fees) => self.handle_fees(fees),
+            Input::Operator(OperatorCommand::Resume) => self.handle_resume(),
+            _ => {}
+        }
+    }
+
+    /// The log is read. Orders without an end are unknown; every venue is to be reconciled.
+    ///
+    /// # Panics
+    /// When this run's epoch is not above every epoch in the log: ids could repeat (I3).
+    pub fn finish_recovery(&mut self, now: MonoNanos) {
+        self.restart(now);
+        self.tally = Tally::default();
+        if let Some(seen) = self.epoch_seen {
+            if mutants::active(Mutant::IdReusedAfterRestart) {
+                self.ids.fall_back_to(seen);
+            } else {
+                assert!(self.ids.epoch() > seen, "Invariant: a run's epoch is above every epoch in the log");
+            }
+        }
+        self.check();
+    }
+
+    fn restart(&mut self, now: MonoNanos) {
+        self.restart_pending = false;
+        let active: Vec<ClientOrderId> = self.orders.active().iter().copied().collect();
+        for id in active {
+            let Some(order) = self.orders.get_mut(id) else { continue };
+            order.restart(now, self.config.order_expiry_ns);
+            self.after_change(id, now, &mut Outbox::default());
+        }
+        let orders = &self.orders;
+        self.deals.restart(now, |id| orders.get(id).is_none_or(|order| order.is_settled()));
+        for venue in &mut self.venues {
+            venue.restart(self.wall);
+        }
+        for (venue, pair) in std::mem::take(&mut self.listed_early) {
+            if let Some(state) = self.venues.get_mut(venue.index()) {
+                state.list_pair(pair);
+            }
+        }
+        self.frozen_pairs.clear();
+        self.pauses = Default::default();
+        self.shutdown = false;
+        self.quiet_since = None;
+    }
+
+    /// The log proves that the wall clock had reached `at`.
+    fn prove_wall(&mut self, at: UnixNanos) {
+        self.wall = self.wall.max(at);
+    }
+}

@@ -1,0 +1,8 @@
+//! The executor as a whole: scripts of single orders, of deals, of accounts, and seeded worlds with faults.
+
+mod deals;
+mod life;
+mod reconcile;
+mod rig;
+mod unknown;
+mod world;

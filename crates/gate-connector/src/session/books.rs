@@ -1,0 +1,458 @@
+//! The sequence of every book (Gate API v4, maintaining a local book).
+//!
+//! `order_book` frames replace the book; their id must not fall. `order_book_update` frames are changes on a REST copy, rules
+//! B 1–9 of the fact sheet: buffer, fetch, drop what the copy holds, require a copy that reaches the buffer, then an unbroken
+//! chain. A book leaves trust at once ([`GateSession::resync`]) and comes back only with a whole state that provably connects to
+//! the stream: a copy is fetched after a frame of the stream came, or it must reach the last id that was applied.
+//!
+//! Only ids live here; the engine holds the levels, checks again, and asks for a resync of what it finds crossed.
+
+use super::{Answer, GateSession, What, backoff_ns};
+use crate::wire::book::is_crossed;
+use crate::wire::frames::{BookFrame, BookFrameBody, Channel, Delta};
+use crate::wire::Scope;
+use domain::mutants::{self, Mutant};
+use domain::time::{MILLI, SECOND};
+use domain::{BookBody, BookUpdate, Input, Level, MonoNanos, PairId, ResyncReason, VenueNanos};
+use std::collections::VecDeque;
+use venue::ConnectorError;
+use venue::stats::StreamStats;
+
+/// Frames held while a copy is fetched; beyond it the book starts over.
+const HELD_FRAMES_MAX: usize = 2048;
+/// Levels held while a copy is fetched.
+const HELD_LEVELS_MAX: usize = 65_536;
+/// Back-off of copies.
+const FETCH_FIRST_NS: u64 = 200 * MILLI;
+const FETCH_MAX_NS: u64 = 5 * SECOND;
+/// Copies in a row that did not help before the stream itself is asked for again.
+const FETCHES_BEFORE_RESUBSCRIBE: u32 = 8;
+/// A book that was live for this long starts its back-off anew.
+const STABLE_NS: u64 = 10 * SECOND;
+/// This many frames in a row with ids that fell: the venue numbers anew.
+const FALLEN_FRAMES: u32 = 20;
+
+/// The book channel of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BookChannel {
+    /// `spot.order_book`, 20 levels, 100 ms.
+    Snapshots,
+    /// `spot.order_book_update`, 100 ms, on a REST copy of 100 levels.
+    Updates,
+}
+
+impl BookChannel {
+    /// Configured names, the default first.
+    pub(crate) const NAMES: &'static [&'static str] = &["order_book", "order_book_update"];
+
+    pub(crate) fn parse(name: &str) -> Result<BookChannel, ConnectorError> {
+        match name {
+            "order_book" => Ok(BookChannel::Snapshots),
+            "order_book_update" => Ok(BookChannel::Updates),
+            _ => {
+                let (what, allowed) = ("book channel", "order_book or order_book_update");
+                Err(ConnectorError::BadOption { what, value: name.to_string(), allowed })
+            }
+        }
+    }
+
+    pub(super) const fn wire(self) -> Channel {
+        match self {
+            BookChannel::Snapshots => Channel::OrderBook,
+            BookChannel::Updates => Channel::OrderBookUpdate,
+        }
+    }
+
+    pub(super) fn payload(self, pair: &str) -> Vec<String> {
+        match self {
+            BookChannel::Snapshots => vec![pair.to_string(), "20".into(), "100ms".into()],
+            BookChannel::Updates => vec![pair.to_string(), "100ms".into()],
+        }
+    }
+
+    pub(super) const fn stream_stats(self, pair: PairId) -> StreamStats {
+        StreamStats { pair, channel: self.wire().as_str(), frames: 0, applied: 0, stale: 0, gaps: 0, snapshots: 0 }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Not trusted; waits for a frame or a copy.
+    Waiting,
+    /// The engine holds this id.
+    Live(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fetch {
+    None,
+    Due(MonoNanos),
+    Asked,
+}
+
+struct Held {
+    delta: Delta,
+    stamps: Stamps,
+}
+
+#[derive(Clone, Copy)]
+struct Stamps {
+    received: MonoNanos,
+    sent_at: Option<VenueNanos>,
+    changed_at: Option<VenueNanos>,
+}
+
+/// One book's sequence.
+pub(super) struct Book {
+    pair: PairId,
+    phase: Phase,
+    /// Why trust was last lost; `None` while live or before the first frame.
+    reason: Option<ResyncReason>,
+    live_since: MonoNanos,
+    /// `order_book`: the highest id seen, on any link.
+    last_id: u64,
+    fallen: u32,
+    /// An unbroken chain of frames that a copy must reach.
+    held: VecDeque<Held>,
+    held_levels: usize,
+    /// A copy at or past this id is good even when nothing is held.
+    floor: Option<u64>,
+    fetch: Fetch,
+    /// Copies asked for since the book was last stable.
+    attempts: u32,
+    /// Answers to requests of earlier generations are void.
+    generation: u64,
+}
+
+impl Book {
+    fn clear_held(&mut self) {
+        self.held.clear();
+        self.held_levels = 0;
+    }
+
+    /// Holds a frame. A frame that does not continue the chain makes what is held useless: returns true for such a gap.
+    fn hold(&mut self, delta: Delta, stamps: Stamps) -> bool {
+        let broken = self.held.back().is_some_and(|last| delta.first > last.delta.last + 1);
+        if broken {
+            self.clear_held();
+        }
+        self.held_levels += delta.bids.len() + delta.asks.len();
+        self.held.push_back(Held { delta, stamps });
+        broken
+    }
+
+    /// True when a copy with this id connects to what is held, or to what was applied.
+    fn is_reached_by(&self, id: u64) -> bool {
+        match (self.held.front(), self.floor) {
+            (Some(held), _) => held.delta.first <= id.saturating_add(1),
+            (None, Some(floor)) => id >= floor,
+            (None, None) => false,
+        }
+    }
+}
+
+/// All books.
+pub(super) struct Books {
+    channel: BookChannel,
+    books: Vec<Book>,
+}
+
+impl Books {
+    pub(super) fn new(channel: BookChannel, pairs: &[PairId]) -> Books {
+        let book = |pair: &PairId| Book {
+            pair: *pair,
+            phase: Phase::Waiting,
+            reason: None,
+            live_since: MonoNanos(0),
+            last_id: 0,
+            fallen: 0,
+            held: VecDeque::new(),
+            held_levels: 0,
+            floor: None,
+            fetch: Fetch::None,
+            attempts: 0,
+            generation: 0,
+        };
+        Books { channel, books: pairs.iter().map(book).collect() }
+    }
+
+    fn index(&self, pair: PairId) -> Option<usize> {
+        self.books.iter().position(|book| book.pair == pair)
+    }
+
+    pub(super) fn pair_at(&self, index: usize) -> Option<PairId> {
+        self.books.get(index).map(|book| book.pair)
+    }
+
+    /// True while the copy of this generation is still wanted.
+    pub(super) fn wants(&self, pair: PairId, generation: u64) -> bool {
+        self.books.iter().any(|book| book.pair == pair && book.generation == generation && book.fetch == Fetch::Asked)
+    }
+
+    /// The id that the engine holds, while the book is live.
+    pub(super) fn live_id(&self, pair: PairId) -> Option<u64> {
+        self.books.iter().find(|book| book.pair == pair).and_then(|book| match book.phase {
+            Phase::Live(id) => Some(id),
+            Phase::Waiting => book.floor,
+        })
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<MonoNanos> {
+        let due = |book: &Book| match book.fetch {
+            Fetch::Due(at) => Some(at),
+            _ => None,
+        };
+        self.books.iter().filter_map(due).min()
+    }
+}
+
+impl GateSession {
+    fn book_input(&self, pair: PairId, stamps: Stamps, body: BookBody) -> Input {
+        let Stamps { received, sent_at, changed_at } = stamps;
+        Input::Book(BookUpdate { venue: self.venue, pair, received, changed_at, sent_at, body })
+    }
+
+    /// Takes a book out of trust and sees to its return. `floor` is an id that a copy must reach to be good on its own.
+    pub(super) fn resync(&mut self, pair: PairId, reason: ResyncReason, floor: Option<u64>, now: MonoNanos, updates: &mut Vec<Input>) {
+        let Some(index) = self.books.index(pair) else { return };
+        let Some(book) = self.books.books.get_mut(index) else { return };
+        if matches!(book.phase, Phase::Live(_)) && now.since(book.live_since) >= STABLE_NS {
+            book.attempts = 0;
+        }
+        book.phase = Phase::Waiting;
+        book.floor = floor;
+        if book.fetch == Fetch::Asked {
+            // What is on its way may be older than the fault.
+            book.generation += 1;
+            book.fetch = Fetch::None;
+        }
+        let news = book.reason != Some(reason);
+        book.reason = Some(reason);
+        if news {
+            self.stats.resync(reason);
+            updates.push(self.book_input(pair, Stamps { received: now, sent_at: None, changed_at: None }, BookBody::Untrusted { reason }));
+        }
+        self.fetch_if_useful(index, now);
+    }
+
+    /// As [`GateSession::resync`] for every book.
+    pub(super) fn resync_all(&mut self, reason: ResyncReason, now: MonoNanos, updates: &mut Vec<Input>) {
+        for index in 0..self.books.books.len() {
+            if let Some(pair) = self.books.pair_at(index) {
+                self.resync(pair, reason, None, now, updates);
+            }
+        }
+    }
+
+    /// The stream is gone: nothing held or on its way belongs to the next one.
+    pub(super) fn books_down(&mut self, reason: ResyncReason, now: MonoNanos, updates: &mut Vec<Input>) {
+        for book in &mut self.books.books {
+            book.clear_held();
+            book.generation += 1;
+            book.fetch = Fetch::None;
+            book.fallen = 0;
+        }
+        self.resync_all(reason, now, updates);
+    }
+
+    /// Asks for a copy when one could connect to something; with back-off after the first.
+    fn fetch_if_useful(&mut self, index: usize, now: MonoNanos) {
+        let Some(book) = self.books.books.get_mut(index) else { return };
+        let useful = !book.held.is_empty() || book.floor.is_some();
+        if self.books.channel != BookChannel::Updates || book.phase != Phase::Waiting || book.fetch != Fetch::None || !useful || self.stopped {
+            return;
+        }
+        let attempt = book.attempts;
+        book.attempts = attempt.saturating_add(1);
+        if attempt == 0 {
+            book.fetch = Fetch::Asked;
+            let what = What::Base { pair: book.pair, generation: book.generation };
+            return self.ask(what);
+        }
+        let wait = self.jitter.spread(backoff_ns(FETCH_FIRST_NS, FETCH_MAX_NS, attempt - 1));
+        book.fetch = Fetch::Due(now.after(wait));
+        if attempt % FETCHES_BEFORE_RESUBSCRIBE == 0 {
+            let pair = book.pair;
+            book.clear_held();
+            book.floor = None;
+            self.resubscribe(pair, now);
+        }
+    }
+
+    pub(super) fn books_timeout(&mut self, now: MonoNanos) {
+        for index in 0..self.books.books.len() {
+            let Some(book) = self.books.books.get_mut(index) else { return };
+            if matches!(book.fetch, Fetch::Due(at) if at <= now) {
+                book.fetch = Fetch::Asked;
+                let what = What::Base { pair: book.pair, generation: book.generation };
+                self.ask(what);
+            }
+        }
+    }
+
+    /// One frame of a book channel.
+    pub(super) fn on_book(&mut self, frame: BookFrame, now: MonoNanos, updates: &mut Vec<Input>) {
+        let Some(index) = self.books.index(frame.pair).filter(|_| frame.channel == self.books.channel.wire()) else {
+            self.stats.ignored += 1;
+            return;
+        };
+        self.links.served(frame.pair, now);
+        if let Some(stream) = self.stats.streams.get_mut(index) {
+            stream.frames += 1;
+        }
+        let stamps = Stamps { received: now, sent_at: frame.sent_at, changed_at: frame.changed_at };
+        match frame.body {
+            BookFrameBody::Full { id, bids, asks } => self.on_full(index, id, bids, asks, stamps, updates),
+            BookFrameBody::Delta(delta) => self.on_delta(index, delta, stamps, updates),
+        }
+    }
+
+    fn on_full(&mut self, index: usize, id: u64, bids: Vec<Level>, asks: Vec<Level>, stamps: Stamps, updates: &mut Vec<Input>) {
+        let Some(book) = self.books.books.get_mut(index) else { return };
+        if id < book.last_id {
+            book.fallen += 1;
+            if book.fallen < FALLEN_FRAMES {
+                // A copy of an earlier frame: nothing new, and no harm.
+                return;
+            }
+            let pair = book.pair;
+            self.resync(pair, ResyncReason::ResetByVenue, None, stamps.received, updates);
+        }
+        if let Some(book) = self.books.books.get_mut(index) {
+            // Whatever was held is older than this whole state of the same stream.
+            book.clear_held();
+        }
+        self.go_live(index, id, bids, asks, stamps, updates);
+    }
+
+    /// Publishes a whole book, unless it is crossed. True when it is live now.
+    fn go_live(&mut self, index: usize, id: u64, bids: Vec<Level>, asks: Vec<Level>, stamps: Stamps, updates: &mut Vec<Input>) -> bool {
+        let Some(book) = self.books.books.get_mut(index) else { return false };
+        let pair = book.pair;
+        book.last_id = id;
+        book.fallen = 0;
+        if is_crossed(&bids, &asks) && !mutants::active(Mutant::CrossedAccepted) {
+            self.resync(pair, ResyncReason::Crossed, None, stamps.received, updates);
+            return false;
+        }
+        if book.phase == Phase::Waiting {
+            book.live_since = stamps.received;
+        }
+        book.phase = Phase::Live(id);
+        book.reason = None;
+        book.floor = None;
+        book.generation += 1;
+        book.fetch = Fetch::None;
+        if let Some(stream) = self.stats.streams.get_mut(index) {
+            stream.snapshots += 1;
+        }
+        updates.push(self.book_input(pair, stamps, BookBody::Snapshot { id, bids, asks }));
+        true
+    }
+
+    fn on_delta(&mut self, index: usize, delta: Delta, stamps: Stamps, updates: &mut Vec<Input>) {
+        let Some(book) = self.books.books.get_mut(index) else { return };
+        let pair = book.pair;
+        let Phase::Live(id) = book.phase else {
+            if book.held.len() >= HELD_FRAMES_MAX || book.held_levels >= HELD_LEVELS_MAX {
+                book.clear_held();
+                book.hold(delta, stamps);
+                return self.resync(pair, ResyncReason::Overflow, None, stamps.received, updates);
+            }
+            if book.hold(delta, stamps) {
+                self.count_gap(index);
+            }
+            return self.fetch_if_useful(index, stamps.received);
+        };
+        if delta.last <= id {
+            book.fallen += 1;
+            let renumbered = book.fallen >= FALLEN_FRAMES;
+            if renumbered {
+                book.fallen = 0;
+                book.hold(delta, stamps);
+            }
+            if let Some(stream) = self.stats.streams.get_mut(index) {
+                stream.stale += 1;
+            }
+            if renumbered {
+                self.resync(pair, ResyncReason::ResetByVenue, None, stamps.received, updates);
+            }
+            return;
+        }
+        if delta.first > id + 1 && !mutants::active(Mutant::GapIgnored) {
+            book.hold(delta, stamps);
+            self.count_gap(index);
+            return self.resync(pair, ResyncReason::Gap, None, stamps.received, updates);
+        }
+        self.apply(index, id, delta, stamps, updates);
+    }
+
+    fn count_gap(&mut self, index: usize) {
+        if let Some(stream) = self.stats.streams.get_mut(index) {
+            stream.gaps += 1;
+        }
+    }
+
+    /// Passes on a change that continues `id`. An overlap is cut off by number: quantities are absolute, so applying it is right.
+    fn apply(&mut self, index: usize, id: u64, delta: Delta, stamps: Stamps, updates: &mut Vec<Input>) {
+        let Some(book) = self.books.books.get_mut(index) else { return };
+        let pair = book.pair;
+        book.phase = Phase::Live(delta.last);
+        book.last_id = delta.last;
+        book.fallen = 0;
+        if let Some(stream) = self.stats.streams.get_mut(index) {
+            stream.applied += 1;
+        }
+        let Delta { last, bids, asks, .. } = delta;
+        updates.push(self.book_input(pair, stamps, BookBody::Delta { first: id + 1, last, bids, asks }));
+    }
+
+    /// The answer to a request for a copy.
+    pub(super) fn on_base(&mut self, pair: PairId, generation: u64, mut answer: Answer<'_>, now: MonoNanos, updates: &mut Vec<Input>) {
+        if !self.books.wants(pair, generation) {
+            return;
+        }
+        let Some(index) = self.books.index(pair) else { return };
+        let decoded = match &mut answer {
+            Answer::Http { status: 200..=299, body } => Some(self.decoder.base_book(body, pair)),
+            _ => None,
+        };
+        let Some(book) = self.books.books.get_mut(index) else { return };
+        book.fetch = Fetch::None;
+        let base = match decoded {
+            Some(Ok(base)) => base,
+            Some(Err(reject)) => {
+                self.stats.reject(reject.reason);
+                return match reject.scope {
+                    Scope::Book(_, ResyncReason::Scale) => self.resync(pair, ResyncReason::Scale, None, now, updates),
+                    _ => self.fetch_if_useful(index, now),
+                };
+            }
+            None => return self.fetch_if_useful(index, now),
+        };
+        if !book.is_reached_by(base.id) {
+            // Older than the stream (the copy is cached), or nothing of the stream is known yet.
+            return match book.held.is_empty() && book.floor.is_none() {
+                true => {}
+                false => {
+                    let floor = book.floor;
+                    self.resync(pair, ResyncReason::SnapshotStale, floor, now, updates);
+                }
+            };
+        }
+        let held = std::mem::take(&mut book.held);
+        book.held_levels = 0;
+        let stamps = Stamps { received: now, sent_at: base.sent_at, changed_at: base.changed_at };
+        if !self.go_live(index, base.id, base.bids, base.asks, stamps, updates) {
+            // A crossed copy: what was held is still the chain that the next one must reach.
+            if let Some(book) = self.books.books.get_mut(index) {
+                book.held_levels = held.iter().map(|h| h.delta.bids.len() + h.delta.asks.len()).sum();
+                book.held = held;
+            }
+            return self.fetch_if_useful(index, now);
+        }
+        for Held { delta, stamps } in held {
+            self.on_delta(index, delta, stamps, updates);
+        }
+    }
+}

@@ -1,0 +1,497 @@
+//! The protocol half of one Gate spot account: bytes and time in, inputs and requests out. No socket, no clock.
+//!
+//! Split by the state each part owns:
+//! - [`links`]: the two WebSocket links: back-off, subscriptions and their acknowledgements, pings, dead links.
+//! - [`books`]: the sequence of every book, snapshots and resyncs.
+//! - [`private`]: order, fill and balance news of the private link.
+//! - [`orders`]: placing, cancelling and looking up over REST.
+//! - [`reads`]: balances, open orders, trades, fees, rights.
+//! - [`clock`]: the venue's clock. [`budgets`]: rate limits.
+//!
+//! This file owns what they share: the queue to the wire, the tickets of requests, the timers, and the [`VenueSession`] face.
+//! Requests and frames are queued as *what to send* and become bytes in [`GateSession::poll_transmit`], so every signature is made
+//! with the time at which its bytes leave.
+
+mod books;
+mod budgets;
+mod clock;
+mod links;
+mod orders;
+mod private;
+mod reads;
+
+use crate::sign::Signer;
+use crate::wire::frames::Frame;
+use crate::wire::{Decoder, PairNames, Reject, Scope, encode};
+use books::Books;
+use budgets::Budgets;
+use clock::VenueClock;
+use domain::command::OrderRef;
+use domain::time::{MILLI, SECOND};
+use domain::{Command, ErrorClass, Input, LinkRole, LinkState, MonoNanos, NewOrder, PairId, ResyncReason, UnixNanos, VenueId};
+use links::{Links, Subscription};
+use orders::CancelAll;
+use reads::{OpenOrdersRead, TradesRead};
+use std::collections::{BTreeMap, VecDeque};
+use venue::{
+    ConnectorError, HttpRequest, IoFailure, LinkId, LossReason, Method, Response, SessionConfig, SessionStats, Ticket, Transmit, VenueSession,
+};
+
+pub(crate) use books::BookChannel;
+
+/// An order request is given up after this long; its outcome is then unknown.
+const ORDER_TIMEOUT_NS: u64 = 3 * SECOND;
+/// A read is given up after this long.
+const READ_TIMEOUT_NS: u64 = 5 * SECOND;
+
+/// Something queued for the wire.
+enum Outgoing {
+    Open(LinkId),
+    Close(LinkId),
+    /// A subscribe or unsubscribe frame, signed when it leaves.
+    Subscription { link: LinkId, id: u64, subscription: Subscription, subscribe: bool },
+    Ping(LinkId),
+    Ask(Asked),
+}
+
+/// A REST request: what it is for, and how often it was tried before.
+struct Asked {
+    what: What,
+    attempt: u8,
+}
+
+/// What a REST request is for.
+enum What {
+    Time,
+    Base { pair: PairId, generation: u64 },
+    Place { order: NewOrder, resent: bool },
+    Cancel(OrderRef),
+    CancelAll(CancelAll),
+    LookUp(OrderRef),
+    Balances,
+    OpenOrders(OpenOrdersRead),
+    Trades(TradesRead),
+    Fees { index: usize },
+    Account,
+    AccountDetail,
+}
+
+/// A request on the wire.
+struct InFlight {
+    asked: Asked,
+    sent: MonoNanos,
+    /// Venue time at which it left, by our estimate.
+    venue_time_ns: i64,
+    wall: UnixNanos,
+}
+
+/// One Gate spot account. See the module's docs.
+pub struct GateSession {
+    venue: VenueId,
+    decoder: Decoder,
+    signer: Option<Signer>,
+    links: Links,
+    books: Books,
+    clock: VenueClock,
+    budgets: Budgets,
+    /// Orders and cancels: before everything else.
+    urgent: VecDeque<Asked>,
+    queue: VecDeque<Outgoing>,
+    /// Requests that wait for their time (retries, budgets).
+    later: Vec<(MonoNanos, Asked)>,
+    in_flight: BTreeMap<Ticket, InFlight>,
+    tickets: u64,
+    frame_ids: u64,
+    jitter: Jitter,
+    stopped: bool,
+    stats: SessionStats,
+}
+
+impl std::fmt::Debug for GateSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GateSession").field("venue", &self.venue).field("in_flight", &self.in_flight.len()).finish_non_exhaustive()
+    }
+}
+
+/// Reproducible jitter for back-off (splitmix64): not random in any other sense.
+#[derive(Clone, Copy)]
+struct Jitter(u64);
+
+impl Jitter {
+    /// Between half of `nanos` and all of it.
+    fn spread(&mut self, nanos: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        nanos / 2 + z % (nanos / 2 + 1)
+    }
+}
+
+/// `first`, doubled with every attempt up to `most`.
+fn backoff_ns(first: u64, most: u64, attempt: u32) -> u64 {
+    first.saturating_mul(1u64 << attempt.min(32)).min(most)
+}
+
+impl GateSession {
+    /// A session that has not started.
+    ///
+    /// # Errors
+    /// [`ConnectorError::BadOption`] for an unknown book channel.
+    pub fn new(config: SessionConfig) -> Result<GateSession, ConnectorError> {
+        let channel = BookChannel::parse(&config.book_channel)?;
+        let names = PairNames::new(config.venue, config.tables, &config.pairs);
+        let signer = match (config.key, &config.secret) {
+            (Some(key), Some(secret)) => Some(Signer::new(key, secret)),
+            _ => None,
+        };
+        let pairs: Vec<PairId> = names.iter().map(|(_, pair)| pair).collect();
+        let mut stats = SessionStats::default();
+        stats.streams = pairs.iter().map(|pair| channel.stream_stats(*pair)).collect();
+        Ok(GateSession {
+            venue: config.venue,
+            links: Links::new(&names, channel, signer.is_some()),
+            books: Books::new(channel, &pairs),
+            budgets: Budgets::new(&pairs),
+            clock: VenueClock::default(),
+            decoder: Decoder::new(names),
+            signer,
+            urgent: VecDeque::new(),
+            queue: VecDeque::new(),
+            later: Vec::new(),
+            in_flight: BTreeMap::new(),
+            tickets: 0,
+            frame_ids: 0,
+            jitter: Jitter(config.seed),
+            stopped: false,
+            stats,
+        })
+    }
+
+    fn ask(&mut self, what: What) {
+        let asked = Asked { what, attempt: 0 };
+        match asked.what {
+            What::Place { .. } | What::Cancel(_) | What::CancelAll(_) => self.urgent.push_back(asked),
+            _ => self.queue.push_back(Outgoing::Ask(asked)),
+        }
+    }
+
+    fn ask_later(&mut self, at: MonoNanos, asked: Asked) {
+        self.later.push((at, asked));
+    }
+
+    /// Counts a refused frame or body and acts on what it puts in doubt.
+    fn refuse(&mut self, link: LinkRole, reject: Reject, now: MonoNanos, updates: &mut Vec<Input>) {
+        self.stats.reject(reject.reason);
+        match (link, reject.scope) {
+            (_, Scope::Nothing) => {}
+            (_, Scope::Book(pair, reason)) => self.resync(pair, reason, None, now, updates),
+            // A hole in the private news: only a new link, after which the engine reconciles, fills it.
+            (LinkRole::Private, _) | (_, Scope::Private) => self.close_link(LinkRole::Private),
+            (_, Scope::Anything) => self.resync_all(ResyncReason::Gap, now, updates),
+        }
+    }
+
+    /// Bytes of a request, or `None` when it must not leave any more (its input is in `updates` then).
+    fn render(&self, what: &What, now: MonoNanos, venue_time_ns: i64) -> HttpRequest {
+        let (method, path, query, body) = self.request_parts(what);
+        let mut headers = vec![("Accept", "application/json".to_string())];
+        if !body.is_empty() {
+            headers.push(("Content-Type", "application/json".into()));
+        }
+        if let What::Place { order: NewOrder { deadline: Some(deadline), .. }, .. } = what {
+            let expires_ns = venue_time_ns.saturating_add(i64::try_from(deadline.since(now)).unwrap_or(i64::MAX));
+            headers.push(("x-gate-exptime", UnixNanos(expires_ns).millis().to_string()));
+        }
+        let path = format!("{}{path}", crate::connector::API_PREFIX);
+        if let Some(signer) = self.signer.as_ref().filter(|_| !matches!(what, What::Time | What::Base { .. })) {
+            let timestamp = UnixNanos(venue_time_ns).seconds().to_string();
+            headers.push(("SIGN", signer.rest(method.as_str(), &path, &query, &body, &timestamp)));
+            headers.push(("Timestamp", timestamp));
+            headers.push(("KEY", signer.key().to_string()));
+        }
+        HttpRequest { method, path, query, headers, body }
+    }
+
+    fn request_parts(&self, what: &What) -> (Method, String, String, Vec<u8>) {
+        let name = |pair: PairId| self.decoder.names.name(pair).unwrap_or_default();
+        let get = |path: &str, query: String| (Method::Get, path.to_string(), query, Vec::new());
+        match what {
+            What::Time => get("/spot/time", String::new()),
+            What::Base { pair, .. } => get("/spot/order_book", format!("currency_pair={}&limit=100&with_id=true", name(*pair))),
+            What::Place { order, .. } => {
+                let scale = self.decoder.names.tables.pair(order.pair).map(|info| info.scale);
+                let scale = scale.expect("Invariant: only orders on configured pairs are queued");
+                (Method::Post, "/spot/orders".into(), String::new(), encode::order_body(order, name(order.pair), scale))
+            }
+            What::Cancel(order) => {
+                (Method::Delete, orders::order_path(order), format!("currency_pair={}&account=spot", name(order.pair)), Vec::new())
+            }
+            // Never without the pair: that would cancel on every market.
+            What::CancelAll(all) => (Method::Delete, "/spot/orders".into(), format!("currency_pair={}&account=spot", name(all.pair)), Vec::new()),
+            What::LookUp(order) => get(&orders::order_path(order), format!("currency_pair={}&account=spot", name(order.pair))),
+            What::Balances => get("/spot/accounts", String::new()),
+            What::OpenOrders(read) => get("/spot/open_orders", read.query()),
+            What::Trades(read) => get("/spot/my_trades", read.query(name(read.pair))),
+            What::Fees { index } => get("/wallet/fee", format!("currency_pair={}", self.books.pair_at(*index).map(name).unwrap_or_default())),
+            What::Account => get("/account/main_keys", String::new()),
+            What::AccountDetail => get("/account/detail", String::new()),
+        }
+    }
+
+    /// Checks that need the time of sending. True when the request may leave.
+    fn may_leave(&mut self, what: &What, now: MonoNanos, updates: &mut Vec<Input>) -> bool {
+        match what {
+            What::Place { order, .. } if order.deadline.is_some_and(|deadline| now >= deadline) => {
+                updates.push(orders::not_sent(order, now));
+                false
+            }
+            What::Base { pair, generation } => self.books.wants(*pair, *generation),
+            _ => true,
+        }
+    }
+
+    fn transmit_request(&mut self, asked: Asked, now: MonoNanos, wall: UnixNanos) -> Transmit {
+        let venue_time_ns = self.clock.venue_time_ns(now, wall);
+        let request = self.render(&asked.what, now, venue_time_ns);
+        let order = matches!(asked.what, What::Place { .. });
+        let timeout_ns = match asked.what {
+            What::Place { .. } | What::Cancel(_) | What::CancelAll(_) => ORDER_TIMEOUT_NS,
+            _ => READ_TIMEOUT_NS,
+        };
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.stats.requests += 1;
+        self.in_flight.insert(ticket, InFlight { asked, sent: now, venue_time_ns, wall });
+        Transmit::Request { ticket, request, timeout_ns, order }
+    }
+
+    /// Asks again after a pause when the failure may pass, at most once.
+    ///
+    /// # Errors
+    /// Gives the request back when it must be answered as failed.
+    fn try_again(&mut self, asked: Asked, class: ErrorClass, now: MonoNanos) -> Result<(), Asked> {
+        let passes = matches!(class, ErrorClass::RateLimited | ErrorClass::ClockSkew | ErrorClass::Unknown);
+        if asked.attempt > 0 || !passes || self.stopped {
+            return Err(asked);
+        }
+        let first = if class == ErrorClass::RateLimited { SECOND } else { 200 * MILLI };
+        let delay = self.jitter.spread(first);
+        self.ask_later(now.after(delay), Asked { attempt: asked.attempt + 1, ..asked });
+        Ok(())
+    }
+}
+
+/// An answer without its driver's types: status and body, or a failure.
+pub(crate) enum Answer<'a> {
+    /// Any HTTP answer.
+    Http { status: u16, body: &'a mut [u8] },
+    /// None.
+    Failed(IoFailure),
+}
+
+impl Answer<'_> {
+    const fn is_success(&self) -> bool {
+        matches!(self, Answer::Http { status: 200..=299, .. })
+    }
+}
+
+impl GateSession {
+    /// Class and label of an answer that is not a success.
+    fn failure(&mut self, answer: &mut Answer<'_>) -> (ErrorClass, Option<crate::wire::bodies::ErrorLabel>) {
+        match answer {
+            Answer::Failed(_) => (ErrorClass::Unknown, None),
+            Answer::Http { status, body } => {
+                let label = self.decoder.error_label(body);
+                (crate::errors::class(*status, label.as_ref().map(|l| l.0.as_str())), label)
+            }
+        }
+    }
+}
+
+impl VenueSession for GateSession {
+    fn venue(&self) -> VenueId {
+        self.venue
+    }
+
+    fn start(&mut self, now: MonoNanos) {
+        for link in self.links.start(now) {
+            self.queue.push_back(Outgoing::Open(link));
+        }
+        self.start_clock_round(now);
+    }
+
+    fn handle_connected(&mut self, link: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
+        if self.links.connected(link, now) {
+            if link.role == LinkRole::Public {
+                self.tell_link(link.role, LinkState::Up, now, updates);
+            }
+            self.subscribe_all(link.role, now);
+        }
+    }
+
+    fn handle_frame(&mut self, link: LinkId, now: MonoNanos, frame: &mut [u8], updates: &mut Vec<Input>) {
+        self.stats.frames += 1;
+        let closing = match self.links.get_mut(link) {
+            Some(link) => link.saw_frame(now),
+            None => return self.stats.ignored += 1,
+        };
+        // What was buffered before we closed the public link is old; private news stays true however late it is.
+        if closing && link.role != LinkRole::Private {
+            self.stats.ignored += 1;
+            return;
+        }
+        match self.decoder.frame(frame, now) {
+            Ok(Frame::Book(book)) => self.on_book(book, now, updates),
+            Ok(Frame::Reply(reply)) => self.on_reply(link.role, reply, now, updates),
+            Ok(Frame::Upgrade) => {
+                self.stats.ignored += 1;
+                self.close_link(link.role);
+            }
+            Ok(Frame::Pong | Frame::Ignored) => self.stats.ignored += 1,
+            Ok(Frame::Orders(rows)) => self.on_orders(rows, updates),
+            Ok(Frame::Fills(fills)) => self.on_fills(fills, updates),
+            Ok(Frame::Balances(rows)) => self.on_balances(rows, now, updates),
+            Err(reject) => self.refuse(link.role, reject, now, updates),
+        }
+    }
+
+    fn handle_lost(&mut self, link: LinkId, now: MonoNanos, reason: LossReason, updates: &mut Vec<Input>) {
+        let stopped = self.stopped;
+        let Some(state) = self.links.get_mut(link) else { return };
+        state.lost(now, stopped, &mut self.jitter);
+        self.stats.reconnect(reason.as_str());
+        // Frames still queued for the old connection would be signed for, or mean, another one.
+        self.queue.retain(|out| !matches!(out, Outgoing::Subscription { link: l, .. } | Outgoing::Ping(l) | Outgoing::Close(l) if *l == link));
+        self.tell_link(link.role, LinkState::Lost, now, updates);
+        if link.role == LinkRole::Public {
+            self.books_down(ResyncReason::Reconnect, now, updates);
+        }
+    }
+
+    fn handle_response(&mut self, ticket: Ticket, now: MonoNanos, response: Response<'_>, updates: &mut Vec<Input>) {
+        let Some(flight) = self.in_flight.remove(&ticket) else { return };
+        let answer = match response {
+            Response::Failed(failure) => Answer::Failed(failure),
+            Response::Http { status, headers, body } => {
+                self.on_headers(&flight.asked.what, status, headers, now, updates);
+                Answer::Http { status, body }
+            }
+        };
+        self.route_answer(flight, answer, now, updates);
+    }
+
+    fn handle_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
+        let mut index = 0;
+        while index < self.later.len() {
+            if self.later.get(index).is_some_and(|(at, _)| *at <= now) {
+                let (_, asked) = self.later.remove(index);
+                match asked.what {
+                    What::Cancel(_) | What::CancelAll(_) => self.urgent.push_back(asked),
+                    _ => self.queue.push_back(Outgoing::Ask(asked)),
+                }
+            } else {
+                index += 1;
+            }
+        }
+        if self.clock.is_due(now) {
+            self.start_clock_round(now);
+        }
+        self.links_timeout(now, updates);
+        self.books_timeout(now);
+    }
+
+    fn handle_paused(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
+        // The monotonic clock may have stood still: what ties it to the venue's is void until the next sample.
+        self.clock.forget_monotonic();
+        self.books_down(ResyncReason::Paused, now, updates);
+        for role in [LinkRole::Public, LinkRole::Private] {
+            if self.links.is_wanted(role) {
+                self.tell_link(role, LinkState::Paused, now, updates);
+                self.close_link(role);
+            }
+        }
+        self.start_clock_round(now);
+    }
+
+    fn submit(&mut self, now: MonoNanos, command: &Command, updates: &mut Vec<Input>) {
+        debug_assert_eq!(command.venue(), self.venue, "Invariant: commands reach the session of their venue");
+        match command {
+            Command::Place(order) => self.submit_order(order, now, updates),
+            Command::Cancel(order) => self.submit_cancel(order, now, updates),
+            Command::CancelAll { pair, .. } => self.submit_cancel_all(*pair, now, updates),
+            Command::LookUp(order) => self.submit_look_up(order, now, updates),
+            Command::Read { read, .. } => self.submit_read(*read, now, updates),
+            Command::Resync { pair, reason, .. } => {
+                let floor = self.books.live_id(*pair);
+                self.resync(*pair, *reason, floor, now, updates);
+            }
+        }
+    }
+
+    fn poll_transmit(&mut self, now: MonoNanos, wall: UnixNanos, updates: &mut Vec<Input>) -> Option<Transmit> {
+        while let Some(asked) = self.urgent.pop_front() {
+            if self.may_leave(&asked.what, now, updates) {
+                return Some(self.transmit_request(asked, now, wall));
+            }
+        }
+        loop {
+            match self.queue.pop_front()? {
+                Outgoing::Open(link) => return Some(Transmit::Open(link)),
+                Outgoing::Close(link) => return Some(Transmit::Close(link)),
+                Outgoing::Ping(link) => {
+                    let time_s = UnixNanos(self.clock.venue_time_ns(now, wall)).seconds();
+                    return Some(Transmit::Frame { link, text: encode::ping(time_s) });
+                }
+                Outgoing::Subscription { link, id, subscription, subscribe } => {
+                    let time_s = UnixNanos(self.clock.venue_time_ns(now, wall)).seconds();
+                    let payload: Vec<&str> = subscription.payload.iter().map(String::as_str).collect();
+                    let text = encode::subscription(subscription.channel, subscribe, id, time_s, &payload, self.signer.as_ref());
+                    return Some(Transmit::Frame { link, text });
+                }
+                Outgoing::Ask(asked) => {
+                    if !self.may_leave(&asked.what, now, updates) {
+                        continue;
+                    }
+                    match self.budgets.may_read(&asked.what, now) {
+                        Ok(()) => return Some(self.transmit_request(asked, now, wall)),
+                        Err(at) => self.ask_later(at, asked),
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<MonoNanos> {
+        let later = self.later.iter().map(|(at, _)| *at).min();
+        [later, self.clock.due_at(), self.links.next_timeout(), self.books.next_timeout()].into_iter().flatten().min()
+    }
+
+    fn shutdown(&mut self, _now: MonoNanos) {
+        self.stopped = true;
+        self.later.retain(|(_, asked)| matches!(asked.what, What::Cancel(_) | What::CancelAll(_)));
+        for role in [LinkRole::Public, LinkRole::Private] {
+            self.close_link(role);
+        }
+        self.clock.stop();
+    }
+
+    fn stats(&self) -> &SessionStats {
+        &self.stats
+    }
+}
+
+impl GateSession {
+    fn route_answer(&mut self, flight: InFlight, answer: Answer<'_>, now: MonoNanos, updates: &mut Vec<Input>) {
+        match flight.asked.what {
+            What::Time => self.on_time(&flight, answer, now, updates),
+            What::Base { pair, generation } => self.on_base(pair, generation, answer, now, updates),
+            What::Place { .. } | What::Cancel(_) | What::CancelAll(_) | What::LookUp(_) => self.on_order_answer(flight, answer, now, updates),
+            _ => self.on_read_answer(flight, answer, now, updates),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

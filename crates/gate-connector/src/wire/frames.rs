@@ -1,0 +1,282 @@
+//! WebSocket frames of the spot URL (Gate API v4, WebSocket streams).
+//!
+//! Start at [`Decoder::frame`]. Routing is by `channel`; `event` tells replies from pushes; a reply failed exactly when its
+//! `error` is there and not null.
+
+use super::book::{BookSide, LevelsOf, levels};
+use super::json::{FRAME_BYTES_MAX, Object, Value, counter, fields, items, millis, object, optional_flag, optional_text, required, text};
+use super::rows::{self, Stamp};
+use super::{Decoder, PairNames, Reject, Scope};
+use domain::{BalanceEntry, Fill, FrameReject, Level, MonoNanos, OrderSource, OrderUpdate, PairId, VenueNanos};
+use simd_json::prelude::*;
+
+/// Most rows that a private push may have.
+const ROWS_MAX: usize = 1000;
+
+/// Channels this connector subscribes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// `spot.order_book`: whole books.
+    OrderBook,
+    /// `spot.order_book_update`: changes, based on REST.
+    OrderBookUpdate,
+    /// `spot.orders`.
+    Orders,
+    /// `spot.usertrades`.
+    UserTrades,
+    /// `spot.balances`.
+    Balances,
+}
+
+impl Channel {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Channel::OrderBook => "spot.order_book",
+            Channel::OrderBookUpdate => "spot.order_book_update",
+            Channel::Orders => "spot.orders",
+            Channel::UserTrades => "spot.usertrades",
+            Channel::Balances => "spot.balances",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Channel> {
+        [Channel::OrderBook, Channel::OrderBookUpdate, Channel::Orders, Channel::UserTrades, Channel::Balances]
+            .into_iter()
+            .find(|channel| channel.as_str() == text)
+    }
+
+    /// True for channels that need a signature.
+    pub const fn is_private(self) -> bool {
+        matches!(self, Channel::Orders | Channel::UserTrades | Channel::Balances)
+    }
+}
+
+/// Channels that exist and are not used: their frames are ignored, not refused.
+const UNUSED: &[&str] = &[
+    "spot.tickers",
+    "spot.trades",
+    "spot.trades_v2",
+    "spot.candlesticks",
+    "spot.book_ticker",
+    "spot.obu",
+    "spot.orders_v2",
+    "spot.usertrades_v2",
+    "spot.margin_balances",
+    "spot.funding_balances",
+    "spot.cross_balances",
+    "spot.cross_loan",
+    "spot.priceorders",
+];
+
+/// One decoded frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// News about a book.
+    Book(BookFrame),
+    /// Order rows.
+    Orders(Vec<OrderUpdate>),
+    /// Executions.
+    Fills(Vec<Fill>),
+    /// Changed balances.
+    Balances(Vec<BalanceEntry>),
+    /// The answer to a subscribe or unsubscribe request.
+    Reply(Reply),
+    /// The answer to an application ping.
+    Pong,
+    /// The venue asks for a new connection: this one will be closed for maintenance.
+    Upgrade,
+    /// A known channel that is not used.
+    Ignored,
+}
+
+/// News about one book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BookFrame {
+    /// Which pair.
+    pub pair: PairId,
+    /// Which channel.
+    pub channel: Channel,
+    /// When the venue sent the frame (`time_ms`; frames before 2022 have none).
+    pub sent_at: Option<VenueNanos>,
+    /// When the book last changed (`result.t`).
+    pub changed_at: Option<VenueNanos>,
+    /// What it says.
+    pub body: BookFrameBody,
+}
+
+/// The two kinds of book news.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BookFrameBody {
+    /// Replaces the book.
+    Full {
+        /// Book id of this state.
+        id: u64,
+        /// Descending.
+        bids: Vec<Level>,
+        /// Ascending.
+        asks: Vec<Level>,
+    },
+    /// Absolute quantities by price.
+    Delta(Delta),
+}
+
+/// A change of a book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delta {
+    /// First book id covered (`U`).
+    pub first: u64,
+    /// Last book id covered (`u`).
+    pub last: u64,
+    /// Changed bids, descending; zero deletes.
+    pub bids: Vec<Level>,
+    /// Changed asks, ascending; zero deletes.
+    pub asks: Vec<Level>,
+}
+
+/// The answer to a subscribe or unsubscribe request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// Which channel.
+    pub channel: Channel,
+    /// True for `subscribe`.
+    pub subscribe: bool,
+    /// The request's `id`, where it is echoed (frames before 2022 have none).
+    pub id: Option<u64>,
+    /// The first pair of the echoed payload.
+    pub pair: Option<PairId>,
+    /// The code of the error, if it failed.
+    pub error: Option<i64>,
+}
+
+impl Decoder {
+    /// Decodes one text frame received at `received`.
+    ///
+    /// # Errors
+    /// [`Reject`] for anything that is not a frame of a known channel in its documented shape.
+    pub fn frame(&mut self, bytes: &mut [u8], received: MonoNanos) -> Result<Frame, Reject> {
+        let Decoder { names, reader } = self;
+        reader.read(bytes, FRAME_BYTES_MAX, |root| frame(&root, names, received))
+    }
+}
+
+fn frame(root: &Value<'_, '_>, names: &PairNames, received: MonoNanos) -> Result<Frame, Reject> {
+    let root = object(root, "frame")?;
+    fields!(root,
+        "channel" => channel, "event" => event, "result" => result, "error" => error, "time_ms" => time_ms, "id" => id,
+        "payload" => payload);
+    if channel.is_none() && error.is_some() {
+        // What was not understood was ours; nothing of the venue's is lost.
+        return Err(Reject::new(FrameReject::VenueError, "error").within(Scope::Nothing));
+    }
+    let name = text(channel, "channel").map_err(|r| if r.reason == FrameReject::MissingField { Reject::shape("channel") } else { r })?;
+    let event = optional_text(event, "event")?.unwrap_or_default();
+    let Some(channel) = Channel::parse(name) else { return other_channel(name, event, result, error.is_some()) };
+    if event == "subscribe" || event == "unsubscribe" {
+        return Ok(Frame::Reply(Reply {
+            channel,
+            subscribe: event == "subscribe",
+            id: id.and_then(|id| id.as_u64()),
+            pair: payload.and_then(|p| first_pair(&p, names)),
+            error: error.map(|e| error_code(&e)),
+        }));
+    }
+    if error.is_some() {
+        return Err(Reject::new(FrameReject::VenueError, "error"));
+    }
+    if event != "update" {
+        return Err(Reject::shape("event"));
+    }
+    let result = required(result, "result")?;
+    let stamp = Stamp { source: OrderSource::Stream, received, requested: received };
+    let private = |reject: Reject| reject.within(Scope::Private);
+    match channel {
+        Channel::OrderBook | Channel::OrderBookUpdate => {
+            let sent_at = millis(time_ms, "time_ms")?;
+            let result = object(&result, "result")?;
+            let body = if channel == Channel::OrderBook { snapshot(&result, names) } else { update(&result, names) };
+            body.map(|(pair, changed_at, body)| Frame::Book(BookFrame { pair, channel, sent_at, changed_at, body }))
+        }
+        Channel::Orders => {
+            let read = |row: &Value<'_, '_>| Ok(rows::order(row, names, stamp)?.map(|row| row.update));
+            rows::list(&result, ROWS_MAX, "result", read).map(|(list, _)| Frame::Orders(list)).map_err(private)
+        }
+        Channel::UserTrades => rows::list(&result, ROWS_MAX, "result", |row| rows::trade(row, names, stamp))
+            .map(|(list, _)| Frame::Fills(list))
+            .map_err(private),
+        Channel::Balances => rows::list(&result, ROWS_MAX, "result", |row| rows::balance(row, names))
+            .map(|(list, _)| Frame::Balances(list))
+            .map_err(private),
+    }
+}
+
+fn other_channel(name: &str, event: &str, result: Option<Value<'_, '_>>, failed: bool) -> Result<Frame, Reject> {
+    let nothing = |reason| Err(Reject::new(reason, "channel").within(Scope::Nothing));
+    match name {
+        _ if failed => nothing(FrameReject::VenueError),
+        "spot.pong" => Ok(Frame::Pong),
+        "spot.system" => {
+            let kind = match result.and_then(|r| r.as_object()) {
+                Some(result) => {
+                    fields!(result, "type" => kind);
+                    optional_text(kind, "type")?
+                }
+                None => None,
+            };
+            Ok(if event == "upgrade" || kind == Some("upgrade") { Frame::Upgrade } else { Frame::Ignored })
+        }
+        _ if UNUSED.contains(&name) || name.starts_with("futures.") => Ok(Frame::Ignored),
+        _ => nothing(FrameReject::UnknownShape),
+    }
+}
+
+type BookNews = (PairId, Option<VenueNanos>, BookFrameBody);
+
+fn snapshot(result: &Object<'_, '_>, names: &PairNames) -> Result<BookNews, Reject> {
+    fields!(result, "t" => time, "lastUpdateId" => id, "s" => pair, "bids" => bids, "asks" => asks);
+    let (pair, info) = configured(text(pair, "s")?, names)?;
+    let doubt = |reject: Reject| reject.within(Scope::Book(pair, domain::ResyncReason::Gap));
+    let id = counter(id, "lastUpdateId").map_err(doubt)?;
+    let changed_at = millis(time, "t").map_err(doubt)?;
+    let bids = levels(Some(required(bids, "bids").map_err(doubt)?), pair, info.scale, BookSide::Bids, LevelsOf::Snapshot, "bids")?;
+    let asks = levels(Some(required(asks, "asks").map_err(doubt)?), pair, info.scale, BookSide::Asks, LevelsOf::Snapshot, "asks")?;
+    Ok((pair, changed_at, BookFrameBody::Full { id, bids, asks }))
+}
+
+fn update(result: &Object<'_, '_>, names: &PairNames) -> Result<BookNews, Reject> {
+    fields!(result, "t" => time, "U" => first, "u" => last, "s" => pair, "b" => bids, "a" => asks, "full" => full);
+    let (pair, info) = configured(text(pair, "s")?, names)?;
+    let doubt = |reject: Reject| reject.within(Scope::Book(pair, domain::ResyncReason::Gap));
+    let last = counter(last, "u").map_err(doubt)?;
+    let changed_at = millis(time, "t").map_err(doubt)?;
+    let full = optional_flag(full, "full").map_err(doubt)?.unwrap_or(false);
+    let of = if full { LevelsOf::FullUpdate } else { LevelsOf::Delta };
+    let bids = levels(bids, pair, info.scale, BookSide::Bids, of, "b")?;
+    let asks = levels(asks, pair, info.scale, BookSide::Asks, of, "a")?;
+    if full {
+        return Ok((pair, changed_at, BookFrameBody::Full { id: last, bids, asks }));
+    }
+    let first = counter(first, "U").map_err(doubt)?;
+    if first > last {
+        return Err(doubt(Reject::new(FrameReject::OutOfRange, "U")));
+    }
+    Ok((pair, changed_at, BookFrameBody::Delta(Delta { first, last, bids, asks })))
+}
+
+fn configured<'n>(name: &str, names: &'n PairNames) -> Result<(PairId, &'n domain::PairInfo), Reject> {
+    names.find(name).ok_or(Reject::new(FrameReject::UnknownPair, "s").within(Scope::Nothing))
+}
+
+fn first_pair(payload: &Value<'_, '_>, names: &PairNames) -> Option<PairId> {
+    let first = items(payload, ROWS_MAX, "payload").ok()?.next()?;
+    names.find(first.as_str()?).map(|(pair, _)| pair)
+}
+
+/// The code of an error object; an error without a readable code is still an error.
+fn error_code(error: &Value<'_, '_>) -> i64 {
+    error.as_object().and_then(|e| e.get("code")).and_then(|code| code.as_i64()).unwrap_or(-1)
+}
+
+#[cfg(test)]
+#[path = "frames_tests.rs"]
+mod tests;

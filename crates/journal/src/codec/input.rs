@@ -1,0 +1,87 @@
+//! Inputs and everything in them.
+
+use super::CodecError;
+use super::wire::{Reader, Wire, wire_enum, wire_struct};
+use domain::{
+    AccountFacts, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset, FeeRates,
+    Fill, Finish, Input, Level, LinkChange, LinkState, OpenOrdersReport, OperatorCommand, OrderReport, OrderSource, OrderUpdate,
+    ReadFailure, Role, RoundTrip, TradesReport, UnknownCause,
+};
+
+wire_struct!(Level { price, qty });
+wire_enum!(BookBody {
+    0 => Snapshot { id: id, bids: bids, asks: asks },
+    1 => Delta { first: first, last: last, bids: bids, asks: asks },
+    2 => Evidence { id: id },
+    3 => Untrusted { reason: reason },
+});
+wire_struct!(BookUpdate { venue, pair, received, changed_at, sent_at, body });
+
+wire_enum!(OrderSource { 0 => Reply {}, 1 => Stream {}, 2 => Query {}, 3 => Edge {} });
+wire_enum!(Finish { 0 => Filled {}, 1 => Cancelled {}, 2 => Expired {} });
+wire_enum!(UnknownCause { 0 => Timeout {}, 1 => LinkLost {}, 2 => ServerError {}, 3 => Restart {} });
+wire_enum!(OrderReport {
+    0 => Open { filled: filled },
+    1 => Finished { finish: finish, filled: filled },
+    2 => Refused { class: class, label: label },
+    3 => NotFound {},
+    4 => Unknown { cause: cause },
+    5 => NotSent {},
+    6 => CancelFailed { class: class },
+});
+wire_struct!(OrderUpdate { venue, pair, client_id, venue_order_id, source, received, requested, report });
+
+wire_enum!(Role { 0 => Taker {}, 1 => Maker {} });
+wire_struct!(Fill {
+    venue,
+    pair,
+    trade_id,
+    client_id,
+    venue_order_id,
+    side,
+    price,
+    qty,
+    fees,
+    role,
+    executed_at,
+    source,
+    received
+});
+
+wire_enum!(BalanceSource { 0 => Stream {}, 1 => Query {} });
+wire_struct!(BalanceEntry { asset, available, locked, version });
+wire_struct!(BalanceReport { venue, source, requested, received, entries });
+wire_struct!(OpenOrdersReport { venue, requested, received, orders, elsewhere });
+wire_struct!(TradesReport { venue, pair, requested, received, since, complete, fills });
+wire_struct!(ReadFailure { venue, read, class, received });
+
+wire_enum!(LinkState { 0 => Up {}, 1 => Lost {}, 2 => Paused {} });
+wire_struct!(LinkChange { venue, role, state, at });
+wire_struct!(FeeRates { venue, pair, taker, maker, paid_in });
+wire_struct!(AccountFacts { venue, can_trade, can_withdraw, ip_bound });
+wire_enum!(BudgetBucket { 0 => Place { 0: pair }, 1 => Cancel {}, 2 => Read {} });
+wire_struct!(Budget { venue, bucket, remaining, limit, window_ns, at });
+wire_struct!(RoundTrip { venue, order, nanos });
+wire_struct!(ClockOffset { venue, offset_ns, uncertainty_ns });
+wire_enum!(OperatorCommand { 0 => Halt { reason: reason }, 1 => Resume {}, 2 => Stop {} });
+
+wire_enum!(Input {
+    0 => Book { 0: update },
+    1 => Order { 0: update },
+    2 => Fill { 0: fill },
+    3 => Balances { 0: report },
+    4 => OpenOrders { 0: report },
+    5 => Trades { 0: report },
+    6 => ReadFailed { 0: failure },
+    7 => Link { 0: change },
+    8 => Rules { 0: rules },
+    9 => Fees { 0: rates },
+    10 => Account { 0: facts },
+    11 => Budget { 0: budget },
+    12 => RoundTrip { 0: sample },
+    13 => Clock { 0: offset },
+    14 => LogWritten { seq: seq },
+    15 => LogFailed {},
+    16 => Operator { 0: command },
+    17 => Tick { unix: unix },
+});

@@ -1,0 +1,126 @@
+//! The latch file: openings stay stopped, across restarts, until a person clears it.
+//!
+//! Present means latched, whatever the file holds: an empty file made with `touch` latches as well as one that cannot be read.
+
+use crate::error::LogError;
+use crate::files::{replace_file, sync_directory};
+use domain::{StopReason, UnixNanos};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Most bytes read of a latch file.
+const LATCH_BYTES_MAX: usize = 4096;
+
+/// What the latch file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LatchState {
+    /// There is none.
+    Clear,
+    /// Engaged.
+    Engaged {
+        /// Why; [`StopReason::File`] when a person made the file, [`StopReason::Disk`] when it cannot be read.
+        reason: StopReason,
+        /// Since when, if the file tells.
+        since: Option<UnixNanos>,
+        /// More, for people.
+        detail: String,
+    },
+}
+
+impl LatchState {
+    /// Whether openings are stopped.
+    pub const fn is_engaged(&self) -> bool {
+        matches!(self, LatchState::Engaged { .. })
+    }
+}
+
+/// The latch file of a run directory.
+#[derive(Clone, Debug)]
+pub struct Latch {
+    path: PathBuf,
+}
+
+impl Latch {
+    /// The latch of the run directory `directory`, which need not be locked: `halt` and `resume` work beside a running engine.
+    pub fn of(directory: &Path) -> Latch {
+        Latch { path: directory.join("latch") }
+    }
+
+    /// Engages it durably. A latch that is engaged already keeps its first reason.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]; the caller must behave as latched all the same.
+    pub fn engage(&self, reason: StopReason, since: UnixNanos, detail: &str) -> Result<(), LogError> {
+        if self.read().is_engaged() {
+            return Ok(());
+        }
+        let detail = detail[..detail.floor_char_boundary(1024)].replace(['\n', '\r'], " ");
+        replace_file(&self.path, &format!("{reason}\n{}\n{detail}\n", since.0))
+    }
+
+    /// Clears it durably.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]: it is still engaged, or may be again after a power loss.
+    pub fn clear(&self) -> Result<(), LogError> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(LogError::io("remove", &self.path)(error)),
+            _ => {}
+        }
+        sync_directory(&self.path)
+    }
+
+    /// What it says. Whatever cannot be read counts as engaged.
+    pub fn read(&self) -> LatchState {
+        let engaged = |reason, since, detail| LatchState::Engaged { reason, since, detail };
+        let bytes = match fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            // A missing file in a missing directory is no answer: the storage is gone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.path.parent().is_some_and(Path::is_dir) => {
+                return LatchState::Clear;
+            }
+            Err(error) => return engaged(StopReason::Disk, None, format!("the latch file cannot be read: {error}")),
+        };
+        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LATCH_BYTES_MAX)]);
+        let mut lines = text.lines();
+        let reason = lines.next().and_then(StopReason::parse).unwrap_or(StopReason::File);
+        let since = lines.next().and_then(|line| line.parse().ok()).map(UnixNanos);
+        engaged(reason, since, lines.next().unwrap_or_default().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latch_survives_and_only_clears_on_request() {
+        let directory = tempfile::tempdir().unwrap();
+        let latch = Latch::of(directory.path());
+        assert_eq!(latch.read(), LatchState::Clear);
+        latch.engage(StopReason::DailyLoss, UnixNanos(17), "lost 5 USDT\nmore").unwrap();
+        latch.engage(StopReason::Operator, UnixNanos(18), "again").unwrap();
+        let expected =
+            LatchState::Engaged { reason: StopReason::DailyLoss, since: Some(UnixNanos(17)), detail: "lost 5 USDT more".into() };
+        assert_eq!(Latch::of(directory.path()).read(), expected);
+        latch.clear().unwrap();
+        latch.clear().unwrap();
+        assert_eq!(latch.read(), LatchState::Clear);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_engaged() {
+        let directory = tempfile::tempdir().unwrap();
+        let latch = Latch::of(directory.path());
+        fs::write(directory.path().join("latch"), "").unwrap();
+        assert_eq!(latch.read(), LatchState::Engaged { reason: StopReason::File, since: None, detail: String::new() });
+        fs::write(directory.path().join("latch"), [0xff, 0xfe, b'\n', 0xff]).unwrap();
+        assert!(latch.read().is_engaged());
+        fs::remove_file(directory.path().join("latch")).unwrap();
+        fs::create_dir(directory.path().join("latch")).unwrap();
+        assert!(matches!(latch.read(), LatchState::Engaged { reason: StopReason::Disk, .. }));
+        assert!(latch.clear().is_err());
+        assert!(matches!(Latch::of(&directory.path().join("gone")).read(), LatchState::Engaged { reason: StopReason::Disk, .. }));
+    }
+}

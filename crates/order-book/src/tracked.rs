@@ -1,0 +1,259 @@
+//! A book with its stamps: how old its last evidence is, when the last frame arrived, and how late the feed runs.
+//!
+//! **What is evidence** that the book still is what we hold: a snapshot; a delta that continued it, also one that only advanced
+//! the id; and proof from elsewhere (a ticker, a REST audit) of the very same id. Pongs, other pairs, duplicates and replays,
+//! frames that were refused, and anything that came while the book was not live are none.
+//!
+//! Start at [`TrackedBook::handle`].
+
+use crate::book::{Applied, BookFault, OrderBook};
+use crate::cell::BookView;
+use crate::lag::LagMeter;
+use domain::{BookBody, BookUpdate, MonoNanos, ResyncReason, VenueNanos};
+
+/// One venue's book of one pair with its three stamps and its lag meter.
+#[derive(Clone, Debug, Default)]
+pub struct TrackedBook {
+    book: OrderBook,
+    /// Receive time of the newest evidence.
+    evidence_at: Option<MonoNanos>,
+    /// Receive time of the last own frame.
+    arrived_at: MonoNanos,
+    /// Venue time of the last change, where the channel tells.
+    changed_at: Option<VenueNanos>,
+    lag: LagMeter,
+}
+
+impl TrackedBook {
+    /// Takes in one update. The stamps move only with evidence (see the module).
+    ///
+    /// # Errors
+    /// [`BookFault`] of [`OrderBook::apply`]; stamps and lag stay as they were.
+    pub fn handle(&mut self, update: &BookUpdate) -> Result<Applied, BookFault> {
+        let was_live = self.book.is_live();
+        let applied = self.book.apply(&update.body)?;
+        match &update.body {
+            BookBody::Snapshot { .. } => {
+                // The old contents are gone, and their time with them, even when the snapshot carries none.
+                self.changed_at = update.changed_at;
+                self.take_frame(update);
+            }
+            BookBody::Delta { .. } if was_live && !applied.stale => {
+                self.changed_at = update.changed_at.or(self.changed_at);
+                self.take_frame(update);
+            }
+            BookBody::Evidence { id } if was_live && *id == self.book.id() => self.take_evidence(update),
+            // Another connection has another normal. After a suspension our own clock may have stood still, and every
+            // difference would be off by the length of it.
+            BookBody::Untrusted { reason: ResyncReason::Reconnect | ResyncReason::Paused } => self.lag.reset(),
+            BookBody::Delta { .. } | BookBody::Evidence { .. } | BookBody::Untrusted { .. } => {}
+        }
+        Ok(applied)
+    }
+
+    fn take_frame(&mut self, update: &BookUpdate) {
+        self.arrived_at = update.received;
+        self.take_evidence(update);
+    }
+
+    fn take_evidence(&mut self, update: &BookUpdate) {
+        // Deltas that waited for a snapshot were received before it: never let the evidence grow older by them.
+        self.evidence_at = self.evidence_at.max(Some(update.received));
+        if let Some(sent) = update.sent_at {
+            self.lag.record(update.received, sent);
+        }
+    }
+
+    /// The book itself.
+    pub fn book(&self) -> &OrderBook {
+        &self.book
+    }
+
+    /// [`OrderBook::is_live`].
+    pub fn is_live(&self) -> bool {
+        self.book.is_live()
+    }
+
+    /// [`OrderBook::drop_trust`]. The stamps stay: they say when the book was last known.
+    pub fn drop_trust(&mut self) {
+        self.book.drop_trust();
+    }
+
+    /// Nanoseconds since the last evidence; `u64::MAX` if there never was any, zero when `now` is before it.
+    pub fn age_ns(&self, now: MonoNanos) -> u64 {
+        self.evidence_at.map_or(u64::MAX, |at| now.since(at))
+    }
+
+    /// Receive time of the last evidence.
+    pub fn evidence_at(&self) -> Option<MonoNanos> {
+        self.evidence_at
+    }
+
+    /// Nanoseconds by which the last stamped frame came later than the best of the last minute ([`LagMeter`]); `None` while the
+    /// channel carries no send time, and after a reconnect until the first frame that does.
+    pub fn lag_above_normal_ns(&self) -> Option<u64> {
+        self.lag.above_normal_ns()
+    }
+
+    /// The venue's time of the last change, where the channel carries one. Old on a quiet book.
+    pub fn changed_at(&self) -> Option<VenueNanos> {
+        self.changed_at
+    }
+
+    /// Receive time of the last own frame (snapshot or delta) that was applied; the clock's origin before the first.
+    pub fn arrived_at(&self) -> MonoNanos {
+        self.arrived_at
+    }
+
+    /// The top of the book and its stamps, to publish in a [`crate::BookCell`].
+    pub fn view(&self) -> BookView {
+        let mut view = BookView {
+            id: self.book.id(),
+            live: self.book.is_live(),
+            evidence_at: self.evidence_at,
+            arrived_at: self.arrived_at,
+            changed_at: self.changed_at,
+            lag_above_normal_ns: self.lag_above_normal_ns(),
+            ..BookView::default()
+        };
+        for (slot, level) in view.bids.iter_mut().zip(self.book.bids()) {
+            *slot = Some(level);
+        }
+        for (slot, level) in view.asks.iter_mut().zip(self.book.asks()) {
+            *slot = Some(level);
+        }
+        view
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::time::MILLI;
+    use domain::{Level, PairId, Price, Qty, VenueId};
+
+    fn level(price: i64, qty: i64) -> Level {
+        Level { price: Price::from_units(price).unwrap(), qty: Qty::from_units(qty).unwrap() }
+    }
+
+    fn ms(ms: u64) -> MonoNanos {
+        MonoNanos(ms * MILLI)
+    }
+
+    fn snapshot(id: u64) -> BookBody {
+        BookBody::Snapshot { id, bids: vec![level(100, 1)], asks: vec![level(101, 1)] }
+    }
+
+    fn delta(first: u64, last: u64) -> BookBody {
+        BookBody::Delta { first, last, bids: vec![], asks: vec![] }
+    }
+
+    fn untrusted(reason: ResyncReason) -> BookBody {
+        BookBody::Untrusted { reason }
+    }
+
+    /// An update without venue stamps.
+    fn update(received_ms: u64, body: BookBody) -> BookUpdate {
+        BookUpdate { venue: VenueId(0), pair: PairId(0), received: ms(received_ms), changed_at: None, sent_at: None, body }
+    }
+
+    /// The same, sent at a venue time.
+    fn sent(received_ms: u64, sent_ms: i64, body: BookBody) -> BookUpdate {
+        BookUpdate { sent_at: VenueNanos::from_millis(sent_ms), ..update(received_ms, body) }
+    }
+
+    #[test]
+    fn age_counts_from_the_last_evidence() {
+        let mut book = TrackedBook::default();
+        assert_eq!(book.age_ns(ms(5)), u64::MAX);
+        book.handle(&update(10, snapshot(5))).unwrap();
+        assert_eq!(book.age_ns(ms(25)), 15 * MILLI);
+        assert_eq!(book.age_ns(ms(5)), 0, "time before the evidence is no age");
+
+        // (received, body, is evidence)
+        let rows = [
+            (20, delta(6, 6), true),
+            (30, delta(5, 6), false),
+            (40, BookBody::Evidence { id: 6 }, true),
+            (50, BookBody::Evidence { id: 7 }, false),
+            (60, BookBody::Evidence { id: 5 }, false),
+            (70, delta(7, 9), true),
+            (80, untrusted(ResyncReason::Audit), false),
+            (90, delta(10, 10), false),
+            (95, BookBody::Evidence { id: 9 }, false),
+            (100, snapshot(10), true),
+        ];
+        for (received, body, evidence) in rows {
+            let before = book.age_ns(ms(received));
+            book.handle(&update(received, body.clone())).unwrap();
+            assert_eq!(book.age_ns(ms(received)), if evidence { 0 } else { before }, "{body:?} at {received}");
+        }
+    }
+
+    #[test]
+    fn a_refused_frame_is_no_evidence() {
+        let mut book = TrackedBook::default();
+        book.handle(&sent(10, 1_000, snapshot(5))).unwrap();
+        assert_eq!(book.handle(&sent(500, 1_000, delta(8, 9))), Err(BookFault::Gap { have: 5, first: 8 }));
+        assert!(!book.is_live());
+        assert_eq!((book.age_ns(ms(500)), book.arrived_at()), (490 * MILLI, ms(10)));
+        assert_eq!(book.lag_above_normal_ns(), Some(0));
+    }
+
+    #[test]
+    fn a_buffered_delta_does_not_make_the_book_older() {
+        let mut book = TrackedBook::default();
+        book.handle(&update(100, snapshot(5))).unwrap();
+        book.handle(&update(60, delta(6, 6))).unwrap();
+        assert_eq!((book.age_ns(ms(100)), book.evidence_at()), (0, Some(ms(100))));
+        assert_eq!(book.arrived_at(), ms(60));
+    }
+
+    #[test]
+    fn arrival_is_of_own_frames_and_venue_time_of_changes() {
+        let mut book = TrackedBook::default();
+        let at = |ms: i64| VenueNanos::from_millis(ms);
+        let stamped = |received, changed_ms, body| BookUpdate { changed_at: at(changed_ms), ..update(received, body) };
+        book.handle(&stamped(10, 1_000, snapshot(5))).unwrap();
+        book.handle(&update(20, delta(6, 6))).unwrap();
+        assert_eq!((book.changed_at(), book.arrived_at()), (at(1_000), ms(20)));
+        book.handle(&stamped(30, 1_020, BookBody::Evidence { id: 6 })).unwrap();
+        assert_eq!((book.changed_at(), book.arrived_at(), book.evidence_at()), (at(1_000), ms(20), Some(ms(30))));
+        book.handle(&stamped(40, 1_030, delta(7, 7))).unwrap();
+        assert_eq!((book.changed_at(), book.arrived_at()), (at(1_030), ms(40)));
+        book.handle(&stamped(50, 900, delta(7, 7))).unwrap();
+        assert_eq!((book.changed_at(), book.arrived_at()), (at(1_030), ms(40)), "a replay moves nothing");
+        book.handle(&update(60, snapshot(9))).unwrap();
+        assert_eq!((book.changed_at(), book.arrived_at()), (None, ms(60)));
+    }
+
+    #[test]
+    fn lag_comes_from_stamped_own_frames() {
+        let mut book = TrackedBook::default();
+        book.handle(&update(10, snapshot(5))).unwrap();
+        assert_eq!(book.lag_above_normal_ns(), None);
+        book.handle(&sent(1_020, 51_000, delta(6, 6))).unwrap();
+        book.handle(&sent(1_350, 51_300, delta(7, 7))).unwrap();
+        assert_eq!(book.lag_above_normal_ns(), Some(30 * MILLI));
+        book.handle(&sent(9_000, 51_000, delta(7, 7))).unwrap();
+        book.handle(&sent(9_000, 51_000, BookBody::Evidence { id: 8 })).unwrap();
+        book.handle(&update(9_000, delta(8, 8))).unwrap();
+        assert_eq!(book.lag_above_normal_ns(), Some(30 * MILLI), "replays, other ids and unstamped frames tell nothing");
+        book.handle(&sent(9_060, 59_000, BookBody::Evidence { id: 8 })).unwrap();
+        assert_eq!(book.lag_above_normal_ns(), Some(40 * MILLI));
+    }
+
+    #[test]
+    fn normal_outlives_a_gap_but_not_a_connection() {
+        let mut book = TrackedBook::default();
+        for (reason, expected) in
+            [(ResyncReason::Gap, 200), (ResyncReason::Crossed, 200), (ResyncReason::Reconnect, 0), (ResyncReason::Paused, 0)]
+        {
+            book.handle(&update(0, untrusted(ResyncReason::Reconnect))).unwrap();
+            book.handle(&sent(1_000, 50_000, snapshot(5))).unwrap();
+            book.handle(&update(1_000, untrusted(reason))).unwrap();
+            book.handle(&sent(2_200, 51_000, snapshot(6))).unwrap();
+            assert_eq!(book.lag_above_normal_ns(), Some(expected * MILLI), "{reason}");
+        }
+    }
+}

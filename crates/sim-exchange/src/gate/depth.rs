@@ -1,0 +1,204 @@
+//! The increments of `spot.order_book_update`: which levels to send so that a client's copy stays exact.
+//!
+//! Start at [`DepthFeed::open`], then [`DepthFeed::on_change`] for every change of the book and [`DepthFeed::tick`] once per
+//! interval. Promised, and proved by a test that plays a client against it: a client that takes any REST snapshot as deep
+//! as the feed, applies the increments from the one that covers its id, and trims to the depth,
+//! holds exactly the venue's best levels after every frame.
+//!
+//! Gate API v4, order book update: `[U, u]` are contiguous, amounts are absolute, `"0"` deletes, an increment without
+//! levels still advances the id, and levels past the depth are not maintained.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rust_decimal::Decimal;
+
+use crate::core::Level;
+
+/// One increment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Increment {
+    /// `U`: id of the first change covered.
+    pub(super) first_id: u64,
+    /// `u`: id of the last change covered.
+    pub(super) last_id: u64,
+    /// Changed bids with their whole amounts; zero means the level is gone.
+    pub(super) bids: Vec<Level>,
+    /// Changed asks, likewise.
+    pub(super) asks: Vec<Level>,
+}
+
+/// Collects the changes of one book between two ticks.
+#[derive(Debug)]
+pub(super) struct DepthFeed {
+    depth: usize,
+    last_id: u64,
+    bids: SideFeed,
+    asks: SideFeed,
+}
+
+#[derive(Debug, Default)]
+struct SideFeed {
+    /// Prices changed since the last tick, with their newest amounts.
+    touched: BTreeMap<Decimal, Decimal>,
+    /// Prices among the best `depth` at the last tick.
+    window: BTreeSet<Decimal>,
+}
+
+impl DepthFeed {
+    /// Begins after the book state `id`, whose best levels are given best first.
+    pub(super) fn open(depth: usize, id: u64, bids: &[Level], asks: &[Level]) -> DepthFeed {
+        let mut feed = DepthFeed { depth, last_id: id, bids: SideFeed::default(), asks: SideFeed::default() };
+        feed.bids.show(depth, bids);
+        feed.asks.show(depth, asks);
+        feed
+    }
+
+    /// Notes one change of the book.
+    pub(super) fn on_change(&mut self, is_bid: bool, price: Decimal, amount: Decimal) {
+        let side = if is_bid { &mut self.bids } else { &mut self.asks };
+        side.touched.insert(price.normalize(), amount);
+    }
+
+    /// The increment up to the book state `id`, or nothing when the book has not moved. `bids` and `asks` are at least
+    /// as many of the best levels as the feed is deep, best first.
+    pub(super) fn tick(&mut self, id: u64, bids: &[Level], asks: &[Level]) -> Option<Increment> {
+        if id <= self.last_id {
+            return None;
+        }
+        let first_id = self.last_id + 1;
+        self.last_id = id;
+        let bids = self.bids.increment(self.depth, bids);
+        let asks = self.asks.increment(self.depth, asks);
+        Some(Increment { first_id, last_id: id, bids, asks })
+    }
+}
+
+impl SideFeed {
+    fn show(&mut self, depth: usize, best: &[Level]) {
+        self.window = best.iter().take(depth).map(|level| level.price.normalize()).collect();
+    }
+
+    fn increment(&mut self, depth: usize, best: &[Level]) -> Vec<Level> {
+        let touched = std::mem::take(&mut self.touched);
+        let shown_before = std::mem::take(&mut self.window);
+        self.show(depth, best);
+        let gone = touched.iter().filter(|(_, amount)| amount.is_zero());
+        let mut levels: Vec<Level> = gone.map(|(price, amount)| Level { price: *price, amount: *amount }).collect();
+        // A snapshot taken between two ticks may lack a level that better ones pushed out for a moment: at most as many
+        // as prices were touched, and always the deepest. They are repeated.
+        let steady = depth.saturating_sub(touched.len());
+        for (rank, level) in best.iter().take(depth).enumerate() {
+            let price = level.price.normalize();
+            if touched.contains_key(&price) || !shown_before.contains(&price) || rank >= steady {
+                levels.push(*level);
+            }
+        }
+        levels
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::Jitter;
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Book {
+        id: u64,
+        bids: BTreeMap<Decimal, Decimal>,
+        asks: BTreeMap<Decimal, Decimal>,
+    }
+
+    impl Book {
+        fn set(&mut self, is_bid: bool, price: Decimal, amount: Decimal) {
+            let side = if is_bid { &mut self.bids } else { &mut self.asks };
+            if amount.is_zero() {
+                side.remove(&price);
+            } else {
+                side.insert(price, amount);
+            }
+        }
+
+        fn best(&self, depth: usize) -> (Vec<Level>, Vec<Level>) {
+            let level = |(price, amount): (&Decimal, &Decimal)| Level { price: *price, amount: *amount };
+            let bids = self.bids.iter().rev().take(depth).map(level).collect();
+            let asks = self.asks.iter().take(depth).map(level).collect();
+            (bids, asks)
+        }
+
+        fn trim(&mut self, depth: usize) {
+            while self.bids.len() > depth {
+                self.bids.pop_first();
+            }
+            while self.asks.len() > depth {
+                self.asks.pop_last();
+            }
+        }
+    }
+
+    /// A client by the book: snapshot, buffered frames, contiguity, trim.
+    fn client_follows(seed: u64, depth: usize, prices: u64) {
+        let mut random = Jitter::new(seed);
+        let mut venue = Book::default();
+        let mut feed = DepthFeed::open(depth, 0, &[], &[]);
+        let mut client: Option<Book> = None;
+        for _tick in 0..60 {
+            for _ in 0..random.next_u64() % 12 {
+                let is_bid = random.next_u64().is_multiple_of(2);
+                let offset = random.next_u64() % prices;
+                let price = Decimal::from(if is_bid { 1_000 - offset } else { 1_001 + offset });
+                let amount = Decimal::from(random.next_u64() % 4);
+                let old = if is_bid { venue.bids.get(&price) } else { venue.asks.get(&price) };
+                if old.copied().unwrap_or_default() == amount {
+                    continue;
+                }
+                venue.set(is_bid, price, amount);
+                venue.id += 1;
+                feed.on_change(is_bid, price, amount);
+                if client.is_none() && random.next_u64().is_multiple_of(40) {
+                    let (bids, asks) = venue.best(depth);
+                    let map = |levels: Vec<Level>| levels.into_iter().map(|level| (level.price, level.amount)).collect();
+                    client = Some(Book { id: venue.id, bids: map(bids), asks: map(asks) });
+                }
+            }
+            let (bids, asks) = venue.best(depth);
+            let Some(increment) = feed.tick(venue.id, &bids, &asks) else { continue };
+            let Some(book) = client.as_mut() else { continue };
+            if increment.last_id <= book.id {
+                continue;
+            }
+            assert!(increment.first_id <= book.id + 1, "seed {seed}: gap");
+            for level in increment.bids {
+                book.set(true, level.price, level.amount);
+            }
+            for level in increment.asks {
+                book.set(false, level.price, level.amount);
+            }
+            book.id = increment.last_id;
+            book.trim(depth);
+            assert_eq!(book.best(depth), (bids, asks), "seed {seed}: the copy differs after id {}", book.id);
+        }
+    }
+
+    #[test]
+    fn snapshot_plus_increments_equals_the_book() {
+        for seed in 0..400 {
+            client_follows(seed, 20, 15); // shallower than the depth
+            client_follows(seed, 5, 40); // much deeper than the depth
+        }
+    }
+
+    #[test]
+    fn a_quiet_book_has_no_increment_and_an_invisible_change_has_an_empty_one() {
+        let level = |price: i64, amount: i64| Level { price: Decimal::from(price), amount: Decimal::from(amount) };
+        let bids = [level(10, 1), level(9, 1)];
+        let mut feed = DepthFeed::open(1, 7, &bids, &[]);
+        assert_eq!(feed.tick(7, &bids, &[]), None);
+        feed.on_change(true, Decimal::from(8), Decimal::ONE);
+        // depth 1 and one touched price: the window's only level is repeated, the deep one is not sent
+        let sent = feed.tick(8, &bids, &[]).expect("the id moved");
+        assert_eq!((sent.first_id, sent.last_id), (8, 8));
+        assert_eq!(sent.bids, vec![level(10, 1)]);
+        assert!(sent.asks.is_empty());
+    }
+}

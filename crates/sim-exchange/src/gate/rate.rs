@@ -1,0 +1,154 @@
+//! Rate limits as Gate counts them: fixed windows per bucket (Gate API v4, rate limits).
+//!
+//! Start at [`RateLimits::take`]. A window opens with the first request that finds none open and lasts its full length;
+//! requests past the limit inside it are refused and do not extend it.
+
+use std::collections::BTreeMap;
+
+/// Sizes of the buckets. The defaults are Gate's published spot limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RateLimitConfig {
+    /// Public requests per ten seconds, per endpoint.
+    pub public_per_10s: u32,
+    /// Orders placed per second, per user and pair.
+    pub place_per_s: u32,
+    /// Orders cancelled per second, per user.
+    pub cancel_per_s: u32,
+    /// Other private requests per ten seconds, per user and endpoint.
+    pub private_per_10s: u32,
+}
+
+impl Default for RateLimitConfig {
+    fn default() -> RateLimitConfig {
+        RateLimitConfig { public_per_10s: 200, place_per_s: 10, cancel_per_s: 200, private_per_10s: 200 }
+    }
+}
+
+/// Which limit a request counts against.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Bucket {
+    /// A public endpoint. Gate keys it by address too; the simulator sees one address.
+    Public {
+        /// The endpoint's path pattern.
+        endpoint: &'static str,
+    },
+    /// Placing orders.
+    Place {
+        /// The user's number.
+        user: u64,
+        /// `BASE_QUOTE`.
+        pair: String,
+    },
+    /// Cancelling orders.
+    Cancel {
+        /// The user's number.
+        user: u64,
+    },
+    /// Any other private endpoint.
+    Private {
+        /// The user's number.
+        user: u64,
+        /// The endpoint's path pattern.
+        endpoint: &'static str,
+    },
+}
+
+/// What a bucket says after one request; becomes the `X-Gate-RateLimit-*` headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RateState {
+    /// Requests per window.
+    pub(super) limit: u32,
+    /// Requests left in the window.
+    pub(super) remain: u32,
+    /// Unix seconds: the window's end when refused, otherwise now.
+    pub(super) reset_s: u64,
+    /// False when this request was refused.
+    pub(super) allowed: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    opened_ns: u64,
+    used: u32,
+}
+
+/// All buckets of one venue.
+#[derive(Debug, Default)]
+pub(super) struct RateLimits {
+    config: RateLimitConfig,
+    windows: BTreeMap<Bucket, Window>,
+}
+
+/// Buckets kept before idle ones are dropped: bounds memory when a caller invents pairs.
+const WINDOWS_MAX: usize = 4_096;
+
+impl RateLimits {
+    /// Empty buckets of the given sizes.
+    pub(super) fn new(config: RateLimitConfig) -> RateLimits {
+        RateLimits { config, windows: BTreeMap::new() }
+    }
+
+    /// Counts one request at `now_ns` and says whether it may pass.
+    pub(super) fn take(&mut self, bucket: Bucket, now_ns: u64) -> RateState {
+        let (limit, length_ns) = self.size_of(&bucket);
+        if self.windows.len() >= WINDOWS_MAX {
+            self.windows.retain(|_, window| now_ns.saturating_sub(window.opened_ns) < 10_000_000_000);
+        }
+        let window = self.windows.entry(bucket).or_insert(Window { opened_ns: now_ns, used: 0 });
+        if now_ns.saturating_sub(window.opened_ns) >= length_ns {
+            *window = Window { opened_ns: now_ns, used: 0 };
+        }
+        let allowed = window.used < limit;
+        if allowed {
+            window.used += 1;
+        }
+        // While refused the end of the window is rounded up, so that a client that waits for it is never early.
+        let reset_s = if allowed { now_ns / 1_000_000_000 } else { (window.opened_ns + length_ns).div_ceil(1_000_000_000) };
+        RateState { limit, remain: limit - window.used, reset_s, allowed }
+    }
+
+    fn size_of(&self, bucket: &Bucket) -> (u32, u64) {
+        match bucket {
+            Bucket::Public { .. } => (self.config.public_per_10s, 10_000_000_000),
+            Bucket::Place { .. } => (self.config.place_per_s, 1_000_000_000),
+            Bucket::Cancel { .. } => (self.config.cancel_per_s, 1_000_000_000),
+            Bucket::Private { .. } => (self.config.private_per_10s, 10_000_000_000),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_NS: u64 = 1_700_000_000_000_000_000;
+
+    fn place(pair: &str) -> Bucket {
+        Bucket::Place { user: 1, pair: pair.to_owned() }
+    }
+
+    #[test]
+    fn ten_orders_per_second_and_market_then_429_until_the_window_ends() {
+        let mut limits = RateLimits::new(RateLimitConfig::default());
+        for used in 1..=10 {
+            let state = limits.take(place("BTC_USDT"), NOW_NS + used);
+            assert!(state.allowed);
+            assert_eq!(u64::from(state.remain), 10 - used);
+        }
+        let refused = limits.take(place("BTC_USDT"), NOW_NS + 500_000_000);
+        assert!(!refused.allowed);
+        assert_eq!((refused.limit, refused.remain), (10, 0));
+        assert_eq!(refused.reset_s, 1_700_000_002);
+        assert!(limits.take(place("ETH_USDT"), NOW_NS + 500_000_000).allowed, "per market");
+        assert!(limits.take(place("BTC_USDT"), NOW_NS + 1_000_000_001).allowed, "a new window");
+    }
+
+    #[test]
+    fn buckets_are_bounded() {
+        let mut limits = RateLimits::new(RateLimitConfig::default());
+        for index in 0..3 * WINDOWS_MAX as u64 {
+            limits.take(place(&format!("P{index}")), NOW_NS + index * 10_000_000);
+        }
+        assert!(limits.windows.len() <= WINDOWS_MAX);
+    }
+}

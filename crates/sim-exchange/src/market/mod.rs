@@ -1,0 +1,213 @@
+//! The seeded market model: what makes the books of all venues move.
+//!
+//! Start at [`Market::step`]. One efficient price per pair walks at random. Each venue follows it late, with a basis of its
+//! own that hovers near zero and at times drifts away for seconds: that is where arbitrage comes from. The model acts only
+//! by placing and cancelling limit orders of the market account, so that everything else is the core's matching.
+//!
+//! Kept true after every step:
+//! 1. The model's bid quotes on every venue are at most `efficient × (1 + x) × (1 − h)` and its asks at least
+//!    `efficient × (1 − x) × (1 + h)`, with h the half spread and x just below `a / (2 + a)` for the amplitude a. So the best
+//!    executable edge between any two venues stays below a ([`MarketConfig::basis_bps`]); with a below the fees of both
+//!    legs no arbitrage exists. A quote that a move of the price leaves outside is cancelled in the same step.
+//! 2. Books are never crossed or locked by the model.
+//! 3. A step makes a bounded number of changes: at most all levels of a side go, and `refill_per_event` come.
+//!
+//! All arithmetic is on integers, so debug and release builds and all machines agree. Prices are in *nano-ticks*: 10^-9 of
+//! the pair's price unit; rates in 10^-9 (1 bps = 100,000).
+
+mod config;
+mod process;
+mod quotes;
+mod rng;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+pub use config::{MarketConfig, MarketPair};
+pub use rng::Rng;
+
+use crate::core::{AccountId, ConfigError, Exchange, PairId, Side, exact};
+use process::{Basis, EfficientPrice, RATE_ONE, amplitude_share};
+use quotes::{Quotes, Touch};
+
+/// The market of a world.
+#[derive(Debug)]
+pub struct Market {
+    config: MarketConfig,
+    /// Greatest deviation of a venue's mid from the efficient price, in 10^-9.
+    share: i128,
+    half_spread: i128,
+    prices: Vec<EfficientPrice>,
+    /// Venue-major: `venue * prices.len() + pair`.
+    followers: Vec<Follower>,
+    /// When each price (index below `prices.len()`) and each follower (index past them) moves next.
+    due: BTreeSet<(u64, usize)>,
+    frozen: Vec<bool>,
+    rng: Rng,
+}
+
+/// One pair on one venue, following the efficient price.
+#[derive(Debug)]
+struct Follower {
+    venue: usize,
+    price: usize,
+    pair: PairId,
+    /// How many of the venue's price units make one of the price's.
+    ticks_per_unit: i128,
+    basis: Basis,
+    /// Where this venue believes the price to be, nano-ticks of the price.
+    seen: i128,
+    lag_ns: u64,
+    last_t_ns: u64,
+    quotes: Quotes,
+}
+
+impl Market {
+    /// Makes the market and quotes all books in full.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for an unknown pair or a figure out of range.
+    pub fn new(
+        config: &MarketConfig,
+        seed: u64,
+        lags_ns: &[u64],
+        exchanges: &mut [Exchange],
+        start_t_ns: u64,
+    ) -> Result<Market, ConfigError> {
+        config.check()?;
+        let mut market = Market {
+            config: config.clone(),
+            share: amplitude_share(config.basis_bps),
+            half_spread: i128::from(config.half_spread_bps) * 100_000,
+            prices: Vec::new(),
+            followers: Vec::new(),
+            due: BTreeSet::new(),
+            frozen: vec![false; exchanges.len()],
+            rng: Rng::fork(seed, 0),
+        };
+        for (index, pair) in config.pairs.iter().enumerate() {
+            let precisions = exchanges
+                .iter()
+                .filter_map(|exchange| exchange.pair_by_name(&pair.pair).map(|id| exchange.pair(id).config.precision));
+            let unknown = || ConfigError::UnknownPair { user: "market".to_owned(), pair: pair.pair.clone() };
+            let finest = precisions.max().ok_or_else(unknown)?;
+            let rng = Rng::fork(seed, 1 + index as u64);
+            market.prices.push(EfficientPrice::new(pair, finest, rng)?);
+        }
+        let pair_count = market.prices.len() as u64;
+        for (venue, exchange) in exchanges.iter().enumerate() {
+            for (index, pair) in config.pairs.iter().enumerate() {
+                let Some(id) = exchange.pair_by_name(&pair.pair) else { continue };
+                let rules = &exchange.pair(id).config;
+                let price = &market.prices[index];
+                let stream = 1_000 + venue as u64 * pair_count + index as u64;
+                market.followers.push(Follower {
+                    venue,
+                    price: index,
+                    pair: id,
+                    ticks_per_unit: 10_i128.pow(price.precision - rules.precision),
+                    basis: Basis::new(start_t_ns),
+                    seen: price.now,
+                    lag_ns: lags_ns.get(venue).copied().unwrap_or(0),
+                    last_t_ns: start_t_ns,
+                    quotes: Quotes::new(pair, rules, Rng::fork(seed, stream))?,
+                });
+            }
+        }
+        for index in 0..market.prices.len() + market.followers.len() {
+            let first = start_t_ns + 1 + market.rng.below(config.event_interval_ns);
+            market.due.insert((first, index));
+        }
+        for follower in &mut market.followers {
+            let touch = touch_of(market.prices[follower.price].now, market.half_spread, follower.ticks_per_unit);
+            follower.quotes.requote(start_t_ns, &mut exchanges[follower.venue], follower.pair, touch, config, usize::MAX);
+        }
+        Ok(market)
+    }
+
+    /// When the model moves next, Unix nanoseconds; `None` for a market without pairs.
+    pub fn next_due(&self) -> Option<u64> {
+        self.due.first().map(|(t_ns, _)| *t_ns)
+    }
+
+    /// Runs every event due at or before `t_ns`, in time order.
+    pub fn step(&mut self, t_ns: u64, exchanges: &mut [Exchange]) {
+        while let Some((due, index)) = self.due.first().copied()
+            && due <= t_ns
+        {
+            self.due.remove(&(due, index));
+            // Between half and one and a half of the mean, so that venues and pairs never march in step.
+            let mean = self.config.event_interval_ns;
+            self.due.insert((due + mean / 2 + 1 + self.rng.below(mean), index));
+            match index.checked_sub(self.prices.len()) {
+                None => self.move_price(due, index, exchanges),
+                Some(follower) => self.follow(due, follower, exchanges),
+            }
+        }
+    }
+
+    /// Stops or resumes a venue's books altogether: a venue whose feed went silent. While frozen its quotes may fall
+    /// outside the bound of the module's first promise; resuming restores it with the next move of the price.
+    pub fn set_frozen(&mut self, venue: usize, frozen: bool) {
+        if let Some(entry) = self.frozen.get_mut(venue) {
+            *entry = frozen;
+        }
+    }
+
+    /// The efficient price of a configured pair (by position) in units of 10^-18 of its quote asset, rounded down.
+    pub fn efficient_price_e18(&self, pair: usize) -> Option<i128> {
+        let price = self.prices.get(pair)?;
+        // Nano-ticks are 10^-(9 + precision).
+        let exponent = 18_i32 - 9 - i32::try_from(price.precision).ok()?;
+        let factor = 10_i128.checked_pow(exponent.unsigned_abs())?;
+        Some(if exponent >= 0 { price.now.checked_mul(factor)? } else { price.now / factor })
+    }
+
+    fn move_price(&mut self, t_ns: u64, index: usize, exchanges: &mut [Exchange]) {
+        let price = &mut self.prices[index];
+        price.step(self.config.volatility_bps, self.config.event_interval_ns);
+        let now = price.now;
+        let highest = touch_of(now * (RATE_ONE + self.share) / RATE_ONE, self.half_spread, 1);
+        let lowest = touch_of(ceil_div(now * (RATE_ONE - self.share), RATE_ONE), self.half_spread, 1);
+        for follower in self.followers.iter_mut().filter(|follower| follower.price == index) {
+            if self.frozen[follower.venue] {
+                continue;
+            }
+            let bounds = Touch { bid: highest.bid / follower.ticks_per_unit, ask: ceil_div(lowest.ask, follower.ticks_per_unit) };
+            follower.quotes.cancel_outside(t_ns, &mut exchanges[follower.venue], bounds);
+        }
+    }
+
+    fn follow(&mut self, t_ns: u64, index: usize, exchanges: &mut [Exchange]) {
+        let follower = &mut self.followers[index];
+        let elapsed = i128::from(t_ns.saturating_sub(follower.last_t_ns));
+        follower.last_t_ns = t_ns;
+        if self.frozen[follower.venue] {
+            return;
+        }
+        let efficient = self.prices[follower.price].now;
+        follower.seen += (efficient - follower.seen) * elapsed / (elapsed + i128::from(follower.lag_ns)).max(1);
+        let basis = follower.basis.step(t_ns, elapsed, self.share, &self.config, &mut self.rng);
+        let (low, high) =
+            (ceil_div(efficient * (RATE_ONE - self.share), RATE_ONE), efficient * (RATE_ONE + self.share) / RATE_ONE);
+        let mid = (follower.seen * (RATE_ONE + basis) / RATE_ONE).clamp(low.min(high), high);
+        let touch = touch_of(mid, self.half_spread, follower.ticks_per_unit);
+        let exchange = &mut exchanges[follower.venue];
+        let refill = self.config.refill_per_event;
+        follower.quotes.requote(t_ns, exchange, follower.pair, touch, &self.config, refill);
+        follower.quotes.churn(t_ns, exchange, follower.pair, touch, &self.config);
+    }
+}
+
+/// Best bid and ask around `mid` (nano-ticks), in ticks: half a spread away, rounded outward, at least one tick apart.
+fn touch_of(mid: i128, half_spread: i128, ticks_per_unit: i128) -> Touch {
+    let one = RATE_ONE * RATE_ONE * ticks_per_unit;
+    let bid = mid * (RATE_ONE - half_spread) / one;
+    let ask = ceil_div(mid * (RATE_ONE + half_spread), one);
+    Touch { bid, ask: ask.max(bid + 1) }
+}
+
+fn ceil_div(a: i128, b: i128) -> i128 {
+    -((-a).div_euclid(b))
+}

@@ -1,0 +1,160 @@
+//! The task that owns the world and gives it real time.
+//!
+//! Start at [`run`]. It is the only one that touches the world: commands come in through one bounded queue, and what the
+//! venues say is routed to the sockets it belongs to. The world's clock is Unix time at the start plus monotonic time
+//! since, so that it never steps back.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::world::{HttpRequest, HttpResponse, OutputBody, World, WsFrame};
+
+/// Commands waiting for the owner. Senders wait when it is full: the sockets are then read more slowly.
+pub(super) const COMMAND_QUEUE_LEN: usize = 1_024;
+/// Frames waiting for one client. A client that lets it fill up is cut, as venues do with slow consumers.
+pub(super) const WS_QUEUE_LEN: usize = 8_192;
+/// Replies not given yet. Beyond it the oldest is given up, which its client sees as a closed connection.
+const REPLIES_MAX: usize = 65_536;
+/// Outputs routed and commands handled before the other gets its turn.
+const BURST_MAX: usize = 256;
+
+/// Something to be done with the world while it stands still.
+pub(super) type Visit = Box<dyn FnOnce(&mut World) + Send>;
+
+/// What the owner is asked to do.
+pub(super) enum Command {
+    /// A request arrived.
+    Http { venue: usize, request: HttpRequest, reply: oneshot::Sender<HttpResponse> },
+    /// A WebSocket was opened.
+    WsOpen { venue: usize, conn: u64, path: String, frames: mpsc::Sender<WsFrame> },
+    /// A frame arrived.
+    WsFrame { venue: usize, conn: u64, frame: WsFrame },
+    /// A WebSocket is gone.
+    WsClosed { venue: usize, conn: u64 },
+    /// Someone wants to look at the world or change it.
+    Visit(Visit),
+}
+
+/// Real time as the world counts it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WorldClock {
+    unix_ns: u64,
+    started: Instant,
+}
+
+impl WorldClock {
+    /// Starts now. A clock before 1970 counts as 1970.
+    pub(super) fn start() -> WorldClock {
+        WorldClock { unix_ns: unix_now_ns(), started: Instant::now() }
+    }
+
+    /// Unix nanoseconds.
+    fn now_ns(self) -> u64 {
+        let elapsed_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.unix_ns.saturating_add(elapsed_ns)
+    }
+}
+
+/// Unix nanoseconds by the system's clock.
+pub fn unix_now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+struct Owner {
+    world: World,
+    clock: WorldClock,
+    /// Replies owed, by ticket. Tickets grow, so the first is the oldest.
+    replies: BTreeMap<u64, oneshot::Sender<HttpResponse>>,
+    next_ticket: u64,
+    sockets: BTreeMap<(usize, u64), mpsc::Sender<WsFrame>>,
+}
+
+/// Drives the world until `stop` turns true or all command senders are gone. Returns it as it then is.
+pub(super) async fn run(
+    world: World,
+    clock: WorldClock,
+    mut commands: mpsc::Receiver<Command>,
+    mut stop: watch::Receiver<bool>,
+) -> World {
+    let mut owner = Owner { world, clock, replies: BTreeMap::new(), next_ticket: 0, sockets: BTreeMap::new() };
+    loop {
+        owner.world.advance(owner.clock.now_ns());
+        owner.route_outputs();
+        let wait = owner.wait();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            command = commands.recv() => {
+                let Some(command) = command else { break };
+                owner.handle(command);
+                for _ in 1..BURST_MAX {
+                    let Ok(command) = commands.try_recv() else { break };
+                    owner.handle(command);
+                }
+            }
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+    owner.world
+}
+
+impl Owner {
+    /// Time until the world wants to move by itself.
+    fn wait(&self) -> Duration {
+        let wakeup = self.world.next_wakeup().unwrap_or(u64::MAX);
+        Duration::from_nanos(wakeup.saturating_sub(self.clock.now_ns())).min(Duration::from_secs(1))
+    }
+
+    fn handle(&mut self, command: Command) {
+        self.world.advance(self.clock.now_ns());
+        match command {
+            Command::Http { venue, request, reply } => {
+                self.next_ticket += 1;
+                self.replies.insert(self.next_ticket, reply);
+                if self.replies.len() > REPLIES_MAX {
+                    self.replies.pop_first();
+                }
+                self.world.http(venue, self.next_ticket, request);
+            }
+            Command::WsOpen { venue, conn, path, frames } => {
+                self.sockets.insert((venue, conn), frames);
+                self.world.ws_open(venue, conn, &path);
+            }
+            Command::WsFrame { venue, conn, frame } => self.world.ws_frame(venue, conn, frame),
+            Command::WsClosed { venue, conn } => self.drop_socket(venue, conn),
+            Command::Visit(visit) => visit(&mut self.world),
+        }
+    }
+
+    fn drop_socket(&mut self, venue: usize, conn: u64) {
+        if self.sockets.remove(&(venue, conn)).is_some() {
+            self.world.ws_closed(venue, conn);
+        }
+    }
+
+    fn route_outputs(&mut self) {
+        while let Some(output) = self.world.poll_output() {
+            match output.body {
+                OutputBody::Http { ticket, response } => {
+                    if let Some(reply) = self.replies.remove(&ticket) {
+                        // A client that no longer waits has closed its connection; the reply is lost with it.
+                        reply.send(response).ok();
+                    }
+                }
+                OutputBody::Ws { conn, frame } => {
+                    let socket = self.sockets.get(&(output.venue, conn));
+                    if socket.is_some_and(|socket| socket.try_send(frame).is_err()) {
+                        self.drop_socket(output.venue, conn);
+                    }
+                }
+                // Dropping the sender ends the socket's task, which drops the TCP connection.
+                OutputBody::WsClose { conn } => self.drop_socket(output.venue, conn),
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What a world is made of: assets, pairs, venues, one market.
+//!
+//! Start at [`WorldConfig::demo`].
+
+use rust_decimal::Decimal;
+
+use crate::{
+    core::{AssetConfig, ConfigError, ExchangeConfig, FeeRates, HistoryLimits, PairConfig, TradeStatus, UnfillablePolicy},
+    gate::GateConfig,
+    market::{MarketConfig, MarketPair},
+    monitor::MonitorLimits,
+};
+
+/// A whole simulated world.
+#[derive(Clone, Debug)]
+pub struct WorldConfig {
+    /// Seeds everything random in the world.
+    pub seed: u64,
+    /// Assets, the same on every venue.
+    pub assets: Vec<AssetConfig>,
+    /// Pairs and their rules, for every venue without rules of its own.
+    pub pairs: Vec<PairConfig>,
+    /// Venues; a venue's number is its position.
+    pub venues: Vec<VenueConfig>,
+    /// The market model; `None` leaves the books to scripts.
+    pub market: Option<MarketConfig>,
+    /// Treatment of post-only and fill-or-kill orders that can't live.
+    pub unfillable: UnfillablePolicy,
+    /// Bounds of each venue's history.
+    pub history: HistoryLimits,
+    /// Bounds of each venue's monitor.
+    pub monitor: MonitorLimits,
+}
+
+/// The protocol a venue speaks.
+#[derive(Clone, Debug)]
+pub enum VenueKind {
+    /// Gate API v4, with its own delays, limits and faults. The venue's own user and key join the `users` given here.
+    Gate(GateConfig),
+}
+
+/// One venue with the one account that trades on it.
+#[derive(Clone)]
+pub struct VenueConfig {
+    /// Name in reports, e.g. `gate-a`.
+    pub id: String,
+    /// Protocol.
+    pub kind: VenueKind,
+    /// API key of the account.
+    pub api_key: String,
+    /// API secret of the account. Simulated, and still never shown by `Debug`.
+    pub api_secret: String,
+    /// Rights of the key besides those an engine should have, with whether they are read-only: for keys that must be
+    /// refused.
+    pub extra_permissions: Vec<(String, bool)>,
+    /// Numeric user id; above zero.
+    pub user_id: u64,
+    /// Fee rates of the account.
+    pub fees: FeeRates,
+    /// What the account owns at the start, by asset name.
+    pub balances: Vec<(String, Decimal)>,
+    /// Rules of its own in place of [`WorldConfig::pairs`].
+    pub pairs: Option<Vec<PairConfig>>,
+    /// How late its books follow the efficient price, as a time constant in nanoseconds.
+    pub market_lag_ns: u64,
+    /// Ids of orders and trades start above this.
+    pub first_id: u64,
+    /// Book update ids start above this.
+    pub first_book_id: u64,
+}
+
+impl std::fmt::Debug for VenueConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VenueConfig").field("id", &self.id).field("user_id", &self.user_id).finish_non_exhaustive()
+    }
+}
+
+impl WorldConfig {
+    /// Two Gate venues `gate-a` and `gate-b`, four pairs against USDT, fees of 0.1 %, balances on both sides, and a market
+    /// that drifts apart by up to 60 bps for seconds at a time.
+    ///
+    /// At 0.1 % every fee of these assets is exact. For fees that need the rounding rule, lower an asset's decimals.
+    pub fn demo(seed: u64) -> WorldConfig {
+        let asset = |name: &str, decimals| AssetConfig { name: name.to_owned(), decimals };
+        let pair = |base: &str, precision, amount_precision, min_base_amount| PairConfig {
+            id: format!("{base}_USDT"),
+            base: base.to_owned(),
+            quote: "USDT".to_owned(),
+            precision,
+            amount_precision,
+            min_base_amount: Some(min_base_amount),
+            min_quote_amount: Some(Decimal::from(3)),
+            max_base_amount: None,
+            max_quote_amount: Some(Decimal::from(5_000_000)),
+            trade_status: TradeStatus::Tradable,
+        };
+        let market_pair =
+            |base: &str, price: Decimal, level_size: Decimal| MarketPair { pair: format!("{base}_USDT"), price, level_size };
+        let venue = |id: &str, number: u64, market_lag_ns| VenueConfig {
+            id: id.to_owned(),
+            kind: VenueKind::Gate(GateConfig { seed: seed.wrapping_add(number), ..GateConfig::default() }),
+            api_key: format!("demo-key-{id}"),
+            api_secret: format!("demo-secret-{id}"),
+            extra_permissions: Vec::new(),
+            user_id: 10_000 + number,
+            fees: FeeRates { maker: Decimal::new(1, 3), taker: Decimal::new(1, 3) },
+            balances: [("USDT", 250_000), ("BTC", 4), ("ETH", 80), ("SOL", 1_500), ("XRP", 100_000)]
+                .map(|(name, amount): (&str, i64)| (name.to_owned(), Decimal::from(amount)))
+                .to_vec(),
+            pairs: None,
+            market_lag_ns,
+            first_id: number * 1_000_000_000,
+            first_book_id: number * 50_000_000,
+        };
+        WorldConfig {
+            seed,
+            assets: vec![asset("USDT", 12), asset("BTC", 12), asset("ETH", 12), asset("SOL", 12), asset("XRP", 12)],
+            pairs: vec![
+                pair("BTC", 1, 6, Decimal::new(1, 5)),
+                pair("ETH", 2, 4, Decimal::new(1, 3)),
+                pair("SOL", 2, 3, Decimal::new(1, 2)),
+                pair("XRP", 4, 2, Decimal::ONE),
+            ],
+            venues: vec![venue("gate-a", 1, 30_000_000), venue("gate-b", 2, 80_000_000)],
+            market: Some(MarketConfig {
+                pairs: vec![
+                    market_pair("BTC", Decimal::from(61_250), Decimal::new(5, 2)),
+                    market_pair("ETH", Decimal::from(3_140), Decimal::ONE),
+                    market_pair("SOL", Decimal::from(152), Decimal::from(20)),
+                    market_pair("XRP", Decimal::new(52, 2), Decimal::from(6_000)),
+                ],
+                ..MarketConfig::default()
+            }),
+            unfillable: UnfillablePolicy::Refuse,
+            history: HistoryLimits::default(),
+            monitor: MonitorLimits::default(),
+        }
+    }
+
+    /// What the exchange of one venue is made of.
+    pub fn exchange_config(&self, venue: &VenueConfig) -> ExchangeConfig {
+        ExchangeConfig {
+            assets: self.assets.clone(),
+            pairs: venue.pairs.clone().unwrap_or_else(|| self.pairs.clone()),
+            unfillable: self.unfillable,
+            history: self.history,
+            first_id: venue.first_id,
+            first_book_id: venue.first_book_id,
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        for (index, venue) in self.venues.iter().enumerate() {
+            if venue.id.is_empty() || self.venues[..index].iter().any(|other| other.id == venue.id) {
+                return Err(ConfigError::BadName(venue.id.clone()));
+            }
+            if self.venues[..index].iter().any(|other| other.api_key == venue.api_key) {
+                let what = format!("API key of {}", venue.id);
+                return Err(ConfigError::OutOfRange { what, why: "another venue has the same" });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! The seam between the world and one venue's protocol.
+
+use std::any::Any;
+
+use super::output::OutputQueue;
+use crate::{
+    core::{Event, Exchange},
+    monitor::Monitor,
+};
+
+/// A request as it arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// Method in upper case.
+    pub method: String,
+    /// Path on the wire, with its prefix (`/api/v4/…`), without the query.
+    pub path: String,
+    /// Query on the wire, without the `?`; empty when there is none.
+    pub query: String,
+    /// Headers in order, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body bytes.
+    pub body: Vec<u8>,
+}
+
+impl HttpRequest {
+    /// Value of the first header of this (lower-case) name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A reply to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpResponse {
+    /// Status code.
+    pub status: u16,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Body bytes.
+    pub body: Vec<u8>,
+}
+
+/// A WebSocket message, either way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WsFrame {
+    /// Text; perhaps not UTF-8 when it came from a stranger.
+    Text(Vec<u8>),
+    /// Binary.
+    Binary(Vec<u8>),
+    /// Protocol ping.
+    Ping(Vec<u8>),
+    /// Protocol pong.
+    Pong(Vec<u8>),
+    /// Close handshake.
+    Close,
+}
+
+/// One venue protocol on top of the core. Implemented by [`crate::gate::GateDialect`], and by scripted ones in tests.
+///
+/// Every call brings the time; a dialect reads no clock. What it says goes into `out` with the time it leaves the venue,
+/// which may lie ahead: that is how processing times and late pushes are made. After every call that may have changed the
+/// exchange the world drains the core's events into [`Dialect::on_events`].
+pub trait Dialect: Any + Send {
+    /// A request arrived at `t_ns`. Exactly one reply to `ticket` is due, unless a fault swallows it.
+    fn http(
+        &mut self,
+        t_ns: u64,
+        exchange: &mut Exchange,
+        monitor: &mut Monitor,
+        ticket: u64,
+        request: HttpRequest,
+        out: &mut OutputQueue,
+    );
+
+    /// A WebSocket was opened on `path`. `conn` is not used again after it is closed.
+    fn ws_open(&mut self, t_ns: u64, exchange: &mut Exchange, conn: u64, path: &str, out: &mut OutputQueue);
+
+    /// A frame arrived.
+    fn ws_frame(
+        &mut self,
+        t_ns: u64,
+        exchange: &mut Exchange,
+        monitor: &mut Monitor,
+        conn: u64,
+        frame: WsFrame,
+        out: &mut OutputQueue,
+    );
+
+    /// The client's side of a WebSocket is gone. What was still on its way to it is dropped by the world.
+    fn ws_closed(&mut self, t_ns: u64, exchange: &mut Exchange, conn: u64, out: &mut OutputQueue);
+
+    /// What happened in the core, in order.
+    fn on_events(&mut self, t_ns: u64, exchange: &Exchange, events: &[Event], out: &mut OutputQueue);
+
+    /// When [`Dialect::on_wakeup`] wants to be called; changes after any other call.
+    fn next_wakeup(&self) -> Option<u64>;
+
+    /// The time it asked for has come. Afterwards [`Dialect::next_wakeup`] must be later than `t_ns`.
+    fn on_wakeup(&mut self, t_ns: u64, exchange: &mut Exchange, out: &mut OutputQueue);
+}

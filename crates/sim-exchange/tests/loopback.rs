@@ -1,0 +1,208 @@
+//! The simulated venues over real loopback sockets, plain and with TLS, asked by a minimal client of its own.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use futures_util::{SinkExt, StreamExt};
+use hmac::{Hmac, KeyInit, Mac};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha512};
+use sim_exchange::{
+    server::{ServerConfig, ServerHandle, TlsMaterial, serve, unix_now_ns},
+    world::{World, WorldConfig},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::{client_async, tungstenite::Message};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+async fn connect(handle: &ServerHandle, venue: usize) -> Box<dyn Stream> {
+    let tcp = TcpStream::connect(handle.addrs[venue]).await.expect("the venue listens");
+    tcp.set_nodelay(true).expect("nodelay");
+    let Some(ca_pem) = &handle.ca_pem else { return Box::new(tcp) };
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca_pem.as_bytes()).expect("PEM")).expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").expect("a name");
+    Box::new(TlsConnector::from(Arc::new(config)).connect(name, tcp).await.expect("the certificate is trusted"))
+}
+
+fn hmac_hex(secret: &str, message: &str) -> String {
+    let mut mac = Hmac::<Sha512>::new_from_slice(secret.as_bytes()).expect("any key length");
+    mac.update(message.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+}
+
+/// One signed request on an open connection, which is kept alive.
+async fn ask(stream: &mut dyn Stream, method: &str, path: &str, query: &str, body: &str) -> (u16, Value) {
+    let timestamp = unix_seconds();
+    let hash = hex::encode(Sha512::digest(body.as_bytes()));
+    let sign = hmac_hex("demo-secret-gate-a", &format!("{method}\n{path}\n{query}\n{hash}\n{timestamp}"));
+    let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: localhost\r\nKEY: demo-key-gate-a\r\nTimestamp: {timestamp}\r\nSIGN: {sign}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let mut reply = Vec::new();
+    let head_end = loop {
+        let mut chunk = [0u8; 4096];
+        let read = timeout(PATIENCE, stream.read(&mut chunk)).await.expect("a reply in time").expect("readable");
+        assert!(read > 0, "the venue closed the connection");
+        reply.extend_from_slice(&chunk[..read]);
+        if let Some(end) = reply.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end;
+        }
+    };
+    let head = String::from_utf8(reply[..head_end].to_vec()).expect("ASCII").to_ascii_lowercase();
+    let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
+    for name in ["x-in-time:", "x-out-time:", "x-gate-trace-id:", "x-gate-ratelimit-limit:"] {
+        assert!(head.contains(name), "{name} in {head}");
+    }
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+    let length: usize = length.trim().parse().expect("a number");
+    let mut body = reply[head_end + 4..].to_vec();
+    let have = body.len();
+    body.resize(length, 0);
+    timeout(PATIENCE, stream.read_exact(&mut body[have..])).await.expect("a body in time").expect("readable");
+    (status, serde_json::from_slice(&body).expect("JSON"))
+}
+
+async fn a_client_session(tls: Option<TlsMaterial>) {
+    let world = World::new(WorldConfig::demo(7), unix_now_ns()).expect("a valid world");
+    let handle = serve(world, ServerConfig { tls, ..ServerConfig::loopback(2) }).await.expect("served");
+
+    // Books over the stream.
+    let url = handle.ws_url(0).expect("an address").replace("127.0.0.1", "localhost");
+    let (mut socket, _) = client_async(url, connect(&handle, 0).await).await.expect("upgraded");
+    let send = |value: Value| Message::text(value.to_string());
+    let time = unix_seconds();
+    let subscribe =
+        json!({"time": time, "channel": "spot.order_book", "event": "subscribe", "payload": ["BTC_USDT", "5", "100ms"]});
+    socket.send(send(subscribe)).await.expect("sent");
+    let sign = hmac_hex("demo-secret-gate-a", &format!("channel=spot.usertrades&event=subscribe&time={time}"));
+    let auth = json!({"method": "api_key", "KEY": "demo-key-gate-a", "SIGN": sign});
+    socket
+        .send(send(json!({"time": time, "channel": "spot.usertrades", "event": "subscribe", "payload": ["!all"], "auth": auth})))
+        .await
+        .expect("sent");
+    let (mut acks, mut books) = (0, Vec::new());
+    while acks < 2 || books.len() < 3 {
+        let message = timeout(PATIENCE, socket.next()).await.expect("a frame in time").expect("open").expect("a frame");
+        let Message::Text(text) = message else { continue };
+        let frame: Value = serde_json::from_str(&text).expect("JSON");
+        match frame["event"].as_str() {
+            Some("subscribe") => {
+                assert_eq!(frame["result"]["status"], "success", "{frame}");
+                acks += 1;
+            }
+            Some("update") => books.push(frame["result"].clone()),
+            _ => {}
+        }
+    }
+    let ids: Vec<u64> = books.iter().map(|book| book["lastUpdateId"].as_u64().expect("an id")).collect();
+    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
+    assert_eq!(books[0]["asks"].as_array().map(Vec::len), Some(5));
+
+    // A signed read, an order that takes the touch, and a read again, on one connection.
+    let mut rest = connect(&handle, 0).await;
+    let (status, accounts) = ask(&mut *rest, "GET", "/api/v4/spot/accounts", "", "").await;
+    assert_eq!(status, 200);
+    assert!(accounts.as_array().is_some_and(|rows| rows.iter().any(|row| row["currency"] == "USDT")));
+    let order = json!({
+        "currency_pair": "BTC_USDT", "side": "buy", "type": "limit", "account": "spot", "amount": "0.001",
+        "price": "99999.9", "time_in_force": "ioc", "text": "t-loopback",
+    });
+    let (status, placed) = ask(&mut *rest, "POST", "/api/v4/spot/orders", "", &order.to_string()).await;
+    assert_eq!((status, &placed["finish_as"]), (201, &json!("filled")), "{placed}");
+    let fill = loop {
+        let message = timeout(PATIENCE, socket.next()).await.expect("a fill in time").expect("open").expect("a frame");
+        let Message::Text(text) = message else { continue };
+        let frame: Value = serde_json::from_str(&text).expect("JSON");
+        if frame["channel"] == "spot.usertrades" && frame["event"] == "update" {
+            break frame["result"][0].clone();
+        }
+    };
+    assert_eq!(fill["order_id"], placed["id"]);
+    let (_, after) = ask(&mut *rest, "GET", "/api/v4/spot/accounts", "currency=BTC", "").await;
+    let judge = handle.with_world(|world| world.balances(0, 10_001)).await.expect("the world lives");
+    assert_eq!(after[0]["available"], json!(judge["BTC"].available.to_string()));
+    let (status, refused) = ask(&mut *rest, "GET", "/api/v4/spot/orders/1", "currency_pair=BTC_USDT", "").await;
+    assert_eq!((status, &refused["label"]), (404, &json!("ORDER_NOT_FOUND")));
+
+    let world = timeout(PATIENCE, handle.shutdown()).await.expect("stops in time").expect("the world comes back");
+    world.conservation_check().expect("no money was made");
+    let ended = timeout(PATIENCE, async { while let Some(Ok(_)) = socket.next().await {} }).await;
+    assert!(ended.is_ok(), "the socket ends with the server");
+}
+
+#[tokio::test]
+async fn plain_tcp() {
+    a_client_session(None).await;
+}
+
+#[tokio::test]
+async fn tls_with_a_throw_away_authority() {
+    let tls = TlsMaterial::generate(&["localhost", "127.0.0.1"]).expect("certificates");
+    a_client_session(Some(tls)).await;
+}
+
+#[tokio::test]
+async fn hostile_bytes_and_wrong_paths_do_not_stop_a_venue() {
+    let world = World::new(WorldConfig::demo(7), unix_now_ns()).expect("a valid world");
+    let handle = serve(world, ServerConfig::loopback(2)).await.expect("served");
+
+    let mut garbage = connect(&handle, 0).await;
+    garbage.write_all(&[0xff; 2_000]).await.expect("written");
+    let mut sink = Vec::new();
+    timeout(PATIENCE, garbage.read_to_end(&mut sink)).await.expect("closed in time").ok();
+
+    let (socket, path) = (connect(&handle, 0).await, format!("ws://{}/ws/v4", handle.addrs[0]));
+    assert!(client_async(path, socket).await.is_err(), "the path without its trailing slash does not exist");
+
+    let url = handle.ws_url(0).expect("an address");
+    let (mut socket, _) = client_async(url, connect(&handle, 0).await).await.expect("upgraded");
+    socket.send(Message::text("x".repeat(300 * 1024))).await.ok();
+    let ended = timeout(PATIENCE, async { while let Some(Ok(_)) = socket.next().await {} }).await;
+    assert!(ended.is_ok(), "an oversized frame ends the socket");
+
+    let mut big = connect(&handle, 1).await;
+    let head = format!("POST /api/v4/spot/orders HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", 300 * 1024);
+    big.write_all(head.as_bytes()).await.expect("written");
+    big.write_all(&vec![b'x'; 300 * 1024]).await.ok();
+    let mut first = [0u8; 12];
+    timeout(PATIENCE, big.read_exact(&mut first)).await.expect("an answer in time").expect("readable");
+    assert_eq!(&first, b"HTTP/1.1 413");
+
+    let mut rest = connect(&handle, 0).await;
+    let (status, _) = ask(&mut *rest, "GET", "/api/v4/spot/time", "", "").await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn only_loopback_is_served() {
+    let world = World::new(WorldConfig::demo(7), unix_now_ns()).expect("a valid world");
+    let listen = vec!["0.0.0.0:0".parse().expect("an address"); 2];
+    assert!(serve(world, ServerConfig { listen, tls: None }).await.is_err());
+}

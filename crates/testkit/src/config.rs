@@ -1,0 +1,57 @@
+//! What a simulated run is made of. Everything is a number or a name; the same configuration gives the same run.
+
+use crate::faults::FaultMix;
+use domain::time::SECOND;
+use sim_exchange::market::Rng;
+
+/// Where the virtual clock starts, Unix nanoseconds.
+pub const START_T_NS: u64 = 1_700_000_000 * SECOND;
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SimConfig {
+    /// Seeds the market, the network and the faults' times.
+    pub seed: u64,
+    /// How long it runs before faults are switched off, virtual nanoseconds.
+    pub duration_ns: u64,
+    /// How long it may take after that until everything is known, flat and ready, and again until a stop is complete.
+    pub heal_max_ns: u64,
+    /// Pairs of the simulator's universe, by its names (`BTC_USDT`).
+    pub pairs: Vec<String>,
+    /// Book channel of each venue, by the connector's names.
+    pub book_channels: [&'static str; 2],
+    /// Greatest distance between the two venues' prices; below the fees of both legs there is nothing to earn.
+    pub basis_bps: u32,
+    /// Decimals of every asset but the quote: eight of them make fees that must be rounded.
+    pub base_decimals: u32,
+    /// Our wall clock minus the venues', nanoseconds.
+    pub wall_offset_ns: i64,
+    /// What goes wrong.
+    pub faults: FaultMix,
+}
+
+impl SimConfig {
+    /// Twenty seconds in which nothing goes wrong.
+    pub fn calm(seed: u64) -> SimConfig {
+        let mut rng = Rng::fork(seed, 1);
+        let channels = ["order_book", "order_book_update"];
+        let mut channel = || channels[usize::from(rng.chance(500))];
+        let book_channels = [channel(), channel()];
+        SimConfig {
+            seed,
+            duration_ns: 20 * SECOND,
+            heal_max_ns: 120 * SECOND,
+            pairs: vec!["BTC_USDT".into(), "SOL_USDT".into()],
+            book_channels,
+            basis_bps: 60,
+            base_decimals: if rng.chance(500) { 8 } else { 12 },
+            wall_offset_ns: if rng.chance(500) { rng.between(-2_000_000_000, 2_000_000_000) } else { 0 },
+            faults: FaultMix::none(),
+        }
+    }
+
+    /// As [`SimConfig::calm`], with a mix of faults that is drawn from the seed itself: some runs have many, some few.
+    pub fn faulty(seed: u64) -> SimConfig {
+        SimConfig { faults: FaultMix::draw(seed), ..SimConfig::calm(seed) }
+    }
+}

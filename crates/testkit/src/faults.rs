@@ -1,0 +1,292 @@
+//! What goes wrong in a run: rates and delays, drawn from the seed (a different mix for every seed), and the script of things that
+//! happen at a time.
+
+use domain::LinkRole;
+use domain::time::{MILLI, SECOND};
+use sim_exchange::gate::{DelayRange, GateDelays, GateFaults, Visibility};
+use sim_exchange::market::Rng;
+
+/// Faults of frames on one kind of link, each in so many of 1000.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameFaults {
+    /// Never arrive (F1, F26).
+    pub lost: u32,
+    /// Arrive twice, the second time later (F3, F25).
+    pub doubled: u32,
+    /// Arrive late, and everything behind them too.
+    pub delayed: u32,
+    /// Arrive late while what comes behind overtakes them (F3, F27).
+    pub reordered: u32,
+    /// Greatest delay, nanoseconds.
+    pub delay_max_ns: u64,
+}
+
+/// Faults of requests, each in so many of 1000.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestFaults {
+    /// The connection is refused: no byte left.
+    pub refused: u32,
+    /// Lost on the way (F14).
+    pub lost: u32,
+    /// The venue acts, and its reply is lost (F13).
+    pub reply_lost: u32,
+    /// A lost request or reply is told at once as a broken connection in so many of 1000, else it times out.
+    pub broken: u32,
+    /// Late, either way.
+    pub slow: u32,
+    /// Greatest delay, nanoseconds.
+    pub delay_max_ns: u64,
+}
+
+/// How the engine's process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// Between two events.
+    Between,
+    /// While an intent is written: this many bytes of the last write survive, none of its orders leaves.
+    InWrite {
+        /// Bytes that survive.
+        torn_bytes: usize,
+    },
+    /// After an intent was written, when this many of its orders have left.
+    AfterIntent {
+        /// Orders that leave.
+        orders: u32,
+    },
+}
+
+/// A fault that happens at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A link breaks.
+    Cut {
+        /// Which venue.
+        venue: usize,
+        /// Which link.
+        role: LinkRole,
+    },
+    /// A venue refuses connections, or accepts them again.
+    Refuse {
+        /// Which venue.
+        venue: usize,
+        /// Whether it refuses.
+        on: bool,
+    },
+    /// Public channels say nothing while pongs go on (F6), or speak again.
+    Silence {
+        /// Which venue; `None` is all of them.
+        venue: Option<usize>,
+        /// Only this pair, by its number.
+        pair: Option<usize>,
+        /// Whether it is silent.
+        on: bool,
+    },
+    /// The process dies and is started again.
+    Crash {
+        /// How.
+        death: Death,
+        /// How long it is gone, nanoseconds.
+        down_ns: u64,
+    },
+}
+
+/// All faults of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaultMix {
+    /// One way through the network, shortest and longest, nanoseconds; zero means the calm network's.
+    pub latency_ns: (u64, u64),
+    /// Public frames to the engine.
+    pub public: FrameFaults,
+    /// Private frames to the engine.
+    pub private: FrameFaults,
+    /// Frames to the venue: lost and delayed only.
+    pub outgoing: FrameFaults,
+    /// Placements and cancels.
+    pub orders: RequestFaults,
+    /// Reads.
+    pub reads: RequestFaults,
+    /// Book frames that come crossed, of 1000 (F5).
+    pub crossed_books: u32,
+    /// Order look-ups answered by a replica that still shows the order as it was accepted, of 1000 (F30).
+    pub stale_look_ups: u32,
+    /// Slow acknowledgements: fills come first (F17).
+    pub slow_acknowledgements: bool,
+    /// New orders are unknown to look-ups for this long (F15).
+    pub order_hidden_ns: u64,
+    /// New trades are absent from lists for this long.
+    pub trade_hidden_ns: u64,
+    /// Stated balances are this old (F29).
+    pub balances_stale_ns: u64,
+    /// Faults of the venue itself.
+    pub venue: GateFaults,
+    /// What happens when, relative to the start, in order.
+    pub script: Vec<(u64, Event)>,
+}
+
+/// The calm network, one way.
+const LATENCY_NS: (u64, u64) = (200_000, 3 * MILLI);
+/// Time of the script's first event: the engine has started.
+const SCRIPT_FROM_NS: u64 = 2 * SECOND;
+/// Time of its last: the run is over at 20 s.
+const SCRIPT_TO_NS: u64 = 19 * SECOND;
+
+impl FaultMix {
+    /// Nothing goes wrong.
+    pub fn none() -> FaultMix {
+        FaultMix { latency_ns: LATENCY_NS, ..FaultMix::default() }
+    }
+
+    /// A mix that belongs to the seed. Each kind is on in about half of the seeds.
+    pub fn draw(seed: u64) -> FaultMix {
+        let mut rng = Rng::fork(seed, 2);
+        let mut mix = FaultMix::none();
+        if rng.chance(300) {
+            mix.latency_ns = (MILLI, (5 + rng.below(40)) * MILLI);
+        }
+        mix.public = frame_faults(&mut rng, 30);
+        mix.private = frame_faults(&mut rng, 120);
+        mix.outgoing = FrameFaults { doubled: 0, reordered: 0, ..frame_faults(&mut rng, 60) };
+        mix.orders = request_faults(&mut rng, 150);
+        mix.reads = request_faults(&mut rng, 80);
+        if rng.chance(300) {
+            mix.crossed_books = 1 + rng.below(12) as u32;
+        }
+        if rng.chance(350) {
+            mix.stale_look_ups = 100 + rng.below(700) as u32;
+        }
+        mix.slow_acknowledgements = rng.chance(350);
+        if rng.chance(400) {
+            mix.order_hidden_ns = rng.below(2 * SECOND);
+        }
+        if rng.chance(300) {
+            mix.trade_hidden_ns = rng.below(SECOND);
+        }
+        if rng.chance(400) {
+            mix.balances_stale_ns = rng.below(3 * SECOND);
+        }
+        mix.venue = venue_faults(&mut rng);
+        mix.script = script(&mut rng);
+        mix
+    }
+
+    /// True when nothing of it can move a run away from the calm one.
+    pub fn is_none(&self) -> bool {
+        *self == FaultMix::none()
+    }
+
+    /// The venue's processing times under this mix.
+    pub fn delays(&self) -> GateDelays {
+        if self.slow_acknowledgements {
+            GateDelays { rest_order: DelayRange::millis(5, 250), ..GateDelays::default() }
+        } else {
+            GateDelays::default()
+        }
+    }
+
+    /// What the venue hides under this mix.
+    pub fn visibility(&self) -> Visibility {
+        Visibility {
+            order_hidden_ns: self.order_hidden_ns,
+            trade_hidden_ns: self.trade_hidden_ns,
+            balances_stale_ns: self.balances_stale_ns,
+            ..Visibility::default()
+        }
+    }
+}
+
+fn rate(rng: &mut Rng, most: u32) -> u32 {
+    if rng.chance(500) { rng.below(u64::from(most) + 1) as u32 } else { 0 }
+}
+
+fn frame_faults(rng: &mut Rng, most: u32) -> FrameFaults {
+    FrameFaults {
+        lost: rate(rng, most),
+        doubled: rate(rng, most * 2),
+        delayed: rate(rng, most),
+        reordered: rate(rng, most * 2),
+        delay_max_ns: (20 + rng.below(1_500)) * MILLI,
+    }
+}
+
+fn request_faults(rng: &mut Rng, most: u32) -> RequestFaults {
+    RequestFaults {
+        refused: rate(rng, most / 2),
+        lost: rate(rng, most),
+        reply_lost: rate(rng, most),
+        broken: 700,
+        slow: rate(rng, most),
+        delay_max_ns: (20 + rng.below(2_500)) * MILLI,
+    }
+}
+
+fn venue_faults(rng: &mut Rng) -> GateFaults {
+    let mut ordinals = |most: u64| -> Vec<u64> {
+        if !rng.chance(400) {
+            return Vec::new();
+        }
+        let count = 1 + rng.below(6);
+        (0..count).map(|_| 1 + rng.below(most)).collect()
+    };
+    GateFaults {
+        drop_reply_after_order: ordinals(60),
+        fail_reply_after_order: ordinals(60),
+        skip_book_delta: ordinals(400),
+        stale_book_replies: if rng.chance(200) { 1 + rng.below(3) as u32 } else { 0 },
+        ..GateFaults::default()
+    }
+}
+
+fn script(rng: &mut Rng) -> Vec<(u64, Event)> {
+    let mut script = Vec::new();
+    let time = |rng: &mut Rng| SCRIPT_FROM_NS + rng.below(SCRIPT_TO_NS - SCRIPT_FROM_NS);
+    if rng.chance(500) {
+        for _ in 0..=rng.below(4) {
+            let role = if rng.chance(500) { LinkRole::Public } else { LinkRole::Private };
+            script.push((time(rng), Event::Cut { venue: rng.below(2) as usize, role }));
+        }
+    }
+    if rng.chance(250) {
+        let (at, venue) = (time(rng), rng.below(2) as usize);
+        script.push((at, Event::Refuse { venue, on: true }));
+        script.push((at + rng.below(3 * SECOND), Event::Refuse { venue, on: false }));
+    }
+    if rng.chance(500) {
+        for _ in 0..=rng.below(3) {
+            let venue = if rng.chance(400) { None } else { Some(rng.below(2) as usize) };
+            let pair = if rng.chance(500) { Some(rng.below(2) as usize) } else { None };
+            let at = time(rng);
+            script.push((at, Event::Silence { venue, pair, on: true }));
+            script.push((at + 500 * MILLI + rng.below(3 * SECOND), Event::Silence { venue, pair, on: false }));
+        }
+    }
+    if rng.chance(450) {
+        for _ in 0..=rng.below(3) {
+            let death = match rng.below(3) {
+                0 => Death::Between,
+                1 => Death::InWrite { torn_bytes: rng.below(700) as usize },
+                _ => Death::AfterIntent { orders: rng.below(3) as u32 },
+            };
+            script.push((time(rng), Event::Crash { death, down_ns: 50 * MILLI + rng.below(2 * SECOND) }));
+        }
+    }
+    script.sort_by_key(|(at, _)| *at);
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mix_belongs_to_its_seed_and_seeds_differ() {
+        assert_eq!(FaultMix::draw(7), FaultMix::draw(7));
+        let mixes: Vec<FaultMix> = (0..200).map(FaultMix::draw).collect();
+        assert!(mixes.windows(2).all(|pair| pair[0] != pair[1]));
+        let with = |holds: fn(&FaultMix) -> bool| mixes.iter().filter(|mix| holds(mix)).count();
+        assert!(with(|mix| mix.private.lost > 0) > 50);
+        assert!(with(|mix| mix.orders.reply_lost > 0) > 50);
+        assert!(with(|mix| mix.script.iter().any(|(_, event)| matches!(event, Event::Crash { .. }))) > 50);
+        assert!(with(|mix| mix.script.is_empty()) > 10);
+        assert!(FaultMix::none().is_none());
+    }
+}

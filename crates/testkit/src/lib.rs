@@ -1,0 +1,35 @@
+//! The virtual-time harness: production engine, sessions and dialect bytes against the simulated venues, in one thread, under a
+//! clock that jumps to the next event.
+//!
+//! | to do this | start at |
+//! |---|---|
+//! | run one seed | [`runner::run`] with [`SimConfig::faulty`] or [`SimConfig::calm`] |
+//! | understand a run | [`simulation`], the loop; [`wires`], the network between both sides; [`process`], one life of the engine |
+//! | add a fault | [`faults::FaultMix`] |
+//! | add an invariant | [`judge`] |
+//!
+//! What is the real thing here: the engine, [`node::Node`], the sessions with every byte they send and read, the log formats, and
+//! recovery. What is replaced: sockets (by [`wires`]), files (by logs in memory), clocks (by the loop).
+//!
+//! Promises: a run is a function of its [`SimConfig`], byte for byte; the judges share no state with what they judge; a run that
+//! breaks an invariant says which one, when, and how to run it again.
+//!
+//! Not simulated: power loss (the files' own tests do that), suspended processes, clock steps, a person on the account.
+
+pub mod config;
+pub mod faults;
+pub mod judge;
+pub mod log_tap;
+pub mod process;
+pub mod runner;
+pub mod simulation;
+pub mod tamper;
+pub mod trace;
+pub mod venues;
+pub mod wires;
+
+pub use config::SimConfig;
+pub use faults::FaultMix;
+pub use judge::{Invariant, Violation};
+pub use runner::{Failure, run};
+pub use simulation::Report;

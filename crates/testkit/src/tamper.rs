@@ -1,0 +1,82 @@
+//! What a venue says wrongly, made by rewriting its true bytes: a crossed book (F5), a look-up answered from the past (F30).
+
+use serde_json::{Value, json};
+
+/// The frame with its best bid at its best ask, if it is a frame of a book channel that allows it.
+pub fn cross_book(frame: &[u8]) -> Option<Vec<u8>> {
+    let mut root: Value = serde_json::from_slice(frame).ok()?;
+    if root.get("event")?.as_str()? != "update" {
+        return None;
+    }
+    let (bids, asks) = match root.get("channel")?.as_str()? {
+        "spot.order_book" => ("bids", "asks"),
+        "spot.order_book_update" => ("b", "a"),
+        _ => return None,
+    };
+    let result = root.get_mut("result")?.as_object_mut()?;
+    // The last ask: in a change of a book it is the least likely to be deleted or deep inside the bids' side.
+    let ask = result.get(asks)?.as_array()?.iter().rfind(|level| level.get(1).and_then(Value::as_str) != Some("0"))?;
+    let level = json!([ask.get(0)?.clone(), ask.get(1)?.clone()]);
+    result.get_mut(bids)?.as_array_mut()?.insert(0, level);
+    serde_json::to_vec(&root).ok()
+}
+
+/// The order row as it was just after it was accepted: open, nothing executed.
+pub fn age_order(body: &[u8]) -> Option<Vec<u8>> {
+    let mut root: Value = serde_json::from_slice(body).ok()?;
+    let order = root.as_object_mut()?;
+    let amount = order.get("amount")?.clone();
+    order.insert("status".into(), json!("open"));
+    order.insert("finish_as".into(), json!("open"));
+    order.insert("left".into(), amount);
+    for zero in ["filled_amount", "filled_total", "fill_price", "fee"] {
+        order.insert(zero.into(), json!("0"));
+    }
+    order.remove("avg_deal_price");
+    serde_json::to_vec(&root).ok()
+}
+
+/// The pair that a frame of a book channel is about.
+pub fn book_pair(frame: &[u8]) -> Option<String> {
+    let root: Value = serde_json::from_slice(frame).ok()?;
+    let channel = root.get("channel")?.as_str()?;
+    if root.get("event")?.as_str()? != "update" || !channel.starts_with("spot.order_book") {
+        return None;
+    }
+    Some(root.get("result")?.get("s")?.as_str()?.to_owned())
+}
+
+/// The client id in the body of a placement.
+pub fn placed_text(body: &[u8]) -> Option<String> {
+    let root: Value = serde_json::from_slice(body).ok()?;
+    Some(root.get("text")?.as_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_book_frames_are_crossed() {
+        let frame = br#"{"channel":"spot.order_book","event":"update","result":{"s":"BTC_USDT","bids":[["9","1"]],"asks":[["10","2"],["11","3"]]}}"#;
+        let crossed: Value = serde_json::from_slice(&cross_book(frame).unwrap()).unwrap();
+        assert_eq!(crossed["result"]["bids"], json!([["11", "3"], ["9", "1"]]));
+        assert_eq!(book_pair(frame).as_deref(), Some("BTC_USDT"));
+        let delta = br#"{"channel":"spot.order_book_update","event":"update","result":{"s":"X_Y","b":[],"a":[["10","2"],["11","0"]]}}"#;
+        let crossed: Value = serde_json::from_slice(&cross_book(delta).unwrap()).unwrap();
+        assert_eq!(crossed["result"]["b"], json!([["10", "2"]]));
+        assert_eq!(cross_book(br#"{"channel":"spot.orders","event":"update","result":[]}"#), None);
+        assert_eq!(cross_book(br#"{"channel":"spot.order_book","event":"subscribe","result":{"status":"success"}}"#), None);
+        assert_eq!(book_pair(br#"{"channel":"spot.pong","event":""}"#), None);
+    }
+
+    #[test]
+    fn an_aged_order_is_open_and_untouched() {
+        let aged = age_order(br#"{"id":"7","amount":"2","left":"0","status":"closed","finish_as":"filled","avg_deal_price":"3"}"#).unwrap();
+        let aged: Value = serde_json::from_slice(&aged).unwrap();
+        assert_eq!((aged["status"].as_str(), aged["left"].as_str(), aged["filled_total"].as_str()), (Some("open"), Some("2"), Some("0")));
+        assert_eq!((aged["id"].as_str(), aged.get("avg_deal_price")), (Some("7"), None));
+        assert_eq!(age_order(br#"{"label":"ORDER_NOT_FOUND"}"#), None);
+        assert_eq!(placed_text(br#"{"text":"t-abc"}"#).as_deref(), Some("t-abc"));
+    }
+}

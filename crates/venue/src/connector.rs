@@ -1,0 +1,196 @@
+//! What start-up needs of a venue before a session exists.
+
+use crate::session::{HttpRequest, VenueSession};
+use domain::{Symbol, Tables, VenueId};
+use rust_decimal::Decimal;
+use secrecy::SecretString;
+use std::sync::Arc;
+
+/// Where a venue account is reached. URLs without a trailing path decide nothing: every host is configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Scheme, host and port of REST (`https://host`); the connector adds its own path prefix.
+    pub rest: String,
+    /// Full WebSocket URL of public streams.
+    pub ws: String,
+    /// Full WebSocket URL of private streams; often the same.
+    pub private_ws: String,
+}
+
+/// What kind of host an endpoint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HostClass {
+    /// This machine: `127.0.0.0/8`, `[::1]`, `localhost`.
+    Loopback,
+    /// The venue's test network.
+    Testnet,
+    /// Real money, or a host nobody knows: treated alike.
+    Live,
+}
+
+/// What a session is made of.
+#[derive(Clone)]
+pub struct SessionConfig {
+    /// Which venue account.
+    pub venue: VenueId,
+    /// Names behind the ids.
+    pub tables: Arc<Tables>,
+    /// Names of configured pairs that this venue lists.
+    pub pairs: Vec<domain::PairId>,
+    /// API key; `None` for public data only (replay, record).
+    pub key: Option<SecretString>,
+    /// API secret.
+    pub secret: Option<SecretString>,
+    /// The book channel by the venue's name (Gate: `order_book` or `order_book_update`).
+    pub book_channel: String,
+    /// Seed of jitter in reconnect back-off.
+    pub seed: u64,
+}
+
+/// A pair's rules as a venue publishes them, still in decimals: before scales exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawRules {
+    /// Which pair.
+    pub symbol: Symbol,
+    /// Decimals of prices.
+    pub price_decimals: u8,
+    /// Decimals of quantities.
+    pub qty_decimals: u8,
+    /// Smallest base quantity, if limited.
+    pub qty_min: Option<Decimal>,
+    /// Largest base quantity, if limited.
+    pub qty_max: Option<Decimal>,
+    /// Smallest quote value, if limited.
+    pub value_min: Option<Decimal>,
+    /// Whether buying is open.
+    pub can_buy: bool,
+    /// Whether selling is open.
+    pub can_sell: bool,
+}
+
+/// Why a venue can't be started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectorError {
+    /// An answer that is not what the venue documents.
+    #[error("{what}: {why}")]
+    BadAnswer {
+        /// Which answer.
+        what: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The venue refused.
+    #[error("{what}: the venue answered {status} {label}")]
+    Refused {
+        /// Which request.
+        what: &'static str,
+        /// HTTP status.
+        status: u16,
+        /// The venue's label.
+        label: String,
+    },
+    /// A pair that the venue does not list.
+    #[error("{0} is not listed by this venue")]
+    UnknownPair(Symbol),
+    /// A configured value that this connector does not know.
+    #[error("`{value}` is no {what} of this venue: use {allowed}")]
+    BadOption {
+        /// Which option.
+        what: &'static str,
+        /// The value.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+}
+
+/// A venue's start-up knowledge. One per connector, in `crossgate`'s registry.
+pub trait Connector: Send + Sync {
+    /// The `kind` of the configuration (`gate`).
+    fn kind(&self) -> &'static str;
+
+    /// Hosts when the configuration names none: the live ones.
+    fn live_endpoints(&self) -> Endpoints;
+
+    /// Hosts of the test network, if there is one.
+    fn testnet_endpoints(&self) -> Option<Endpoints>;
+
+    /// The class of a URL's host, by exact host name; anything unknown is [`HostClass::Live`].
+    fn host_class(&self, url: &str) -> HostClass;
+
+    /// Environment variables of key and secret when the configuration names none.
+    fn default_key_env(&self) -> (&'static str, &'static str);
+
+    /// The public request whose answer holds the rules of all pairs.
+    fn rules_request(&self) -> HttpRequest;
+
+    /// Reads the rules of `symbols` out of that answer.
+    ///
+    /// # Errors
+    /// [`ConnectorError`] for a refusal, a body that is not as documented, or a pair that is not listed.
+    fn decode_rules(&self, status: u16, body: &mut [u8], symbols: &[Symbol]) -> Result<Vec<RawRules>, ConnectorError>;
+
+    /// Further asset names that fees may be charged in (Gate: `GT`).
+    fn fee_assets(&self) -> &'static [&'static str];
+
+    /// Book channels this connector can use, the default first.
+    fn book_channels(&self) -> &'static [&'static str];
+
+    /// A session.
+    ///
+    /// # Errors
+    /// [`ConnectorError::BadOption`] for an unknown book channel.
+    fn session(&self, config: SessionConfig) -> Result<Box<dyn VenueSession>, ConnectorError>;
+}
+
+/// The class of hosts that are this machine, by URL; `None` for any other host.
+pub fn loopback_class(url: &str) -> Option<HostClass> {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // A user name before `@` can disguise a host: such a URL is never loopback.
+    if authority.contains('@') {
+        return None;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    loopback.then_some(HostClass::Loopback)
+}
+
+/// The host name of a URL, lower case, without port.
+pub fn host_of(url: &str) -> Option<String> {
+    let rest = url.split_once("://")?.1;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    if authority.contains('@') || authority.is_empty() {
+        return None;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next()?,
+        None => authority.split(':').next()?,
+    };
+    Some(host.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for url in ["http://127.0.0.1:80", "ws://localhost:1/ws/v4/", "https://[::1]:443", "http://127.9.9.9"] {
+            assert_eq!(loopback_class(url), Some(HostClass::Loopback), "{url}");
+        }
+        for url in [
+            "https://api.gateio.ws",
+            "http://127.0.0.1.evil.example",
+            "http://localhost@evil.example",
+            "http://10.0.0.1",
+            "http://0.0.0.0",
+        ] {
+            assert_eq!(loopback_class(url), None, "{url}");
+        }
+        assert_eq!(host_of("wss://API.Gateio.ws:443/ws/v4/").as_deref(), Some("api.gateio.ws"));
+    }
+}

@@ -1,0 +1,18 @@
+//! The seam between the engine and any venue. No implementation of a venue lives here, no socket is opened, no clock read.
+//!
+//! - [`session::VenueSession`]: the protocol half of one venue account. Implemented by every connector, and by scripts in tests.
+//! - [`connector::Connector`]: what start-up needs of a venue before a session exists: hosts, rules, a session factory.
+//! - [`tables::build_tables`]: one scale per pair out of what all venues publish.
+//! - [`budget::TokenBucket`]: rate budgets, pure.
+
+pub mod budget;
+pub mod connector;
+pub mod session;
+pub mod stats;
+pub mod tables;
+
+pub use budget::TokenBucket;
+pub use connector::{Connector, ConnectorError, Endpoints, HostClass, RawRules, SessionConfig};
+pub use session::{HttpRequest, IoFailure, LinkId, LossReason, Method, Response, Ticket, Transmit, VenueSession};
+pub use stats::SessionStats;
+pub use tables::{TableError, build_tables};

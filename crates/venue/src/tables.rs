@@ -1,0 +1,166 @@
+//! One scale per pair: the finest precision that any configured venue uses, the same on all of them.
+
+use crate::connector::RawRules;
+use domain::{Amount, AssetId, InstrumentKind, InstrumentRules, PairInfo, PairScale, Qty, Symbol, Tables, VenueId};
+use rust_decimal::Decimal;
+
+/// Why the configured pairs can't be put on one scale.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// Price and quantity decimals add to more than 18.
+    #[error(
+        "{symbol}: {price} price decimals and {qty} quantity decimals are more than 18 together, so values would not be exact"
+    )]
+    TooFine {
+        /// Which pair.
+        symbol: Symbol,
+        /// Finest price decimals.
+        price: u8,
+        /// Finest quantity decimals.
+        qty: u8,
+    },
+    /// A limit that does not fit the scale.
+    #[error("{symbol} on {venue}: the venue's {what} {value} does not fit the pair's scale")]
+    BadLimit {
+        /// Which pair.
+        symbol: Symbol,
+        /// Which venue.
+        venue: String,
+        /// Which limit.
+        what: &'static str,
+        /// Its value.
+        value: Decimal,
+    },
+    /// More than fits the dense ids.
+    #[error("too many {0}")]
+    TooMany(&'static str),
+}
+
+/// Builds the tables and each venue's rules in them. `venues` are (configured id, rules of the pairs that this venue lists);
+/// every pair of `symbols` appears in the tables, in order. `fee_assets` are added to the assets of the pairs.
+///
+/// # Errors
+/// [`TableError`] names the pair, venue and limit.
+pub fn build_tables(
+    symbols: &[Symbol],
+    venues: &[(String, Vec<RawRules>)],
+    fee_assets: &[&str],
+) -> Result<(Tables, Vec<InstrumentRules>), TableError> {
+    if venues.len() > usize::from(u8::MAX) {
+        return Err(TableError::TooMany("venues"));
+    }
+    if symbols.len() > usize::from(u16::MAX) / 4 {
+        return Err(TableError::TooMany("pairs"));
+    }
+    let mut assets: Vec<String> = symbols.iter().flat_map(|s| [s.base.clone(), s.quote.clone()]).collect();
+    assets.extend(fee_assets.iter().map(|a| (*a).to_string()));
+    assets.sort();
+    assets.dedup();
+    let asset = |name: &str| AssetId(assets.binary_search_by(|a| a.as_str().cmp(name)).unwrap_or_default() as u16);
+
+    let mut pairs = Vec::new();
+    for symbol in symbols {
+        let listed = || venues.iter().flat_map(|(_, rules)| rules).filter(|r| &r.symbol == symbol);
+        let price = listed().map(|r| r.price_decimals).max().unwrap_or_default();
+        let qty = listed().map(|r| r.qty_decimals).max().unwrap_or_default();
+        let scale = PairScale::new(price, qty).ok_or_else(|| TableError::TooFine { symbol: symbol.clone(), price, qty })?;
+        pairs.push(PairInfo {
+            symbol: symbol.clone(),
+            kind: InstrumentKind::Spot,
+            base: asset(&symbol.base),
+            quote: asset(&symbol.quote),
+            scale,
+        });
+    }
+    let tables = Tables { venues: venues.iter().map(|(id, _)| id.clone()).collect(), pairs, assets };
+
+    let mut rules = Vec::new();
+    for (index, (name, raw)) in venues.iter().enumerate() {
+        for one in raw {
+            let Some(pair) = tables.pair_id(&one.symbol) else { continue };
+            rules.push(scaled_rules(VenueId(index as u8), name, &tables, pair, one)?);
+        }
+    }
+    Ok((tables, rules))
+}
+
+/// One venue's published rules in the scale of the tables.
+///
+/// # Errors
+/// [`TableError::BadLimit`] or [`TableError::TooFine`] when they do not fit (a rule change beyond the scale drains the pair).
+pub fn scaled_rules(
+    venue: VenueId,
+    name: &str,
+    tables: &Tables,
+    pair: domain::PairId,
+    raw: &RawRules,
+) -> Result<InstrumentRules, TableError> {
+    let scale = tables.pairs[pair.index()].scale;
+    let too_fine = || TableError::TooFine { symbol: raw.symbol.clone(), price: raw.price_decimals, qty: raw.qty_decimals };
+    let step = |ours: u8, theirs: u8| ours.checked_sub(theirs).map(|up| 10i64.pow(u32::from(up))).ok_or_else(too_fine);
+    let bad = |what, value| TableError::BadLimit { symbol: raw.symbol.clone(), venue: name.to_string(), what, value };
+    let amount = |what, value: Decimal| Amount::from_decimal(value).filter(|a| !a.is_negative()).ok_or_else(|| bad(what, value));
+    let qty_step = Qty::from_units(step(scale.qty_decimals(), raw.qty_decimals)?).ok_or_else(too_fine)?;
+    let qty_min = match raw.qty_min {
+        Some(value) => {
+            scale.qty_rounded_up(amount("smallest quantity", value)?).ok_or_else(|| bad("smallest quantity", value))?
+        }
+        None => Qty::ZERO,
+    };
+    let qty_max = match raw.qty_max {
+        // Beyond what we can count is no limit for us.
+        Some(value) => amount("largest quantity", value).ok().map(|a| scale.qty_rounded_down(a)).filter(|q| !q.is_zero()),
+        None => None,
+    };
+    let value_min = raw.value_min.map_or(Ok(Amount::ZERO), |value| amount("smallest value", value))?;
+    let price_step = step(scale.price_decimals(), raw.price_decimals)?;
+    Ok(InstrumentRules {
+        venue,
+        pair,
+        price_step,
+        qty_step,
+        qty_min,
+        qty_max,
+        value_min,
+        can_buy: raw.can_buy,
+        can_sell: raw.can_sell,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(price_decimals: u8, qty_decimals: u8) -> RawRules {
+        RawRules {
+            symbol: Symbol::parse("BTC/USDT").unwrap(),
+            price_decimals,
+            qty_decimals,
+            qty_min: Some("0.0001".parse().unwrap()),
+            qty_max: None,
+            value_min: Some("3".parse().unwrap()),
+            can_buy: true,
+            can_sell: true,
+        }
+    }
+
+    #[test]
+    fn the_finest_venue_sets_the_scale_and_the_others_get_steps() {
+        let symbols = [Symbol::parse("BTC/USDT").unwrap()];
+        let venues = [("a".to_string(), vec![raw(1, 4)]), ("b".to_string(), vec![raw(2, 6)])];
+        let (tables, rules) = build_tables(&symbols, &venues, &["GT"]).unwrap();
+        assert_eq!(tables.assets, ["BTC", "GT", "USDT"]);
+        assert_eq!((tables.pairs[0].scale.price_decimals(), tables.pairs[0].scale.qty_decimals()), (2, 6));
+        assert_eq!((rules[0].price_step, rules[0].qty_step.units(), rules[0].qty_min.units()), (10, 100, 100));
+        assert_eq!((rules[1].price_step, rules[1].qty_step.units()), (1, 1));
+        assert_eq!(rules[0].value_min.to_text(), "3");
+    }
+
+    #[test]
+    fn a_pair_that_would_not_be_exact_is_refused_by_name() {
+        let symbols = [Symbol::parse("BTC/USDT").unwrap()];
+        let venues = [("a".to_string(), vec![raw(10, 4)]), ("b".to_string(), vec![raw(2, 9)])];
+        let error = build_tables(&symbols, &venues, &[]).unwrap_err();
+        assert!(error.to_string().starts_with("BTC/USDT: 10 price decimals and 9 quantity decimals"), "{error}");
+    }
+}
