@@ -13,7 +13,7 @@ use crate::place_budget::PlaceBudget;
 use domain::mutants::{self, Mutant};
 use domain::{
     Amount, BalanceReport, BalanceSource, BudgetBucket, Command, Input, InstrumentKind, LinkRole, LinkState, MonoNanos, Notice,
-    OperatorCommand, PairId, Purpose, StopKind, StopReason, Tables, UnixNanos, VenueId, Verdict,
+    OperatorCommand, OrderOutcome, PairId, Purpose, StopKind, StopReason, Tables, UnixNanos, VenueId, Verdict,
 };
 use executor::{Executor, IdSource, Outbox, StopRequest};
 use risk::{Market, OrderPace, Plan, RiskView, SizeInputs, Stops, size_plan};
@@ -60,6 +60,8 @@ pub struct Engine {
     dirty: Vec<bool>,
     budgets: Vec<PlaceBudget>,
     pace: OrderPace,
+    /// When our last order on a book was sent or ended, by (pair, venue): a book that is not newer still shows what we took.
+    spent: Vec<MonoNanos>,
     /// The last statement of every venue about its accounts, for the report's comparison.
     pub(crate) stated: Vec<Option<BalanceReport>>,
     /// Crossed or locked states by (pair, venue), for replay reports.
@@ -90,6 +92,7 @@ impl Engine {
             dirty: vec![false; pairs],
             budgets: vec![PlaceBudget::default(); venues * pairs],
             pace: OrderPace::default(),
+            spent: vec![MonoNanos(0); venues * pairs],
             stated: vec![None; venues],
             crossed: vec![0; venues * pairs],
             day: i64::MIN,
@@ -350,6 +353,9 @@ impl Engine {
         if let Some(failed) = found.failed {
             return Err(failed);
         }
+        if !(self.is_fresh_after_our_orders(buy, pair) && self.is_fresh_after_our_orders(sell, pair)) {
+            return Err(Verdict::Untrusted);
+        }
         if mutants::active(Mutant::HiddenEntropy) && hidden_entropy() {
             return Err(Verdict::Paused);
         }
@@ -389,6 +395,12 @@ impl Engine {
         self.config.limits.approve(plan, info.scale, &view)
     }
 
+    /// A book that came before our own last order there ended shows quantities that are gone: it is not to be traded on again.
+    fn is_fresh_after_our_orders(&self, venue: VenueId, pair: PairId) -> bool {
+        let spent = self.spent[self.budget_index(venue, pair)];
+        spent == MonoNanos(0) || self.market.at(venue, pair).book.arrived_at() > spent
+    }
+
     fn floor(&self, venue: VenueId, asset: domain::AssetId) -> Amount {
         self.config.floors.iter().find(|(v, a, _)| (*v, *a) == (venue, asset)).map_or(Amount::ZERO, |(_, _, floor)| *floor)
     }
@@ -403,7 +415,13 @@ impl Engine {
             out.notices.extend(notice);
             self.dirty.fill(true);
         }
-        for notice in self.outbox.notices.drain(..) {
+        for notice in std::mem::take(&mut self.outbox.notices) {
+            if let Notice::Order { venue, pair, outcome, .. } = notice
+                && outcome != OrderOutcome::Unknown
+            {
+                let index = self.budget_index(venue, pair);
+                self.spent[index] = self.now;
+            }
             if let Notice::DealClosed { pair, quote_flow, base_flow, .. } = notice {
                 let mid = crate::report::mid_value(&self.market, pair, base_flow).unwrap_or(Amount::ZERO);
                 self.realised_today += quote_flow + mid;
@@ -419,6 +437,7 @@ impl Engine {
                 let index = order.pair.index() * self.tables.venues.len() + order.venue.index();
                 self.budgets[index].count(self.now);
                 self.pace.record(self.now);
+                self.spent[index] = self.now;
             }
             out.commands.push(command);
         }

@@ -41,9 +41,10 @@ impl Executor {
 
     fn take_own_fill(&mut self, id: ClientOrderId, now: MonoNanos, fill: &Fill, out: &mut Outbox) {
         let Some(order) = self.orders.get(id) else { return };
-        if mutants::active(Mutant::EarlyFillDropped) && order.phase == Phase::Sent
-            || mutants::active(Mutant::LateFillDropped) && order.is_done()
-        {
+        let early = mutants::active(Mutant::EarlyFillDropped) && matches!(order.phase, Phase::Sent | Phase::Unknown(_));
+        let late = mutants::active(Mutant::LateFillDropped) && order.is_done();
+        if early || late {
+            self.orders.note_booked(fill);
             return;
         }
         let terms = order.terms;
@@ -77,6 +78,7 @@ impl Executor {
         let ours = fill.client_id.filter(|id| id.instance() == self.config.instance);
         if fill.client_id.is_none() && self.orders.may_be_ours(fill) {
             if mutants::active(Mutant::EarlyFillDropped) {
+                self.orders.note_booked(fill);
                 return;
             }
             let same = |kept: &Fill| (kept.venue, kept.pair, kept.trade_id) == (fill.venue, fill.pair, fill.trade_id);

@@ -204,9 +204,13 @@ impl Order {
 
     /// The planted bug `OldQueryWins`: last write wins.
     fn believe_old_query(&mut self, update: &OrderUpdate) -> Effects {
-        if let OrderReport::Open { filled } = update.report {
-            self.phase = Phase::Open;
-            self.reported = filled.max(self.booked);
+        match update.report {
+            OrderReport::Open { filled } => {
+                self.phase = Phase::Open;
+                self.reported = filled.max(self.booked);
+            }
+            OrderReport::NotFound => self.phase = Phase::Sent,
+            _ => {}
         }
         Effects::default()
     }

@@ -184,9 +184,14 @@ impl MarketWriter {
 }
 
 impl LogSink for MarketWriter {
-    /// Never fails and never waits; see [`MarketStatus::is_replayable`].
+    /// Never fails, and waits for the disk only at an end record; see [`MarketStatus::is_replayable`].
     fn append_view(&mut self, record: RecordView<'_>) -> Result<(), LogError> {
         if self.ended {
+            return Ok(());
+        }
+        if let RecordView::End { seq, clean } = record {
+            self.last_seq = self.last_seq.max(seq);
+            self.end(clean);
             return Ok(());
         }
         let start = self.current.len();

@@ -144,6 +144,8 @@ impl Node {
     fn log_batch(&mut self, batch_now: MonoNanos, batch: Vec<(MonoNanos, Input)>, commands: &[Command]) {
         let mut state = std::mem::take(&mut self.delayed_intents);
         let mut market = Vec::new();
+        // The market log is handed on at ticks: nothing waits for it.
+        let tick = batch.iter().any(|(_, input)| matches!(input, Input::Tick { .. }));
         for (received, input) in batch {
             self.sequence += 1;
             let is_state = input.is_state();
@@ -164,13 +166,13 @@ impl Node {
             now: batch_now,
             output_hash: self.decider.output_hash(),
         });
-        if !state.is_empty() && !self.state_failed && append_all(self.logs.state.as_mut(), &state).is_err() {
+        if !state.is_empty() && !self.state_failed && append_all(self.logs.state.as_mut(), &state, true).is_err() {
             self.state_failed = true;
             self.pending.push_back((batch_now, Input::LogFailed));
         }
         if let Some(log) = &mut self.logs.market
             && !self.market_failed
-            && append_all(log.as_mut(), &market).is_err()
+            && append_all(log.as_mut(), &market, tick).is_err()
         {
             // A lagging or failed market log marks the run as not replayable; trading goes on.
             self.market_failed = true;
@@ -265,20 +267,20 @@ impl Node {
             session.shutdown(now);
         }
         let end = [Record::End { seq: self.sequence, clean }];
-        if !self.state_failed && append_all(self.logs.state.as_mut(), &end).is_err() {
+        if !self.state_failed && append_all(self.logs.state.as_mut(), &end, true).is_err() {
             self.state_failed = true;
         }
         if let Some(log) = &mut self.logs.market
-            && append_all(log.as_mut(), &end).is_err()
+            && append_all(log.as_mut(), &end, true).is_err()
         {
             self.market_failed = true;
         }
     }
 }
 
-fn append_all(log: &mut dyn LogSink, records: &[Record]) -> Result<(), LogError> {
+fn append_all(log: &mut dyn LogSink, records: &[Record], flush: bool) -> Result<(), LogError> {
     for record in records {
         log.append(record)?;
     }
-    log.flush()
+    if flush { log.flush() } else { Ok(()) }
 }

@@ -135,6 +135,7 @@ impl Rig {
     /// Answers every kind of read of one venue: nothing open, no trades, these balances.
     pub(crate) fn answer_all(&mut self, venue: VenueId, btc: &str, usdt: &str) {
         self.account(venue, Some(false));
+        self.exec.handle_fees(&fees(venue));
         self.open_orders(venue, vec![]);
         self.trades(venue, vec![]);
         self.decide();
@@ -234,6 +235,15 @@ impl Rig {
         self.exec.open_deal(self.now, approved, &self.market, &mut self.out);
         let orders = self.placed();
         (orders[0], orders[1])
+    }
+
+    /// As [`Rig::open`], but keeps stops and notices that came out before.
+    pub(crate) fn open_unseen(&mut self, buy: (VenueId, i64, i64), sell: (VenueId, i64, i64)) -> (NewOrder, NewOrder) {
+        let before = std::mem::take(&mut self.out);
+        assert!(before.commands.is_empty());
+        let orders = self.open(buy, sell);
+        self.out = before;
+        orders
     }
 
     /// Orders placed since the last look; forgets all that came out.

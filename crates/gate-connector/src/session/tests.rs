@@ -1,0 +1,7 @@
+//! The session under scripted time: no sockets, no sleeps.
+
+mod books;
+mod links;
+mod orders;
+mod reads;
+mod rig;

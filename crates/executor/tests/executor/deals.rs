@@ -1,0 +1,295 @@
+//! Deals: legs that end unequal, the hedge ladder, dust, exposure, time.
+
+use crate::rig::*;
+use domain::time::SECOND;
+use domain::*;
+use executor::StopRequest;
+
+/// Live books of both venues around 60 000 / 60 100.
+fn with_books(rig: &mut Rig) {
+    set_book(&mut rig.market, A, rig.now, (5_999_000, 100_000_000), (6_000_000, 100_000_000));
+    set_book(&mut rig.market, B, rig.now, (6_010_000, 100_000_000), (6_011_000, 100_000_000));
+}
+
+fn opened() -> (Rig, NewOrder, NewOrder) {
+    let mut rig = Rig::started();
+    with_books(&mut rig);
+    let (buy, sell) = rig.open((A, 6_000_000, 1_001_000), (B, 6_010_000, 999_900));
+    (rig, buy, sell)
+}
+
+#[test]
+fn equal_legs_close_with_dust_and_no_hedge() {
+    let (mut rig, buy, sell) = opened();
+    assert!(rig.exec.pair_busy(PAIR));
+    rig.execute(&buy, 1_001_000);
+    rig.execute(&sell, 999_900);
+    rig.decide();
+    assert!(rig.placed().is_empty());
+    let report = rig.exec.report();
+    assert_eq!((report.deals_closed, report.deals_empty, report.hedges), (1, 0, 0));
+    // 0.01001 × 0.999 bought net, 0.009999 sold.
+    assert_eq!(report.dust, vec![(BTC, amount("0.00000099"))]);
+    assert!(!rig.exec.pair_busy(PAIR));
+    assert_eq!(rig.exec.exposure(&rig.market).worst_quote(), Amount::ZERO);
+}
+
+#[test]
+fn refused_legs_close_an_empty_deal() {
+    let (mut rig, buy, sell) = opened();
+    for order in [buy, sell] {
+        rig.tell(&order, OrderSource::Reply, OrderReport::Refused { class: ErrorClass::RateLimited, label: Label::default() });
+    }
+    rig.decide();
+    assert!(matches!(rig.closed()[..], [Notice::DealClosed { empty: true, hedges: 0, unhedged_ns: 0, .. }]));
+    rig.check_ledger(A, "10", "1000000");
+}
+
+#[test]
+fn nothing_is_hedged_while_a_leg_is_in_flight() {
+    let (mut rig, buy, _) = opened();
+    rig.execute(&buy, 1_001_000);
+    rig.run(2_000);
+    assert!(rig.placed().is_empty());
+}
+
+/// Long by the whole buy leg: reversing on A costs 1.7 bps + 10 bps fee against 60 000; completing on B earns.
+#[test]
+fn long_excess_is_completed_where_it_is_cheaper() {
+    let (mut rig, buy, sell) = opened();
+    rig.execute(&buy, 1_001_000);
+    rig.finish(&sell, 0);
+    rig.decide();
+    let hedges = rig.placed();
+    assert_eq!(hedges.len(), 1);
+    let hedge = hedges[0];
+    assert_eq!((hedge.venue, hedge.side, hedge.purpose, hedge.tif), (B, Side::Sell, Purpose::Hedge, TimeInForce::Ioc));
+    // 0.01001 × 0.999 = 0.00999999, in lots of 0.000001.
+    assert_eq!((hedge.qty, hedge.price), (qty(999_900), price(6_010_000)));
+    rig.execute(&hedge, 999_900);
+    rig.decide();
+    assert!(matches!(rig.closed()[..], [Notice::DealClosed { hedges: 1, .. }]));
+    assert_eq!(rig.exec.report().hedges, 1);
+}
+
+/// Short by the sell leg: the buy is grossed up for its fee in base, and rounded down to lots.
+#[test]
+fn short_excess_is_bought_back_gross_of_the_fee() {
+    let (mut rig, buy, sell) = opened();
+    rig.finish(&buy, 0);
+    rig.execute(&sell, 999_900);
+    rig.decide();
+    let hedge = rig.placed()[0];
+    assert_eq!((hedge.venue, hedge.side, hedge.price), (A, Side::Buy, price(6_000_000)));
+    // 0.009999 / 0.999 = 0.0100090090…
+    assert_eq!(hedge.qty, qty(1_000_900));
+    rig.execute(&hedge, 1_000_900);
+    rig.decide();
+    assert_eq!(rig.closed().len(), 1);
+}
+
+#[test]
+fn partial_legs_hedge_only_the_difference() {
+    let (mut rig, buy, sell) = opened();
+    rig.fill(&buy, 600_000, 6_000_000);
+    rig.finish(&buy, 600_000);
+    rig.fill(&sell, 200_000, 6_010_000);
+    rig.finish(&sell, 200_000);
+    rig.decide();
+    let hedge = rig.placed()[0];
+    // 0.006 × 0.999 − 0.002 = 0.003994.
+    assert_eq!((hedge.side, hedge.qty), (Side::Sell, qty(399_400)));
+}
+
+#[test]
+fn a_remainder_below_every_minimum_is_dust() {
+    let (mut rig, buy, sell) = opened();
+    rig.fill(&buy, 5_000, 6_000_000); // 0.00005 BTC = 3 USDT: the venue's minimum, less its fee
+    rig.finish(&buy, 5_000);
+    rig.finish(&sell, 0);
+    rig.run(10_000);
+    assert!(rig.placed().is_empty());
+    assert_eq!(rig.exec.report().dust, vec![(BTC, amount("0.00004995"))]);
+    assert_eq!(rig.exec.report().unhedged_max_ns, 0);
+}
+
+/// The book gives part of it: that part, then the rest.
+#[test]
+fn a_thin_book_is_hedged_in_parts() {
+    let (mut rig, buy, sell) = opened();
+    set_book(&mut rig.market, A, rig.now, (5_900_000, 100_000_000), (6_000_000, 100_000_000));
+    set_book(&mut rig.market, B, rig.now, (6_010_000, 300_050), (6_011_000, 100_000_000));
+    rig.execute(&buy, 1_001_000);
+    rig.finish(&sell, 0);
+    rig.decide();
+    let first = rig.placed()[0];
+    assert_eq!((first.venue, first.qty), (B, qty(300_000)));
+    rig.execute(&first, 300_000);
+    rig.pass(1);
+    rig.decide();
+    assert!(rig.placed().is_empty(), "not before the pause");
+    rig.pass(249);
+    rig.decide();
+    let second = rig.placed()[0];
+    assert_eq!(second.qty, qty(300_000));
+}
+
+/// Nothing within the caps: it keeps looking, pauses after five seconds, and hedges when the price is back.
+#[test]
+fn beyond_every_cap_it_waits_and_pauses() {
+    let (mut rig, buy, sell) = opened();
+    let pause = StopRequest::set(StopKind::Pause, StopReason::UnhedgedTime, None, None);
+    let clear = StopRequest::clear(StopKind::Pause, StopReason::UnhedgedTime, None, None);
+    let step = |rig: &mut Rig, bid: i64| {
+        rig.pass(100);
+        set_book(&mut rig.market, A, rig.now, (bid, 100_000_000), (6_200_000, 100_000_000));
+        set_book(&mut rig.market, B, rig.now, (bid, 100_000_000), (6_200_000, 100_000_000));
+        rig.decide();
+    };
+    rig.execute(&buy, 1_001_000);
+    rig.finish(&sell, 0);
+    let begin = rig.now;
+    for _ in 0..49 {
+        step(&mut rig, 5_960_000);
+    }
+    assert!(!rig.has_stop(pause));
+    step(&mut rig, 5_960_000);
+    step(&mut rig, 5_960_000);
+    assert!(rig.has_stop(pause), "{:?} after {} ns", rig.out.stops, rig.now.since(begin));
+    assert!(rig.placed().is_empty());
+    step(&mut rig, 5_990_000);
+    step(&mut rig, 5_990_000);
+    step(&mut rig, 5_990_000);
+    let hedge = rig.placed()[0];
+    // 5 990 000 is 16.7 bps below the reference, with the fee 26.7: beyond completing, within flattening.
+    assert_eq!(hedge.price, price(5_990_000));
+    rig.execute(&hedge, hedge.qty.units());
+    rig.decide();
+    assert!(rig.has_stop(clear));
+    let report = rig.exec.report();
+    assert!(report.unhedged_max_ns >= 5 * SECOND && report.unhedged_max_ns < 6 * SECOND);
+    assert!(report.unhedged_notional_seconds > amount("3000") && report.unhedged_notional_seconds < amount("3600"));
+}
+
+/// Without a book to be trusted: blind at the flatten cap, the completing venue first, then the other.
+#[test]
+fn without_books_it_hedges_blind_in_turn() {
+    let (mut rig, buy, sell) = opened();
+    rig.execute(&buy, 1_001_000);
+    rig.finish(&sell, 0);
+    rig.pass(1_001); // both books are now older than their limit
+    rig.decide();
+    let first = rig.placed()[0];
+    // 50 bps below 60 000.
+    assert_eq!((first.venue, first.price), (B, price(5_970_000)));
+    rig.finish(&first, 0);
+    rig.pass(250);
+    rig.decide();
+    let second = rig.placed()[0];
+    assert_eq!((second.venue, second.price), (A, price(5_970_000)));
+}
+
+#[test]
+fn a_venue_without_link_or_balance_is_no_candidate() {
+    let (mut rig, buy, sell) = opened();
+    rig.execute(&buy, 1_001_000);
+    rig.finish(&sell, 0);
+    rig.link(B, LinkState::Lost);
+    rig.decide();
+    assert_eq!(rig.placed()[0].venue, A);
+
+    let mut rig = Rig::new();
+    rig.start(A, "0", "1000000");
+    rig.start(B, "0.000001", "0");
+    with_books(&mut rig);
+    let (buy, sell) = rig.open((A, 6_000_000, 1_001_000), (B, 6_010_000, 999_900));
+    rig.execute(&buy, 1_001_000);
+    rig.tell(&sell, OrderSource::Reply, OrderReport::Refused { class: ErrorClass::InsufficientFunds, label: Label::default() });
+    rig.decide();
+    let hedge = rig.placed()[0];
+    assert_eq!((hedge.venue, hedge.qty), (A, qty(999_900)), "B has no base to sell");
+}
+
+/// An unknown leg widens the interval; only what is certain is hedged.
+#[test]
+fn an_unknown_leg_is_counted_both_ways() {
+    let (mut rig, buy, sell) = opened();
+    rig.execute(&buy, 1_001_000);
+    rig.tell(&sell, OrderSource::Edge, OrderReport::Unknown { cause: UnknownCause::Timeout });
+    rig.run(90);
+    assert!(rig.placed().is_empty(), "0.00000099 is certain, and dust");
+    // The worst case is that the sell never executed: 0.00999999 at the best mid.
+    let worst = rig.exec.exposure(&rig.market).worst_quote();
+    assert!(worst > amount("600") && worst < amount("602"), "{worst}");
+    let (mut rig, buy, sell) = opened();
+    rig.execute(&sell, 999_900);
+    rig.fill(&buy, 1_000, 6_000_000);
+    rig.decide();
+    rig.tell(&buy, OrderSource::Edge, OrderReport::Unknown { cause: UnknownCause::Timeout });
+    rig.decide();
+    assert!(rig.placed().is_empty());
+}
+
+/// A hedge whose answer is lost is an unknown order like any other: no second one on top of it.
+#[test]
+fn an_unknown_hedge_is_not_repeated() {
+    let (mut rig, buy, sell) = opened();
+    rig.execute(&buy, 1_001_000);
+    rig.finish(&sell, 0);
+    rig.decide();
+    let hedge = rig.placed()[0];
+    rig.tell(&hedge, OrderSource::Edge, OrderReport::Unknown { cause: UnknownCause::ServerError });
+    for _ in 0..100 {
+        rig.pass(100);
+        with_books(&mut rig);
+        rig.decide();
+    }
+    assert!(rig.placed().is_empty());
+    rig.execute(&hedge, 999_900);
+    rig.decide();
+    assert_eq!(rig.exec.open_deals(), 0);
+}
+
+/// A fill that comes after its deal closed opens it again; what is told adds up.
+#[test]
+fn a_late_fill_opens_its_deal_again() {
+    let (mut rig, buy, sell) = opened();
+    rig.finish(&buy, 0);
+    rig.finish(&sell, 0);
+    rig.decide();
+    assert_eq!(rig.exec.open_deals(), 0);
+    rig.fill(&buy, 1_001_000, 6_000_000);
+    rig.decide();
+    let hedge = rig.placed()[0];
+    rig.execute(&hedge, 999_900);
+    rig.decide();
+    let closed = rig.closed();
+    assert!(matches!(closed[..], [Notice::DealClosed { quote_flow, empty: false, .. }] if quote_flow == amount("-0.2610399")), "{closed:?}");
+    assert_eq!(rig.exec.report().deals_closed, 1);
+}
+
+#[test]
+fn shutdown_ends_when_all_is_even_and_compared() {
+    let (mut rig, buy, sell) = opened();
+    rig.exec.begin_shutdown(rig.now, &mut rig.out);
+    rig.decide();
+    assert!(!rig.exec.finished());
+    rig.execute(&buy, 1_001_000);
+    rig.finish(&sell, 0);
+    rig.decide();
+    let hedge = rig.placed()[0];
+    rig.execute(&hedge, 999_900);
+    rig.pass(1);
+    rig.decide();
+    assert!(!rig.exec.finished(), "the last comparison is missing");
+    for (venue, btc, usdt) in [(A, "10.00999999", "999399.4"), (B, "9.990001", "1000600.3389601")] {
+        rig.open_orders(venue, vec![]);
+        rig.trades(venue, vec![]);
+        rig.pass(1);
+        rig.decide();
+        rig.balances(venue, btc, usdt);
+        rig.decide();
+    }
+    assert!(rig.exec.finished());
+    assert_eq!(rig.exec.report().reconciled, vec![Some(true), Some(true)]);
+}

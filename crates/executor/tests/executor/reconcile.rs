@@ -1,0 +1,345 @@
+//! Accounts: start, reconnect, drift, foreign activity, lost intents, restart.
+
+use crate::rig::*;
+use domain::time::SECOND;
+use domain::*;
+use executor::{Executor, IdSource, Outbox, StopRequest};
+
+const DRIFT: StopRequest = StopRequest::set(StopKind::Pause, StopReason::LedgerDrift, Some(A), None);
+const DRIFT_OVER: StopRequest = StopRequest::clear(StopKind::Pause, StopReason::LedgerDrift, Some(A), None);
+const UNPROVEN: StopRequest = StopRequest::set(StopKind::Freeze, StopReason::StreamUnproven, Some(A), None);
+const FOREIGN: StopRequest = StopRequest::set(StopKind::Pause, StopReason::ForeignActivity, Some(A), None);
+
+#[test]
+fn a_venue_is_ready_only_after_everything_was_read() {
+    let mut rig = Rig::new();
+    rig.decide();
+    assert!(rig.reads().is_empty(), "nothing is asked before the link is up");
+    rig.link(A, LinkState::Up);
+    rig.decide();
+    let since = UnixNanos(UNIX + SECOND as i64 - 60 * SECOND as i64);
+    assert_eq!(rig.reads(), vec![ReadKind::Account, ReadKind::Fees, ReadKind::OpenOrders, ReadKind::Trades { pair: PAIR, since }]);
+    rig.account(A, None);
+    rig.open_orders(A, vec![]);
+    rig.decide();
+    assert!(!rig.reads().contains(&ReadKind::Balances), "balances come after trades");
+    rig.trades(A, vec![]);
+    rig.decide();
+    assert!(rig.reads().contains(&ReadKind::Balances));
+    assert!(!rig.exec.ready(A));
+    rig.balances(A, "1.5", "100");
+    rig.decide();
+    assert!(rig.exec.ready(A) && !rig.exec.ready(B));
+    rig.check_ledger(A, "1.5", "100");
+    assert!(rig.out.notices.contains(&Notice::Reconciled { venue: A }));
+    assert!(rig.out.notices.contains(&Notice::Adopted { venue: A, asset: USDT, before: Amount::ZERO, after: amount("100") }));
+    assert!(rig.has_stop(StopRequest::clear(StopKind::Freeze, StopReason::StreamUnproven, Some(A), None)));
+}
+
+#[test]
+fn a_key_that_may_withdraw_is_never_ready() {
+    let mut rig = Rig::new();
+    rig.link(A, LinkState::Up);
+    rig.decide();
+    rig.account(A, Some(true));
+    rig.open_orders(A, vec![]);
+    rig.trades(A, vec![]);
+    rig.decide();
+    rig.balances(A, "1", "1");
+    rig.run(120_000);
+    assert!(!rig.exec.ready(A));
+    assert_eq!(rig.exec.facts(A).unwrap().can_withdraw, Some(true));
+}
+
+#[test]
+fn a_lost_link_freezes_until_everything_was_read_again() {
+    let mut rig = Rig::started();
+    rig.link(A, LinkState::Lost);
+    rig.decide();
+    assert!(!rig.exec.ready(A) && rig.has_stop(UNPROVEN));
+    rig.pass(100);
+    rig.link(A, LinkState::Up);
+    rig.decide();
+    assert!(!rig.exec.ready(A));
+    // An answer to a question from before the link came up does not count.
+    let mut old = rig.balance_report(A, "10", "1000000");
+    old.requested = ms(1_050);
+    rig.exec.handle_balances(rig.now, &old, &mut rig.out);
+    rig.decide();
+    assert!(!rig.exec.ready(A));
+    rig.answer_all(A, "10", "1000000");
+    assert!(rig.exec.ready(A));
+}
+
+#[test]
+fn a_suspended_process_reads_everything_again() {
+    let mut rig = Rig::started();
+    rig.pass(10_000);
+    rig.link(A, LinkState::Paused);
+    rig.decide();
+    assert!(!rig.exec.ready(A) && rig.has_stop(UNPROVEN));
+    assert!(rig.reads().contains(&ReadKind::OpenOrders));
+    rig.answer_all(A, "10", "1000000");
+    assert!(rig.exec.ready(A));
+}
+
+#[test]
+fn comparisons_repeat_every_minute_and_failed_reads_back_off() {
+    let mut rig = Rig::started();
+    rig.run(59_999);
+    assert!(rig.reads().is_empty());
+    rig.run(1);
+    assert_eq!(rig.reads().iter().filter(|r| **r == ReadKind::OpenOrders).count(), 2, "one for each venue");
+    rig.out = Outbox::default();
+    let failure = ReadFailure { venue: A, read: ReadKind::OpenOrders, class: ErrorClass::RateLimited, received: rig.now };
+    rig.exec.handle_read_failed(rig.now, &failure, &mut rig.out);
+    rig.run(499);
+    assert!(!rig.reads().contains(&ReadKind::OpenOrders));
+    rig.run(1);
+    assert!(rig.reads().contains(&ReadKind::OpenOrders));
+    assert!(rig.exec.ready(A), "a slow periodic comparison does not stop trading");
+}
+
+/// States `usdt` on A in answer to every comparison until `millis` from now.
+fn state(rig: &mut Rig, usdt: &str, millis: u64) {
+    let end = rig.now.after(millis * 1_000_000);
+    while rig.now < end {
+        rig.now = rig.exec.next_deadline().map_or(end, |at| at.min(end));
+        rig.decide();
+        for read in rig.reads() {
+            match read {
+                ReadKind::OpenOrders => [A, B].into_iter().for_each(|v| rig.open_orders(v, vec![])),
+                ReadKind::Trades { .. } => [A, B].into_iter().for_each(|v| rig.trades(v, vec![])),
+                ReadKind::Balances => {
+                    rig.balances(A, "10", usdt);
+                    rig.balances(B, "10", "1000000");
+                }
+                _ => {}
+            }
+        }
+        rig.out.commands.clear();
+        rig.decide();
+    }
+}
+
+#[test]
+fn balances_that_differ_are_drift_only_after_the_grace_time() {
+    let mut rig = Rig::started();
+    state(&mut rig, "1000000", 60_000);
+    state(&mut rig, "999999.999999999999999999", 29_000);
+    assert!(!rig.has_stop(DRIFT));
+    state(&mut rig, "999999.999999999999999999", 33_000 + 30_000);
+    assert!(rig.has_stop(DRIFT));
+    let stated = amount("999999.999999999999999999");
+    assert!(rig.out.notices.contains(&Notice::Drift { venue: A, asset: USDT, ledger: amount("1000000"), stated }));
+    assert_eq!(rig.exec.reconciled(A), Some(false));
+    rig.check_ledger(A, "10", "1000000");
+    state(&mut rig, "1000000", 10_000);
+    assert!(rig.has_stop(DRIFT_OVER));
+    assert_eq!(rig.exec.reconciled(A), Some(true));
+}
+
+#[test]
+fn a_person_may_let_drifted_balances_be_adopted() {
+    let mut rig = Rig::started();
+    state(&mut rig, "2000000", 130_000);
+    assert!(rig.has_stop(DRIFT));
+    rig.check_ledger(A, "10", "1000000");
+    rig.exec.handle_resume();
+    state(&mut rig, "2000000", 40_000);
+    rig.check_ledger(A, "10", "2000000");
+    assert!(rig.has_stop(DRIFT_OVER));
+}
+
+#[test]
+fn statements_in_the_middle_of_things_are_not_compared() {
+    let mut rig = Rig::started();
+    let before = rig.balance_report(A, "5", "5");
+    rig.pass(10);
+    let (buy, sell) = rig.open((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000));
+    rig.balances(A, "5", "5");
+    assert_eq!(rig.exec.reconciled(A), Some(true), "an order is in flight");
+    rig.execute(&buy, 1_000_000);
+    rig.execute(&sell, 999_000);
+    rig.exec.handle_balances(rig.now, &before, &mut rig.out);
+    assert_eq!(rig.exec.reconciled(A), Some(true), "asked before the fill");
+    rig.pass(1);
+    let mut versioned = rig.balance_report(A, "10.00999", "999400");
+    versioned.entries[0].version = Some(9);
+    versioned.source = BalanceSource::Stream;
+    rig.exec.handle_balances(rig.now, &versioned, &mut rig.out);
+    let mut older = rig.balance_report(A, "5", "5");
+    older.entries[0].version = Some(8);
+    rig.exec.handle_balances(rig.now, &older, &mut rig.out);
+    assert_eq!(rig.exec.reconciled(A), Some(true), "older than a version seen");
+    rig.balances(A, "5", "5");
+    assert_eq!(rig.exec.reconciled(A), Some(false));
+}
+
+fn foreign(rig: &Rig, trade: &str, side: Side) -> Fill {
+    let order = NewOrder {
+        venue: A,
+        pair: PAIR,
+        client_id: ClientOrderId::new(9, EPOCH, 0, 1).unwrap(),
+        deal: DealId(0),
+        purpose: Purpose::Open,
+        side,
+        price: price(6_000_000),
+        qty: qty(1_000_000),
+        tif: TimeInForce::Ioc,
+        deadline: None,
+    };
+    Fill { client_id: None, venue_order_id: VenueOrderId::new("manual").unwrap(), ..fill(&order, trade, 1_000_000, 6_000_000, rig.now) }
+}
+
+#[test]
+fn a_foreign_fill_is_booked_and_pauses_the_venue() {
+    let mut rig = Rig::started();
+    let fill = foreign(&rig, "m1", Side::Buy);
+    rig.exec.handle_fill(rig.now, &fill, &mut rig.out);
+    rig.exec.handle_fill(rig.now, &fill, &mut rig.out);
+    rig.check_ledger(A, "10.00999", "999400");
+    assert!(rig.has_stop(FOREIGN));
+    assert!(rig.out.notices.iter().any(|n| matches!(n, Notice::Filled { deal: None, .. })));
+    assert_eq!((rig.exec.report().fills_foreign, rig.exec.report().fills, rig.exec.open_deals()), (1, 0, 0));
+}
+
+/// A fill that names only a venue id while one of our orders waits for its own may be ours; when it proves not to be, it is foreign.
+#[test]
+fn a_nameless_fill_waits_for_our_orders() {
+    let mut rig = Rig::started();
+    let (buy, _) = rig.open((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000));
+    let fill = foreign(&rig, "m1", Side::Buy);
+    rig.exec.handle_fill(rig.now, &fill, &mut rig.out);
+    rig.check_ledger(A, "10", "1000000");
+    assert!(!rig.has_stop(FOREIGN));
+    rig.tell(&buy, OrderSource::Reply, OrderReport::Open { filled: qty(0) });
+    rig.check_ledger(A, "10.00999", "999400");
+    assert!(rig.has_stop(FOREIGN));
+}
+
+#[test]
+fn fills_from_before_the_first_start_are_history() {
+    let mut rig = Rig::new();
+    rig.link(A, LinkState::Up);
+    rig.decide();
+    let past = foreign(&rig, "past", Side::Buy);
+    rig.account(A, None);
+    rig.open_orders(A, vec![]);
+    rig.trades(A, vec![past.clone()]);
+    rig.decide();
+    rig.balances(A, "3", "4");
+    rig.decide();
+    rig.trades(A, vec![past]);
+    rig.check_ledger(A, "3", "4");
+    assert!(!rig.has_stop(FOREIGN));
+}
+
+/// Orders of ours that the log does not know: cancelled where they rest; their fills meet in one deal and the rest is hedged.
+#[test]
+fn lost_intents_are_cancelled_booked_and_evened_out() {
+    let mut rig = Rig::started();
+    set_book(&mut rig.market, A, rig.now, (5_999_000, 100_000_000), (6_000_000, 100_000_000));
+    set_book(&mut rig.market, B, rig.now, (6_010_000, 100_000_000), (6_011_000, 100_000_000));
+    let lost = |venue, side, counter| NewOrder {
+        venue,
+        pair: PAIR,
+        client_id: ClientOrderId::new(INSTANCE, EPOCH - 5, 0, counter).unwrap(),
+        deal: DealId(77),
+        purpose: Purpose::Open,
+        side,
+        price: price(6_000_000),
+        qty: qty(1_001_000),
+        tif: TimeInForce::Ioc,
+        deadline: None,
+    };
+    let (buy, sell) = (lost(A, Side::Buy, 1), lost(B, Side::Sell, 2));
+    let resting = rig.update(&buy, OrderSource::Query, OrderReport::Open { filled: qty(0) });
+    rig.open_orders(A, vec![resting]);
+    rig.decide();
+    assert!(rig.out.commands.iter().any(|c| matches!(c, Command::Cancel(r) if r.client_id == buy.client_id)));
+    assert!(!rig.exec.ready(A));
+    rig.open_orders(A, vec![]);
+    rig.decide();
+    assert!(rig.exec.ready(A));
+    rig.out = Outbox::default();
+    let (bought, sold) = (rig.next_fill(&buy, 1_001_000, 6_000_000), rig.next_fill(&sell, 500_000, 6_010_000));
+    rig.trades(A, vec![bought]);
+    rig.trades(B, vec![sold]);
+    rig.check_ledger(A, "10.00999999", "999399.4");
+    rig.decide();
+    let hedge = rig.placed()[0];
+    assert_eq!((hedge.side, hedge.qty), (Side::Sell, qty(499_900)));
+    assert!(!rig.has_stop(FOREIGN));
+}
+
+/// What a log holds: run the same rig again by folding.
+fn folded(intents: &[NewOrder], inputs: &[Input]) -> Executor {
+    let mut exec = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1, 0).unwrap());
+    inputs.iter().for_each(|input| {
+        for order in intents {
+            if let Input::Order(update) = input
+                && update.client_id == Some(order.client_id)
+            {
+                exec.recover_intent(order);
+            }
+        }
+        exec.recover_input(input);
+    });
+    exec
+}
+
+#[test]
+fn a_restart_finds_what_was_in_flight_and_adopts_only_after_the_grace_time() {
+    let mut rig = Rig::started();
+    let (buy, _) = rig.open((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000));
+    let rules = rig.market.at(A, PAIR).rules.unwrap();
+    let up = |at| Input::Link(LinkChange { venue: A, role: LinkRole::Private, state: LinkState::Up, at });
+    let trades = |at: MonoNanos| {
+        Input::Trades(TradesReport {
+            venue: A,
+            pair: PAIR,
+            requested: at,
+            received: at,
+            since: UnixNanos(UNIX),
+            complete: true,
+            fills: vec![],
+        })
+    };
+    let start = vec![Input::Rules(rules), up(rig.now), trades(rig.now), Input::Balances(rig.balance_report(A, "10", "1000000"))];
+    let sent = Input::Order(rig.update(&buy, OrderSource::Reply, OrderReport::Open { filled: qty(0) }));
+    let inputs: Vec<Input> = start.into_iter().chain([sent]).collect();
+    let mut exec = folded(&[buy], &inputs);
+    exec.finish_recovery(ms(5));
+    assert_eq!(exec.ledger().holding(A, USDT).total, amount("1000000"));
+    assert_eq!(exec.ledger().holding(A, USDT).reserved, amount("600"));
+    assert_eq!(exec.open_deals(), 1);
+    assert_eq!(exec.report().orders_sent, 0, "counts are of this process");
+    // The new process: its order resolves, then someone's deposit is adopted after half a minute of steady statements.
+    let mut rig = Rig::new();
+    rig.exec = exec;
+    rig.now = ms(10);
+    rig.link(A, LinkState::Up);
+    rig.decide();
+    rig.finish(&buy, 0);
+    rig.out = Outbox::default();
+    rig.account(A, None);
+    state(&mut rig, "1000500", 20_000);
+    rig.check_ledger(A, "10", "1000000");
+    assert!(!rig.exec.ready(A));
+    state(&mut rig, "1000500", 20_000);
+    rig.check_ledger(A, "10", "1000500");
+    assert!(rig.exec.ready(A));
+    assert!(rig.out.notices.contains(&Notice::Adopted { venue: A, asset: USDT, before: amount("1000000"), after: amount("1000500") }));
+    assert!(!rig.has_stop(DRIFT));
+}
+
+#[test]
+#[should_panic(expected = "Invariant: a run's epoch is above every epoch in the log")]
+fn an_epoch_of_the_log_is_never_used_again() {
+    let mut rig = Rig::started();
+    let (buy, _) = rig.open((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000));
+    let mut exec = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH, 0).unwrap());
+    exec.recover_intent(&buy);
+    exec.finish_recovery(ms(0));
+}

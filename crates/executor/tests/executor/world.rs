@@ -1,0 +1,507 @@
+//! Seeded worlds: two venues that keep their own exact books of what really happened, and news of it that is lost, doubled, late
+//! and shuffled. When the faults end, the executor must know the truth to the last unit; and folding its log must give the same.
+
+use crate::rig::*;
+use domain::time::{MILLI, SECOND};
+use domain::*;
+use executor::*;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+/// A small generator, so that a seed is the whole world.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % sides
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.roll(100) < percent
+    }
+}
+
+/// An order as the venue really has it.
+struct Real {
+    order: NewOrder,
+    filled: i64,
+    at: MonoNanos,
+}
+
+enum Record {
+    Intent(NewOrder),
+    Input(Input),
+}
+
+struct World {
+    rig: Rig,
+    dice: Dice,
+    faults: bool,
+    news: BTreeMap<(MonoNanos, u64), Input>,
+    told: u64,
+    real: Vec<Real>,
+    trades: Vec<Fill>,
+    /// Exact totals by venue and asset.
+    totals: [[Amount; 2]; 2],
+    log: Vec<Record>,
+    sent: Vec<ClientOrderId>,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut world = World {
+            rig: Rig::new(),
+            dice: Dice(seed),
+            faults: false,
+            news: BTreeMap::new(),
+            told: 0,
+            real: Vec::new(),
+            trades: Vec::new(),
+            totals: [[amount("10"), amount("1000000")]; 2],
+            log: Vec::new(),
+            sent: Vec::new(),
+        };
+        for venue in [A, B] {
+            let rules = world.rig.market.at(venue, PAIR).rules.unwrap();
+            world.give(Input::Rules(rules));
+            world.give(Input::Fees(fees(venue)));
+            let at = world.rig.now;
+            world.give(Input::Link(LinkChange { venue, role: LinkRole::Private, state: LinkState::Up, at }));
+        }
+        world
+    }
+
+    /// An input reaches the executor and the log.
+    fn give(&mut self, input: Input) {
+        let (exec, now, out) = (&mut self.rig.exec, self.rig.now, &mut self.rig.out);
+        match &input {
+            Input::Order(update) => exec.handle_order(now, update, out),
+            Input::Fill(fill) => exec.handle_fill(now, fill, out),
+            Input::Balances(report) => exec.handle_balances(now, report, out),
+            Input::OpenOrders(report) => exec.handle_open_orders(now, report, out),
+            Input::Trades(report) => exec.handle_trades(now, report, out),
+            Input::Link(change) => exec.handle_link(now, change, out),
+            Input::Account(facts) => exec.handle_account(now, facts, out),
+            Input::Fees(fees) => exec.handle_fees(fees),
+            _ => {}
+        }
+        self.log.push(Record::Input(input));
+        self.send();
+    }
+
+    /// News sets out; under faults it may be lost, doubled, or late.
+    fn post(&mut self, input: Input, may_fail: bool) {
+        let faulty = self.faults && may_fail;
+        if faulty && self.dice.chance(20) {
+            return;
+        }
+        let copies = 1 + u64::from(faulty && self.dice.chance(20));
+        for _ in 0..copies {
+            let late = if faulty && self.dice.chance(15) { 6_000 } else { 40 };
+            let at = self.rig.now.after((1 + self.dice.roll(late)) * MILLI);
+            self.told += 1;
+            self.news.insert((at, self.told), stamped(input.clone(), at));
+        }
+    }
+
+    fn send(&mut self) {
+        for command in std::mem::take(&mut self.rig.out.commands) {
+            match command {
+                Command::Place(order) => {
+                    assert!(!self.sent.contains(&order.client_id), "an id was sent twice");
+                    self.sent.push(order.client_id);
+                    self.log.push(Record::Intent(order));
+                    self.take(order);
+                }
+                Command::LookUp(reference) => self.look_up(reference.client_id),
+                Command::Read { venue, read } => self.answer(venue, read),
+                Command::Cancel(_) | Command::CancelAll { .. } | Command::Resync { .. } => {}
+            }
+        }
+    }
+
+    /// The venue takes an order: it really happens here, whatever is told of it.
+    fn take(&mut self, order: NewOrder) {
+        let now = self.rig.now;
+        let fate = if self.faults { self.dice.roll(10) } else { 9 };
+        match fate {
+            0 => {
+                let label = Label::cut("REFUSED");
+                let update = self.rig.update(&order, OrderSource::Reply, OrderReport::Refused { class: ErrorClass::Unknown, label });
+                return self.post(Input::Order(update), true);
+            }
+            1 => return self.post(Input::Order(self.rig.update(&order, OrderSource::Edge, OrderReport::NotSent)), false),
+            2 => {
+                // Swallowed on the way: it never exists, and nobody says so.
+                let report = OrderReport::Unknown { cause: UnknownCause::LinkLost };
+                return self.post(Input::Order(self.rig.update(&order, OrderSource::Edge, report)), true);
+            }
+            _ => {}
+        }
+        let lots = order.qty.units() / 100;
+        let filled = match if self.faults { self.dice.roll(3) } else { 0 } {
+            0 => order.qty.units(),
+            1 => 0,
+            _ => self.dice.roll(lots as u64) as i64 * 100,
+        };
+        self.real.push(Real { order, filled, at: now });
+        let mut left = filled;
+        while left > 0 {
+            let part = if left > 100_000 && self.dice.chance(60) { 100_000 } else { left };
+            left -= part;
+            let mut fill = fill(&order, &format!("w{}", self.trades.len()), part, order.price.units(), now);
+            if self.dice.chance(30) {
+                fill.client_id = None;
+            }
+            self.execute(&fill);
+            self.trades.push(fill.clone());
+            self.post(Input::Fill(fill), true);
+        }
+        let finish = if filled == order.qty.units() { Finish::Filled } else { Finish::Cancelled };
+        let end = OrderReport::Finished { finish, filled: qty(filled) };
+        self.post(Input::Order(self.rig.update(&order, OrderSource::Reply, OrderReport::Open { filled: qty(0) })), true);
+        self.post(Input::Order(self.rig.update(&order, OrderSource::Stream, end)), true);
+    }
+
+    fn execute(&mut self, fill: &Fill) {
+        let scale = PairScale::new(2, 8).unwrap();
+        let (base, quote) = (scale.base_of(fill.qty), scale.value_of(fill.price, fill.qty).unwrap());
+        let [btc, usdt] = &mut self.totals[fill.venue.index()];
+        match fill.side {
+            Side::Buy => (*btc, *usdt) = (*btc + base, *usdt - quote),
+            Side::Sell => (*btc, *usdt) = (*btc - base, *usdt + quote),
+        }
+        for (asset, fee) in &fill.fees {
+            self.totals[fill.venue.index()][asset.index()] -= *fee;
+        }
+    }
+
+    fn look_up(&mut self, id: ClientOrderId) {
+        let now = self.rig.now;
+        let Some(order) = self.log.iter().find_map(|r| match r {
+            Record::Intent(order) if order.client_id == id => Some(*order),
+            _ => None,
+        }) else {
+            return;
+        };
+        // For a while after placing, the venue may not find what it has (F15).
+        let real = self.real.iter().find(|real| real.order.client_id == id);
+        let hidden = |dice: &mut Dice, at: MonoNanos| now.since(at) < 9 * SECOND && dice.chance(50);
+        let report = match real.map(|real| (real.filled, real.at)) {
+            Some((filled, at)) if !hidden(&mut self.dice, at) => {
+                let finish = if filled == order.qty.units() { Finish::Filled } else { Finish::Cancelled };
+                OrderReport::Finished { finish, filled: qty(filled) }
+            }
+            _ => OrderReport::NotFound,
+        };
+        self.post(Input::Order(self.rig.update(&order, OrderSource::Query, report)), true);
+    }
+
+    fn answer(&mut self, venue: VenueId, read: ReadKind) {
+        let now = self.rig.now;
+        if self.faults && self.dice.chance(10) {
+            return self.post(Input::ReadFailed(ReadFailure { venue, read, class: ErrorClass::Unknown, received: now }), false);
+        }
+        let input = match read {
+            ReadKind::Account => Input::Account(AccountFacts { venue, can_trade: Some(true), can_withdraw: Some(false), ip_bound: None }),
+            ReadKind::Fees => Input::Fees(fees(venue)),
+            ReadKind::OpenOrders => {
+                Input::OpenOrders(OpenOrdersReport { venue, requested: now, received: now, orders: vec![], elsewhere: 0 })
+            }
+            ReadKind::Balances => {
+                let [btc, usdt] = self.totals[venue.index()].map(Amount::to_text);
+                Input::Balances(self.rig.balance_report(venue, &btc, &usdt))
+            }
+            ReadKind::Trades { pair, since } => {
+                let fills: Vec<Fill> =
+                    self.trades.iter().filter(|f| f.venue == venue && f.executed_at.unwrap().0 >= since.0).cloned().collect();
+                Input::Trades(TradesReport { venue, pair, requested: now, received: now, since, complete: true, fills })
+            }
+            ReadKind::Time => return,
+        };
+        self.post(input, true);
+    }
+
+    /// Time goes on to `end`, from event to event.
+    fn run(&mut self, millis: u64) {
+        let end = self.rig.now.after(millis * MILLI);
+        let mut steps = 0;
+        loop {
+            let (rig_now, asset_books) = (self.rig.now, [(A, 6_000_000), (B, 6_010_000)]);
+            for (venue, mid) in asset_books {
+                set_book(&mut self.rig.market, venue, rig_now, (mid - 500, 1_000_000_000), (mid + 500, 1_000_000_000));
+            }
+            self.rig.decide();
+            self.send();
+            let news = self.news.keys().next().map(|(at, _)| *at);
+            let next = [self.rig.exec.next_deadline(), news].into_iter().flatten().min().filter(|at| *at <= end);
+            let Some(next) = next else { break };
+            assert!(next > self.rig.now || news == Some(next), "time stands still");
+            self.rig.now = self.rig.now.max(next);
+            while let Some(entry) = self.news.first_entry().filter(|entry| entry.key().0 <= self.rig.now) {
+                let input = entry.remove();
+                self.give(input);
+            }
+            steps += 1;
+            assert!(steps < 100_000, "too many steps");
+        }
+        self.rig.now = end;
+        self.rig.decide();
+        self.send();
+    }
+
+    fn deal(&mut self) {
+        if self.rig.exec.pair_busy(PAIR) || !self.rig.exec.ready(A) || !self.rig.exec.ready(B) {
+            return;
+        }
+        let lots = 500 + self.dice.roll(9_500) as i64;
+        let (buy, sell) = self.rig.open_unseen((A, 6_000_500, lots * 100), (B, 6_009_500, lots * 999 / 1_000 * 100));
+        for order in [buy, sell] {
+            self.sent.push(order.client_id);
+            self.log.push(Record::Intent(order));
+            self.take(order);
+        }
+    }
+
+    fn check_truth(&self) {
+        for venue in [A, B] {
+            for asset in [BTC, USDT] {
+                let holding = self.rig.exec.ledger().holding(venue, asset);
+                assert_eq!(holding.total, self.totals[venue.index()][asset.index()], "{venue:?} {asset:?}");
+                assert_eq!(holding.reserved, Amount::ZERO);
+            }
+        }
+        let report = self.rig.exec.report();
+        assert_eq!(report.fills, self.trades.len() as u64, "every trade is booked once");
+        assert_eq!((report.orders_unknown, report.fills_foreign), (0, 0));
+        assert_eq!(report.orders_sent, self.sent.len() as u64);
+        assert_eq!(report.outcomes.iter().sum::<u64>(), report.orders_sent, "every order ended once");
+        let latched = self.rig.out.stops.iter().any(|s| matches!(s, StopRequest::Set { kind: StopKind::Latch, .. }));
+        assert!(!latched, "nothing here needs a person: {:?}", self.rig.out.stops);
+    }
+
+    /// The log folded into a new executor.
+    fn fold(&self, records: usize) -> Executor {
+        let mut exec = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1, 0).unwrap());
+        for record in &self.log[..records] {
+            match record {
+                Record::Intent(order) => exec.recover_intent(order),
+                Record::Input(input) => exec.recover_input(input),
+            }
+        }
+        exec
+    }
+}
+
+/// The same news with the time of its arrival.
+fn stamped(input: Input, at: MonoNanos) -> Input {
+    match input {
+        Input::Order(mut update) => {
+            update.received = at;
+            if update.source != OrderSource::Query {
+                update.requested = at;
+            }
+            Input::Order(update)
+        }
+        Input::Fill(mut fill) => {
+            fill.received = at;
+            Input::Fill(fill)
+        }
+        Input::Balances(mut report) => {
+            report.received = at;
+            Input::Balances(report)
+        }
+        Input::OpenOrders(mut report) => {
+            report.received = at;
+            Input::OpenOrders(report)
+        }
+        Input::Trades(mut report) => {
+            report.received = at;
+            report.fills.iter_mut().for_each(|fill| fill.received = at);
+            Input::Trades(report)
+        }
+        other => other,
+    }
+}
+
+fn ledgers(exec: &Executor) -> Vec<(Amount, Amount)> {
+    exec.ledger().holdings().map(|(_, _, cell)| (cell.total, cell.reserved)).collect()
+}
+
+fn live(seed: u64, deals: u32) -> World {
+    let mut world = World::new(seed);
+    world.run(2_000);
+    assert!(world.rig.exec.ready(A) && world.rig.exec.ready(B));
+    world.faults = true;
+    for _ in 0..deals {
+        world.deal();
+        let pause = 50 + world.dice.roll(4_000);
+        world.run(pause);
+    }
+    world
+}
+
+fn heal(world: &mut World) {
+    world.faults = false;
+    world.rig.exec.begin_shutdown(world.rig.now, &mut world.rig.out);
+    world.run(60_000);
+    assert!(world.rig.exec.finished(), "not finished after healing: {} open deals", world.rig.exec.open_deals());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_truth_is_known_when_the_faults_end(seed in any::<u64>()) {
+        let mut world = live(seed, 8);
+        heal(&mut world);
+        world.check_truth();
+    }
+
+    #[test]
+    fn folding_the_log_gives_the_same_ledger(seed in any::<u64>()) {
+        let world = live(seed, 5);
+        let folded = world.fold(world.log.len());
+        prop_assert_eq!(ledgers(&folded), ledgers(&world.rig.exec));
+        prop_assert_eq!(folded.report().fills, world.rig.exec.report().fills);
+        prop_assert_eq!(folded.report().outcomes.iter().sum::<u64>() - u64::from(folded.unknown_orders()),
+            world.rig.exec.report().outcomes.iter().sum::<u64>() - u64::from(world.rig.exec.unknown_orders()));
+    }
+
+    /// A crash at any record: the log up to there is folded, the venues go on, and the truth is known again.
+    #[test]
+    fn a_crash_anywhere_is_healed(seed in any::<u64>(), cut in 0usize..1_000) {
+        let mut world = live(seed, 5);
+        let records = cut * world.log.len() / 1_000;
+        // What the cut leaves out was never sent either (an intent is in the log before its bytes leave), so only cut where
+        // no intent follows.
+        let last_intent = world.log.iter().rposition(|record| matches!(record, Record::Intent(_))).map_or(0, |i| i + 1);
+        let mut exec = world.fold(records.max(last_intent));
+        exec.finish_recovery(ms(3));
+        let booked_before = world.log[..records.max(last_intent)].len();
+        prop_assert!(booked_before <= world.log.len());
+        let wall_shift = world.rig.now;
+        world.rig.exec = exec;
+        world.news.clear();
+        world.faults = false;
+        world.rig.out = Outbox::default();
+        for venue in [A, B] {
+            let at = wall_shift;
+            world.give(Input::Link(LinkChange { venue, role: LinkRole::Private, state: LinkState::Up, at }));
+        }
+        world.rig.exec.begin_shutdown(world.rig.now, &mut world.rig.out);
+        world.run(90_000);
+        prop_assert!(world.rig.exec.finished());
+        for venue in [A, B] {
+            for asset in [BTC, USDT] {
+                let holding = world.rig.exec.ledger().holding(venue, asset);
+                prop_assert_eq!(holding.total, world.totals[venue.index()][asset.index()]);
+                prop_assert_eq!(holding.reserved, Amount::ZERO);
+            }
+        }
+        prop_assert_eq!(world.rig.exec.unknown_orders(), 0);
+    }
+}
+
+/// The worlds above prove something only if the faults really happen in them.
+#[test]
+fn worlds_are_eventful() {
+    let mut sums = [0u64; 8];
+    for seed in 0..60 {
+        let mut world = live(seed, 8);
+        heal(&mut world);
+        let report = world.rig.exec.report();
+        let outcomes = |outcome: OrderOutcome| report.outcomes[outcome as usize];
+        let seen = [
+            report.hedges,
+            report.orders_unknown_ever,
+            report.fills_late + report.fills_repeated,
+            outcomes(OrderOutcome::Absent),
+            outcomes(OrderOutcome::Refused),
+            outcomes(OrderOutcome::NotSent),
+            outcomes(OrderOutcome::PartlyFilled),
+            outcomes(OrderOutcome::Filled),
+        ];
+        sums.iter_mut().zip(seen).for_each(|(sum, seen)| *sum += seen);
+    }
+    assert!(sums.iter().all(|sum| *sum >= 20), "{sums:?}");
+}
+
+/// Every planted bug of this crate is found by some world of a few hundred.
+#[cfg(feature = "mutants")]
+mod planted {
+    use super::*;
+    use domain::mutants::{self, Mutant};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    fn crash(seed: u64) {
+        let mut world = live(seed, 4);
+        let mut exec = world.fold(world.log.len());
+        exec.finish_recovery(ms(3));
+        world.rig.exec = exec;
+        world.news.clear();
+        world.faults = false;
+        for venue in [A, B] {
+            let at = world.rig.now;
+            world.give(Input::Link(LinkChange { venue, role: LinkRole::Private, state: LinkState::Up, at }));
+        }
+        world.run(40_000);
+        for _ in 0..3 {
+            world.deal();
+            world.run(3_000);
+        }
+        world.rig.exec.begin_shutdown(world.rig.now, &mut world.rig.out);
+        world.run(60_000);
+        assert!(world.rig.exec.finished());
+        for venue in [A, B] {
+            for asset in [BTC, USDT] {
+                assert_eq!(world.rig.exec.ledger().holding(venue, asset).total, world.totals[venue.index()][asset.index()]);
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check_found(mutant: Mutant, world: fn(u64)) {
+        for seed in 0..200 {
+            mutants::set_active(None);
+            world(seed);
+            mutants::set_active(Some(mutant));
+            let found = catch_unwind(AssertUnwindSafe(|| world(seed))).is_err();
+            mutants::set_active(None);
+            if found {
+                return;
+            }
+        }
+        panic!("{mutant:?} was not found in 200 worlds");
+    }
+
+    fn truth(seed: u64) {
+        let mut world = live(seed, 8);
+        heal(&mut world);
+        world.check_truth();
+    }
+
+    #[test]
+    fn each_is_found() {
+        for mutant in [
+            Mutant::DoubleBookedFill,
+            Mutant::FeeIgnored,
+            Mutant::EarlyFillDropped,
+            Mutant::LateFillDropped,
+            Mutant::ResendOnUnknown,
+            Mutant::OldQueryWins,
+            Mutant::FilledMayFall,
+            Mutant::AbsentAtOnce,
+            Mutant::OneUnitOff,
+        ] {
+            check_found(mutant, truth);
+        }
+        for mutant in [Mutant::IdReusedAfterRestart, Mutant::NoReconcile] {
+            check_found(mutant, crash);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Lists and tables: what each read asks, answers, and does when it fails.
+
+use super::rig::{Rig, row};
+use domain::time::SECOND;
+use domain::{BalanceSource, Command, ErrorClass, Input, PairId, ReadKind, UnixNanos, VenueId};
+use venue::{IoFailure, Transmit};
+
+fn read(rig: &mut Rig, read: ReadKind) {
+    rig.submit(Command::Read { venue: VenueId(0), read });
+}
+
+#[track_caller]
+fn failed(rig: &mut Rig, class: ErrorClass) {
+    let inputs = rig.take();
+    assert!(matches!(inputs.as_slice(), [Input::ReadFailed(failure)] if failure.class == class), "{inputs:?}");
+}
+
+fn next_request(rig: &mut Rig) -> Option<venue::Ticket> {
+    rig.run(2 * SECOND).into_iter().find_map(|o| if let Transmit::Request { ticket, .. } = o { Some(ticket) } else { None })
+}
+
+#[test]
+fn balances_answer_every_asset() {
+    let mut rig = Rig::live("order_book", true);
+    read(&mut rig, ReadKind::Balances);
+    let sent = rig.requests().remove(0);
+    assert_eq!(sent.request.path, "/api/v4/spot/accounts");
+    let asked = rig.now;
+    rig.pass(SECOND);
+    rig.answer(sent.ticket, 200, r#"[{"currency":"USDT","available":"4.1","locked":"1.1","update_id":3}]"#);
+    let inputs = rig.take();
+    let [Input::Balances(report)] = inputs.as_slice() else { panic!("{inputs:?}") };
+    assert_eq!((report.entries.len(), report.source, report.requested), (5, BalanceSource::Query, asked));
+}
+
+#[test]
+fn passing_failures_are_tried_once_more_and_others_not() {
+    for (status, body, tries) in [(429, "{}", 2), (500, "<html>", 2), (403, r#"{"label":"REQUEST_EXPIRED"}"#, 2), (200, "{}", 2), (401, r#"{"label":"INVALID_KEY"}"#, 1)] {
+        let mut rig = Rig::live("order_book", true);
+        read(&mut rig, ReadKind::Balances);
+        let mut ticket = rig.requests().remove(0).ticket;
+        for attempt in 1..=tries {
+            rig.take();
+            rig.answer(ticket, status, body);
+            let gave_up = rig.updates.iter().any(|i| matches!(i, Input::ReadFailed(_)));
+            assert_eq!(gave_up, attempt == tries, "{status} {body}, attempt {attempt}");
+            if attempt < tries {
+                ticket = next_request(&mut rig).unwrap_or_else(|| panic!("{status} {body}"));
+            }
+        }
+        assert_eq!(next_request(&mut rig), None);
+    }
+    let mut rig = Rig::live("order_book", true);
+    read(&mut rig, ReadKind::Balances);
+    for _ in 0..2 {
+        let ticket = next_request(&mut rig).unwrap();
+        rig.fail(ticket, IoFailure::NotSent);
+    }
+    failed(&mut rig, ErrorClass::Unknown);
+}
+
+#[test]
+fn reads_without_keys_fail_at_once() {
+    let mut rig = Rig::live("order_book", false);
+    read(&mut rig, ReadKind::Balances);
+    failed(&mut rig, ErrorClass::AuthFatal);
+    let mut rig = Rig::live("order_book", true);
+    read(&mut rig, ReadKind::Trades { pair: PairId(9), since: UnixNanos(0) });
+    failed(&mut rig, ErrorClass::SymbolClosed);
+}
+
+#[test]
+fn open_orders_are_read_to_the_last_page() {
+    let mut rig = Rig::live("order_book", true);
+    read(&mut rig, ReadKind::OpenOrders);
+    let sent = rig.requests().remove(0);
+    assert_eq!((sent.request.path.as_str(), sent.request.query.as_str()), ("/api/v4/spot/open_orders", "page=1&limit=100&account=spot"));
+    let asked = rig.now;
+    let full = vec![row(4, "open", "0.0021", "open"); 100].join(",");
+    let elsewhere = r#"{"currency_pair":"XRP_USDT","total":1,"orders":[{}]}"#;
+    rig.answer(sent.ticket, 200, &format!(r#"[{{"currency_pair":"BTC_USDT","total":101,"orders":[{full}]}},{elsewhere}]"#));
+    assert_eq!(rig.take(), []);
+    rig.pass(SECOND);
+    let sent = rig.requests().remove(0);
+    assert_eq!(sent.request.query, "page=2&limit=100&account=spot");
+    rig.answer(sent.ticket, 200, &format!(r#"[{{"currency_pair":"BTC_USDT","total":101,"orders":[{}]}}]"#, row(5, "open", "0.0021", "open")));
+    let inputs = rig.take();
+    let [Input::OpenOrders(report)] = inputs.as_slice() else { panic!("{inputs:?}") };
+    assert_eq!((report.orders.len(), report.elsewhere, report.requested), (101, 1, asked));
+}
+
+fn trades(from: u64, count: u64) -> String {
+    let row = |id| format!(r#"{{"id":"{id}","order_id":"7","currency_pair":"BTC_USDT","side":"buy","role":"taker","amount":"0.001","price":"1","fee":"0"}}"#);
+    format!("[{}]", (from..from + count).map(row).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn executions_are_read_to_the_short_page_and_shifted_rows_counted_once() {
+    let mut rig = Rig::live("order_book", true);
+    let since = UnixNanos(rig.wall().0 - 3600 * SECOND as i64);
+    read(&mut rig, ReadKind::Trades { pair: PairId(0), since });
+    let sent = rig.requests().remove(0);
+    assert_eq!(sent.request.query, format!("currency_pair=BTC_USDT&limit=1000&page=1&from={}", since.seconds() - 1));
+    rig.answer(sent.ticket, 200, &trades(0, 1000));
+    let sent = rig.requests().remove(0);
+    assert!(sent.request.query.contains("page=2"));
+    rig.answer(sent.ticket, 200, &trades(998, 10));
+    let inputs = rig.take();
+    let [Input::Trades(report)] = inputs.as_slice() else { panic!() };
+    assert_eq!((report.fills.len(), report.complete, report.since), (1008, true, since));
+}
+
+#[test]
+fn a_list_that_never_ends_or_reaches_too_far_back_is_not_complete() {
+    let mut rig = Rig::live("order_book", true);
+    let since = rig.wall();
+    read(&mut rig, ReadKind::Trades { pair: PairId(0), since });
+    let mut pages = 0;
+    while let Some(sent) = rig.requests().pop() {
+        pages += 1;
+        rig.answer(sent.ticket, 200, &trades(0, 1000));
+    }
+    let inputs = rig.take();
+    assert!(matches!(inputs.as_slice(), [Input::Trades(report)] if !report.complete), "after {pages} pages");
+    assert_eq!(pages, 20);
+    let since = UnixNanos(rig.wall().0 - 8 * 86_400 * SECOND as i64);
+    read(&mut rig, ReadKind::Trades { pair: PairId(0), since });
+    let sent = rig.requests().remove(0);
+    rig.answer(sent.ticket, 200, "[]");
+    assert!(matches!(rig.take().as_slice(), [Input::Trades(report)] if !report.complete));
+}
+
+#[test]
+fn fees_are_told_pair_by_pair() {
+    let mut rig = Rig::live("order_book", true);
+    read(&mut rig, ReadKind::Fees);
+    for (pair, name) in [(0, "BTC_USDT"), (1, "ETH_USDT")] {
+        let sent = rig.requests().remove(0);
+        assert_eq!((sent.request.path.as_str(), sent.request.query), ("/api/v4/wallet/fee", format!("currency_pair={name}")));
+        rig.answer(sent.ticket, 200, r#"{"taker_fee":"0.002","maker_fee":"0.001","gt_discount":false}"#);
+        assert!(matches!(rig.take().as_slice(), [Input::Fees(rates)] if rates.pair == PairId(pair) && rates.taker.nano() == 2_000_000));
+    }
+    assert!(rig.requests().is_empty());
+}
+
+#[test]
+fn rights_come_from_the_list_of_keys_or_are_not_told() {
+    let facts = |status, body: &str, detail: Option<&str>| {
+        let mut rig = Rig::live("order_book", true);
+        read(&mut rig, ReadKind::Account);
+        let sent = rig.requests().remove(0);
+        assert_eq!(sent.request.path, "/api/v4/account/main_keys");
+        rig.answer(sent.ticket, status, body);
+        if let Some(detail) = detail {
+            let sent = rig.requests().remove(0);
+            assert_eq!(sent.request.path, "/api/v4/account/detail");
+            rig.answer(sent.ticket, 200, detail);
+        }
+        match rig.take().as_slice() {
+            [Input::Account(facts)] => (facts.can_trade, facts.can_withdraw, facts.ip_bound),
+            other => panic!("{other:?}"),
+        }
+    };
+    let key = |name, perms| format!(r#"[{{"state":1,"key":"{name}","ip_whitelist":[],"perms":[{perms}]}}]"#);
+    let spot = r#"{"name":"spot","read_only":false}"#;
+    assert_eq!(facts(200, &key("abcd****wxyz", spot), None), (Some(true), Some(false), Some(false)));
+    assert_eq!(facts(200, &key("abcd****wxyz", r#"{"name":"withdraw","read_only":false}"#), None), (Some(false), Some(true), Some(false)));
+    let detail = r#"{"user_id":1,"ip_whitelist":["1.1.1.1"]}"#;
+    assert_eq!(facts(200, &key("efgh****wxyz", spot), Some(detail)), (None, None, Some(true)));
+    assert_eq!(facts(403, r#"{"label":"FORBIDDEN"}"#, Some(detail)), (None, None, Some(true)));
+    assert_eq!(facts(400, r#"{"label":"SUB_ACCOUNT_KEY"}"#, Some(detail)), (None, None, Some(true)));
+    let mut rig = Rig::live("order_book", true);
+    read(&mut rig, ReadKind::Account);
+    let sent = rig.requests().remove(0);
+    rig.answer(sent.ticket, 401, r#"{"label":"INVALID_KEY"}"#);
+    failed(&mut rig, ErrorClass::AuthFatal);
+}
+
+#[test]
+fn the_time_is_measured_when_asked_and_every_thirty_seconds() {
+    let mut rig = Rig::live("order_book", true);
+    read(&mut rig, ReadKind::Time);
+    rig.run(0);
+    assert!(matches!(rig.take().as_slice(), [Input::Clock(_)]));
+    rig.run(90 * SECOND);
+    let rounds = rig.take().iter().filter(|i| matches!(i, Input::Clock(_))).count();
+    assert_eq!(rounds, 3);
+    read(&mut rig, ReadKind::Time);
+    while let Some(sent) = rig.requests().pop() {
+        rig.fail(sent.ticket, IoFailure::TimedOut);
+    }
+    let inputs = rig.take();
+    assert!(inputs.iter().any(|i| matches!(i, Input::ReadFailed(f) if f.read == ReadKind::Time)), "{inputs:?}");
+}
+
+#[test]
+fn a_rate_limit_parks_reads_until_it_refills() {
+    let mut rig = Rig::live("order_book", true);
+    read(&mut rig, ReadKind::Balances);
+    let sent = rig.requests().remove(0);
+    let headers = [("x-gate-ratelimit-limit", "200")];
+    rig.answer_with(sent.ticket, 200, &headers, "[]");
+    // `remain` left out means zero.
+    assert!(rig.take().iter().any(|i| matches!(i, Input::Budget(b) if b.remaining == 0)));
+    read(&mut rig, ReadKind::Balances);
+    assert!(rig.requests().is_empty());
+    assert!(next_request(&mut rig).is_some());
+}

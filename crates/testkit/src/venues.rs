@@ -1,0 +1,185 @@
+//! Both sides of a run, built: the simulated venues, and everything an engine needs to know to trade there, learnt the way a real
+//! one learns it (rules out of dialect bytes).
+
+use crate::config::{SimConfig, START_T_NS};
+use domain::time::{MILLI, SECOND};
+use domain::{Amount, InstrumentRules, PairId, Rate, Symbol, Tables, VenueId};
+use engine_core::EngineConfig;
+use executor::ExecutorConfig;
+use gate_connector::GateConnector;
+use risk::Limits;
+use secrecy::SecretString;
+use sim_exchange::gate::{GateConfig, GateDialect, GateFaults, Visibility};
+use sim_exchange::world::{HttpRequest, OutputBody, VenueKind, World, WorldConfig};
+use spread_detector::DetectorConfig;
+use std::sync::Arc;
+use venue::{Connector, SessionConfig, VenueSession, build_tables};
+
+/// This instance's number in client order ids.
+pub const INSTANCE: u16 = 7;
+/// Books older than this price nothing.
+pub const BOOK_AGE_MAX_NS: u64 = 600 * MILLI;
+
+/// The world of a run, its clock at [`START_T_NS`].
+///
+/// # Panics
+/// For a configuration that names no pair of the simulator's universe: a mistake of the test.
+pub fn build_world(config: &SimConfig) -> World {
+    let mut world = WorldConfig::demo(config.seed);
+    world.pairs.retain(|pair| config.pairs.contains(&pair.id));
+    for asset in world.assets.iter_mut().filter(|asset| asset.name != "USDT") {
+        asset.decimals = config.base_decimals;
+    }
+    if let Some(market) = &mut world.market {
+        market.pairs.retain(|pair| config.pairs.contains(&pair.pair));
+        market.basis_bps = config.basis_bps;
+        market.event_interval_ns = 60 * MILLI;
+    }
+    for venue in &mut world.venues {
+        let VenueKind::Gate(gate) = &mut venue.kind;
+        *gate = GateConfig {
+            delays: config.faults.delays(),
+            visibility: config.faults.visibility(),
+            faults: config.faults.venue.clone(),
+            ..gate.clone()
+        };
+    }
+    World::new(world, START_T_NS).expect("the demo's world is good")
+}
+
+/// Switches every fault of the venues off.
+pub fn heal_world(world: &mut World) {
+    for venue in 0..world.venue_count() {
+        if let Some(gate) = world.dialect_mut::<GateDialect>(venue) {
+            let config = gate.config_mut();
+            config.faults = GateFaults::default();
+            config.visibility = Visibility::default();
+        }
+    }
+}
+
+/// What every life of the engine in a run shares.
+#[derive(Clone)]
+pub struct Setup {
+    /// Names and scales.
+    pub tables: Arc<Tables>,
+    /// What each venue accepts.
+    pub rules: Vec<InstrumentRules>,
+    /// Settings.
+    pub engine: EngineConfig,
+    keys: Vec<(String, String)>,
+    channels: [&'static str; 2],
+    seed: u64,
+}
+
+impl Setup {
+    /// Asks the venues for their rules and fixes the scales.
+    ///
+    /// # Panics
+    /// When a venue does not answer as documented: nothing can be simulated then.
+    pub fn fetch(config: &SimConfig, world: &mut World) -> Setup {
+        let symbols: Vec<Symbol> =
+            config.pairs.iter().map(|pair| Symbol::parse(pair).expect("the simulator's names are symbols")).collect();
+        let mut listed = Vec::new();
+        for venue in 0..world.venue_count() {
+            let (status, mut body) = ask(world, venue);
+            let rules = GateConnector.decode_rules(status, &mut body, &symbols).expect("the simulator answers as documented");
+            listed.push((world.venue(venue).id.clone(), rules));
+        }
+        let (tables, rules) = build_tables(&symbols, &listed, GateConnector.fee_assets()).expect("the demo's pairs fit one scale");
+        let keys = (0..world.venue_count()).map(|venue| world.venue(venue)).map(|v| (v.api_key.clone(), v.api_secret.clone())).collect();
+        Setup { tables: Arc::new(tables), rules, engine: engine_config(), keys, channels: config.book_channels, seed: config.seed }
+    }
+
+    /// New sessions, in venue order, for the life of the engine with this number.
+    ///
+    /// # Panics
+    /// For a book channel that the connector does not know.
+    pub fn sessions(&self, life: u64) -> Vec<Box<dyn VenueSession>> {
+        let one = |(index, (key, secret)): (usize, &(String, String))| {
+            let venue = VenueId(index as u8);
+            let pairs: Vec<PairId> = self.rules.iter().filter(|rules| rules.venue == venue).map(|rules| rules.pair).collect();
+            let config = SessionConfig {
+                venue,
+                tables: self.tables.clone(),
+                pairs,
+                key: Some(SecretString::from(key.clone())),
+                secret: Some(SecretString::from(secret.clone())),
+                book_channel: self.channels[index % self.channels.len()].into(),
+                seed: self.seed.wrapping_mul(31).wrapping_add(life * 2 + index as u64),
+            };
+            GateConnector.session(config).expect("the harness names known book channels")
+        };
+        self.keys.iter().enumerate().map(one).collect()
+    }
+}
+
+/// The venue's answer to the connector's request for rules, before any engine runs.
+fn ask(world: &mut World, venue: usize) -> (u16, Vec<u8>) {
+    let request = venue_request(GateConnector.rules_request());
+    world.http(venue, 0, request);
+    loop {
+        while let Some(output) = world.poll_output() {
+            if let OutputBody::Http { response, .. } = output.body {
+                return (response.status, response.body);
+            }
+        }
+        let next = world.next_wakeup().expect("a reply is on its way");
+        world.advance(next);
+    }
+}
+
+/// A request as a venue receives it.
+pub fn venue_request(request: venue::HttpRequest) -> HttpRequest {
+    HttpRequest {
+        method: request.method.as_str().to_owned(),
+        path: request.path,
+        query: request.query,
+        headers: request.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
+        body: request.body,
+    }
+}
+
+/// Settings like the demo's, with shorter windows so that a run converges in seconds. Every window is longer than what the faults
+/// hide behind it.
+fn engine_config() -> EngineConfig {
+    let bps = |n| Rate::from_bps(n).expect("a small rate");
+    let quote = |whole: i128| Amount::from_units(whole * domain::number::AMOUNT_ONE);
+    let limits = Limits {
+        order_value_max: quote(2_500),
+        deal_value_max: quote(2_500),
+        unhedged_value_max: quote(10_000),
+        open_deals_max: 4,
+        orders_per_second_max: 50,
+        daily_loss_max: quote(100_000),
+    };
+    limits.validate().expect("limits that a run may start with");
+    let order_expiry_ns = 500 * MILLI;
+    EngineConfig {
+        detector: DetectorConfig {
+            min_edge: bps(2),
+            book_age_max_ns: BOOK_AGE_MAX_NS,
+            lag_max_ns: 400 * MILLI,
+            skew_max_ns: 900 * MILLI,
+            collar: bps(500),
+            latency_allowance: bps(1),
+        },
+        executor: ExecutorConfig {
+            order_expiry_ns,
+            visibility_window_ns: 3 * SECOND,
+            balance_grace_ns: 6 * SECOND,
+            reconcile_period_ns: 5 * SECOND,
+            unhedged_max_ns: 3 * SECOND,
+            complete_cap: bps(30),
+            reverse_cap: bps(30),
+            flatten_cap: bps(200),
+            book_age_max_ns: BOOK_AGE_MAX_NS,
+            ..ExecutorConfig::with_limits(INSTANCE, limits)
+        },
+        limits,
+        latency_allowance: bps(1),
+        plan_expiry_ns: order_expiry_ns,
+        floors: Vec::new(),
+        daily_loss_max: quote(100_000),
+    }
+}
