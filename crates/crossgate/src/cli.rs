@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// Cross-exchange arbitrage engine. Without a command: the demo, on simulated venues.
 #[derive(Debug, Parser)]
-#[command(name = "crossgate", version, about, max_term_width = 110)]
+#[command(name = "crossgate", version, max_term_width = 110)]
 pub struct Cli {
     /// More log lines on standard error; repeat for more.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]

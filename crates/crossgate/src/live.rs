@@ -63,7 +63,8 @@ struct Loop {
     node: Node,
     ios: Vec<VenueIo>,
     latency: LatencyBook,
-    last_frame: MonoNanos,
+    /// Receive time of the last frame of this turn: an order that no frame led to has no frame-to-order time.
+    last_frame: Option<MonoNanos>,
     order_started: Vec<(VenueId, venue::Ticket, MonoNanos)>,
 }
 
@@ -88,8 +89,7 @@ pub async fn run(
     }
     drop(sender);
     let node = Node::new(sessions, engine, logs);
-    let mut state =
-        Loop { clock, node, ios, latency: LatencyBook::default(), last_frame: MonoNanos(0), order_started: Vec::new() };
+    let mut state = Loop { clock, node, ios, latency: LatencyBook::default(), last_frame: None, order_started: Vec::new() };
     let started = clock.now();
     for rules in &setup.rules {
         state.node.push(started, Input::Rules(*rules));
@@ -238,7 +238,7 @@ impl Loop {
             IoBody::Frame { link, mut bytes } => {
                 let begun = self.clock.now();
                 self.latency.queue.record(begun.since(received));
-                self.last_frame = received;
+                self.last_frame = Some(received);
                 self.node.frame(venue, link, received, &mut bytes);
                 self.latency.decode.record(self.clock.now().since(begun));
             }
@@ -294,6 +294,7 @@ impl Loop {
             self.latency.decide.record(self.clock.now().since(begun));
             self.pump();
         }
+        self.last_frame = None;
     }
 
     fn pump(&mut self) {
@@ -310,7 +311,9 @@ impl Loop {
             if let Some(ticket) = order {
                 let done = self.clock.now();
                 self.latency.encode.record(done.since(begun));
-                self.latency.tick_to_order.record(done.since(self.last_frame));
+                if let Some(frame) = self.last_frame {
+                    self.latency.tick_to_order.record(done.since(frame));
+                }
                 self.order_started.push((venue, ticket, done));
             }
         }

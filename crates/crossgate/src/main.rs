@@ -42,6 +42,8 @@ fn main() -> ExitCode {
         }
     };
     init_logs(cli.verbose);
+    #[cfg(feature = "mutants")]
+    plant_from_environment();
     match cli::dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -49,6 +51,16 @@ fn main() -> ExitCode {
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// Switches on the planted bug that `CROSSGATE_MUTANT` names by number, and says so.
+#[cfg(feature = "mutants")]
+fn plant_from_environment() {
+    use domain::mutants::{MARKER, Mutant, set_active};
+    let number = std::env::var("CROSSGATE_MUTANT").ok().and_then(|n| n.parse::<u8>().ok());
+    let planted = Mutant::ALL.iter().copied().find(|m| Some(*m as u8) == number);
+    eprintln!("{MARKER}: a build with planted bugs, not to be used; planted now: {planted:?}");
+    set_active(planted);
 }
 
 /// Logs go to standard error; `CROSSGATE_LOG` (as in `RUST_LOG`) outranks `-v`.

@@ -51,6 +51,9 @@ pub struct ReplayResult {
     pub note: Option<String>,
 }
 
+/// The shard in the ids of a what-if's orders: the last one, which no run uses.
+const WHAT_IF_SHARD: u8 = 35;
+
 /// Replays.
 ///
 /// # Errors
@@ -93,7 +96,9 @@ fn replay_run(dir: &str, args: &ReplayArgs) -> Result<ReplayResult, Failure> {
         None => load_text("the run's own configuration", &header.config, &BTreeMap::new())?,
     };
     let tables = Arc::new(header.tables.clone());
-    let ids = IdSource::new(header.instance, header.epoch, header.shard)
+    // A what-if decides differently: ids of its own, or they would meet those of the recorded orders.
+    let shard = if args.config.is_some() { WHAT_IF_SHARD } else { header.shard };
+    let ids = IdSource::new(header.instance, header.epoch, shard)
         .ok_or_else(|| Failure::failed("the log's header holds an absurd epoch"))?;
     let mut engine = Engine::new(effective::engine_config(&loaded.config, &tables), tables, ids);
     let earlier = files.state_records().map_err(|e| log_failure(&e))?;

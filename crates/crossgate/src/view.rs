@@ -146,9 +146,8 @@ impl View {
         }
         let mut lines = 0;
         for line in block.lines() {
-            // A line longer than the terminal would wrap and spoil the count; colours take no width.
-            let cut: String = if line.contains('\x1b') { line.into() } else { line.chars().take(width - 1).collect() };
-            let _ = writeln!(text, "\x1b[2K{cut}");
+            // A line longer than the terminal would wrap and spoil the count.
+            let _ = writeln!(text, "\x1b[2K{}", cut_visible(line, width - 1));
             lines += 1;
         }
         text.push_str("\x1b[J");
@@ -157,6 +156,21 @@ impl View {
         let _ = err.write_all(text.as_bytes());
         let _ = err.flush();
     }
+}
+
+/// The first `width` visible characters; escape sequences (`ESC [ … letter`) take no width and are all kept.
+fn cut_visible(line: &str, width: usize) -> String {
+    let (mut cut, mut seen, mut escape) = (String::new(), 0, false);
+    for c in line.chars() {
+        if escape || c == '\x1b' {
+            escape = !c.is_ascii_alphabetic();
+            cut.push(c);
+        } else if seen < width {
+            seen += 1;
+            cut.push(c);
+        }
+    }
+    cut
 }
 
 fn short_amount(amount: Amount) -> String {
@@ -179,6 +193,7 @@ fn status_line(snapshot: &Snapshot, ran_ns: u64) -> String {
         .as_array()
         .into_iter()
         .flatten()
+        .filter(|h| h["kind"] != "freeze")
         .map(|h| format!("{} {}", h["kind"].as_str().unwrap_or(""), h["reason"].as_str().unwrap_or("")))
         .collect();
     let mut line = format!(
@@ -286,4 +301,16 @@ fn describe(notice: &Notice, tables: &Tables) -> Option<String> {
 fn signed(amount: Amount) -> String {
     let text = short_amount(amount);
     if amount.is_negative() { text } else { format!("+{text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cutting_keeps_escapes_and_counts_what_is_seen() {
+        assert_eq!(cut_visible("\x1b[1mabcdef\x1b[0m", 3), "\x1b[1mabc\x1b[0m");
+        assert_eq!(cut_visible("abc", 10), "abc");
+        assert_eq!(cut_visible("≤≥·", 2), "≤≥");
+    }
 }

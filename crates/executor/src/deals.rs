@@ -57,6 +57,13 @@ pub(crate) struct Deal {
     told: Option<(Amount, Amount)>,
 }
 
+impl Deal {
+    /// Its orders, oldest first.
+    pub(crate) fn orders(&self) -> &[ClientOrderId] {
+        &self.orders
+    }
+}
+
 /// All deals: open ones, and closed ones in case a fill comes late.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Deals {

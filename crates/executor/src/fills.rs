@@ -92,7 +92,8 @@ impl Executor {
             }
             out.latch(StopReason::UnknownFill, fill.venue, fill.pair);
         }
-        if self.venues.get(fill.venue.index()).is_some_and(|venue| !venue.has_ledger()) {
+        if let Some(venue) = self.venues.get_mut(fill.venue.index()).filter(|venue| !venue.has_ledger()) {
+            venue.history_seen();
             self.orders.note_booked(fill);
         } else if let Some(id) = ours {
             self.rebuild_lost_order(id, fill, now);
@@ -137,11 +138,8 @@ impl Executor {
                 out.latch(StopReason::UnknownFill, fill.venue, fill.pair);
             }
         }
-        let base_booked = if mutants::active(Mutant::FeeIgnored) {
-            if fill.side == Side::Buy { gross } else { -gross }
-        } else {
-            base
-        };
+        let base_booked =
+            if mutants::active(Mutant::FeeIgnored) { if fill.side == Side::Buy { gross } else { -gross } } else { base };
         let booked = self.ledger.book(fill.venue, base_asset, base_booked) && self.ledger.book(fill.venue, quote_asset, quote);
         assert!(booked, "Invariant: the assets of a pair are in the tables");
         if let Some(venue) = self.venues.get_mut(fill.venue.index()) {

@@ -9,17 +9,21 @@
 //! limit price is never beyond the cap. Sums are exact integers; the sides of each comparison are rounded against us.
 
 use crate::deals::Deal;
+use crate::orders::{Order, Phase};
 use crate::{Executor, Outbox};
 use domain::mutants::{self, Mutant};
 use domain::number::RATE_ONE;
 use domain::time::SECOND;
-use domain::{Amount, DealId, InstrumentRules, MonoNanos, PairScale, Price, Purpose, Qty, Rate, Side, VenueId};
+use domain::{Amount, DealId, InstrumentRules, MonoNanos, OrderOutcome, PairScale, Price, Purpose, Qty, Rate, Side, VenueId};
 use order_book::walk::{Walk, walk_qty};
 use risk::{HedgeOrder, Leg, Market, VenuePair};
 
 /// Server-side expiry of hedges: generous, so that it never stops one in normal traffic, yet an end after which absence can be
 /// proved.
 const HEDGE_EXPIRY: u64 = 2 * SECOND;
+
+/// Each hedge in a row that a venue refuses doubles the pause to the next, so many times at most (32-fold: 8 s at 250 ms).
+const REFUSALS_COUNTED: u32 = 5;
 
 /// One way to hedge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +37,18 @@ struct Candidate {
 
 impl Executor {
     /// One attempt at hedging what is certain of `interval`. Nothing is sent when no candidate is within the caps.
-    pub(crate) fn try_hedge(&mut self, id: DealId, interval: (Amount, Amount), now: MonoNanos, market: &Market, out: &mut Outbox) {
+    pub(crate) fn try_hedge(
+        &mut self,
+        id: DealId,
+        interval: (Amount, Amount),
+        now: MonoNanos,
+        market: &Market,
+        out: &mut Outbox,
+    ) {
         let (lo, hi) = interval;
         let (side, amount) = if lo.units() > 0 { (Side::Sell, lo) } else { (Side::Buy, -hi) };
         assert!(amount.units() > 0, "Invariant: only what is certain is hedged");
-        let pause = self.config.hedge_pause_ns;
+        let pause = self.config.hedge_pause_ns << self.hedges_refused_in_a_row(id).min(REFUSALS_COUNTED);
         let Some(deal) = self.deals.get_mut(id) else { return };
         deal.next_hedge_at = now.after(pause);
         if deal.adopted && self.venues.iter().any(|venue| venue.lists(deal.pair) && !venue.ready()) {
@@ -54,13 +65,25 @@ impl Executor {
         self.place(order.deal, order.pair, order.side, order.leg, Purpose::Hedge, now.after(HEDGE_EXPIRY), now, out);
     }
 
+    /// Hedges of the deal that were refused or not sent since the last that was taken: a venue that refuses is not stormed (F22).
+    fn hedges_refused_in_a_row(&self, id: DealId) -> u32 {
+        let ended_so = |order: &&Order| {
+            let refused =
+                matches!(order.phase, Phase::Done(OrderOutcome::Refused | OrderOutcome::NotSent | OrderOutcome::Expired));
+            refused && order.terms.purpose == Purpose::Hedge
+        };
+        let orders = self.deals.get(id).map_or(&[][..], Deal::orders).iter().rev().filter_map(|id| self.orders.get(*id));
+        orders.take_while(ended_so).count() as u32
+    }
+
     fn choose(&self, deal: &Deal, side: Side, amount: Amount, hedges: u32, now: MonoNanos, market: &Market) -> Option<Candidate> {
         let reference = self.reference(deal, side.opposite())?;
         let completing = match side {
             Side::Buy => deal.buy,
             Side::Sell => deal.sell,
         };
-        let (mut within, mut flattening, mut blind): (Option<Candidate>, Option<Candidate>, Vec<Candidate>) = (None, None, Vec::new());
+        let (mut within, mut flattening, mut blind): (Option<Candidate>, Option<Candidate>, Vec<Candidate>) =
+            (None, None, Vec::new());
         let mut trusted_any = false;
         for venue in self.tables.venue_ids() {
             let cell = market.at(venue, deal.pair);
@@ -69,7 +92,8 @@ impl Executor {
             if !open || !self.venues.get(venue.index()).is_some_and(|state| state.link_up()) {
                 continue;
             }
-            let ask = Ask { executor: self, deal, side, amount, venue, completes: venue == completing, reference, cell, rules: &rules };
+            let ask =
+                Ask { executor: self, deal, side, amount, venue, completes: venue == completing, reference, cell, rules: &rules };
             let aged = cell.book.age_ns(now) > self.config.book_age_max_ns && !mutants::active(Mutant::AgeIgnored);
             let trusted = (cell.book.is_live() || mutants::active(Mutant::UntrustedTraded)) && !aged;
             trusted_any |= trusted;
@@ -136,9 +160,11 @@ impl Ask<'_> {
     /// The most that the order may be for: never beyond the excess, in lots. A buy whose fee is taken in base is grossed up.
     fn qty_wanted(&self) -> Option<Qty> {
         let base = self.executor.tables.pair(self.deal.pair)?.base;
-        let fee_in_base = self.side == Side::Buy && self.cell.fees.is_some_and(|fees| fees.paid_in.is_none_or(|asset| asset == base));
+        let fee_in_base =
+            self.side == Side::Buy && self.cell.fees.is_some_and(|fees| fees.paid_in.is_none_or(|asset| asset == base));
         let left = i128::from(RATE_ONE) - i128::from(self.taker().nano());
-        let gross = if fee_in_base && left > 0 { mul_div(self.amount.units(), i128::from(RATE_ONE), left) } else { self.amount.units() };
+        let gross =
+            if fee_in_base && left > 0 { mul_div(self.amount.units(), i128::from(RATE_ONE), left) } else { self.amount.units() };
         let qty = self.scale()?.qty_rounded_down(Amount::from_units(gross));
         let qty = self.rules.qty_max.map_or(qty, |max| qty.min(max));
         Some(qty.rounded_down_to(self.rules.qty_step))
@@ -164,7 +190,8 @@ impl Ask<'_> {
                 Qty::from_units(i64::try_from(units).unwrap_or(domain::number::UNITS_MAX).min(domain::number::UNITS_MAX))?
             }
         };
-        let qty = qty.min(affordable).min(self.executor.config.limits.hedge_qty_max(scale, limit)).rounded_down_to(self.rules.qty_step);
+        let qty =
+            qty.min(affordable).min(self.executor.config.limits.hedge_qty_max(scale, limit)).rounded_down_to(self.rules.qty_step);
         accepted(scale, self.rules, qty, limit).then_some(qty)
     }
 
@@ -191,7 +218,12 @@ impl Ask<'_> {
     fn blind(&self, cap: Rate) -> Option<Candidate> {
         let price = capped(i128::from(self.reference.units()), self.side, cap, self.rules.price_step)?;
         let qty = self.qty_allowed(self.qty_wanted()?, price)?;
-        Some(Candidate { venue: self.venue, completes: self.completes, cost_nano: None, leg: Leg { venue: self.venue, price, qty } })
+        Some(Candidate {
+            venue: self.venue,
+            completes: self.completes,
+            cost_nano: None,
+            leg: Leg { venue: self.venue, price, qty },
+        })
     }
 
     /// `worst` in steps of the venue, but never beyond the cap's price.

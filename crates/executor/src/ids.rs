@@ -15,7 +15,11 @@ pub struct IdSource {
 impl IdSource {
     /// `None` when a part does not fit its characters.
     pub const fn new(instance: u16, epoch: u64, shard: u8) -> Option<IdSource> {
-        if instance < INSTANCE_LIMIT && epoch < EPOCH_LIMIT && shard < 36 { Some(IdSource { instance, epoch, shard, counter: 0 }) } else { None }
+        if instance < INSTANCE_LIMIT && epoch < EPOCH_LIMIT && shard < 36 {
+            Some(IdSource { instance, epoch, shard, counter: 0 })
+        } else {
+            None
+        }
     }
 
     /// A new id.
@@ -25,7 +29,8 @@ impl IdSource {
     pub fn next_id(&mut self) -> ClientOrderId {
         self.counter += 1;
         assert!(self.counter < COUNTER_LIMIT, "Invariant: an epoch has ids left");
-        ClientOrderId::new(self.instance, self.epoch, self.shard, self.counter).expect("Invariant: every part was checked when it was set")
+        ClientOrderId::new(self.instance, self.epoch, self.shard, self.counter)
+            .expect("Invariant: every part was checked when it was set")
     }
 
     /// The run.

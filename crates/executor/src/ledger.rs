@@ -120,7 +120,10 @@ mod tests {
         assert_eq!(ledger.available(V, A), amount(50));
         ledger.reserve(V, A, amount(30), amount(10));
         ledger.reserve(V, A, amount(10), Amount::ZERO);
-        assert_eq!(ledger.holding(V, A), Holding { total: amount(100), reserved: Amount::ZERO, elsewhere: amount(20), used: true });
+        assert_eq!(
+            ledger.holding(V, A),
+            Holding { total: amount(100), reserved: Amount::ZERO, elsewhere: amount(20), used: true }
+        );
         assert_eq!(ledger.available(VenueId(0), A), Amount::ZERO);
         let used: Vec<_> = ledger.holdings().filter(|(_, _, cell)| cell.used).map(|(venue, asset, _)| (venue, asset)).collect();
         assert_eq!(used, vec![(V, A)]);

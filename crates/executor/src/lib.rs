@@ -34,8 +34,8 @@ pub mod ids;
 pub mod ledger;
 mod orders;
 pub mod outbox;
-mod recover;
 mod reconcile;
+mod recover;
 mod registry;
 pub mod report;
 mod resolve;
@@ -50,9 +50,9 @@ use deals::Deals;
 use domain::command::OrderRef;
 use domain::mutants::{self, Mutant};
 use domain::{
-    AccountFacts, Amount, AssetId, BalanceReport, ClientOrderId, Command, DealId, FeeRates, LinkChange, MonoNanos, NewOrder, Notice,
-    OpenOrdersReport, OrderOutcome, OrderReport, OrderSource, OrderUpdate, PairId, Purpose, ReadFailure, Side, StopReason, Tables,
-    TimeInForce, TradesReport, UnixNanos, VenueId,
+    AccountFacts, Amount, AssetId, BalanceReport, ClientOrderId, Command, DealId, FeeRates, LinkChange, MonoNanos, NewOrder,
+    Notice, OpenOrdersReport, OrderOutcome, OrderReport, OrderSource, OrderUpdate, PairId, Purpose, ReadFailure, Side,
+    StopReason, Tables, TimeInForce, TradesReport, UnixNanos, VenueId,
 };
 use orders::{Effects, Order, Phase};
 use reconcile::VenueState;
@@ -85,6 +85,8 @@ pub struct Executor {
     shutdown: bool,
     quiet_since: Option<MonoNanos>,
     restart_pending: bool,
+    /// Recovery is done, and no decision has told the time of this process yet.
+    restamp: bool,
     scratch: Vec<ClientOrderId>,
 }
 
@@ -116,6 +118,7 @@ impl Executor {
             shutdown: false,
             quiet_since: None,
             restart_pending: false,
+            restamp: false,
             scratch: Vec::with_capacity(64),
             tables,
         }
@@ -128,7 +131,8 @@ impl Executor {
     pub fn open_deal(&mut self, now: MonoNanos, plan: Approved<Plan>, market: &Market, out: &mut Outbox) -> DealId {
         let plan = plan.into_inner();
         for leg in [&plan.buy, &plan.sell] {
-            let fits = market.at(leg.venue, plan.pair).rules.is_none_or(|rules| leg.qty.rounded_down_to(rules.qty_step) == leg.qty);
+            let fits =
+                market.at(leg.venue, plan.pair).rules.is_none_or(|rules| leg.qty.rounded_down_to(rules.qty_step) == leg.qty);
             debug_assert!(fits, "Invariant: an approved leg is a multiple of the venue's lot");
         }
         assert!(plan.buy.venue != plan.sell.venue, "Invariant: a plan buys and sells on different venues");
@@ -253,7 +257,8 @@ impl Executor {
             (Some(client_id), OrderReport::Open { .. }) => {
                 // The intent is gone (a log cut short), the order is not: end it, and book what it did.
                 venue.lost_intent_seen(now);
-                let reference = OrderRef { venue: update.venue, pair: update.pair, client_id, venue_order_id: update.venue_order_id };
+                let reference =
+                    OrderRef { venue: update.venue, pair: update.pair, client_id, venue_order_id: update.venue_order_id };
                 out.commands.push(Command::Cancel(reference));
                 venue.want_trades(update.pair, now);
             }
@@ -351,9 +356,11 @@ impl Executor {
         let mut listed: BTreeSet<ClientOrderId> = BTreeSet::new();
         let mut lost_intents = false;
         for update in &report.orders {
-            let update = OrderUpdate { source: OrderSource::Query, requested: report.requested, received: report.received, ..*update };
+            let update =
+                OrderUpdate { source: OrderSource::Query, requested: report.requested, received: report.received, ..*update };
             listed.extend(self.orders.identify(&update));
-            lost_intents |= self.orders.identify(&update).is_none() && update.client_id.is_some_and(|id| id.instance() == self.config.instance);
+            lost_intents |= self.orders.identify(&update).is_none()
+                && update.client_id.is_some_and(|id| id.instance() == self.config.instance);
             self.handle_order(now, &update, out);
         }
         let missing: Vec<ClientOrderId> =
@@ -438,6 +445,9 @@ impl Executor {
         if self.wall > unix && unix > UnixNanos(0) {
             // Venue stamps in the log were ahead of us: trades must be read from no later than now.
             self.lower_wall_floors(unix);
+        }
+        if std::mem::replace(&mut self.restamp, false) {
+            self.restamp_orders(now);
         }
         self.wall = if unix > UnixNanos(0) { unix } else { self.wall };
         self.resolve_orders(now, out);
@@ -563,7 +573,8 @@ impl Executor {
 
     /// Once everything is quiet in a shutdown, every reachable venue is compared a last time.
     fn drive_shutdown(&mut self, now: MonoNanos) {
-        let quiet = self.shutdown && self.deals.open_count() == 0 && self.orders.active().is_empty() && self.orders.early.is_empty();
+        let quiet =
+            self.shutdown && self.deals.open_count() == 0 && self.orders.active().is_empty() && self.orders.early.is_empty();
         if !quiet {
             self.quiet_since = None;
         } else if self.quiet_since.is_none() {

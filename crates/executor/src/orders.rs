@@ -12,8 +12,8 @@
 use crate::resolve::{AbsenceProof, Probe};
 use domain::mutants::{self, Mutant};
 use domain::{
-    Amount, Finish, Label, MonoNanos, NewOrder, OrderOutcome, OrderReport, OrderSource, OrderUpdate, PairScale, Qty, Rate, Side, UnixNanos,
-    UnknownCause, VenueOrderId,
+    Amount, Finish, Label, MonoNanos, NewOrder, OrderOutcome, OrderReport, OrderSource, OrderUpdate, PairScale, Qty, Rate, Side,
+    UnixNanos, UnknownCause, VenueOrderId,
 };
 
 /// How far an order's life is known.
@@ -155,7 +155,10 @@ impl Order {
             Effects::default()
         };
         assert!(self.phase.rank() >= rank_before, "Invariant: an order's phase never moves backwards");
-        assert!(self.reported >= reported_before && self.reported >= self.booked, "Invariant: the cumulative quantity never falls");
+        assert!(
+            self.reported >= reported_before && self.reported >= self.booked,
+            "Invariant: the cumulative quantity never falls"
+        );
         effects
     }
 
@@ -190,7 +193,9 @@ impl Order {
             }
             OrderReport::NotSent if self.may_never_have_lived() => self.end(OrderOutcome::NotSent, now),
             // The venue has it, and something says it does not: let the venue tell again.
-            OrderReport::Refused { .. } | OrderReport::NotSent | OrderReport::CancelFailed { .. } => effects.look_up = !self.is_done(),
+            OrderReport::Refused { .. } | OrderReport::NotSent | OrderReport::CancelFailed { .. } => {
+                effects.look_up = !self.is_done()
+            }
             OrderReport::NotFound if !self.is_done() => self.proof.not_found(update.requested),
             OrderReport::NotFound => {}
             OrderReport::Unknown { cause } => match self.phase {
@@ -222,7 +227,10 @@ impl Order {
 
     /// Ended in a way that says it never lived, or never executed.
     fn was_never_alive(&self) -> bool {
-        matches!(self.phase, Phase::Done(OrderOutcome::Refused | OrderOutcome::NotSent | OrderOutcome::Absent | OrderOutcome::Expired))
+        matches!(
+            self.phase,
+            Phase::Done(OrderOutcome::Refused | OrderOutcome::NotSent | OrderOutcome::Absent | OrderOutcome::Expired)
+        )
     }
 
     fn raise(&mut self, filled: Qty, effects: &mut Effects) {

@@ -5,12 +5,14 @@
 //! it began after the private link came up, and the key's rights fit). One that does not is repeated after two seconds.
 //!
 //! Balances are primary from fills; a statement is a check (F29). It is compared only when no order there is unsettled and the
-//! ledger last moved before the statement was asked for; a statement with an older version than one seen is ignored. A
+//! ledger last moved before the statement was asked for; one with an older version than was seen, or asked before one that was
+//! compared, is ignored. A
 //! difference that outlasts the grace time is drift: told, and the venue pauses until a comparison is equal again. Stream
 //! statements only say which versions exist.
 //!
 //! A statement is *taken over* only at start, and by a rule over the inputs alone, so that folding the log takes over the same:
-//! - A venue whose balances were never adopted: at the first comparable statement after all trades were read.
+//! - A venue whose balances were never adopted: at the first comparable statement after all trades were read. When those hold
+//!   some (from the last minute), the statement may lag behind them: then as after a restart.
 //! - A restart: when comparable statements stay the same and differ from the ledger for the whole grace time; or when a person
 //!   resumed after drift.
 
@@ -18,8 +20,8 @@ use crate::{Executor, Outbox, StopRequest};
 use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
 use domain::{
-    AccountFacts, Amount, AssetId, BalanceReport, BalanceSource, Command, LinkChange, LinkRole, LinkState, MonoNanos, Notice, PairId,
-    ReadKind, StopKind, StopReason, TradesReport, UnixNanos, VenueId, VenueOrderId,
+    AccountFacts, Amount, AssetId, BalanceReport, BalanceSource, Command, LinkChange, LinkRole, LinkState, MonoNanos, Notice,
+    PairId, ReadKind, StopKind, StopReason, TradesReport, UnixNanos, VenueId, VenueOrderId,
 };
 use risk::Market;
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,12 +104,12 @@ struct TradesRead {
 }
 
 /// Whether, and on what, a venue's statement may be taken over.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Adoption {
     /// Never adopted: there is no ledger yet.
     First,
-    /// A ledger from the log, or a person's leave: with the statement that has differed from it since it was asked.
-    Allowed(Option<(MonoNanos, Vec<Amount>)>),
+    /// A ledger from the log, or a person's leave.
+    Allowed,
     /// The ledger stands; differences are drift.
     Done,
 }
@@ -146,6 +148,10 @@ pub(crate) struct VenueState {
     told_ready: bool,
     told_drift: bool,
     adoption: Adoption,
+    /// The statement that differs from the ledger, unchanged since it was asked.
+    steady: Option<(MonoNanos, Vec<Amount>)>,
+    /// Trades from just before the first start were seen: the balances may not show them yet.
+    recent_history: bool,
     drift: Option<Drift>,
     moved_at: Option<MonoNanos>,
     versions: BTreeMap<AssetId, u64>,
@@ -176,6 +182,8 @@ impl VenueState {
             told_ready: false,
             told_drift: false,
             adoption: Adoption::First,
+            steady: None,
+            recent_history: false,
             drift: None,
             moved_at: None,
             versions: BTreeMap::new(),
@@ -198,7 +206,7 @@ impl VenueState {
 
     /// The planted bug `NoReconcile` forgets what was placed before the link came up.
     pub(crate) fn came_up_after(&self, placed: MonoNanos) -> bool {
-        self.up_at.is_some_and(|up| up > placed)
+        self.up_at.is_some_and(|up| up >= placed)
     }
 
     pub(crate) fn facts(&self) -> Option<AccountFacts> {
@@ -207,6 +215,11 @@ impl VenueState {
 
     pub(crate) fn has_ledger(&self) -> bool {
         self.adoption != Adoption::First
+    }
+
+    /// A trade from before the ledger was seen.
+    pub(crate) fn history_seen(&mut self) {
+        self.recent_history = true;
     }
 
     pub(crate) fn lists(&self, pair: PairId) -> bool {
@@ -257,8 +270,10 @@ impl VenueState {
     }
 
     pub(crate) fn open_orders_told(&mut self, requested: MonoNanos, lost_intents: bool) {
+        if self.open_orders.answered.is_none_or(|newest| requested >= newest) {
+            self.lost_intents = lost_intents;
+        }
         self.open_orders.answer(requested);
-        self.lost_intents = lost_intents;
     }
 
     pub(crate) fn trades_told(&mut self, report: &TradesReport, now: MonoNanos) {
@@ -322,18 +337,23 @@ impl VenueState {
 
     pub(crate) fn allow_adoption(&mut self) {
         if self.adoption == Adoption::Done && self.drift.is_some() {
-            self.adoption = Adoption::Allowed(None);
+            self.adoption = Adoption::Allowed;
         }
     }
 
     /// A new process: its clock starts anew, links are down, and the ledger of the log may be behind the venue.
     pub(crate) fn restart(&mut self, wall: UnixNanos) {
-        let adoption = if self.adoption == Adoption::First { Adoption::First } else { Adoption::Allowed(None) };
+        let adoption = if self.adoption == Adoption::First { Adoption::First } else { Adoption::Allowed };
         let trades = std::mem::take(&mut self.trades).into_iter().map(|(pair, trades)| {
             let covered = trades.covered.or((wall > UnixNanos(0)).then_some(wall));
             (pair, TradesRead { covered, ..TradesRead::default() })
         });
-        *self = VenueState { adoption, trades: trades.collect(), foreign_orders: std::mem::take(&mut self.foreign_orders), ..VenueState::new(self.venue) };
+        *self = VenueState {
+            adoption,
+            trades: trades.collect(),
+            foreign_orders: std::mem::take(&mut self.foreign_orders),
+            ..VenueState::new(self.venue)
+        };
     }
 
     fn listed(&self) -> impl Iterator<Item = &TradesRead> {
@@ -463,8 +483,10 @@ impl Executor {
     /// Tells what changed about a venue: ready or not, drifting or not.
     fn tell_venue(&mut self, venue: VenueId, now: MonoNanos, out: &mut Outbox) {
         let grace = self.config.balance_grace_ns;
-        let fills_missing =
-            self.orders.active_on(venue).any(|order| order.is_done() && !order.is_settled() && now.since(order.ended_at) >= grace);
+        let fills_missing = self
+            .orders
+            .active_on(venue)
+            .any(|order| order.is_done() && !order.is_settled() && now.since(order.ended_at) >= grace);
         let Some(state) = self.venues.get_mut(venue.index()) else { return };
         if state.ready != state.told_ready {
             state.told_ready = state.ready;
@@ -484,11 +506,12 @@ impl Executor {
     }
 
     /// Compares a statement with the ledger.
-    pub(crate) fn compare_balances(&mut self, _now: MonoNanos, report: &BalanceReport, out: &mut Outbox) {
+    pub(crate) fn compare_balances(&mut self, now: MonoNanos, report: &BalanceReport, out: &mut Outbox) {
         let venue = report.venue;
         let Some(state) = self.venues.get_mut(venue.index()) else { return };
         let seen = |versions: &BTreeMap<AssetId, u64>, asset: AssetId| versions.get(&asset).copied().unwrap_or(0);
-        let stale = report.entries.iter().any(|entry| entry.version.is_some_and(|version| version < seen(&state.versions, entry.asset)));
+        let stale =
+            report.entries.iter().any(|entry| entry.version.is_some_and(|version| version < seen(&state.versions, entry.asset)));
         for entry in &report.entries {
             if let Some(version) = entry.version {
                 let newest = version.max(seen(&state.versions, entry.asset));
@@ -503,7 +526,8 @@ impl Executor {
         let moved = state.moved_at.is_some_and(|at| at >= report.requested);
         let unsettled = self.orders.active_on(venue).next().is_some() || self.orders.early.iter().any(|fill| fill.venue == venue);
         let starting = state.adoption != Adoption::Done;
-        if stale || moved || unsettled || (starting && !trades_read) {
+        let outrun = state.compared.is_some_and(|at| report.requested < at);
+        if stale || outrun || moved || unsettled || (starting && !trades_read) {
             return;
         }
         let assets = self.tables.assets.len();
@@ -518,17 +542,17 @@ impl Executor {
         let ledger = &self.ledger;
         let differs = |(index, stated): &(usize, &Amount)| ledger.holding(venue, AssetId(*index as u16)).total != **stated;
         let equal = !stated.iter().enumerate().any(|entry| differs(&entry));
-        let adopt = match &state.adoption {
-            Adoption::First => true,
-            Adoption::Allowed(Some((since, before))) if !equal && *before == stated => {
-                report.requested.since(*since) >= self.config.balance_grace_ns
-            }
-            Adoption::Allowed(_) if !equal => {
-                state.adoption = Adoption::Allowed(Some((report.requested, stated.clone())));
-                false
-            }
-            _ => false,
+        let steady_since = match &state.steady {
+            Some((since, before)) if *before == stated => *since,
+            _ => report.requested,
         };
+        let steady = report.requested.since(steady_since) >= self.config.balance_grace_ns;
+        let adopt = match state.adoption {
+            Adoption::First => !state.recent_history || equal || steady,
+            Adoption::Allowed => !equal && steady,
+            Adoption::Done => false,
+        };
+        state.steady = (state.adoption != Adoption::Done && !adopt && !equal).then(|| (steady_since, stated.clone()));
         let equal = equal || adopt;
         state.last_equal = equal;
         state.reconciled = Some(equal);
@@ -546,6 +570,7 @@ impl Executor {
             }
         }
         if !equal {
+            state.next_round_at = state.next_round_at.min(now.after(ROUND_AGAIN));
             return;
         }
         for (index, (stated, locked)) in stated.iter().zip(&locked).enumerate() {

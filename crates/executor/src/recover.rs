@@ -23,7 +23,10 @@ impl Executor {
     pub fn recover_intent(&mut self, order: &NewOrder) {
         self.prove_wall(UnixNanos(i64::try_from(order.client_id.epoch()).unwrap_or(0).saturating_mul(1_000_000_000)));
         self.epoch_seen = self.epoch_seen.max(Some(order.client_id.epoch()));
-        if self.orders.get(order.client_id).is_some() || self.tables.pair(order.pair).is_none() || self.venues.get(order.venue.index()).is_none() {
+        if self.orders.get(order.client_id).is_some()
+            || self.tables.pair(order.pair).is_none()
+            || self.venues.get(order.venue.index()).is_none()
+        {
             return;
         }
         let deadline = order.deadline.unwrap_or(MonoNanos(u64::MAX));
@@ -81,6 +84,7 @@ impl Executor {
     pub fn finish_recovery(&mut self, now: MonoNanos) {
         self.restart(now);
         self.tally = Tally::default();
+        self.restamp = true;
         if let Some(seen) = self.epoch_seen {
             if mutants::active(Mutant::IdReusedAfterRestart) {
                 self.ids.fall_back_to(seen);
@@ -113,6 +117,17 @@ impl Executor {
         self.pauses = Default::default();
         self.shutdown = false;
         self.quiet_since = None;
+    }
+
+    /// Counts the expiry and the probes of recovered orders from the first decision, should that be later than the time that
+    /// recovery was told: they may only ever be too long.
+    pub(crate) fn restamp_orders(&mut self, now: MonoNanos) {
+        let active: Vec<ClientOrderId> = self.orders.active().iter().copied().collect();
+        for id in active {
+            if let Some(order) = self.orders.get_mut(id) {
+                order.restart(now, self.config.order_expiry_ns);
+            }
+        }
     }
 
     /// The log proves that the wall clock had reached `at`.

@@ -109,7 +109,8 @@ impl Probe {
 
     /// The planted bug `NoReconcile`: not now.
     fn postpone(&mut self, now: MonoNanos) {
-        (self.look_up_at, self.lists_at, self.trades_at) = (now.after(LISTS_EVERY), now.after(LISTS_EVERY), now.after(LISTS_EVERY));
+        (self.look_up_at, self.lists_at, self.trades_at) =
+            (now.after(LISTS_EVERY), now.after(LISTS_EVERY), now.after(LISTS_EVERY));
     }
 
     fn look_up_due(&mut self, now: MonoNanos) -> bool {
@@ -173,7 +174,8 @@ impl Executor {
         }
         let (venue, pair) = (order.terms.venue, order.terms.pair);
         let reachable = self.venues.get(venue.index()).is_some_and(|v| v.ever_up());
-        let forsaken = mutants::active(Mutant::NoReconcile) && self.venues.get(venue.index()).is_some_and(|v| v.came_up_after(order.placed));
+        let forsaken =
+            mutants::active(Mutant::NoReconcile) && self.venues.get(venue.index()).is_some_and(|v| v.came_up_after(order.placed));
         if !reachable {
             return;
         }

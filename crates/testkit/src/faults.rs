@@ -261,14 +261,27 @@ fn script(rng: &mut Rng) -> Vec<(u64, Event)> {
     }
     if rng.chance(450) {
         for _ in 0..=rng.below(3) {
-            let death = match rng.below(3) {
-                0 => Death::Between,
-                1 => Death::InWrite { torn_bytes: rng.below(700) as usize },
-                _ => Death::AfterIntent { orders: rng.below(3) as u32 },
-            };
-            script.push((time(rng), Event::Crash { death, down_ns: 50 * MILLI + rng.below(2 * SECOND) }));
+            script.push(crash(rng));
         }
     }
+    script.sort_by_key(|(at, _)| *at);
+    script
+}
+
+fn crash(rng: &mut Rng) -> (u64, Event) {
+    let death = match rng.below(3) {
+        0 => Death::Between,
+        1 => Death::InWrite { torn_bytes: rng.below(700) as usize },
+        _ => Death::AfterIntent { orders: rng.below(3) as u32 },
+    };
+    let at = SCRIPT_FROM_NS + rng.below(SCRIPT_TO_NS - SCRIPT_FROM_NS);
+    (at, Event::Crash { death, down_ns: 50 * MILLI + rng.below(2 * SECOND) })
+}
+
+/// A script of nothing but deaths of the engine.
+pub fn deaths(seed: u64, count: usize) -> Vec<(u64, Event)> {
+    let mut rng = Rng::fork(seed, 4);
+    let mut script: Vec<(u64, Event)> = (0..count).map(|_| crash(&mut rng)).collect();
     script.sort_by_key(|(at, _)| *at);
     script
 }

@@ -31,5 +31,5 @@ pub mod wires;
 pub use config::SimConfig;
 pub use faults::FaultMix;
 pub use judge::{Invariant, Violation};
-pub use runner::{Failure, run};
+pub use runner::{Failure, Failures, run};
 pub use simulation::Report;

@@ -20,6 +20,9 @@ pub const INSTANCE: u16 = 7;
 /// Books older than this price nothing.
 pub const BOOK_AGE_MAX_NS: u64 = 600 * MILLI;
 
+/// How long the venues ran before: longer than any stale statement is old, so that no statement is from before the accounts.
+const WARM_UP_NS: u64 = 5 * SECOND;
+
 /// The world of a run, its clock at [`START_T_NS`].
 ///
 /// # Panics
@@ -44,7 +47,9 @@ pub fn build_world(config: &SimConfig) -> World {
             ..gate.clone()
         };
     }
-    World::new(world, START_T_NS).expect("the demo's world is good")
+    let mut world = World::new(world, START_T_NS - WARM_UP_NS).expect("the demo's world is good");
+    world.advance(START_T_NS);
+    world
 }
 
 /// Switches every fault of the venues off.

@@ -444,8 +444,8 @@ impl Wires {
     /// Takes the next thing that has arrived by `t_ns`.
     pub fn next_arrival(&mut self, t_ns: u64) -> Option<Arrival> {
         loop {
-            let entry = self.flights.first_entry().filter(|entry| entry.key().0 <= t_ns)?;
-            if let Some(arrival) = self.land(t_ns, entry.remove()) {
+            let flight = self.flights.first_entry().filter(|entry| entry.key().0 <= t_ns)?.remove();
+            if let Some(arrival) = self.land(t_ns, flight) {
                 return Some(arrival);
             }
         }

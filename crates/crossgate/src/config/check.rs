@@ -4,6 +4,7 @@ use super::load::{ConfigError, Loaded};
 use super::schema::{Mode, Venue};
 use crate::registry;
 use domain::Symbol;
+use risk::LimitsError;
 use venue::HostClass;
 use venue::connector::{host_of, loopback_class};
 
@@ -38,7 +39,7 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     }
     let limits = super::effective::limits(&config.risk.clone().unwrap_or_else(super::effective::default_risk));
     if let Err(error) = limits.validate() {
-        return Err(loaded.error("risk", error));
+        return Err(loaded.error(&format!("risk.{}", limit_named(&error)), error));
     }
     for (index, floor) in config.risk.iter().flat_map(|r| r.floor.iter().enumerate()) {
         if !config.venue.iter().any(|v| v.id == floor.venue) {
@@ -46,6 +47,15 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+fn limit_named(error: &LimitsError) -> &'static str {
+    match error {
+        LimitsError::NotPositive { field }
+        | LimitsError::AboveCeiling { field, .. }
+        | LimitsError::BelowOneDeal { field }
+        | LimitsError::Contradiction { field, .. } => field,
+    }
 }
 
 fn check_pairs(loaded: &Loaded) -> Result<(), ConfigError> {

@@ -1,7 +1,7 @@
 //! Reading a configuration: file, then environment, then checks.
 
 use super::check;
-use super::locate::{line_at, line_of};
+use super::locate::{line_at, line_of, path_at};
 use super::schema::Config;
 use std::collections::BTreeMap;
 
@@ -19,11 +19,16 @@ pub struct Loaded {
     pub origin: String,
     /// The file's text, for line numbers.
     pub text: String,
+    /// Environment variables that outrank the file.
+    overrides: Vec<String>,
 }
 
 impl Loaded {
     /// An error about a key of this configuration.
     pub fn error(&self, path: &str, what: impl std::fmt::Display) -> ConfigError {
+        if let Some(name) = self.overrides.iter().find(|name| path_of_variable(name) == path) {
+            return ConfigError(format!("environment variable {name}: {path}: {what}"));
+        }
         error_at(&self.origin, &self.text, path, what)
     }
 }
@@ -60,35 +65,58 @@ pub fn load_text(origin: &str, text: &str, env: &BTreeMap<String, String>) -> Re
     };
     let mut config: Config = toml::from_str(text).map_err(tell)?;
     let overrides: Vec<(&String, &String)> = env.iter().filter(|(k, _)| k.starts_with("CROSSGATE__")).collect();
+    let names: Vec<String> = overrides.iter().map(|(name, _)| (*name).clone()).collect();
     if !overrides.is_empty() {
         let mut table: toml::Table = text.parse().map_err(tell)?;
         for (name, value) in overrides {
             overlay(&mut table, name, value)?;
         }
+        // The file alone was read without a fault: whatever is wrong now is one of the variables.
         config = serde_path_to_error::deserialize(table).map_err(|error| {
             let path = error.path().to_string();
             let message = error.inner().message().replace('\n', " ");
-            ConfigError(format!("{path}: {message} (set by the file {origin} or by a CROSSGATE__ environment variable)"))
+            let set_by = |name: &&String| {
+                let set = path_of_variable(name);
+                set == path || set.starts_with(&format!("{path}.")) || path.starts_with(&format!("{set}."))
+            };
+            let told = names.iter().find(set_by).map_or_else(|| names.join(", "), Clone::clone);
+            let remedy = remedy(&message);
+            ConfigError(format!("environment variable {told} (over {origin}): {path}: {message}{remedy}"))
         })?;
     }
-    let loaded = Loaded { config, origin: origin.into(), text: text.into() };
+    let loaded = Loaded { config, origin: origin.into(), text: text.into(), overrides: names };
     check::check(&loaded)?;
     Ok(loaded)
 }
 
 /// Adds the offending key or value to messages that do not name it.
 fn explain(message: &str, text: &str, span: std::ops::Range<usize>) -> String {
-    let snippet: String = text.get(span).unwrap_or_default().lines().next().unwrap_or_default().chars().take(60).collect();
-    let remedy = if message.starts_with("unknown field") {
+    let snippet: String = text.get(span.clone()).unwrap_or_default().lines().next().unwrap_or_default().chars().take(60).collect();
+    let remedy = remedy(message);
+    // The key whose value is wrong, unless the message names a key itself.
+    let named = message.starts_with("unknown field") || message.starts_with("missing field");
+    let key = path_at(text, span.start).filter(|_| !named).map_or_else(String::new, |path| path + ": ");
+    if message.contains(&snippet) || snippet.is_empty() {
+        format!("{key}{message}{remedy}")
+    } else {
+        format!("{key}`{snippet}`: {message}{remedy}")
+    }
+}
+
+/// What to do about it, where the message alone does not say.
+fn remedy(message: &str) -> &'static str {
+    if message.starts_with("unknown field") {
         "; remove it or correct its spelling (`crossgate config schema` lists all keys)"
+    } else if message.starts_with("missing field") {
+        "; add it (`crossgate config schema` lists all keys)"
     } else {
         ""
-    };
-    if message.contains(&snippet) || snippet.is_empty() {
-        format!("{message}{remedy}")
-    } else {
-        format!("`{snippet}`: {message}{remedy}")
     }
+}
+
+/// The path that `CROSSGATE__SECTION__KEY` sets.
+fn path_of_variable(name: &str) -> String {
+    name.trim_start_matches("CROSSGATE__").to_ascii_lowercase().replace("__", ".")
 }
 
 /// Sets `CROSSGATE__SECTION__KEY` in the table. Values are read as TOML where they parse as a scalar of it, else as text.

@@ -264,7 +264,10 @@ fn a_late_fill_opens_its_deal_again() {
     rig.execute(&hedge, 999_900);
     rig.decide();
     let closed = rig.closed();
-    assert!(matches!(closed[..], [Notice::DealClosed { quote_flow, empty: false, .. }] if quote_flow == amount("-0.2610399")), "{closed:?}");
+    assert!(
+        matches!(closed[..], [Notice::DealClosed { quote_flow, empty: false, .. }] if quote_flow == amount("-0.2610399")),
+        "{closed:?}"
+    );
     assert_eq!(rig.exec.report().deals_closed, 1);
 }
 
@@ -292,4 +295,25 @@ fn shutdown_ends_when_all_is_even_and_compared() {
     }
     assert!(rig.exec.finished());
     assert_eq!(rig.exec.report().reconciled, vec![Some(true), Some(true)]);
+}
+
+/// F22: a venue that refuses every hedge is asked less and less often.
+#[test]
+fn refused_hedges_back_off() {
+    let (mut rig, buy, sell) = opened();
+    rig.execute(&buy, 1_001_000);
+    rig.finish(&sell, 0);
+    let begin = rig.now;
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        with_books(&mut rig);
+        rig.decide();
+        for hedge in rig.placed() {
+            times.push(rig.now.since(begin) / 1_000_000);
+            let label = Label::cut("BALANCE_NOT_ENOUGH");
+            rig.tell(&hedge, OrderSource::Reply, OrderReport::Refused { class: ErrorClass::InsufficientFunds, label });
+        }
+        rig.pass(50);
+    }
+    assert_eq!(times, vec![0, 250, 750, 1_750, 3_750, 7_750]);
 }

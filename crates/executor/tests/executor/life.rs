@@ -193,7 +193,8 @@ fn a_second_venue_order_under_one_id_latches() {
     let mut rig = Rig::started();
     let (buy, _) = rig.open(BUY, SELL);
     rig.tell(&buy, OrderSource::Reply, OrderReport::Open { filled: qty(0) });
-    let mut twin = rig.update(&buy, OrderSource::Stream, OrderReport::Finished { finish: Finish::Filled, filled: qty(1_000_000) });
+    let mut twin =
+        rig.update(&buy, OrderSource::Stream, OrderReport::Finished { finish: Finish::Filled, filled: qty(1_000_000) });
     twin.venue_order_id = VenueOrderId::new("twin");
     rig.exec.handle_order(rig.now, &twin, &mut rig.out);
     assert!(rig.has_stop(StopRequest::set(StopKind::Latch, StopReason::UnknownFill, Some(A), Some(PAIR))));

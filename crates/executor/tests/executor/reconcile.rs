@@ -18,7 +18,10 @@ fn a_venue_is_ready_only_after_everything_was_read() {
     rig.link(A, LinkState::Up);
     rig.decide();
     let since = UnixNanos(UNIX + SECOND as i64 - 60 * SECOND as i64);
-    assert_eq!(rig.reads(), vec![ReadKind::Account, ReadKind::Fees, ReadKind::OpenOrders, ReadKind::Trades { pair: PAIR, since }]);
+    assert_eq!(
+        rig.reads(),
+        vec![ReadKind::Account, ReadKind::Fees, ReadKind::OpenOrders, ReadKind::Trades { pair: PAIR, since }]
+    );
     rig.account(A, None);
     rig.open_orders(A, vec![]);
     rig.decide();
@@ -189,7 +192,11 @@ fn foreign(rig: &Rig, trade: &str, side: Side) -> Fill {
         tif: TimeInForce::Ioc,
         deadline: None,
     };
-    Fill { client_id: None, venue_order_id: VenueOrderId::new("manual").unwrap(), ..fill(&order, trade, 1_000_000, 6_000_000, rig.now) }
+    Fill {
+        client_id: None,
+        venue_order_id: VenueOrderId::new("manual").unwrap(),
+        ..fill(&order, trade, 1_000_000, 6_000_000, rig.now)
+    }
 }
 
 #[test]
@@ -228,8 +235,18 @@ fn fills_from_before_the_first_start_are_history() {
     rig.open_orders(A, vec![]);
     rig.trades(A, vec![past.clone()]);
     rig.decide();
+    rig.balances(A, "2.9", "4"); // it may lag behind that trade
+    rig.decide();
+    rig.check_ledger(A, "0", "0");
+    rig.pass(3_000);
+    for _ in 0..2 {
+        rig.balances(A, "3", "4");
+        rig.check_ledger(A, "0", "0");
+        rig.pass(29_999);
+    }
     rig.balances(A, "3", "4");
     rig.decide();
+    rig.check_ledger(A, "3", "4");
     rig.trades(A, vec![past]);
     rig.check_ledger(A, "3", "4");
     assert!(!rig.has_stop(FOREIGN));
@@ -330,7 +347,12 @@ fn a_restart_finds_what_was_in_flight_and_adopts_only_after_the_grace_time() {
     state(&mut rig, "1000500", 20_000);
     rig.check_ledger(A, "10", "1000500");
     assert!(rig.exec.ready(A));
-    assert!(rig.out.notices.contains(&Notice::Adopted { venue: A, asset: USDT, before: amount("1000000"), after: amount("1000500") }));
+    assert!(rig.out.notices.contains(&Notice::Adopted {
+        venue: A,
+        asset: USDT,
+        before: amount("1000000"),
+        after: amount("1000500")
+    }));
     assert!(!rig.has_stop(DRIFT));
 }
 

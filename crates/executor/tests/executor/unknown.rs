@@ -106,8 +106,11 @@ fn probes_follow_the_schedule() {
         asked.extend(rig.out.commands.drain(..).map(|c| (rig.now.since(begin) / 1_000_000, c)));
     }
     let look_ups: Vec<u64> = asked.iter().filter(|(_, c)| matches!(c, Command::LookUp(_))).map(|(t, _)| *t).collect();
-    let lists: Vec<u64> =
-        asked.iter().filter(|(_, c)| matches!(c, Command::Read { read: ReadKind::OpenOrders, venue: A })).map(|(t, _)| *t).collect();
+    let lists: Vec<u64> = asked
+        .iter()
+        .filter(|(_, c)| matches!(c, Command::Read { read: ReadKind::OpenOrders, venue: A }))
+        .map(|(t, _)| *t)
+        .collect();
     assert_eq!(look_ups, vec![100, 300, 700, 1_500, 3_000, 5_000, 7_000]);
     assert_eq!(lists, vec![1_000, 6_000], "unanswered lists are asked again after their time-out");
 }

@@ -173,7 +173,7 @@ impl Rig {
         let end = self.now.after(nanos);
         let mut out = Vec::new();
         loop {
-            for one in self.drain() {
+            while let Some(one) = self.session.poll_transmit(self.now, self.wall(), &mut self.updates) {
                 match one {
                     Transmit::Request { ticket, request, .. } if request.path.ends_with("/spot/time") => self.answer_time(ticket),
                     other => out.push(other),

@@ -1,0 +1,138 @@
+//! What must hold once a run has ended: everything the engine believes is what the venues' own ledgers say.
+
+use super::{Check, Invariant, Judge, broken};
+use crate::venues::BOOK_AGE_MAX_NS;
+use domain::{Amount, Input, MonoNanos, TradeId, VenueId};
+use journal::{MemoryRun, Record};
+use node::Node;
+use rust_decimal::Decimal;
+use sim_exchange::core::TradeFilter;
+use sim_exchange::world::World;
+use std::collections::BTreeSet;
+
+/// What still stands between a healed run and rest, in words; `None` when it is known, flat, live and ready.
+pub fn unsettled(node: &Node, now: MonoNanos) -> Option<String> {
+    let engine = node.engine();
+    let (executor, tables) = (engine.executor(), engine.tables());
+    if executor.unknown_orders() > 0 {
+        return Some(format!("{} orders are unknown", executor.unknown_orders()));
+    }
+    if executor.open_deals() > 0 {
+        return Some(format!("{} deals are open", executor.open_deals()));
+    }
+    for venue in tables.venue_ids() {
+        if !executor.ready(venue) {
+            return Some(format!("{} is not reconciled", tables.venue(venue)));
+        }
+        for pair in tables.pair_ids() {
+            let book = &engine.market().at(venue, pair).book;
+            if !book.is_live() || book.age_ns(now) > BOOK_AGE_MAX_NS {
+                let symbol = &tables.pairs[pair.index()].symbol;
+                return Some(format!("the feed of {symbol} on {} is not live", tables.venue(venue)));
+            }
+        }
+    }
+    engine.stops().list().first().map(|stop| format!("stopped: {stop:?}"))
+}
+
+impl Judge {
+    /// Checks a run that came to rest (I1, I2, I3, I9, I19, verdicts). The logs of all its lives are in `run`.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn check_at_rest(&self, node: &Node, world: &World, run: &MemoryRun) -> Check {
+        check_ledger(node, world)?;
+        self.check_trades(world, run)?;
+        self.check_wire(world)?;
+        let report = node.engine().report();
+        let sum: u64 = report.verdicts.iter().sum();
+        if sum != report.opportunities {
+            return broken(Invariant::VerdictsAddUp, format!("{} opportunities, {sum} verdicts", report.opportunities));
+        }
+        world.conservation_check().or_else(|e| broken(Invariant::Conserved, e.to_string()))
+    }
+
+    fn check_trades(&self, world: &World, run: &MemoryRun) -> Check {
+        let mut told: BTreeSet<(VenueId, String, TradeId)> = BTreeSet::new();
+        let name = |pair: domain::PairId| self.tables.pair(pair).map(|info| format!("{}_{}", info.symbol.base, info.symbol.quote)).unwrap_or_default();
+        for item in run.state_records() {
+            let (_, record) = item.or_else(|e| broken(Invariant::FillsBookedOnce, format!("the state log can't be read: {e}")))?;
+            match record {
+                Record::Input { input: Input::Fill(fill), .. } => {
+                    told.insert((fill.venue, name(fill.pair), fill.trade_id));
+                }
+                Record::Input { input: Input::Trades(report), .. } => {
+                    told.extend(report.fills.iter().map(|fill| (fill.venue, name(fill.pair), fill.trade_id)));
+                }
+                _ => {}
+            }
+        }
+        let mut theirs = BTreeSet::new();
+        for venue in self.tables.venue_ids() {
+            let exchange = world.exchange(venue.index());
+            for trade in exchange.trades(world.account(venue.index()), &TradeFilter::default()) {
+                let id = TradeId::new(&trade.trade_id.0.to_string());
+                let Some(id) = id else { return broken(Invariant::FillsBookedOnce, "a trade id does not fit") };
+                theirs.insert((venue, exchange.pair(trade.pair).config.id.clone(), id));
+            }
+        }
+        if let Some(missing) = theirs.difference(&told).next() {
+            return broken(Invariant::FillsBookedOnce, format!("trade {missing:?} of the venue is in no log"));
+        }
+        if let Some(invented) = told.difference(&theirs).next() {
+            return broken(Invariant::FillsBookedOnce, format!("trade {invented:?} in the log is not the venue's"));
+        }
+        Ok(())
+    }
+
+    fn check_wire(&self, world: &World) -> Check {
+        for venue in self.tables.venue_ids() {
+            let (index, name) = (venue.index(), self.tables.venue(venue));
+            let monitor = world.monitor(index);
+            if let Some((_, text)) = monitor.duplicate_texts().next() {
+                return broken(Invariant::IdsUnique, format!("{text} arrived at {name} more than once"));
+            }
+            for (placement, _) in monitor.placements() {
+                let text = placement.text.as_deref().unwrap_or_default();
+                if !self.orders.has_intent(text) {
+                    return broken(Invariant::IntentFirst, format!("{text} arrived at {name}, and no log has its intent"));
+                }
+            }
+            if let Some(order) = world.exchange(index).open_orders(world.account(index), None).next() {
+                return broken(Invariant::Converges, format!("order {:?} is still open on {name}", order.text));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The engine's balances are the venues', and nothing is reserved (I1).
+///
+/// # Errors
+/// The first asset that differs.
+pub fn check_ledger(node: &Node, world: &World) -> Check {
+    let engine = node.engine();
+    let tables = engine.tables();
+    let lines = engine.executor().report().balances;
+    for venue in tables.venue_ids() {
+        let theirs = world.balances(venue.index(), world.venue(venue.index()).user_id);
+        for (index, asset) in tables.assets.iter().enumerate() {
+            let line = lines.iter().find(|line| line.venue == venue && line.asset.index() == index);
+            let ours = line.map_or(Amount::ZERO, |line| line.total);
+            let stated = theirs.get(asset).map_or(Decimal::ZERO, |balance| balance.total);
+            let Some(stated) = Amount::from_decimal(stated) else {
+                return broken(Invariant::LedgerIsTrue, format!("{asset} on {}: {stated} has too many digits", tables.venue(venue)));
+            };
+            if ours != stated {
+                return broken(
+                    Invariant::LedgerIsTrue,
+                    format!("{asset} on {}: the ledger has {}, the venue {}", tables.venue(venue), ours.to_text(), stated.to_text()),
+                );
+            }
+            if let Some(line) = line.filter(|line| !line.reserved.is_zero()) {
+                return broken(Invariant::LedgerIsTrue, format!("{asset} on {}: {} is still reserved", tables.venue(venue), line.reserved.to_text()));
+            }
+        }
+    }
+    Ok(())
+}

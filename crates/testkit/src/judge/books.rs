@@ -1,0 +1,140 @@
+//! Books as the judge sees them: every state the venues' own books had, and when bytes of each book reached the engine.
+
+use domain::{Level, MonoNanos, PairId, PairScale, Tables, VenueId};
+use order_book::OrderBook;
+use rust_decimal::Decimal;
+use sim_exchange::core::Side;
+use sim_exchange::world::World;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Levels compared on each side: as deep as the shallowest channel.
+const DEPTH: usize = 20;
+/// States kept of each book, newest last: more than any frame or cached copy is late.
+const STATES_MAX: usize = 4_000;
+
+/// Price and quantity in units of the pair's scale.
+type Units = (i64, i64);
+
+#[derive(Debug, Default)]
+struct State {
+    bids: Vec<Units>,
+    asks: Vec<Units>,
+}
+
+/// Every state of every venue's books, by the venue's id of it.
+#[derive(Debug)]
+pub struct VenueBooks {
+    tables: Arc<Tables>,
+    states: BTreeMap<(VenueId, PairId), BTreeMap<u64, State>>,
+}
+
+impl VenueBooks {
+    /// Nothing seen yet.
+    pub fn new(tables: Arc<Tables>) -> VenueBooks {
+        VenueBooks { tables, states: BTreeMap::new() }
+    }
+
+    /// Records the books that changed since the last call.
+    ///
+    /// # Panics
+    /// For a venue's price that does not fit the scale that was made from its rules: a mistake of the simulator.
+    pub fn record(&mut self, world: &World) {
+        let tables = self.tables.clone();
+        for venue in tables.venue_ids() {
+            let exchange = world.exchange(venue.index());
+            for pair in tables.pair_ids() {
+                let info = &tables.pairs[pair.index()];
+                let name = format_args!("{}_{}", info.symbol.base, info.symbol.quote).to_string();
+                let Some(theirs) = exchange.pair_by_name(&name) else { continue };
+                let book = exchange.book(theirs);
+                let states = self.states.entry((venue, pair)).or_default();
+                if states.last_key_value().is_some_and(|(id, _)| *id == book.update_id()) {
+                    continue;
+                }
+                let side = |side| book.levels(side).take(DEPTH).map(|level| units(level.price, level.amount, info.scale)).collect();
+                states.insert(book.update_id(), State { bids: side(Side::Buy), asks: side(Side::Sell) });
+                if states.len() > STATES_MAX {
+                    states.pop_first();
+                }
+            }
+        }
+    }
+
+    /// Compares a live book with the venue's own of the same id (I12).
+    ///
+    /// # Errors
+    /// What differs.
+    pub fn compare(&self, venue: VenueId, pair: PairId, book: &OrderBook) -> Result<(), String> {
+        let id = book.id();
+        let (bids, asks) = (side_of(book.bids()), side_of(book.asks()));
+        if bids.iter().chain(&asks).any(|(price, qty)| *price <= 0 || *qty <= 0) {
+            return Err(format!("the live book {id} has a level that is not positive"));
+        }
+        if bids.windows(2).any(|w| w[0].0 <= w[1].0) || asks.windows(2).any(|w| w[0].0 >= w[1].0) {
+            return Err(format!("the live book {id} is not strictly sorted"));
+        }
+        if let (Some(bid), Some(ask)) = (bids.first(), asks.first())
+            && bid.0 >= ask.0
+        {
+            return Err(format!("the live book {id} is crossed: bid {} ask {}", bid.0, ask.0));
+        }
+        let Some(state) = self.states.get(&(venue, pair)).and_then(|states| states.get(&id)) else {
+            return Err(format!("the live book has the id {id}, which no state of the venue's book had"));
+        };
+        for (what, ours, theirs) in [("bids", &bids, &state.bids), ("asks", &asks, &state.asks)] {
+            if ours != theirs {
+                let at = ours.iter().zip(theirs).position(|(a, b)| a != b).unwrap_or(ours.len().min(theirs.len()));
+                return Err(format!(
+                    "{what} of the live book {id} differ from the venue's at level {at}: ours {:?}, theirs {:?}",
+                    ours.get(at),
+                    theirs.get(at)
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn side_of(levels: impl Iterator<Item = Level>) -> Vec<Units> {
+    levels.take(DEPTH).map(|level| (level.price.units(), level.qty.units())).collect()
+}
+
+fn units(price: Decimal, amount: Decimal, scale: PairScale) -> Units {
+    (whole(price, u32::from(scale.price_decimals())), whole(amount, u32::from(scale.qty_decimals())))
+}
+
+fn whole(value: Decimal, decimals: u32) -> i64 {
+    let mut value = value.normalize();
+    assert!(value.scale() <= decimals, "Invariant: a venue's numbers fit the scale of its rules");
+    value.rescale(decimals);
+    i64::try_from(value.mantissa()).expect("Invariant: a venue's numbers fit 64 bits")
+}
+
+/// When the engine's process last received bytes of each book, by its monotonic clock.
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    last: BTreeMap<(VenueId, PairId), MonoNanos>,
+}
+
+impl Deliveries {
+    /// A frame or a copy of the book arrived.
+    pub fn arrived(&mut self, venue: VenueId, pair: PairId, now: MonoNanos) {
+        self.last.insert((venue, pair), now);
+    }
+
+    /// The venue's public link was lost: what came before is worth nothing.
+    pub fn link_lost(&mut self, venue: VenueId) {
+        self.last.retain(|(of, _), _| *of != venue);
+    }
+
+    /// A new process has received nothing.
+    pub fn new_process(&mut self) {
+        self.last.clear();
+    }
+
+    /// Nanoseconds since the last bytes; `None` when none count.
+    pub fn age_ns(&self, venue: VenueId, pair: PairId, now: MonoNanos) -> Option<u64> {
+        self.last.get(&(venue, pair)).map(|at| now.since(*at))
+    }
+}

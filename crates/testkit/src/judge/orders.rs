@@ -1,0 +1,176 @@
+//! Orders as the judge sees them: decided (read from what the log has written), sent (read from the bytes that leave), filled (told
+//! by the venues), ended (told by the engine).
+
+use super::{Check, Invariant, broken};
+use domain::{ClientOrderId, Fill, NewOrder, Notice, OrderOutcome, PairId, Qty, TradeId, VenueId};
+use journal::{MemoryRun, Record};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The prefix that the connector puts before our ids.
+const TEXT_PREFIX: &str = "t-";
+
+#[derive(Debug)]
+struct Order {
+    terms: NewOrder,
+    executed: Qty,
+    /// How this life of the engine said that it ended.
+    ended: Option<OrderOutcome>,
+    /// The most that this life of the engine said was filled.
+    filled: Qty,
+}
+
+/// All orders of a run, over all lives of the engine.
+#[derive(Debug, Default)]
+pub struct OrderBookkeeping {
+    orders: BTreeMap<ClientOrderId, Order>,
+    told: BTreeSet<(VenueId, PairId, TradeId)>,
+    /// Fills told before this life of the engine began.
+    told_before: usize,
+    /// Fills that this life said it booked.
+    booked: usize,
+    sent: u64,
+}
+
+impl OrderBookkeeping {
+    /// Orders decided so far.
+    pub fn decided_count(&self) -> usize {
+        self.orders.len()
+    }
+
+    /// Orders whose bytes left.
+    pub fn sent_count(&self) -> u64 {
+        self.sent
+    }
+
+    /// Whether a client id (as on the wire) is that of a written intent.
+    pub fn has_intent(&self, text: &str) -> bool {
+        id_of(text).is_some_and(|id| self.orders.contains_key(&id))
+    }
+
+    /// A new life of the engine begins from these logs. What did not survive the death of the last one never happened for it.
+    ///
+    /// # Errors
+    /// When the logs can't be read.
+    pub fn new_life(&mut self, run: &MemoryRun) -> Result<(), String> {
+        let mut told = BTreeSet::new();
+        let mut intents = BTreeMap::new();
+        for item in run.state_records() {
+            match item.map_err(|e| e.to_string())?.1 {
+                Record::Intent { order, .. } => {
+                    intents.insert(order.client_id, order);
+                }
+                Record::Input { input: domain::Input::Fill(fill), .. } => {
+                    told.insert(key(&fill));
+                }
+                Record::Input { input: domain::Input::Trades(report), .. } => told.extend(report.fills.iter().map(key)),
+                _ => {}
+            }
+        }
+        for (id, terms) in intents {
+            let order = self.orders.entry(id).or_insert(Order { terms, executed: Qty::ZERO, ended: None, filled: Qty::ZERO });
+            (order.ended, order.filled) = (None, Qty::ZERO);
+        }
+        self.told_before = told.len();
+        self.told = told;
+        self.booked = 0;
+        Ok(())
+    }
+
+    /// An intent was written.
+    ///
+    /// # Errors
+    /// I3 when its id was used before.
+    pub fn decided(&mut self, terms: &NewOrder) -> Check {
+        let order = Order { terms: *terms, executed: Qty::ZERO, ended: None, filled: Qty::ZERO };
+        if self.orders.insert(terms.client_id, order).is_some() {
+            return broken(Invariant::IdsUnique, format!("the id {} was decided on twice", terms.client_id));
+        }
+        Ok(())
+    }
+
+    /// The bytes of a placement leave.
+    ///
+    /// # Errors
+    /// I9 when its intent is not written.
+    pub fn leaves(&mut self, text: Option<&str>) -> Check {
+        self.sent += 1;
+        match text {
+            Some(text) if self.has_intent(text) => Ok(()),
+            Some(text) => broken(Invariant::IntentFirst, format!("the bytes of {text} leave, and its intent is not in the written log")),
+            None => broken(Invariant::IntentFirst, "an order without a client id leaves"),
+        }
+    }
+
+    /// A venue told of a fill.
+    ///
+    /// # Errors
+    /// I9 for a fill of an order that is in no log, I11 when there is more of it than was asked for.
+    pub fn fill_told(&mut self, fill: &Fill) -> Check {
+        if self.told.contains(&key(fill)) {
+            return Ok(());
+        }
+        let Some(order) = fill.client_id.and_then(|id| self.orders.get_mut(&id)) else {
+            return broken(Invariant::IntentFirst, format!("trade {} is of an order that is in no log", fill.trade_id));
+        };
+        self.told.insert(key(fill));
+        order.executed = order.executed.checked_add(fill.qty).unwrap_or(order.executed);
+        if order.executed > order.terms.qty {
+            return broken(Invariant::NoOverfill, format!("{} has {} units executed of {}", order.terms.client_id, order.executed.units(), order.terms.qty.units()));
+        }
+        Ok(())
+    }
+
+    /// The engine told something.
+    ///
+    /// # Errors
+    /// I10 for a second end, I11 for a quantity that falls or is too large, I2 for a fill of nobody.
+    pub fn noticed(&mut self, notice: &Notice) -> Check {
+        match notice {
+            Notice::Filled { deal: Some(_), .. } => self.booked += 1,
+            Notice::Filled { deal: None, venue, .. } => {
+                return broken(Invariant::FillsBookedOnce, format!("a fill on venue {} was booked as foreign; nobody else is on the account", venue.0));
+            }
+            Notice::Order { client_id, outcome, filled, .. } => {
+                let Some(order) = self.orders.get_mut(client_id) else {
+                    return broken(Invariant::IntentFirst, format!("an end was told of {client_id}, which was never decided"));
+                };
+                if let Some(before) = order.ended {
+                    return broken(Invariant::OrdersForward, format!("{client_id} ended as {before} and then became {outcome}"));
+                }
+                if *outcome != OrderOutcome::Unknown {
+                    order.ended = Some(*outcome);
+                }
+                if *filled < order.filled || *filled > order.terms.qty {
+                    return broken(
+                        Invariant::NoOverfill,
+                        format!("{client_id} has {} units filled after {}, of {}", filled.units(), order.filled.units(), order.terms.qty.units()),
+                    );
+                }
+                order.filled = *filled;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Everything told is booked, in the same step, once.
+    ///
+    /// # Errors
+    /// I2.
+    pub fn check_booked(&self) -> Check {
+        let told = self.told.len() - self.told_before;
+        if self.booked != told {
+            let what = if self.booked < told { "a fill that was told was not booked" } else { "a fill was booked twice" };
+            return broken(Invariant::FillsBookedOnce, format!("{what}: {told} told, {} booked in this life", self.booked));
+        }
+        Ok(())
+    }
+}
+
+fn key(fill: &Fill) -> (VenueId, PairId, TradeId) {
+    (fill.venue, fill.pair, fill.trade_id)
+}
+
+fn id_of(text: &str) -> Option<ClientOrderId> {
+    ClientOrderId::parse(text.strip_prefix(TEXT_PREFIX)?)
+}

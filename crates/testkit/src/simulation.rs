@@ -1,0 +1,549 @@
+//! The loop: one virtual clock that jumps to whatever happens next, on either side or between them.
+//!
+//! Start at [`Simulation::run`]. Phases: load under faults until `duration_ns`; heal (faults off, restart if dead) until everything
+//! is known, flat and ready; stop; the checks of a run at rest; replay of every life of the engine.
+//!
+//! At one instant the order is: the venues move, arrivals land in the order they were sent, the script strikes, the engine gets its
+//! tick and timers, then it steps until it has nothing more to do.
+
+use crate::config::{START_T_NS, SimConfig};
+use crate::faults::{Death, Event};
+use crate::judge::{Check, Invariant, Judge, Violation, at_rest, replay};
+use crate::process::Process;
+use crate::tamper;
+use crate::trace::Trace;
+use crate::venues::{Setup, build_world, heal_world};
+use crate::wires::{Arrival, FaultCounts, Wires};
+use domain::time::{MILLI, SECOND};
+use domain::{Input, LinkRole, OperatorCommand, PairId, VenueId};
+use journal::MemoryRun;
+use sim_exchange::gate::GateDialect;
+use sim_exchange::world::{OutputBody, World, WsFrame};
+use std::collections::VecDeque;
+use venue::{Response, Transmit};
+
+/// How often the engine gets a tick.
+const TICK_NS: u64 = 100 * MILLI;
+/// Rounds of the loop at one instant before it counts as endless.
+const ROUNDS_AT_ONE_TIME_MAX: u32 = 1_000;
+/// Steps of the engine in one round before they count as endless.
+const STEPS_IN_ONE_ROUND_MAX: u32 = 10_000;
+/// A death that waits for an intent comes without one after this long.
+const DEATH_WAITS_NS: u64 = 3 * SECOND;
+/// Everything must stay quiet for this long before a healed run counts as converged.
+const QUIET_NS: u64 = 300 * MILLI;
+
+/// What a run amounted to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// Virtual time, nanoseconds.
+    pub simulated_ns: u64,
+    /// Virtual time from the end of the faults until everything was known, flat and ready.
+    pub healed_after_ns: u64,
+    /// Lives of the engine.
+    pub lives: u64,
+    /// Deals closed, over all lives.
+    pub deals: u64,
+    /// Orders decided, over all lives.
+    pub orders: u64,
+    /// Orders that were unknown at some time.
+    pub unknown: u64,
+    /// Fills booked, over all lives.
+    pub fills: u64,
+    /// Hedges sent.
+    pub hedges: u64,
+    /// Opportunities counted.
+    pub opportunities: u64,
+    /// Live books compared with the venue's own.
+    pub books_compared: u64,
+    /// Batches that replay confirmed.
+    pub batches_replayed: u64,
+    /// Faults that struck.
+    pub faults: FaultCounts,
+    /// The hash of everything that crossed the wires, of all commands, and of the final balances.
+    pub trace: u128,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    deals: u64,
+    unknown: u64,
+    fills: u64,
+    hedges: u64,
+    opportunities: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PlannedDeath {
+    death: Death,
+    down_ns: u64,
+    at_the_latest: u64,
+    /// Orders that may still leave; counts from the first intent on.
+    orders_left: Option<u32>,
+}
+
+/// A run in progress.
+pub struct Simulation {
+    config: SimConfig,
+    t_ns: u64,
+    world: World,
+    wires: Wires,
+    setup: Setup,
+    logs: MemoryRun,
+    process: Option<Process>,
+    lives: u64,
+    restart_at: Option<u64>,
+    death: Option<PlannedDeath>,
+    script: VecDeque<(u64, Event)>,
+    next_tick: u64,
+    judge: Judge,
+    trace: Trace,
+    tally: Tally,
+    epochs: Vec<(u64, bool)>,
+    verbose: bool,
+}
+
+impl Simulation {
+    /// Builds both sides and starts the engine.
+    ///
+    /// # Errors
+    /// As [`Simulation::run`].
+    pub fn new(config: SimConfig) -> Result<Simulation, Violation> {
+        let mut world = build_world(&config);
+        let setup = Setup::fetch(&config, &mut world);
+        let script = config.faults.script.iter().map(|(at, event)| (START_T_NS + at, event.clone())).collect();
+        let mut simulation = Simulation {
+            t_ns: world.now(),
+            wires: Wires::new(config.faults.clone(), config.seed),
+            judge: Judge::new(setup.tables.clone()),
+            world,
+            setup,
+            logs: MemoryRun::new(),
+            process: None,
+            lives: 0,
+            restart_at: None,
+            death: None,
+            script,
+            next_tick: 0,
+            trace: Trace::default(),
+            tally: Tally::default(),
+            epochs: Vec::new(),
+            verbose: std::env::var_os("CROSSGATE_TRACE").is_some(),
+            config,
+        };
+        simulation.judge.watch(&simulation.world);
+        simulation.start_process()?;
+        Ok(simulation)
+    }
+
+    /// Runs to the end.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn run(mut self) -> Result<Report, Violation> {
+        let load_end = START_T_NS + self.config.duration_ns;
+        self.run_until(load_end, |_| false)?;
+        self.heal()?;
+        let healed_from = self.t_ns;
+        let mut quiet_since = None;
+        self.run_until(healed_from + self.config.heal_max_ns, |sim| {
+            if sim.unsettled().is_some() {
+                quiet_since = None;
+                return false;
+            }
+            sim.t_ns.saturating_sub(*quiet_since.get_or_insert(sim.t_ns)) >= QUIET_NS
+        })?;
+        if let Some(what) = self.unsettled() {
+            let ledger = self.process.as_ref().and_then(|process| at_rest::check_ledger(&process.node, &self.world).err());
+            let ledger = ledger.map_or("the ledger is true".into(), |(_, text)| text);
+            let text = format!("{} s after the faults ended, {what}; {ledger}", self.config.heal_max_ns / SECOND);
+            return Err(self.violation(Invariant::Converges, text));
+        }
+        let healed_after_ns = self.t_ns - healed_from;
+        self.stop()?;
+        self.finish(healed_after_ns)
+    }
+
+    fn unsettled(&self) -> Option<String> {
+        match &self.process {
+            Some(process) => at_rest::unsettled(&process.node, process.mono(self.t_ns)),
+            None => Some("the engine is down".into()),
+        }
+    }
+
+    fn heal(&mut self) -> Result<(), Violation> {
+        self.say(|| "faults end".into());
+        self.script.clear();
+        self.death = None;
+        self.wires.heal();
+        heal_world(&mut self.world);
+        if self.process.is_none() {
+            self.start_process()?;
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Result<(), Violation> {
+        let began = self.t_ns;
+        if let Some(process) = &mut self.process {
+            let now = process.mono(self.t_ns);
+            process.node.operator(now, OperatorCommand::Stop);
+        }
+        self.run_until(began + self.config.heal_max_ns, |sim| sim.process.as_ref().is_some_and(|p| p.node.finished()))?;
+        if !self.process.as_ref().is_some_and(|p| p.node.finished()) {
+            let what = self.process.as_ref().map(|p| format!("{} open deals, {} unknown orders", p.node.engine().executor().open_deals(), p.node.engine().executor().unknown_orders()));
+            let text = format!("{} s after it was told to stop, the engine has not finished: {}", self.config.heal_max_ns / SECOND, what.unwrap_or_default());
+            return Err(self.violation(Invariant::Converges, text));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, healed_after_ns: u64) -> Result<Report, Violation> {
+        let Some(mut process) = self.process.take() else { return Err(self.violation(Invariant::Converges, "the engine is down".into())) };
+        process.node.close(process.mono(self.t_ns), true);
+        process.leave_logs(&mut self.logs);
+        self.count_life(&process);
+        self.epochs.push((process.epoch, true));
+        let at_rest = self.judge.check_at_rest(&process.node, &self.world, &self.logs);
+        self.verdict(at_rest)?;
+        let mut batches_replayed = 0;
+        for (epoch, clean) in &self.epochs {
+            match replay::check(&self.setup, &self.logs, *epoch, *clean) {
+                Ok(batches) => batches_replayed += batches,
+                Err((invariant, text)) => return Err(self.violation(invariant, text)),
+            }
+        }
+        for venue in 0..self.world.venue_count() {
+            let balances = self.world.balances(venue, self.world.venue(venue).user_id);
+            self.trace.add(self.t_ns, 9, format!("{balances:?}").as_bytes());
+        }
+        let tally = self.tally;
+        Ok(Report {
+            seed: self.config.seed,
+            simulated_ns: self.t_ns - START_T_NS,
+            healed_after_ns,
+            lives: self.lives,
+            deals: tally.deals,
+            orders: self.judge.orders.decided_count() as u64,
+            unknown: tally.unknown,
+            fills: tally.fills,
+            hedges: tally.hedges,
+            opportunities: tally.opportunities,
+            books_compared: self.judge.books_compared(),
+            batches_replayed,
+            faults: self.wires.counts(),
+            trace: self.trace.value(),
+        })
+    }
+
+    /// The loop, until `end` or until `done` says so. A run that reaches `end` has done everything that is due by then.
+    fn run_until(&mut self, end: u64, mut done: impl FnMut(&Simulation) -> bool) -> Result<(), Violation> {
+        let mut rounds = 0;
+        loop {
+            let next = self.next_event().map_or(end, |at| at.min(end)).max(self.t_ns);
+            rounds = if next == self.t_ns { rounds + 1 } else { 0 };
+            if rounds > ROUNDS_AT_ONE_TIME_MAX {
+                return Err(self.violation(Invariant::NoPanic, "time stands still: something is due again and again at one instant".into()));
+            }
+            self.t_ns = next;
+            self.round()?;
+            if done(self) || self.t_ns >= end && self.next_event().is_none_or(|at| at > end) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn next_event(&self) -> Option<u64> {
+        let process = self.process.as_ref();
+        [
+            self.world.next_wakeup(),
+            self.wires.next_due(),
+            self.script.front().map(|(at, _)| *at),
+            process.and_then(Process::next_deadline),
+            process.map(|_| self.next_tick),
+            process.and(self.death).map(|death| death.at_the_latest),
+            self.restart_at,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Everything that happens at one instant.
+    fn round(&mut self) -> Result<(), Violation> {
+        self.world.advance(self.t_ns);
+        self.collect_outputs();
+        while let Some(arrival) = self.wires.next_arrival(self.t_ns) {
+            self.arrive(arrival);
+        }
+        while self.script.front().is_some_and(|(at, _)| *at <= self.t_ns) {
+            if let Some((_, event)) = self.script.pop_front() {
+                self.strike(event);
+            }
+        }
+        if self.restart_at.is_some_and(|at| at <= self.t_ns) {
+            self.start_process()?;
+        }
+        if self.death.is_some_and(|death| death.at_the_latest <= self.t_ns) {
+            self.die()?;
+        }
+        if let Some(process) = &mut self.process {
+            let now = process.mono(self.t_ns);
+            if self.next_tick <= self.t_ns {
+                self.next_tick = self.t_ns + TICK_NS;
+                let unix = process.wall(self.t_ns);
+                process.node.push(now, Input::Tick { unix });
+            }
+            process.node.timeouts(now);
+        }
+        self.drive()
+    }
+
+    /// Steps the engine until it has nothing more to do, and sends what it wants sent.
+    fn drive(&mut self) -> Result<(), Violation> {
+        self.transmit()?;
+        for _ in 0..STEPS_IN_ONE_ROUND_MAX {
+            let Some(process) = &mut self.process else { return Ok(()) };
+            let now = process.mono(self.t_ns);
+            if !process.node.step(now) {
+                return Ok(());
+            }
+            if process.state.is_dead() {
+                return self.die();
+            }
+            let (logged, notices) = (process.state.take_flushed(), process.node.take_notices());
+            let decides = logged.iter().any(|entry| matches!(entry, crate::log_tap::Logged::Intent(_)));
+            let judged = self.judge.after_step(process, now, &logged, &notices);
+            let hash = process.node.decider().output_hash();
+            if self.verbose {
+                let t = self.t_ns - START_T_NS;
+                logged.iter().for_each(|entry| eprintln!("{:>10.6} log {entry:?}", t as f64 / 1e9));
+                notices.iter().for_each(|notice| eprintln!("{:>10.6} say {notice:?}", t as f64 / 1e9));
+            }
+            if decides {
+                self.trace.add(self.t_ns, 1, &hash);
+                if let Some(PlannedDeath { death: Death::AfterIntent { orders }, orders_left, .. }) = &mut self.death {
+                    orders_left.get_or_insert(*orders);
+                }
+            }
+            self.verdict(judged)?;
+            self.transmit()?;
+            if self.death.is_some_and(|death| death.orders_left.is_some()) {
+                // Fewer orders left than were to leave: it dies all the same.
+                return self.die();
+            }
+        }
+        Err(self.violation(Invariant::NoPanic, "the engine steps without end".into()))
+    }
+
+    fn transmit(&mut self) -> Result<(), Violation> {
+        loop {
+            let Some(process) = &mut self.process else { return Ok(()) };
+            let (now, wall) = (process.mono(self.t_ns), process.wall(self.t_ns));
+            let Some((venue, transmit)) = process.node.poll_transmit(now, wall) else { return Ok(()) };
+            if let Transmit::Request { request, order: true, .. } = &transmit {
+                if let Some(PlannedDeath { orders_left: Some(left), .. }) = &mut self.death {
+                    if *left == 0 {
+                        return self.die();
+                    }
+                    *left -= 1;
+                }
+                let text = tamper::placed_text(&request.body);
+                let judged = self.judge.orders.leaves(text.as_deref());
+                self.verdict(judged)?;
+            }
+            self.trace_transmit(venue, &transmit);
+            self.wires.send(self.t_ns, venue, transmit);
+        }
+    }
+
+    fn trace_transmit(&mut self, venue: VenueId, transmit: &Transmit) {
+        let mut bytes = vec![venue.0];
+        match transmit {
+            Transmit::Frame { text, .. } => bytes.extend_from_slice(text.as_bytes()),
+            Transmit::Request { request, .. } => {
+                for part in [&request.path, &request.query].into_iter().chain(request.headers.iter().map(|(_, value)| value)) {
+                    bytes.extend_from_slice(part.as_bytes());
+                    bytes.push(0);
+                }
+                bytes.extend_from_slice(&request.body);
+            }
+            Transmit::Open(link) | Transmit::Close(link) => bytes.extend_from_slice(format!("{link:?}").as_bytes()),
+        }
+        self.say(|| format!("out {} {transmit:?}{}", venue.0, body_text(transmit)));
+        self.trace.add(self.t_ns, 2, &bytes);
+    }
+
+    fn collect_outputs(&mut self) {
+        self.judge.watch(&self.world);
+        while let Some(output) = self.world.poll_output() {
+            let venue = output.venue as u8;
+            match &output.body {
+                OutputBody::Http { response, .. } => self.trace.add(self.t_ns, 3 + venue, &response.body),
+                OutputBody::Ws { frame: WsFrame::Text(bytes), .. } => self.trace.add(self.t_ns, 5 + venue, bytes),
+                OutputBody::Ws { .. } | OutputBody::WsClose { .. } => {}
+            }
+            self.wires.carry(self.t_ns, output);
+        }
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Request { venue, number, request } => self.world.http(venue, number, request),
+            Arrival::Open { venue, conn } => self.world.ws_open(venue, conn, sim_exchange::gate::WS_PATH),
+            Arrival::Frame { venue, conn, frame } => self.world.ws_frame(venue, conn, frame),
+            Arrival::Closed { venue, conn } => self.world.ws_closed(venue, conn),
+            to_engine => return self.arrive_at_engine(to_engine),
+        }
+        self.collect_outputs();
+    }
+
+    fn arrive_at_engine(&mut self, arrival: Arrival) {
+        let Some(process) = &mut self.process else { return };
+        let now = process.mono(self.t_ns);
+        if self.verbose {
+            let t = (self.t_ns - START_T_NS) as f64 / 1e9;
+            match &arrival {
+                Arrival::Text { venue, link, bytes } => eprintln!("{t:>10.6} in {} {:?} {}", venue.0, link.role, String::from_utf8_lossy(bytes)),
+                Arrival::Answer { venue, path, query, result: Ok(reply), .. } => {
+                    eprintln!("{t:>10.6} in {} {path}?{query} {} {}", venue.0, reply.status, String::from_utf8_lossy(&reply.body));
+                }
+                other => eprintln!("{t:>10.6} in {other:?}"),
+            }
+        }
+        match arrival {
+            Arrival::Connected { venue, link } => process.node.connected(venue, link, now),
+            Arrival::Text { venue, link, mut bytes } => {
+                if link.role == LinkRole::Public
+                    && let Some(pair) = tamper::book_pair(&bytes).and_then(|name| pair_of(&self.setup, &name))
+                {
+                    self.judge.deliveries.arrived(venue, pair, now);
+                }
+                process.node.frame(venue, link, now, &mut bytes);
+            }
+            Arrival::Lost { venue, link, reason } => {
+                if link.role == LinkRole::Public {
+                    self.judge.deliveries.link_lost(venue);
+                }
+                process.node.lost(venue, link, now, reason);
+            }
+            Arrival::Answer { venue, ticket, path, query, result } => match result {
+                Ok(mut reply) => {
+                    if path.ends_with("/spot/order_book")
+                        && reply.status == 200
+                        && let Some(pair) = query_pair(&query).and_then(|name| pair_of(&self.setup, name))
+                    {
+                        self.judge.deliveries.arrived(venue, pair, now);
+                    }
+                    let response = Response::Http { status: reply.status, headers: &reply.headers, body: &mut reply.body };
+                    process.node.response(venue, ticket, now, response);
+                }
+                Err(failure) => process.node.response(venue, ticket, now, Response::Failed(failure)),
+            },
+            Arrival::Request { .. } | Arrival::Open { .. } | Arrival::Frame { .. } | Arrival::Closed { .. } => {}
+        }
+    }
+
+    fn strike(&mut self, event: Event) {
+        self.say(|| format!("strikes {event:?}"));
+        match event {
+            Event::Cut { venue, role } => self.wires.cut(self.t_ns, VenueId(venue as u8), role),
+            Event::Refuse { venue, on } => self.wires.refuse(venue, on),
+            Event::Silence { venue, pair, on } => {
+                let name = pair.and_then(|index| self.config.pairs.get(index)).cloned();
+                for index in 0..self.world.venue_count() {
+                    if venue.is_none_or(|only| only == index)
+                        && let Some(gate) = self.world.dialect_mut::<GateDialect>(index)
+                    {
+                        let faults = gate.faults_mut();
+                        match &name {
+                            Some(name) => {
+                                faults.silent_pairs.retain(|silent| silent != name);
+                                faults.silent_pairs.extend(on.then(|| name.clone()));
+                            }
+                            None => faults.silent_feed = on,
+                        }
+                    }
+                }
+            }
+            Event::Crash { death, down_ns } => {
+                let Some(process) = self.process.as_ref().filter(|_| self.death.is_none()) else { return };
+                let at_the_latest = if death == Death::Between { self.t_ns } else { self.t_ns + DEATH_WAITS_NS };
+                if let Death::InWrite { torn_bytes } = death {
+                    process.state.die_at_intent(torn_bytes);
+                }
+                self.death = Some(PlannedDeath { death, down_ns, at_the_latest, orders_left: None });
+            }
+        }
+    }
+
+    fn die(&mut self) -> Result<(), Violation> {
+        let Some(process) = self.process.take() else { return Ok(()) };
+        let down_ns = self.death.take().map_or(0, |death| death.down_ns);
+        self.say(|| "the engine dies".into());
+        process.leave_logs(&mut self.logs);
+        self.count_life(&process);
+        self.epochs.push((process.epoch, false));
+        self.wires.abandon(self.t_ns);
+        self.restart_at = Some(self.t_ns + down_ns);
+        Ok(())
+    }
+
+    fn count_life(&mut self, process: &Process) {
+        let report = process.node.engine().report();
+        self.tally.deals += report.execution.deals_closed;
+        self.tally.unknown += report.execution.orders_unknown_ever;
+        self.tally.fills += report.execution.fills;
+        self.tally.hedges += report.execution.hedges;
+        self.tally.opportunities += report.opportunities;
+    }
+
+    fn start_process(&mut self) -> Result<(), Violation> {
+        self.restart_at = None;
+        self.lives += 1;
+        self.say(|| "the engine starts".into());
+        let started = Process::start(&self.setup, &mut self.logs, self.lives, self.t_ns, self.config.wall_offset_ns);
+        let process = started.map_err(|text| self.violation(Invariant::Converges, format!("the engine does not start: {text}")))?;
+        if self.epochs.iter().any(|(epoch, _)| *epoch >= process.epoch) {
+            return Err(self.violation(Invariant::IdsUnique, format!("epoch {} is not above the epochs before it", process.epoch)));
+        }
+        let read = self.judge.orders.new_life(&self.logs);
+        read.map_err(|text| self.violation(Invariant::Converges, text))?;
+        self.judge.deliveries.new_process();
+        self.process = Some(process);
+        self.next_tick = self.t_ns + TICK_NS;
+        Ok(())
+    }
+
+    fn verdict(&self, check: Check) -> Result<(), Violation> {
+        check.map_err(|(invariant, text)| self.violation(invariant, text))
+    }
+
+    fn violation(&self, invariant: Invariant, text: String) -> Violation {
+        Violation { invariant, at_ns: self.t_ns - START_T_NS, text }
+    }
+
+    fn say(&self, text: impl FnOnce() -> String) {
+        if self.verbose {
+            eprintln!("{:>10.6} {}", (self.t_ns - START_T_NS) as f64 / 1e9, text());
+        }
+    }
+}
+
+fn body_text(transmit: &Transmit) -> String {
+    match transmit {
+        Transmit::Request { request, .. } => String::from_utf8_lossy(&request.body).into_owned(),
+        _ => String::new(),
+    }
+}
+
+fn pair_of(setup: &Setup, name: &str) -> Option<PairId> {
+    let symbol = domain::Symbol::parse(name).ok()?;
+    setup.tables.pair_id(&symbol)
+}
+
+fn query_pair(query: &str) -> Option<&str> {
+    query.split('&').find_map(|part| part.strip_prefix("currency_pair="))
+}
