@@ -452,6 +452,13 @@ impl GateSession {
             return self.fetch_if_useful(index, now);
         }
         for Held { delta, stamps } in held {
+            if delta.last <= base.id {
+                // What the copy holds already is no sign of a venue that numbers anew, however many frames waited for it.
+                if let Some(stream) = self.stats.streams.get_mut(index) {
+                    stream.stale += 1;
+                }
+                continue;
+            }
             self.on_delta(index, delta, stamps, updates);
         }
     }
