@@ -9,11 +9,12 @@ use crossgate_benches::live_session::decoded;
 use crossgate_benches::report::{Report, Times, measure, timed};
 use crossgate_benches::tape::{PAIR, Tape};
 use domain::{
-    Amount, BookBody, BookUpdate, FeeRates, InstrumentRules, Level, MonoNanos, PairScale, Price, Qty, Rate, VenueId, number::AMOUNT_ONE,
+    Amount, BookBody, BookUpdate, FeeRates, InstrumentRules, Level, MonoNanos, PairScale, Price, Qty, Rate, VenueId,
+    number::AMOUNT_ONE,
 };
+use risk::Limits;
 use risk::market::VenuePair;
 use risk::size::{SizeInputs, size_plan};
-use risk::Limits;
 use spread_detector::{DetectorConfig, Group, LegView, assess, collar_reference};
 
 const LOW: VenueId = VenueId(0);
@@ -28,8 +29,12 @@ fn main() {
     let updates = decoded(&tape, "order_book");
     let markets: Vec<Books> = updates.iter().take(BOOKS).enumerate().map(|(i, update)| Books::new(update, i, scale)).collect();
     report.yardstick("not crossed", &measure(|times| markets.iter().for_each(|m| m.judge(times, HIGH, false))));
-    report.row("crossed: depth walked, waterfall kept", &measure(|times| markets.iter().for_each(|m| m.judge(times, LOW, false))));
-    report.row("crossed, and sized into a plan of two legs", &measure(|times| markets.iter().for_each(|m| m.judge(times, LOW, true))));
+    report
+        .row("crossed: depth walked, waterfall kept", &measure(|times| markets.iter().for_each(|m| m.judge(times, LOW, false))));
+    report.row(
+        "crossed, and sized into a plan of two legs",
+        &measure(|times| markets.iter().for_each(|m| m.judge(times, LOW, true))),
+    );
 }
 
 fn rate(bps: i64) -> Rate {
@@ -81,7 +86,11 @@ impl Books {
             let reference = collar_reference(self.cells.iter().map(|c| &c.book), self.config.book_age_max_ns, self.now);
             let (buy_leg, sell_leg) = (leg(buy, buy_cell), leg(sell, sell_cell));
             let assessed = assess(&self.config, self.scale, Group::Tradable, &reference, &buy_leg, &sell_leg, self.now)?;
-            let plan = if sized && assessed.failed.is_none() { Some(size_plan(&self.inputs(buy, sell, assessed.waterfall.qty))) } else { None };
+            let plan = if sized && assessed.failed.is_none() {
+                Some(size_plan(&self.inputs(buy, sell, assessed.waterfall.qty)))
+            } else {
+                None
+            };
             Some((assessed, plan))
         });
         let (assessed, plan) = found.expect("both books are live");

@@ -34,7 +34,10 @@ const WARM_UP_ORDERS: u64 = 10;
 const TICK_NS: u64 = 100 * MILLI;
 
 fn main() {
-    let mut report = Report::new("frame to order: book frame in the buffer → signed order request", "the simulator, seed 11, 4 pairs on 2 venues");
+    let mut report = Report::new(
+        "frame to order: book frame in the buffer → signed order request",
+        "the simulator, seed 11, 4 pairs on 2 venues",
+    );
     let seconds = if quick() { 1 } else { 5 };
     for (channel, name) in [("order_book", "20 × 20 snapshots"), ("order_book_update", "diffs")] {
         let hot = Bench::new(channel).run(Duration::from_secs(seconds), None);
@@ -92,7 +95,8 @@ struct Bench {
 impl Bench {
     fn new(channel: &'static str) -> Bench {
         let pairs = ["BTC_USDT", "ETH_USDT", "SOL_USDT", "XRP_USDT"].map(String::from).to_vec();
-        let config = SimConfig { pairs, book_channels: [channel; 2], base_decimals: 12, wall_offset_ns: 0, ..SimConfig::calm(11) };
+        let config =
+            SimConfig { pairs, book_channels: [channel; 2], base_decimals: 12, wall_offset_ns: 0, ..SimConfig::calm(11) };
         let mut world = build_world(&config);
         let setup = Setup::fetch(&config, &mut world);
         let begun_t_ns = world.now();
@@ -137,7 +141,8 @@ impl Bench {
         self.turn(None);
         while begun.elapsed() < limit {
             let due = self.node.next_deadline().map(|at| self.begun_t_ns + at.0.saturating_sub(SECOND));
-            let next = [self.world.next_wakeup(), due, Some(self.next_tick)].into_iter().flatten().min().expect("ticks never end");
+            let next =
+                [self.world.next_wakeup(), due, Some(self.next_tick)].into_iter().flatten().min().expect("ticks never end");
             self.world.advance(next);
             while let Some(output) = self.world.poll_output() {
                 self.take(output.venue, output.body, cold.as_mut());

@@ -32,7 +32,8 @@ impl LiveSession {
             book_channel: channel.into(),
             seed: 1,
         };
-        let mut live = LiveSession { session: GateSession::new(config).expect("a known channel"), now: MonoNanos(1), inputs: Vec::new() };
+        let mut live =
+            LiveSession { session: GateSession::new(config).expect("a known channel"), now: MonoNanos(1), inputs: Vec::new() };
         live.session.start(live.now);
         live.session.handle_connected(PUBLIC, live.now, &mut live.inputs);
         live.serve(tape);
@@ -81,14 +82,22 @@ pub fn decoded(tape: &Tape, channel: &str) -> Vec<BookUpdate> {
     let mut updates = Vec::new();
     for (index, frame) in frames.iter().enumerate() {
         let mut bytes = frame.clone();
-        if index == 0 { live.first_frame(&mut bytes, tape) } else { live.frame(&mut bytes) }
+        if index == 0 {
+            live.first_frame(&mut bytes, tape)
+        } else {
+            live.frame(&mut bytes)
+        }
         let before = updates.len();
         updates.extend(live.inputs().iter().filter_map(|input| match input {
             Input::Book(update) => Some(update.clone()),
             _ => None,
         }));
         let new = updates.len() - before;
-        assert!(new == 1 || (index == 0 && new == 2), "frame {index} became {new} book updates: {}", String::from_utf8_lossy(frame));
+        assert!(
+            new == 1 || (index == 0 && new == 2),
+            "frame {index} became {new} book updates: {}",
+            String::from_utf8_lossy(frame)
+        );
     }
     updates
 }

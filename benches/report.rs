@@ -95,7 +95,7 @@ impl Report {
         if quick() {
             println!("QUICK: a smoke test, not a measurement");
         }
-        println!("{:<58} {:>9} {:>10} {:>10} {:>10} {:>10}  ratio", "ns", "count", "p50", "p99", "p99.9", "max");
+        println!("{:<58} {:>9} {:>10} {:>10} {:>10} {:>10}  median", "ns", "count", "p50", "p99", "p99.9", "max");
         Report { yardstick: None }
     }
 
@@ -106,11 +106,11 @@ impl Report {
         self.yardstick = Some((name.to_string(), times.median_ns()));
     }
 
-    /// Prints one row, with the yardstick's median over its own: above 1 it is faster.
+    /// Prints one row, with its median as a multiple of the yardstick's: below 1 it is faster.
     pub fn row(&self, name: &str, times: &Times) {
         let at = |quantile| times.histogram.value_at_quantile(quantile);
         let ratio = match &self.yardstick {
-            Some((of, median)) if times.count() > 0 => format!("{} × {of}", hundredths(*median, times.median_ns())),
+            Some((of, median)) if times.count() > 0 => format!("{} × {of}", hundredths(times.median_ns(), *median)),
             _ => String::new(),
         };
         let (count, max) = (times.count(), times.histogram.max());
@@ -127,7 +127,8 @@ fn hundredths(a: u64, b: u64) -> String {
 /// Processor and cores.
 fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")).map(|rest| rest.trim_start_matches([' ', '\t', ':']));
+    let model =
+        info.lines().find_map(|line| line.strip_prefix("model name")).map(|rest| rest.trim_start_matches([' ', '\t', ':']));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!("{}, {cores} cores, {}", model.unwrap_or("unknown processor"), std::env::consts::ARCH)
 }

@@ -151,8 +151,10 @@ fn simulated() -> Source {
     let mut world = testkit::venues::build_world(&SimConfig::calm(1));
     let end = world.now() + MINUTE_NS;
     world.ws_open(0, 1, "/ws/v4/");
-    let subscribe =
-        format!(r#"{{"time":{},"channel":"spot.order_book_update","event":"subscribe","payload":["{pair}","100ms"]}}"#, world.now() / 1_000_000_000);
+    let subscribe = format!(
+        r#"{{"time":{},"channel":"spot.order_book_update","event":"subscribe","payload":["{pair}","100ms"]}}"#,
+        world.now() / 1_000_000_000
+    );
     world.ws_frame(0, 1, WsFrame::Text(subscribe.into_bytes()));
     let copy_request = HttpRequest {
         method: "GET".into(),

@@ -27,7 +27,9 @@ enum Meaning {
     Failed,
 }
 
-use ErrorClass::{AuthFatal, ClockSkew, DuplicateClientId, FilterReject, InsufficientFunds, RateLimited, SymbolClosed, UnknownOrder};
+use ErrorClass::{
+    AuthFatal, ClockSkew, DuplicateClientId, FilterReject, InsufficientFunds, RateLimited, SymbolClosed, UnknownOrder,
+};
 use Meaning::{Failed, Refused, State};
 
 /// Every label of the published list and of captures, with its class. `POSITION_*` is matched by prefix.

@@ -128,7 +128,9 @@ mod tests {
         let twice = r#"[{"base":"A","quote":"B","amount_precision":4,"precision":1,"trade_status":"tradable"},
                         {"base":"A","quote":"B","amount_precision":4,"precision":1,"trade_status":"tradable"}]"#;
         assert!(text(&["A/B"], 200, twice).contains("listed twice"));
-        for (field, value) in [("precision", "40"), ("precision", "\"2\""), ("min_base_amount", "\"-1\""), ("min_quote_amount", "\"NaN\"")] {
+        for (field, value) in
+            [("precision", "40"), ("precision", "\"2\""), ("min_base_amount", "\"-1\""), ("min_quote_amount", "\"NaN\"")]
+        {
             let row = format!(r#"[{{"base":"A","quote":"B","amount_precision":4,"trade_status":"tradable","{field}":{value}}}]"#);
             let row = if field == "precision" { row } else { row.replace("\"amount", "\"precision\":2,\"amount") };
             assert!(text(&["A/B"], 200, &row).contains(field), "{row}");

@@ -151,15 +151,51 @@ const REST: &[Row] = &[
 
 /// Name, text signed, result.
 const PLAIN: &[(&str, &str, &str)] = &[
-    ("W1", "channel=spot.orders&event=subscribe&time=1700000000", "0dc17b76097b2726573e30bde2a792ce238bbd452f414d949a5f71d5bf1dd50e8e8166a762af6614f0228360882c6e35df2ac39ed0eba1be8b02d9ca1ec9c6c9"),
-    ("W2", "channel=spot.usertrades&event=subscribe&time=1700000000", "38094e2f2b72acc25a8648197dc8c850b622b31eab92b445af73b577a2a46ac101976cfa35b33a8c4df6440bf71da4740cad1cf68d8f9da48b2199667f5264e3"),
-    ("W3", "channel=spot.balances&event=subscribe&time=1700000000", "f4c2fc92b344d5dcb3dd56bcdab3ecf3bb863a599c51cec748de0189428c8b65d0a60901fa2bf273ff4b0929cb2ae34c317e7070198573dedaa6089b18ce3418"),
-    ("W4", "channel=spot.orders&event=unsubscribe&time=1700000000", "e06d9d0680cc2a7f914aac10c2c134bb5ce05f82f227df54cfee337c21f0c2a8ae8908bbe4a2cba1d564803be26dc78236655c3a6a0fb540e4b60168aa75b92d"),
-    ("W5", "channel=futures.orders&event=subscribe&time=1700000000", "e40a0260c1d090a7b5f60f6171dfc3d9ca6a1b1dd6abfd8e92347bad5e134af77fb03930eff122f7f72cdcb3c41898a16dbf1ee7089615f540c11b12c19b6d04"),
-    ("L1", "api\nspot.login\n\n1700000000", "fda6efd05e40791f1059365daecc597f520349bd009ecaa64454e137d73a181e6bcdeb466148db04b38adfc8800a2e46ab4e4ac02eee77a8a2a2ece43d6d720c"),
-    ("L2", "api\nfutures.login\n\n1700000000", "f39035057b3528fc2c5aff4b9cfa9f43673c88d3ff823c55468608173205809999a8b45d7ed898ebf49c15a4f6e5131de175ded143be5eeb58431f600e1d4085"),
-    ("L3", "api\nspot.login\n{}\n1700000000", "03cd3c385a7f3b5002acb584da5556d0b47b19b8430534b567283f5f56d6016f341e3bd9aa8565c8fdd81c0d5c76afe725c4ca712083f9823069d0f5ccf69226"),
-    ("P1", "api\nspot.order_place\n{\"text\":\"t-arb-0001\",\"currency_pair\":\"BTC_USDT\",\"type\":\"limit\",\"account\":\"spot\",\"side\":\"buy\",\"amount\":\"0.001\",\"price\":\"27000.5\",\"time_in_force\":\"ioc\"}\n1700000000", "7a256b1c8865ebcd3d3aefab39dbca7556523600a55c5315de3cd4b524a728f5456083634f04d9f8268a7e948c9ca603b58609f5072645ed1245253b817ec219"),
+    (
+        "W1",
+        "channel=spot.orders&event=subscribe&time=1700000000",
+        "0dc17b76097b2726573e30bde2a792ce238bbd452f414d949a5f71d5bf1dd50e8e8166a762af6614f0228360882c6e35df2ac39ed0eba1be8b02d9ca1ec9c6c9",
+    ),
+    (
+        "W2",
+        "channel=spot.usertrades&event=subscribe&time=1700000000",
+        "38094e2f2b72acc25a8648197dc8c850b622b31eab92b445af73b577a2a46ac101976cfa35b33a8c4df6440bf71da4740cad1cf68d8f9da48b2199667f5264e3",
+    ),
+    (
+        "W3",
+        "channel=spot.balances&event=subscribe&time=1700000000",
+        "f4c2fc92b344d5dcb3dd56bcdab3ecf3bb863a599c51cec748de0189428c8b65d0a60901fa2bf273ff4b0929cb2ae34c317e7070198573dedaa6089b18ce3418",
+    ),
+    (
+        "W4",
+        "channel=spot.orders&event=unsubscribe&time=1700000000",
+        "e06d9d0680cc2a7f914aac10c2c134bb5ce05f82f227df54cfee337c21f0c2a8ae8908bbe4a2cba1d564803be26dc78236655c3a6a0fb540e4b60168aa75b92d",
+    ),
+    (
+        "W5",
+        "channel=futures.orders&event=subscribe&time=1700000000",
+        "e40a0260c1d090a7b5f60f6171dfc3d9ca6a1b1dd6abfd8e92347bad5e134af77fb03930eff122f7f72cdcb3c41898a16dbf1ee7089615f540c11b12c19b6d04",
+    ),
+    (
+        "L1",
+        "api\nspot.login\n\n1700000000",
+        "fda6efd05e40791f1059365daecc597f520349bd009ecaa64454e137d73a181e6bcdeb466148db04b38adfc8800a2e46ab4e4ac02eee77a8a2a2ece43d6d720c",
+    ),
+    (
+        "L2",
+        "api\nfutures.login\n\n1700000000",
+        "f39035057b3528fc2c5aff4b9cfa9f43673c88d3ff823c55468608173205809999a8b45d7ed898ebf49c15a4f6e5131de175ded143be5eeb58431f600e1d4085",
+    ),
+    (
+        "L3",
+        "api\nspot.login\n{}\n1700000000",
+        "03cd3c385a7f3b5002acb584da5556d0b47b19b8430534b567283f5f56d6016f341e3bd9aa8565c8fdd81c0d5c76afe725c4ca712083f9823069d0f5ccf69226",
+    ),
+    (
+        "P1",
+        "api\nspot.order_place\n{\"text\":\"t-arb-0001\",\"currency_pair\":\"BTC_USDT\",\"type\":\"limit\",\"account\":\"spot\",\"side\":\"buy\",\"amount\":\"0.001\",\"price\":\"27000.5\",\"time_in_force\":\"ioc\"}\n1700000000",
+        "7a256b1c8865ebcd3d3aefab39dbca7556523600a55c5315de3cd4b524a728f5456083634f04d9f8268a7e948c9ca603b58609f5072645ed1245253b817ec219",
+    ),
 ];
 
 #[test]

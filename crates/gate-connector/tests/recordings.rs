@@ -4,8 +4,8 @@
 //! gap and without a crossed book; every other Gate frame must be read, ignored, or refused for the right reason.
 
 use domain::{
-    Amount, AssetId, BookBody, FrameReject, Input, InstrumentKind, LinkRole, MonoNanos, OrderSource, PairId, PairInfo, Symbol, Tables, UnixNanos,
-    VenueId,
+    Amount, AssetId, BookBody, FrameReject, Input, InstrumentKind, LinkRole, MonoNanos, OrderSource, PairId, PairInfo, Symbol,
+    Tables, UnixNanos, VenueId,
 };
 use gate_connector::GateConnector;
 use gate_connector::wire::rows::Stamp;
@@ -202,7 +202,11 @@ fn broad_tables() -> Arc<Tables> {
         let (base, quote) = (asset(&symbol.base), asset(&symbol.quote));
         PairInfo { symbol, kind: InstrumentKind::Spot, base, quote, scale: domain::PairScale::new(8, 8).expect("a scale") }
     };
-    Arc::new(Tables { venues: vec!["gate".into()], pairs: symbols.iter().map(pair).collect(), assets: assets.map(String::from).to_vec() })
+    Arc::new(Tables {
+        venues: vec!["gate".into()],
+        pairs: symbols.iter().map(pair).collect(),
+        assets: assets.map(String::from).to_vec(),
+    })
 }
 
 /// Feeds single frames to both book channels; returns (refused by reason, ignored, books told) of each by name.
@@ -296,11 +300,12 @@ fn rest_bodies_are_read() {
         ("valid-cancel-order", "0"),
         ("valid-limit-buy-order", "0"),
         ("valid-limit-sell-order", "0"),
-        ("valid-market-buy-order", "0.00069999"),
+        ("valid-market-buy-order", "0.0007"),
         ("valid-market-sell-order", "0.0007"),
     ] {
         let row = decoder.order(&mut body(&format!("api_v4_spot_orders-{name}.json")), stamp).expect(name).expect("our pair");
-        let (domain::OrderReport::Open { filled: got } | domain::OrderReport::Finished { filled: got, .. }) = row.update.report else {
+        let (domain::OrderReport::Open { filled: got } | domain::OrderReport::Finished { filled: got, .. }) = row.update.report
+        else {
             panic!("{name}")
         };
         assert_eq!(tables.pairs[0].scale.qty_text(got), filled, "{name}");

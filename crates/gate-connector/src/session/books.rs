@@ -8,9 +8,9 @@
 //! Only ids live here; the engine holds the levels, checks again, and asks for a resync of what it finds crossed.
 
 use super::{Answer, GateSession, What, backoff_ns};
+use crate::wire::Scope;
 use crate::wire::book::is_crossed;
 use crate::wire::frames::{BookFrame, BookFrameBody, Channel, Delta};
-use crate::wire::Scope;
 use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
 use domain::{BookBody, BookUpdate, Input, Level, MonoNanos, PairId, ResyncReason, VenueNanos};
@@ -213,7 +213,14 @@ impl GateSession {
     }
 
     /// Takes a book out of trust and sees to its return. `floor` is an id that a copy must reach to be good on its own.
-    pub(super) fn resync(&mut self, pair: PairId, reason: ResyncReason, floor: Option<u64>, now: MonoNanos, updates: &mut Vec<Input>) {
+    pub(super) fn resync(
+        &mut self,
+        pair: PairId,
+        reason: ResyncReason,
+        floor: Option<u64>,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
         let Some(index) = self.books.index(pair) else { return };
         let Some(book) = self.books.books.get_mut(index) else { return };
         if matches!(book.phase, Phase::Live(_)) && now.since(book.live_since) >= STABLE_NS {
@@ -230,7 +237,11 @@ impl GateSession {
         book.reason = Some(reason);
         if news {
             self.stats.resync(reason);
-            updates.push(self.book_input(pair, Stamps { received: now, sent_at: None, changed_at: None }, BookBody::Untrusted { reason }));
+            updates.push(self.book_input(
+                pair,
+                Stamps { received: now, sent_at: None, changed_at: None },
+                BookBody::Untrusted { reason },
+            ));
         }
         self.fetch_if_useful(index, now);
     }
@@ -259,7 +270,12 @@ impl GateSession {
     fn fetch_if_useful(&mut self, index: usize, now: MonoNanos) {
         let Some(book) = self.books.books.get_mut(index) else { return };
         let useful = !book.held.is_empty() || book.floor.is_some();
-        if self.books.channel != BookChannel::Updates || book.phase != Phase::Waiting || book.fetch != Fetch::None || !useful || self.stopped {
+        if self.books.channel != BookChannel::Updates
+            || book.phase != Phase::Waiting
+            || book.fetch != Fetch::None
+            || !useful
+            || self.stopped
+        {
             return;
         }
         let attempt = book.attempts;
@@ -326,7 +342,15 @@ impl GateSession {
     }
 
     /// Publishes a whole book, unless it is crossed. True when it is live now.
-    fn go_live(&mut self, index: usize, id: u64, bids: Vec<Level>, asks: Vec<Level>, stamps: Stamps, updates: &mut Vec<Input>) -> bool {
+    fn go_live(
+        &mut self,
+        index: usize,
+        id: u64,
+        bids: Vec<Level>,
+        asks: Vec<Level>,
+        stamps: Stamps,
+        updates: &mut Vec<Input>,
+    ) -> bool {
         let Some(book) = self.books.books.get_mut(index) else { return false };
         let pair = book.pair;
         book.last_id = id;
@@ -408,7 +432,14 @@ impl GateSession {
     }
 
     /// The answer to a request for a copy.
-    pub(super) fn on_base(&mut self, pair: PairId, generation: u64, mut answer: Answer<'_>, now: MonoNanos, updates: &mut Vec<Input>) {
+    pub(super) fn on_base(
+        &mut self,
+        pair: PairId,
+        generation: u64,
+        mut answer: Answer<'_>,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
         if !self.books.wants(pair, generation) {
             return;
         }

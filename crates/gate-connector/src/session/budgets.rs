@@ -63,7 +63,9 @@ impl Budgets {
                 let (pair, bucket) = self.place.iter_mut().find(|(id, _)| *id == order.pair)?;
                 Some((Some(BudgetBucket::Place(*pair)), bucket, PLACE_LIMIT, PLACE_WINDOW_NS))
             }
-            What::Cancel(_) | What::CancelAll(_) => Some((Some(BudgetBucket::Cancel), &mut self.cancel, CANCEL_LIMIT, CANCEL_WINDOW_NS)),
+            What::Cancel(_) | What::CancelAll(_) => {
+                Some((Some(BudgetBucket::Cancel), &mut self.cancel, CANCEL_LIMIT, CANCEL_WINDOW_NS))
+            }
             What::Base { .. } => Some((None, &mut self.base, READ_LIMIT, READ_WINDOW_NS)),
             What::Time => None,
             _ => Some((Some(BudgetBucket::Read), &mut self.read, READ_LIMIT, READ_WINDOW_NS)),
@@ -73,13 +75,23 @@ impl Budgets {
 
 impl GateSession {
     /// Reads `X-Gate-RateLimit-*`: lowers our counts, keeps the tightest head-room for the metrics, tells the engine.
-    pub(super) fn on_headers(&mut self, what: &What, status: u16, headers: &[(String, String)], now: MonoNanos, updates: &mut Vec<Input>) {
+    pub(super) fn on_headers(
+        &mut self,
+        what: &What,
+        status: u16,
+        headers: &[(String, String)],
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
         let number = |name: &str| headers.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.trim().parse::<u32>().ok());
         let limit = number("x-gate-ratelimit-limit").filter(|limit| *limit > 0);
         // `remain` is left out when it is zero.
         let remaining = limit.map(|limit| number("x-gate-ratelimit-requests-remain").unwrap_or(0).min(limit));
         if let (Some(remaining), Some(limit)) = (remaining, limit) {
-            let tighter = self.stats.rate_remaining.is_none_or(|(r, l)| u64::from(remaining) * u64::from(l) < u64::from(r) * u64::from(limit));
+            let tighter = self
+                .stats
+                .rate_remaining
+                .is_none_or(|(r, l)| u64::from(remaining) * u64::from(l) < u64::from(r) * u64::from(limit));
             if tighter {
                 self.stats.rate_remaining = Some((remaining, limit));
             }

@@ -55,6 +55,10 @@ impl VenueClock {
         self.due
     }
 
+    pub(super) fn give_up_round(&mut self) {
+        self.left = 0;
+    }
+
     pub(super) fn forget_monotonic(&mut self) {
         self.over_monotonic_ns = None;
     }
@@ -123,7 +127,12 @@ impl GateSession {
                 }
                 if waits {
                     let class = class.unwrap_or(ErrorClass::Unknown);
-                    updates.push(Input::ReadFailed(ReadFailure { venue: self.venue, read: ReadKind::Time, class, received: now }));
+                    updates.push(Input::ReadFailed(ReadFailure {
+                        venue: self.venue,
+                        read: ReadKind::Time,
+                        class,
+                        received: now,
+                    }));
                 }
             }
         }

@@ -50,13 +50,23 @@ pub(super) struct Subscription {
 enum Stage {
     Idle,
     /// Subscribe sent.
-    Asked { id: u64, at: MonoNanos },
+    Asked {
+        id: u64,
+        at: MonoNanos,
+    },
     /// Acknowledged.
-    Live { at: MonoNanos },
+    Live {
+        at: MonoNanos,
+    },
     /// Unsubscribe sent; subscribe follows its acknowledgement.
-    Leaving { id: u64, at: MonoNanos },
+    Leaving {
+        id: u64,
+        at: MonoNanos,
+    },
     /// Refused; asked again at this time.
-    Refused { until: MonoNanos },
+    Refused {
+        until: MonoNanos,
+    },
 }
 
 struct Stream {
@@ -96,7 +106,14 @@ pub(super) struct Link {
 
 impl Link {
     fn new(role: LinkRole, wanted: bool, subscriptions: Vec<Subscription>) -> Link {
-        let stream = |subscription| Stream { subscription, stage: Stage::Idle, served: false, unserved_ns: UNSERVED_NS, nudges: 0, refusals: 0 };
+        let stream = |subscription| Stream {
+            subscription,
+            stage: Stage::Idle,
+            served: false,
+            unserved_ns: UNSERVED_NS,
+            nudges: 0,
+            refusals: 0,
+        };
         let zero = MonoNanos(0);
         Link {
             id: LinkId { role, shard: 0 },
@@ -310,7 +327,9 @@ impl GateSession {
     pub(super) fn resubscribe(&mut self, pair: PairId, now: MonoNanos) {
         let Some(link) = self.links.role_mut(LinkRole::Public) else { return };
         let live = |stream: &Stream| stream.subscription.pair == Some(pair) && matches!(stream.stage, Stage::Live { .. });
-        if link.phase == Phase::Open && let Some(index) = link.streams.iter().position(live) {
+        if link.phase == Phase::Open
+            && let Some(index) = link.streams.iter().position(live)
+        {
             self.request(LinkRole::Public, index, false, now);
         }
     }

@@ -34,7 +34,8 @@ use orders::CancelAll;
 use reads::{OpenOrdersRead, TradesRead};
 use std::collections::{BTreeMap, VecDeque};
 use venue::{
-    ConnectorError, HttpRequest, IoFailure, LinkId, LossReason, Method, Response, SessionConfig, SessionStats, Ticket, Transmit, VenueSession,
+    ConnectorError, HttpRequest, IoFailure, LinkId, LossReason, Method, Response, SessionConfig, SessionStats, Ticket, Transmit,
+    VenueSession,
 };
 
 pub(crate) use books::BookChannel;
@@ -49,7 +50,12 @@ enum Outgoing {
     Open(LinkId),
     Close(LinkId),
     /// A subscribe or unsubscribe frame, signed when it leaves.
-    Subscription { link: LinkId, id: u64, subscription: Subscription, subscribe: bool },
+    Subscription {
+        link: LinkId,
+        id: u64,
+        subscription: Subscription,
+        subscribe: bool,
+    },
     Ping(LinkId),
     Ask(Asked),
 }
@@ -109,7 +115,10 @@ pub struct GateSession {
 
 impl std::fmt::Debug for GateSession {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GateSession").field("venue", &self.venue).field("in_flight", &self.in_flight.len()).finish_non_exhaustive()
+        f.debug_struct("GateSession")
+            .field("venue", &self.venue)
+            .field("in_flight", &self.in_flight.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -147,8 +156,8 @@ impl GateSession {
             _ => None,
         };
         let pairs: Vec<PairId> = names.iter().map(|(_, pair)| pair).collect();
-        let mut stats = SessionStats::default();
-        stats.streams = pairs.iter().map(|pair| channel.stream_stats(*pair)).collect();
+        let streams = pairs.iter().map(|pair| channel.stream_stats(*pair)).collect();
+        let stats = SessionStats { streams, ..SessionStats::default() };
         Ok(GateSession {
             venue: config.venue,
             links: Links::new(&names, channel, signer.is_some()),
@@ -225,16 +234,23 @@ impl GateSession {
                 let scale = scale.expect("Invariant: only orders on configured pairs are queued");
                 (Method::Post, "/spot/orders".into(), String::new(), encode::order_body(order, name(order.pair), scale))
             }
-            What::Cancel(order) => {
-                (Method::Delete, orders::order_path(order), format!("currency_pair={}&account=spot", name(order.pair)), Vec::new())
-            }
+            What::Cancel(order) => (
+                Method::Delete,
+                orders::order_path(order),
+                format!("currency_pair={}&account=spot", name(order.pair)),
+                Vec::new(),
+            ),
             // Never without the pair: that would cancel on every market.
-            What::CancelAll(all) => (Method::Delete, "/spot/orders".into(), format!("currency_pair={}&account=spot", name(all.pair)), Vec::new()),
+            What::CancelAll(all) => {
+                (Method::Delete, "/spot/orders".into(), format!("currency_pair={}&account=spot", name(all.pair)), Vec::new())
+            }
             What::LookUp(order) => get(&orders::order_path(order), format!("currency_pair={}&account=spot", name(order.pair))),
             What::Balances => get("/spot/accounts", String::new()),
             What::OpenOrders(read) => get("/spot/open_orders", read.query()),
             What::Trades(read) => get("/spot/my_trades", read.query(name(read.pair))),
-            What::Fees { index } => get("/wallet/fee", format!("currency_pair={}", self.books.pair_at(*index).map(name).unwrap_or_default())),
+            What::Fees { index } => {
+                get("/wallet/fee", format!("currency_pair={}", self.books.pair_at(*index).map(name).unwrap_or_default()))
+            }
             What::Account => get("/account/main_keys", String::new()),
             What::AccountDetail => get("/account/detail", String::new()),
         }
@@ -363,7 +379,9 @@ impl VenueSession for GateSession {
         state.lost(now, stopped, &mut self.jitter);
         self.stats.reconnect(reason.as_str());
         // Frames still queued for the old connection would be signed for, or mean, another one.
-        self.queue.retain(|out| !matches!(out, Outgoing::Subscription { link: l, .. } | Outgoing::Ping(l) | Outgoing::Close(l) if *l == link));
+        self.queue.retain(
+            |out| !matches!(out, Outgoing::Subscription { link: l, .. } | Outgoing::Ping(l) | Outgoing::Close(l) if *l == link),
+        );
         self.tell_link(link.role, LinkState::Lost, now, updates);
         if link.role == LinkRole::Public {
             self.books_down(ResyncReason::Reconnect, now, updates);
@@ -396,6 +414,8 @@ impl VenueSession for GateSession {
             }
         }
         if self.clock.is_due(now) {
+            // A round that is still unanswered after all this time is over.
+            self.clock.give_up_round();
             self.start_clock_round(now);
         }
         self.links_timeout(now, updates);
@@ -487,7 +507,9 @@ impl GateSession {
         match flight.asked.what {
             What::Time => self.on_time(&flight, answer, now, updates),
             What::Base { pair, generation } => self.on_base(pair, generation, answer, now, updates),
-            What::Place { .. } | What::Cancel(_) | What::CancelAll(_) | What::LookUp(_) => self.on_order_answer(flight, answer, now, updates),
+            What::Place { .. } | What::Cancel(_) | What::CancelAll(_) | What::LookUp(_) => {
+                self.on_order_answer(flight, answer, now, updates)
+            }
             _ => self.on_read_answer(flight, answer, now, updates),
         }
     }

@@ -10,8 +10,8 @@ use crate::wire::rows::{OrderRow, Stamp, TEXT_PREFIX};
 use domain::command::OrderRef;
 use domain::mutants::{self, Mutant};
 use domain::{
-    ErrorClass, Finish, FrameReject, Input, Label, MonoNanos, NewOrder, OrderReport, OrderSource, OrderUpdate, PairId, Qty, RoundTrip,
-    UnknownCause,
+    ErrorClass, Finish, FrameReject, Input, Label, MonoNanos, NewOrder, OrderReport, OrderSource, OrderUpdate, PairId, Qty,
+    RoundTrip, UnknownCause,
 };
 use venue::IoFailure;
 
@@ -92,9 +92,25 @@ impl GateSession {
         self.ask(What::LookUp(*order));
     }
 
-    fn cancel_all_failed(&self, pair: PairId, requested: MonoNanos, received: MonoNanos, source: OrderSource, class: ErrorClass) -> Input {
+    fn cancel_all_failed(
+        &self,
+        pair: PairId,
+        requested: MonoNanos,
+        received: MonoNanos,
+        source: OrderSource,
+        class: ErrorClass,
+    ) -> Input {
         let report = OrderReport::CancelFailed { class };
-        Input::Order(OrderUpdate { venue: self.venue, pair, client_id: None, venue_order_id: None, source, received, requested, report })
+        Input::Order(OrderUpdate {
+            venue: self.venue,
+            pair,
+            client_id: None,
+            venue_order_id: None,
+            source,
+            received,
+            requested,
+            report,
+        })
     }
 
     pub(super) fn on_order_answer(&mut self, flight: InFlight, answer: Answer<'_>, now: MonoNanos, updates: &mut Vec<Input>) {
@@ -107,12 +123,22 @@ impl GateSession {
         }
     }
 
-    fn on_placed(&mut self, order: NewOrder, resent: bool, sent: MonoNanos, mut answer: Answer<'_>, now: MonoNanos, updates: &mut Vec<Input>) {
+    fn on_placed(
+        &mut self,
+        order: NewOrder,
+        resent: bool,
+        sent: MonoNanos,
+        mut answer: Answer<'_>,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
         if matches!(answer, Answer::Http { .. }) {
             updates.push(Input::RoundTrip(RoundTrip { venue: self.venue, order: true, nanos: now.since(sent) }));
         }
         let report = match &mut answer {
-            Answer::Failed(IoFailure::NotSent) => return updates.push(placed(&order, OrderSource::Edge, sent, now, OrderReport::NotSent)),
+            Answer::Failed(IoFailure::NotSent) => {
+                return updates.push(placed(&order, OrderSource::Edge, sent, now, OrderReport::NotSent));
+            }
             Answer::Failed(failure) => OrderReport::Unknown { cause: cause_of(*failure) },
             Answer::Http { status: 200..=299, body } => {
                 let stamp = Stamp { source: OrderSource::Reply, received: now, requested: sent };
@@ -154,7 +180,13 @@ impl GateSession {
             let stamp = Stamp { source: OrderSource::Reply, received: now, requested };
             return match self.own_row(body, stamp, &order) {
                 Some(update) => updates.push(Input::Order(update)),
-                None => updates.push(about(&order, OrderSource::Reply, requested, now, OrderReport::CancelFailed { class: ErrorClass::Unknown })),
+                None => updates.push(about(
+                    &order,
+                    OrderSource::Reply,
+                    requested,
+                    now,
+                    OrderReport::CancelFailed { class: ErrorClass::Unknown },
+                )),
             };
         }
         let (class, label) = self.failure(&mut answer);

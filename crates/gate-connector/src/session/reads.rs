@@ -8,8 +8,8 @@ use crate::wire::bodies::OPEN_ORDERS_PAGE;
 use crate::wire::rows::Stamp;
 use domain::time::SECOND;
 use domain::{
-    AccountFacts, BalanceReport, BalanceSource, ErrorClass, Fill, Input, MonoNanos, OpenOrdersReport, OrderSource, OrderUpdate, PairId,
-    ReadFailure, ReadKind, TradesReport, UnixNanos,
+    AccountFacts, BalanceReport, BalanceSource, ErrorClass, Fill, Input, MonoNanos, OpenOrdersReport, OrderSource, OrderUpdate,
+    PairId, ReadFailure, ReadKind, TradesReport, UnixNanos,
 };
 
 /// Executions per page, the venue's maximum.
@@ -92,8 +92,12 @@ impl GateSession {
         }
         self.ask(match read {
             ReadKind::Balances => What::Balances,
-            ReadKind::OpenOrders => What::OpenOrders(OpenOrdersRead { page: 1, requested: None, orders: Vec::new(), elsewhere: 0 }),
-            ReadKind::Trades { pair, since } => What::Trades(TradesRead { pair, since, page: 1, requested: None, fills: Vec::new() }),
+            ReadKind::OpenOrders => {
+                What::OpenOrders(OpenOrdersRead { page: 1, requested: None, orders: Vec::new(), elsewhere: 0 })
+            }
+            ReadKind::Trades { pair, since } => {
+                What::Trades(TradesRead { pair, since, page: 1, requested: None, fills: Vec::new() })
+            }
             ReadKind::Fees => What::Fees { index: 0 },
             ReadKind::Account => What::Account,
             ReadKind::Time => return,
@@ -104,7 +108,8 @@ impl GateSession {
         let InFlight { asked, sent, venue_time_ns, .. } = flight;
         if !answer.is_success() {
             let (class, label) = self.failure(&mut answer);
-            if matches!(asked.what, What::Account) && self.withholds_rights(&answer, class, label.as_ref().map(|l| l.0.as_str())) {
+            if matches!(asked.what, What::Account) && self.withholds_rights(&answer, class, label.as_ref().map(|l| l.0.as_str()))
+            {
                 return self.ask(What::AccountDetail);
             }
             self.on_clock_skew(class, now);
@@ -124,7 +129,9 @@ impl GateSession {
             }
             What::Trades(read) => {
                 let read = read.clone();
-                self.decoder.my_trades(body, stamp).map(|(fills, rows)| self.on_trades(read, fills, rows, sent, venue_time_ns, now, updates))
+                self.decoder
+                    .my_trades(body, stamp)
+                    .map(|(fills, rows)| self.on_trades(read, fills, rows, sent, venue_time_ns, now, updates))
             }
             What::Fees { index } => match self.books.pair_at(*index) {
                 Some(pair) => self.decoder.fee(body, pair).map(|rates| {

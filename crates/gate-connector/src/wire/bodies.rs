@@ -1,13 +1,15 @@
 //! REST bodies of the spot slice (Gate API v4): one method per request, each total.
 
 use super::book::{BookSide, LevelsOf, levels};
-use super::json::{BODY_BYTES_MAX, Value, counter, fields, items, millis, number_text, object, optional_flag, optional_text, text};
+use super::json::{
+    BODY_BYTES_MAX, Value, counter, fields, items, millis, number_text, object, optional_flag, optional_text, text,
+};
 use super::rows::{self, OrderRow, Stamp};
 use super::{Decoder, Reject};
 use domain::decimal::{Excess, parse_units};
 use domain::{
-    Amount, AssetId, BalanceEntry, ErrorClass, FeeRates, Fill, FrameReject, Label, Level, OrderReport, OrderUpdate, PairId, Rate, ResyncReason,
-    VenueNanos,
+    Amount, AssetId, BalanceEntry, ErrorClass, FeeRates, Fill, FrameReject, Label, Level, OrderReport, OrderUpdate, PairId, Rate,
+    ResyncReason, VenueNanos,
 };
 use simd_json::prelude::*;
 
@@ -56,7 +58,11 @@ pub struct KeyFacts {
 }
 
 impl Decoder {
-    fn body<T>(&mut self, body: &mut [u8], decode: impl FnOnce(Value<'_, '_>, &super::PairNames) -> Result<T, Reject>) -> Result<T, Reject> {
+    fn body<T>(
+        &mut self,
+        body: &mut [u8],
+        decode: impl FnOnce(Value<'_, '_>, &super::PairNames) -> Result<T, Reject>,
+    ) -> Result<T, Reject> {
         let Decoder { names, reader } = self;
         reader.read(body, BODY_BYTES_MAX, |root| decode(root, names))
     }

@@ -45,7 +45,10 @@ fn accounts_answer_every_asset_of_the_tables() {
     let entries = decoder().accounts(&mut bytes(text)).unwrap();
     assert_eq!(entries.len(), 5);
     assert!(entries[..4].iter().all(|e| e.available.is_zero() && e.locked.is_zero() && e.version.is_none()));
-    assert_eq!((entries[4].available.to_text(), entries[4].locked.to_text(), entries[4].version), ("4.1".into(), "1.1".into(), Some(98)));
+    assert_eq!(
+        (entries[4].available.to_text(), entries[4].locked.to_text(), entries[4].version),
+        ("4.1".into(), "1.1".into(), Some(98))
+    );
     let twice = r#"[{"currency":"USDT","available":"1","locked":"0"},{"currency":"USDT","available":"2","locked":"0"}]"#;
     assert!(decoder().accounts(&mut bytes(twice)).is_err());
     assert!(decoder().accounts(&mut bytes(r#"{"label":"INVALID_KEY"}"#)).is_err());
@@ -55,7 +58,8 @@ const ORDER: &str = r#"{"id":"745504484392","text":"t-00100000023000000004","cre
 
 #[test]
 fn orders_end_by_status_and_never_by_what_is_left() {
-    let report = |status: &str| decoder().order(&mut bytes(&ORDER.replace("STATUS", status)), STAMP).map(|row| row.unwrap().update.report);
+    let report =
+        |status: &str| decoder().order(&mut bytes(&ORDER.replace("STATUS", status)), STAMP).map(|row| row.unwrap().update.report);
     let filled = Qty::from_units(100).unwrap();
     assert_eq!(report("open"), Ok(OrderReport::Open { filled }));
     assert_eq!(report("cancelled"), Ok(OrderReport::Finished { finish: Finish::Cancelled, filled }));
@@ -84,7 +88,8 @@ fn open_orders_count_what_stands_elsewhere_and_ask_for_more_when_a_page_is_full(
 #[test]
 fn cancelling_all_tells_each_end_and_each_failure() {
     let done = ORDER.replace("STATUS", "cancelled");
-    let failed = r#"{"currency_pair":"BTC_USDT","text":"t-00100000023000000005","succeeded":false,"label":"ORDER_CLOSED","message":""}"#;
+    let failed =
+        r#"{"currency_pair":"BTC_USDT","text":"t-00100000023000000005","succeeded":false,"label":"ORDER_CLOSED","message":""}"#;
     let rows = decoder().cancelled(&mut bytes(&format!("[{done},{failed}]")), STAMP).unwrap();
     assert!(matches!(rows[0].report, OrderReport::Finished { .. }));
     assert_eq!(rows[1].report, OrderReport::CancelFailed { class: ErrorClass::UnknownOrder });
@@ -122,7 +127,9 @@ fn fees_follow_the_deduction_that_is_on() {
 #[test]
 fn rights_are_those_of_our_key_and_doubt_counts_as_a_right() {
     let facts = |perms: &str, state: u8| {
-        let text = format!(r#"[{{"state":9,"key":"other","perms":[{{"name":"withdraw"}}]}},{{"state":{state},"key":"ours","ip_whitelist":["1.1.1.1"],"perms":[{perms}]}}]"#);
+        let text = format!(
+            r#"[{{"state":9,"key":"other","perms":[{{"name":"withdraw"}}]}},{{"state":{state},"key":"ours","ip_whitelist":["1.1.1.1"],"perms":[{perms}]}}]"#
+        );
         decoder().key_facts(&mut bytes(&text), |masked| masked == "ours").unwrap().unwrap()
     };
     let trade = facts(r#"{"name":"spot","read_only":false},{"name":"wallet","read_only":true}"#, 1);

@@ -85,8 +85,8 @@ fn read(
     }
     if of != LevelsOf::Snapshot {
         match side {
-            BookSide::Bids => levels.sort_unstable_by(|a, b| b.price.cmp(&a.price)),
-            BookSide::Asks => levels.sort_unstable_by(|a, b| a.price.cmp(&b.price)),
+            BookSide::Bids => levels.sort_unstable_by_key(|level| std::cmp::Reverse(level.price)),
+            BookSide::Asks => levels.sort_unstable_by_key(|level| level.price),
         }
         // Two quantities for one price: which holds can't be told.
         if levels.windows(2).any(|two| matches!(two, [a, b] if a.price == b.price)) {

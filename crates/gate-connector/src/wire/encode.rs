@@ -21,7 +21,14 @@ fn escaped(text: &str) -> String {
 
 /// A subscribe or unsubscribe frame. `time_s` is the venue's time in seconds; private channels are signed with it (and only with
 /// it, so the frame can't be kept for later).
-pub fn subscription(channel: Channel, subscribe: bool, id: u64, time_s: i64, payload: &[&str], signer: Option<&Signer>) -> String {
+pub fn subscription(
+    channel: Channel,
+    subscribe: bool,
+    id: u64,
+    time_s: i64,
+    payload: &[&str],
+    signer: Option<&Signer>,
+) -> String {
     let (name, event) = (channel.as_str(), if subscribe { "subscribe" } else { "unsubscribe" });
     let mut frame = format!(r#"{{"time":{time_s},"id":{id},"channel":"{name}","event":"{event}""#);
     if !payload.is_empty() {

@@ -4,7 +4,9 @@
 //! `error` is there and not null.
 
 use super::book::{BookSide, LevelsOf, levels};
-use super::json::{FRAME_BYTES_MAX, Object, Value, counter, fields, items, millis, object, optional_flag, optional_text, required, text};
+use super::json::{
+    FRAME_BYTES_MAX, Object, Value, counter, fields, items, millis, object, optional_flag, optional_text, required, text,
+};
 use super::rows::{self, Stamp};
 use super::{Decoder, PairNames, Reject, Scope};
 use domain::{BalanceEntry, Fill, FrameReject, Level, MonoNanos, OrderSource, OrderUpdate, PairId, VenueNanos};
@@ -169,7 +171,8 @@ fn frame(root: &Value<'_, '_>, names: &PairNames, received: MonoNanos) -> Result
         // What was not understood was ours; nothing of the venue's is lost.
         return Err(Reject::new(FrameReject::VenueError, "error").within(Scope::Nothing));
     }
-    let name = text(channel, "channel").map_err(|r| if r.reason == FrameReject::MissingField { Reject::shape("channel") } else { r })?;
+    let name =
+        text(channel, "channel").map_err(|r| if r.reason == FrameReject::MissingField { Reject::shape("channel") } else { r })?;
     let event = optional_text(event, "event")?.unwrap_or_default();
     let Some(channel) = Channel::parse(name) else { return other_channel(name, event, result, error.is_some()) };
     if event == "subscribe" || event == "unsubscribe" {
@@ -238,8 +241,10 @@ fn snapshot(result: &Object<'_, '_>, names: &PairNames) -> Result<BookNews, Reje
     let doubt = |reject: Reject| reject.within(Scope::Book(pair, domain::ResyncReason::Gap));
     let id = counter(id, "lastUpdateId").map_err(doubt)?;
     let changed_at = millis(time, "t").map_err(doubt)?;
-    let bids = levels(Some(required(bids, "bids").map_err(doubt)?), pair, info.scale, BookSide::Bids, LevelsOf::Snapshot, "bids")?;
-    let asks = levels(Some(required(asks, "asks").map_err(doubt)?), pair, info.scale, BookSide::Asks, LevelsOf::Snapshot, "asks")?;
+    let bids =
+        levels(Some(required(bids, "bids").map_err(doubt)?), pair, info.scale, BookSide::Bids, LevelsOf::Snapshot, "bids")?;
+    let asks =
+        levels(Some(required(asks, "asks").map_err(doubt)?), pair, info.scale, BookSide::Asks, LevelsOf::Snapshot, "asks")?;
     Ok((pair, changed_at, BookFrameBody::Full { id, bids, asks }))
 }
 

@@ -47,16 +47,23 @@ fn a_snapshot_is_read_with_both_times_and_floored_quantities() {
 
 #[test]
 fn deltas_may_be_unordered_empty_or_full() {
-    let text = delta(r#"{"t":1,"e":"depthUpdate","E":1,"s":"ETH_USDT","U":8,"u":9,"b":[["1.5","1"],["2.5","0"],["2","3"]],"l":"100"}"#);
+    let text =
+        delta(r#"{"t":1,"e":"depthUpdate","E":1,"s":"ETH_USDT","U":8,"u":9,"b":[["1.5","1"],["2.5","0"],["2","3"]],"l":"100"}"#);
     let Ok(Frame::Book(frame)) = read(&text) else { panic!() };
     let BookFrameBody::Delta(Delta { first: 8, last: 9, bids, asks }) = frame.body else { panic!() };
-    assert_eq!(bids.iter().map(|l| (l.price.units(), l.qty.units())).collect::<Vec<_>>(), [(250, 0), (200, 30_000), (150, 10_000)]);
+    assert_eq!(
+        bids.iter().map(|l| (l.price.units(), l.qty.units())).collect::<Vec<_>>(),
+        [(250, 0), (200, 30_000), (150, 10_000)]
+    );
     assert!(asks.is_empty());
 
     let Ok(Frame::Book(frame)) = read(&delta(r#"{"s":"BTC_USDT","U":10,"u":12}"#)) else { panic!() };
     assert_eq!(frame.body, BookFrameBody::Delta(Delta { first: 10, last: 12, bids: vec![], asks: vec![] }));
 
-    let Ok(Frame::Book(frame)) = read(&delta(r#"{"s":"BTC_USDT","full":true,"u":12,"a":[["3","1"],["2","1"]],"b":[["1","0"]]}"#)) else { panic!() };
+    let Ok(Frame::Book(frame)) = read(&delta(r#"{"s":"BTC_USDT","full":true,"u":12,"a":[["3","1"],["2","1"]],"b":[["1","0"]]}"#))
+    else {
+        panic!()
+    };
     let BookFrameBody::Full { id: 12, bids, asks } = frame.body else { panic!() };
     assert_eq!((bids.len(), asks.first().map(|l| l.price.units())), (0, Some(200)));
 }
@@ -126,13 +133,21 @@ fn other_frames_are_told_apart() {
     assert_eq!(text(r#"{"channel":"spot.system","event":"upgrade"}"#), Ok(Frame::Upgrade));
     for unused in ["spot.tickers", "spot.trades", "spot.candlesticks", "spot.book_ticker", "spot.obu", "futures.order_book"] {
         assert_eq!(read(&format!(r#"{{"channel":"{unused}","event":"update","result":{{}}}}"#)), Ok(Frame::Ignored), "{unused}");
-        refused(&format!(r#"{{"channel":"{unused}","event":"subscribe","error":{{"code":2}}}}"#), FrameReject::VenueError, Scope::Nothing);
+        refused(
+            &format!(r#"{{"channel":"{unused}","event":"subscribe","error":{{"code":2}}}}"#),
+            FrameReject::VenueError,
+            Scope::Nothing,
+        );
     }
     refused(r#"{"channel":"spot.novelty","event":"update","result":{}}"#, FrameReject::UnknownShape, Scope::Nothing);
     refused(r#"{"method":"depth.update","params":[]}"#, FrameReject::UnknownShape, Scope::Anything);
     refused(r#"{"error":{"code":1,"message":"request message need json scheme"}}"#, FrameReject::VenueError, Scope::Nothing);
     refused(r#"{"channel":"spot.order_book","event":"dance","result":{}}"#, FrameReject::UnknownShape, Scope::Anything);
-    refused(r#"{"channel":"spot.order_book","event":"update","error":{"code":3},"result":{}}"#, FrameReject::VenueError, Scope::Anything);
+    refused(
+        r#"{"channel":"spot.order_book","event":"update","error":{"code":3},"result":{}}"#,
+        FrameReject::VenueError,
+        Scope::Anything,
+    );
     refused("[1]", FrameReject::UnknownShape, Scope::Anything);
     refused("7", FrameReject::UnknownShape, Scope::Anything);
     refused("hello", FrameReject::NotJson, Scope::Anything);
@@ -219,7 +234,9 @@ fn order_rows_follow_the_decision_rules() {
     assert_eq!(rows[0].client_id, ClientOrderId::new(1, 2, 3, 4));
     assert_eq!(rows[0].venue_order_id.map(|id| id.to_string()).as_deref(), Some("123"));
     for foreign in [r#""apiv4""#, r#""t-short""#, r#""-""#, r#""00100000023000000004""#, ""] {
-        let Ok(Frame::Orders(rows)) = read(&private("spot.orders", &order_row(&[("text", foreign)]))) else { panic!("{foreign}") };
+        let Ok(Frame::Orders(rows)) = read(&private("spot.orders", &order_row(&[("text", foreign)]))) else {
+            panic!("{foreign}")
+        };
         assert_eq!(rows[0].client_id, None, "{foreign}");
     }
     let elsewhere = read(&private("spot.orders", &order_row(&[("currency_pair", r#""XRP_USDT""#)])));
@@ -272,9 +289,16 @@ fn fills_carry_every_fee_in_its_own_asset() {
     assert_eq!(fees(r#""fee":"0.002","fee_currency":"USDT","#), [(4, "0.002".to_string())]);
     // No currency told: the received asset, quote for a sell.
     assert_eq!(fees(r#""fee":"0.002","#), [(4, "0.002".to_string())]);
-    assert_eq!(fees(r#""fee":"0","fee_currency":"USDT","gt_fee":"0.1","point_fee":"2","#), [(2, "0.1".to_string()), (3, "2".to_string())]);
+    assert_eq!(
+        fees(r#""fee":"0","fee_currency":"USDT","gt_fee":"0.1","point_fee":"2","#),
+        [(2, "0.1".to_string()), (3, "2".to_string())]
+    );
     assert_eq!(fees(r#""fee":"0","fee_currency":"DOGE","#), []);
-    refused(&private("spot.usertrades", &trade_row(r#""fee":"0.1","fee_currency":"DOGE","#)), FrameReject::UnknownShape, Scope::Private);
+    refused(
+        &private("spot.usertrades", &trade_row(r#""fee":"0.1","fee_currency":"DOGE","#)),
+        FrameReject::UnknownShape,
+        Scope::Private,
+    );
     refused(&private("spot.usertrades", &trade_row(r#""fee":"much","#)), FrameReject::BadNumber, Scope::Private);
 }
 

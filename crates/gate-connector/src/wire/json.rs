@@ -80,7 +80,8 @@ macro_rules! fields {
         $(let mut $slot: Option<$crate::wire::json::Value<'_, '_>> = None;)*
         for (key, value) in $object.iter() {
             match key {
-                $($key => if $slot.replace(value).is_some() { return Err($crate::wire::Reject::shape($key)); },)*
+                $($key if $slot.is_some() => return Err($crate::wire::Reject::shape($key)),
+                $key => $slot = Some(value),)*
                 _ => {}
             }
         }

@@ -44,10 +44,8 @@ pub fn parse_amount(text: &str, finer: Finer) -> Result<Amount, NumberError> {
     let fraction = fraction.unwrap_or_default();
     let mut mantissa = 0i128;
     for byte in whole.bytes().chain(fraction.bytes()) {
-        mantissa = mantissa
-            .checked_mul(10)
-            .and_then(|m| m.checked_add(i128::from(byte - b'0')))
-            .ok_or(NumberError::OutOfRange)?;
+        mantissa =
+            mantissa.checked_mul(10).and_then(|m| m.checked_add(i128::from(byte - b'0'))).ok_or(NumberError::OutOfRange)?;
     }
     let shift = 18 - i32::try_from(fraction.len()).map_err(|_| NumberError::Malformed)? + exponent;
     let power = u32::try_from(shift.abs()).unwrap_or(u32::MAX);
@@ -94,7 +92,9 @@ mod tests {
         for text in ["1000000000000000001", "1e19", "1e309", "1e999"] {
             assert_eq!(row(text, Finer::Cut), Err(NumberError::OutOfRange), "{text}");
         }
-        for text in ["", "-", ".", "1.", ".5", "NaN", "inf", "1e", "1e+", "1e1234", " 1", "+1", "1..2", "0x10", "1e1.0", "é", "1e-+1"] {
+        for text in
+            ["", "-", ".", "1.", ".5", "NaN", "inf", "1e", "1e+", "1e1234", " 1", "+1", "1..2", "0x10", "1e1.0", "é", "1e-+1"]
+        {
             assert_eq!(row(text, Finer::Cut), Err(NumberError::Malformed), "{text:?}");
         }
     }

@@ -7,8 +7,8 @@ use super::{PairNames, Reject};
 use arrayvec::ArrayVec;
 use domain::decimal::{Excess, parse_units};
 use domain::{
-    Amount, AssetId, BalanceEntry, ClientOrderId, Fill, Finish, FrameReject, MonoNanos, OrderReport, OrderSource, OrderUpdate, PairInfo,
-    Price, Qty, Role, Side, TradeId, VenueOrderId,
+    Amount, AssetId, BalanceEntry, ClientOrderId, Fill, Finish, FrameReject, MonoNanos, OrderReport, OrderSource, OrderUpdate,
+    PairInfo, Price, Qty, Role, Side, TradeId, VenueOrderId,
 };
 use simd_json::prelude::*;
 
@@ -68,7 +68,8 @@ pub fn order(value: &Value<'_, '_>, names: &PairNames, stamp: Stamp) -> Result<O
         }
         (None, None) => {
             let total = amount_of(number_text(filled_total, "filled_total")?, "filled_total")?;
-            let average = amount_of(optional_text(average, "avg_deal_price")?.filter(|t| !t.is_empty()).unwrap_or("0"), "avg_deal_price")?;
+            let average =
+                amount_of(optional_text(average, "avg_deal_price")?.filter(|t| !t.is_empty()).unwrap_or("0"), "avg_deal_price")?;
             quotient(total, average, info).ok_or(Reject::new(FrameReject::OutOfRange, "avg_deal_price"))?
         }
     };
@@ -147,7 +148,8 @@ pub fn trade(value: &Value<'_, '_>, names: &PairNames, stamp: Stamp) -> Result<O
         pair,
         trade_id: TradeId::new(&id_text(id, "id")?).ok_or(Reject::new(FrameReject::OutOfRange, "id"))?,
         client_id: optional_text(client_text, "text")?.and_then(client_id),
-        venue_order_id: VenueOrderId::new(&id_text(order_id, "order_id")?).ok_or(Reject::new(FrameReject::OutOfRange, "order_id"))?,
+        venue_order_id: VenueOrderId::new(&id_text(order_id, "order_id")?)
+            .ok_or(Reject::new(FrameReject::OutOfRange, "order_id"))?,
         side,
         price: price_of(number_text(price, "price")?, info, "price")?,
         qty,

@@ -136,7 +136,10 @@ fn stale_overlapping_and_id_only_deltas() {
     assert_eq!(rig.book_news(), ["D11-12", "D13-15", "D16-16"]);
     // One of them was held before the copy.
     assert_eq!(rig.session.stats().streams[0].stale, 2);
-    rig.frame(PUBLIC, r#"{"channel":"spot.order_book_update","event":"update","result":{"s":"BTC_USDT","full":true,"u":30,"b":[],"a":[]}}"#);
+    rig.frame(
+        PUBLIC,
+        r#"{"channel":"spot.order_book_update","event":"update","result":{"s":"BTC_USDT","full":true,"u":30,"b":[],"a":[]}}"#,
+    );
     rig.frame(PUBLIC, &delta("BTC_USDT", 31, 31));
     assert_eq!(rig.book_news(), ["S30", "D31-31"]);
 }
@@ -230,7 +233,8 @@ fn the_engine_may_ask_for_a_resync_and_only_a_copy_as_new_as_its_book_ends_it() 
     let mut tickets = Vec::new();
     for id in [11, 12] {
         let out = rig.run(SECOND);
-        tickets.extend(out.into_iter().filter_map(|o| if let Transmit::Request { ticket, .. } = o { Some(ticket) } else { None }));
+        tickets
+            .extend(out.into_iter().filter_map(|o| if let Transmit::Request { ticket, .. } = o { Some(ticket) } else { None }));
         rig.answer(*tickets.last().unwrap(), 200, &base(id));
     }
     assert_eq!(rig.book_news(), ["U snapshot_stale", "S12"]);
@@ -338,4 +342,15 @@ fn a_flood_while_a_copy_is_fetched_is_bounded() {
     }
     assert_eq!(rig.book_news(), ["U overflow"]);
     assert_eq!(rig.session.stats().resyncs[ResyncReason::Overflow as usize], 1);
+}
+
+#[cfg(feature = "mutants")]
+#[test]
+fn the_planted_gap_is_passed_on_as_if_it_continued() {
+    use domain::mutants::{Mutant, set_active};
+    let mut rig = live_updates();
+    set_active(Some(Mutant::GapIgnored));
+    rig.frame(PUBLIC, &delta("BTC_USDT", 12, 13));
+    set_active(None);
+    assert_eq!(rig.book_news(), ["D11-13"]);
 }

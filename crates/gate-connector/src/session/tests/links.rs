@@ -16,7 +16,8 @@ fn start_opens_both_links_with_keys_and_only_the_public_one_without() {
     for (keys, links) in [(true, vec![PUBLIC, PRIVATE]), (false, vec![PUBLIC])] {
         let mut rig = Rig::new("order_book", keys);
         rig.session.start(rig.now);
-        let opened: Vec<_> = rig.drain().into_iter().filter_map(|o| if let Transmit::Open(l) = o { Some(l) } else { None }).collect();
+        let opened: Vec<_> =
+            rig.drain().into_iter().filter_map(|o| if let Transmit::Open(l) = o { Some(l) } else { None }).collect();
         assert_eq!(opened, links);
     }
 }
@@ -174,8 +175,7 @@ fn signatures_follow_the_venues_clock_and_a_step_of_ours_does_not_move_them() {
     rig.session.start(rig.now);
     // The venue is 100 s ahead; the sample with the least round trip decides.
     let mut trips = [80, 20, 60, 40, 100].into_iter();
-    loop {
-        let Some(sent) = rig.requests().into_iter().next() else { break };
+    while let Some(sent) = rig.requests().into_iter().next() {
         let trip = trips.next().unwrap() * MILLI;
         // Slow samples are off by their whole delay on one side.
         let at_venue = rig.wall().0 + 100 * SECOND as i64 + if trip == 20 * MILLI { trip as i64 / 2 } else { 0 };
@@ -190,6 +190,25 @@ fn signatures_follow_the_venues_clock_and_a_step_of_ours_does_not_move_them() {
     let Some(Transmit::Frame { text, .. }) = rig.session.poll_transmit(rig.now, stepped, &mut rig.updates) else { panic!() };
     let frame: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert!((frame["time"].as_i64().unwrap() - (rig.wall().seconds() + 100)).abs() <= 1);
+}
+
+#[test]
+fn no_timer_spins_when_nobody_answers() {
+    let mut rig = Rig::new("order_book_update", true);
+    rig.session.start(rig.now);
+    rig.drain();
+    for link in [PUBLIC, PRIVATE] {
+        rig.connect(link);
+    }
+    rig.drain();
+    for _ in 0..200 {
+        let Some(at) = rig.session.poll_timeout() else { return };
+        rig.now = rig.now.max(at);
+        rig.session.handle_timeout(rig.now, &mut rig.updates);
+        rig.drain();
+        assert!(rig.session.poll_timeout().is_none_or(|next| next > rig.now));
+    }
+    assert!(rig.now.0 > 600 * SECOND);
 }
 
 #[test]

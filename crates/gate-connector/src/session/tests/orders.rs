@@ -4,7 +4,8 @@ use super::rig::{PRIVATE, Rig, client, order, row};
 use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
 use domain::{
-    Command, ErrorClass, Finish, Input, Label, NewOrder, OrderReport, OrderSource, PairId, Qty, Side, UnknownCause, VenueId, VenueOrderId,
+    Command, ErrorClass, Finish, Input, Label, NewOrder, OrderReport, OrderSource, PairId, Qty, Side, UnknownCause, VenueId,
+    VenueOrderId,
 };
 use venue::{IoFailure, Method, VenueSession};
 
@@ -28,7 +29,10 @@ fn a_placement_is_one_signed_post_with_its_expiry_in_venue_time() {
     rig.submit(Command::Place(NewOrder { deadline: Some(rig.now.after(500 * MILLI)), ..order(4) }));
     rig.pass(100 * MILLI);
     let sent = rig.requests().remove(0);
-    assert_eq!((sent.request.method, sent.request.path.as_str(), sent.request.query.as_str()), (Method::Post, "/api/v4/spot/orders", ""));
+    assert_eq!(
+        (sent.request.method, sent.request.path.as_str(), sent.request.query.as_str()),
+        (Method::Post, "/api/v4/spot/orders", "")
+    );
     assert!(sent.order);
     let body = String::from_utf8(sent.request.body.clone()).unwrap();
     assert!(body.contains(r#""text":"t-00100000023000000004""#) && body.contains(r#""time_in_force":"ioc""#), "{body}");
@@ -207,7 +211,8 @@ fn a_rate_limited_cancel_is_asked_once_more() {
     rig.answer(sent.ticket, 429, "{}");
     assert_eq!(rig.orders(), []);
     let out = rig.run(2 * SECOND);
-    let ticket = out.iter().find_map(|o| if let venue::Transmit::Request { ticket, .. } = o { Some(*ticket) } else { None }).unwrap();
+    let ticket =
+        out.iter().find_map(|o| if let venue::Transmit::Request { ticket, .. } = o { Some(*ticket) } else { None }).unwrap();
     rig.answer(ticket, 429, "{}");
     assert_eq!(rig.one_report(), OrderReport::CancelFailed { class: ErrorClass::RateLimited });
 }
@@ -249,7 +254,8 @@ fn a_failed_look_up_is_asked_once_more() {
     rig.fail(sent.ticket, IoFailure::TimedOut);
     assert_eq!(rig.orders(), []);
     let out = rig.run(SECOND);
-    let ticket = out.iter().find_map(|o| if let venue::Transmit::Request { ticket, .. } = o { Some(*ticket) } else { None }).unwrap();
+    let ticket =
+        out.iter().find_map(|o| if let venue::Transmit::Request { ticket, .. } = o { Some(*ticket) } else { None }).unwrap();
     rig.answer(ticket, 200, &row(4, "closed", "0", "filled"));
     assert_eq!(rig.one_report(), OrderReport::Finished { finish: Finish::Filled, filled: qty(2100) });
 }
@@ -259,7 +265,10 @@ fn cancelling_all_always_names_its_pair() {
     let mut rig = Rig::live("order_book", true);
     rig.submit(Command::CancelAll { venue: VenueId(0), pair: PairId(1) });
     let sent = rig.requests().remove(0);
-    assert_eq!((sent.request.path.as_str(), sent.request.query.as_str()), ("/api/v4/spot/orders", "currency_pair=ETH_USDT&account=spot"));
+    assert_eq!(
+        (sent.request.path.as_str(), sent.request.query.as_str()),
+        ("/api/v4/spot/orders", "currency_pair=ETH_USDT&account=spot")
+    );
     rig.answer(sent.ticket, 200, &format!("[{}]", row(4, "cancelled", "0.0021", "cancelled")));
     assert!(matches!(rig.one_report(), OrderReport::Finished { .. }));
     rig.submit(Command::CancelAll { venue: VenueId(0), pair: PairId(1) });
@@ -293,7 +302,10 @@ fn stream_rows_become_inputs_as_they_come() {
     );
     let inputs = rig.take();
     let Input::Order(update) = &inputs[0] else { panic!() };
-    assert_eq!((update.source, update.report), (OrderSource::Stream, OrderReport::Finished { finish: Finish::Cancelled, filled: qty(1000) }));
+    assert_eq!(
+        (update.source, update.report),
+        (OrderSource::Stream, OrderReport::Finished { finish: Finish::Cancelled, filled: qty(1000) })
+    );
     let Input::Fill(fill) = &inputs[1] else { panic!() };
     assert_eq!((fill.side, fill.qty, fill.client_id, fill.fees.len()), (Side::Buy, qty(1000), Some(client(4)), 1));
     let Input::Balances(report) = &inputs[2] else { panic!() };

@@ -35,7 +35,13 @@ fn balances_answer_every_asset() {
 
 #[test]
 fn passing_failures_are_tried_once_more_and_others_not() {
-    for (status, body, tries) in [(429, "{}", 2), (500, "<html>", 2), (403, r#"{"label":"REQUEST_EXPIRED"}"#, 2), (200, "{}", 2), (401, r#"{"label":"INVALID_KEY"}"#, 1)] {
+    for (status, body, tries) in [
+        (429, "{}", 2),
+        (500, "<html>", 2),
+        (403, r#"{"label":"REQUEST_EXPIRED"}"#, 2),
+        (200, "{}", 2),
+        (401, r#"{"label":"INVALID_KEY"}"#, 1),
+    ] {
         let mut rig = Rig::live("order_book", true);
         read(&mut rig, ReadKind::Balances);
         let mut ticket = rig.requests().remove(0).ticket;
@@ -74,7 +80,10 @@ fn open_orders_are_read_to_the_last_page() {
     let mut rig = Rig::live("order_book", true);
     read(&mut rig, ReadKind::OpenOrders);
     let sent = rig.requests().remove(0);
-    assert_eq!((sent.request.path.as_str(), sent.request.query.as_str()), ("/api/v4/spot/open_orders", "page=1&limit=100&account=spot"));
+    assert_eq!(
+        (sent.request.path.as_str(), sent.request.query.as_str()),
+        ("/api/v4/spot/open_orders", "page=1&limit=100&account=spot")
+    );
     let asked = rig.now;
     let full = vec![row(4, "open", "0.0021", "open"); 100].join(",");
     let elsewhere = r#"{"currency_pair":"XRP_USDT","total":1,"orders":[{}]}"#;
@@ -83,14 +92,22 @@ fn open_orders_are_read_to_the_last_page() {
     rig.pass(SECOND);
     let sent = rig.requests().remove(0);
     assert_eq!(sent.request.query, "page=2&limit=100&account=spot");
-    rig.answer(sent.ticket, 200, &format!(r#"[{{"currency_pair":"BTC_USDT","total":101,"orders":[{}]}}]"#, row(5, "open", "0.0021", "open")));
+    rig.answer(
+        sent.ticket,
+        200,
+        &format!(r#"[{{"currency_pair":"BTC_USDT","total":101,"orders":[{}]}}]"#, row(5, "open", "0.0021", "open")),
+    );
     let inputs = rig.take();
     let [Input::OpenOrders(report)] = inputs.as_slice() else { panic!("{inputs:?}") };
     assert_eq!((report.orders.len(), report.elsewhere, report.requested), (101, 1, asked));
 }
 
 fn trades(from: u64, count: u64) -> String {
-    let row = |id| format!(r#"{{"id":"{id}","order_id":"7","currency_pair":"BTC_USDT","side":"buy","role":"taker","amount":"0.001","price":"1","fee":"0"}}"#);
+    let row = |id| {
+        format!(
+            r#"{{"id":"{id}","order_id":"7","currency_pair":"BTC_USDT","side":"buy","role":"taker","amount":"0.001","price":"1","fee":"0"}}"#
+        )
+    };
     format!("[{}]", (from..from + count).map(row).collect::<Vec<_>>().join(","))
 }
 
@@ -138,7 +155,9 @@ fn fees_are_told_pair_by_pair() {
         let sent = rig.requests().remove(0);
         assert_eq!((sent.request.path.as_str(), sent.request.query), ("/api/v4/wallet/fee", format!("currency_pair={name}")));
         rig.answer(sent.ticket, 200, r#"{"taker_fee":"0.002","maker_fee":"0.001","gt_discount":false}"#);
-        assert!(matches!(rig.take().as_slice(), [Input::Fees(rates)] if rates.pair == PairId(pair) && rates.taker.nano() == 2_000_000));
+        assert!(
+            matches!(rig.take().as_slice(), [Input::Fees(rates)] if rates.pair == PairId(pair) && rates.taker.nano() == 2_000_000)
+        );
     }
     assert!(rig.requests().is_empty());
 }
@@ -164,7 +183,10 @@ fn rights_come_from_the_list_of_keys_or_are_not_told() {
     let key = |name, perms| format!(r#"[{{"state":1,"key":"{name}","ip_whitelist":[],"perms":[{perms}]}}]"#);
     let spot = r#"{"name":"spot","read_only":false}"#;
     assert_eq!(facts(200, &key("abcd****wxyz", spot), None), (Some(true), Some(false), Some(false)));
-    assert_eq!(facts(200, &key("abcd****wxyz", r#"{"name":"withdraw","read_only":false}"#), None), (Some(false), Some(true), Some(false)));
+    assert_eq!(
+        facts(200, &key("abcd****wxyz", r#"{"name":"withdraw","read_only":false}"#), None),
+        (Some(false), Some(true), Some(false))
+    );
     let detail = r#"{"user_id":1,"ip_whitelist":["1.1.1.1"]}"#;
     assert_eq!(facts(200, &key("efgh****wxyz", spot), Some(detail)), (None, None, Some(true)));
     assert_eq!(facts(403, r#"{"label":"FORBIDDEN"}"#, Some(detail)), (None, None, Some(true)));

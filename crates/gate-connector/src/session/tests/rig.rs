@@ -4,8 +4,8 @@ use crate::session::GateSession;
 use crate::wire::samples::tables;
 use domain::time::SECOND;
 use domain::{
-    BookBody, ClientOrderId, Command, DealId, Input, LinkRole, LinkState, MonoNanos, NewOrder, OrderReport, OrderUpdate, PairId, Price, Purpose,
-    Qty, Side, TimeInForce, UnixNanos, VenueId,
+    BookBody, ClientOrderId, Command, DealId, Input, LinkRole, LinkState, MonoNanos, NewOrder, OrderReport, OrderUpdate, PairId,
+    Price, Purpose, Qty, Side, TimeInForce, UnixNanos, VenueId,
 };
 use secrecy::SecretString;
 use venue::{HttpRequest, IoFailure, LinkId, LossReason, Response, SessionConfig, Ticket, Transmit, VenueSession};
@@ -183,6 +183,10 @@ impl Rig {
                 Some(at) if at <= end => {
                     self.now = self.now.max(at);
                     self.session.handle_timeout(self.now, &mut self.updates);
+                    assert!(
+                        self.session.poll_timeout().is_none_or(|next| next > self.now),
+                        "a timer that fired must not fire again at once"
+                    );
                 }
                 _ => break,
             }

@@ -1,0 +1,550 @@
+//! The command line of the real binary: every wrong input ends before any connection with its exit code and one sentence that
+//! names the key, the file and line, and what to do; and no answer ever shows a secret.
+//!
+//! Start at [`refused`]: one wrong line in a right file.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use serde_json::Value;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use support::config::{DEMO, TESTNET, demo, live, replaced, two_venues_on, write};
+use support::process::{Done, crossgate, run};
+use tempfile::TempDir;
+
+/// Values that must never be shown.
+const CANARIES: [&str; 4] = ["canary-key-7f3a", "canary-secret-91bc", "canary-key-55d0", "canary-secret-e2f8"];
+
+fn dir() -> TempDir {
+    tempfile::tempdir().expect("a directory of our own")
+}
+
+/// Exit code 3, nothing on standard output, one line on standard error, and no state made.
+#[track_caller]
+fn assert_one_sentence(done: Done, dir: &Path, begins: &str, parts: &[&str]) {
+    let done = done.expect(3);
+    assert_eq!(done.stdout, "", "standard output is for results");
+    assert_eq!(done.stderr.lines().count(), 1, "one sentence: {}", done.stderr);
+    let complaint = done.complaint();
+    assert!(complaint.starts_with(begins), "`{begins}` should begin: {complaint}");
+    for part in parts {
+        assert!(complaint.contains(part), "`{part}` should be said: {complaint}");
+    }
+    assert!(!dir.join("state").exists(), "a refused configuration leaves nothing behind");
+}
+
+/// `config check` and `run` refuse `text`, at the line that holds `marker`, saying all of `parts`.
+#[track_caller]
+fn refused(text: &str, marker: &str, parts: &[&str]) {
+    let dir = dir();
+    write(dir.path(), "wrong.toml", text);
+    let line = text.lines().position(|line| line.contains(marker)).expect("the marker is in the text") + 1;
+    let begins = format!("wrong.toml:{line}: ");
+    let check = run(crossgate(dir.path()).args(["config", "check", "-c", "wrong.toml"]));
+    assert_one_sentence(check, dir.path(), &begins, parts);
+    let mut command = crossgate(dir.path());
+    command.args(["run", "-c", "wrong.toml", "--for", "1s", "--json"]);
+    if text.contains("mode = \"live\"") {
+        command.arg("--live");
+    }
+    assert_one_sentence(run(&mut command), dir.path(), &begins, parts);
+}
+
+/// As [`refused`], for the demo's file with one replacement; the marker is what is put in.
+#[track_caller]
+fn demo_refused(from: &str, to: &str, parts: &[&str]) {
+    refused(&demo(&[(from, to)]), to.lines().last().expect("a line"), parts);
+}
+
+#[test]
+fn unknown_keys_are_refused_with_what_is_known() {
+    demo_refused("seed = 1", "sede = 1", &["unknown field `sede`", "`seed`", "correct its spelling"]);
+    demo_refused("min_edge_bps", "min_egde_bps", &["unknown field `min_egde_bps`", "`min_edge_bps`"]);
+    demo_refused("order_value_max", "order_value_limit", &["unknown field `order_value_limit`"]);
+    demo_refused("kind = \"gate\"", "kind = \"gate\"\nhost = \"x\"", &["unknown field `host`"]);
+    demo_refused("[risk]", "[risks]", &["unknown field `risks`"]);
+}
+
+#[test]
+fn missing_keys_are_refused_at_their_section() {
+    refused(&demo(&[("order_value_max = \"2500\"", "")]), "[risk]", &["missing field `order_value_max`", "add it"]);
+    refused(&demo(&[("symbol = \"BTC/USDT\"", "")]), "[[pair]]", &["missing field `symbol`", "add it"]);
+    refused(&demo(&[("dir = \"state\"", "")]), "[state]", &["missing field `dir`", "add it"]);
+}
+
+#[test]
+fn wrong_units_are_refused_with_the_key_and_the_right_form() {
+    for (from, to) in [
+        ("book_age_max = \"1s\"", "book_age_max = \"1\""),
+        ("book_age_max = \"1s\"", "book_age_max = \"1 s\""),
+        ("book_age_max = \"1s\"", "book_age_max = \"1.5s\""),
+        ("book_age_max = \"1s\"", "book_age_max = 1"),
+        ("book_age_max = \"1s\"", "book_age_max = \"1d\""),
+    ] {
+        demo_refused(from, to, &["strategy.book_age_max: ", "no duration", "whole number"]);
+    }
+    demo_refused("min_edge_bps = \"2\"", "min_edge_bps = 2.5", &["strategy.min_edge_bps: ", "basis points as a string"]);
+    demo_refused("min_edge_bps = \"2\"", "min_edge_bps = \"2 %\"", &["strategy.min_edge_bps: ", "no decimal number"]);
+    demo_refused("min_edge_bps = \"2\"", "min_edge_bps = \"2000\"", &["strategy.min_edge_bps: ", "percentage"]);
+    demo_refused("daily_loss_max = \"1000\"", "daily_loss_max = \"-1\"", &["risk.daily_loss_max: ", "negative"]);
+    demo_refused("daily_loss_max = \"1000\"", "daily_loss_max = 1000.0", &["risk.daily_loss_max: ", "as a string"]);
+    demo_refused("open_deals_max = 4", "open_deals_max = \"4\"", &["risk.open_deals_max: ", "u32"]);
+    demo_refused("seed = 1", "seed = -1", &["seed: "]);
+    demo_refused("mode = \"sim\"", "mode = \"simulated\"", &["mode: ", "`sim`"]);
+}
+
+#[test]
+fn text_that_is_no_toml_is_refused_with_its_line() {
+    demo_refused("mode = \"sim\"", "mode = \"sim", &["mode: "]);
+    demo_refused("[state]", "[state", &[]);
+    demo_refused("seed = 1", "mode = \"sim\" # again", &["duplicate key"]);
+}
+
+#[test]
+fn pairs_that_are_malformed_or_unknown_are_refused() {
+    for wrong in ["btc/usdt", "BTCUSDT", "BTC/", "BTC/USDT/X", "", "BTC\u{2215}USDT"] {
+        let to = format!("symbol = \"{wrong}\"");
+        demo_refused("symbol = \"BTC/USDT\"", &to, &["pair[0].symbol: ", "no symbol", "BASE/QUOTE"]);
+    }
+    demo_refused("symbol = \"BTC/USDT\"", "symbol = \"BTC/USDT:USDT\"", &["pair[0].symbol: ", "only spot pairs"]);
+    demo_refused("symbol = \"ETH/USDT\"", "symbol = \"BTC_USDT\"", &["pair[1].symbol: ", "used twice"]);
+}
+
+#[test]
+fn a_pair_that_no_venue_lists_is_refused_with_its_line() {
+    let dir = dir();
+    let text = demo(&[("symbol = \"SOL/USDT\"", "symbol = \"DOGE/USDT\"")]);
+    write(dir.path(), "doge.toml", &text);
+    let line = text.lines().position(|line| line.contains("DOGE")).expect("it is there") + 1;
+    let done = run(crossgate(dir.path()).args(["run", "-c", "doge.toml", "--for", "1s"]));
+    let begins = format!("doge.toml:{line}: pair[2].symbol: ");
+    assert_one_sentence(done, dir.path(), &begins, &["the simulator has no such pair", "BTC/USDT"]);
+
+    // The same against venues of their own, which say themselves what they list.
+    let sim = support::venue::Sim::start(dir.path(), &[]);
+    let text = replaced(&live(&sim.venues), "symbol = \"SOL/USDT\"", "symbol = \"DOGE/USDT\"");
+    let path = write(dir.path(), "doge-live.toml", &text);
+    let line = text.lines().position(|line| line.contains("DOGE")).expect("it is there") + 1;
+    let arguments = ["run", "-c", path.to_str().expect("a plain path"), "--live", "--for", "1s"];
+    let done = run(&mut sim.engine(dir.path(), &arguments)).expect(3);
+    assert_eq!(done.stderr.lines().count(), 1, "one sentence: {}", done.stderr);
+    let complaint = done.complaint();
+    assert!(complaint.contains(&format!("doge-live.toml:{line}: pair[2].symbol: DOGE/USDT is not listed on venue `gate-a`")), "{complaint}");
+    assert!(complaint.contains("remove it or correct its spelling"), "{complaint}");
+}
+
+#[test]
+fn venues_that_are_unknown_unencrypted_or_foreign_are_refused() {
+    demo_refused("kind = \"gate\"", "kind = \"kraken\"", &["venue[0].kind: ", "no exchange `kraken`", "known: gate"]);
+    demo_refused("id = \"gate-b\"", "id = \"gate-a\" # again", &["venue[1].id: ", "used twice"]);
+    demo_refused("id = \"gate-b\"", "id = \"Gate B\"", &["venue[1].id: ", "[a-z0-9-]"]);
+    demo_refused("book_channel = \"order_book\"", "book_channel = \"book\"", &["venue[0].book_channel: ", "known: order_book"]);
+    demo_refused(
+        "kind = \"gate\"",
+        "kind = \"gate\"\nrest = \"http://api.example.com\"",
+        &["venue[0].rest: ", "not encrypted", "use https://"],
+    );
+    demo_refused(
+        "kind = \"gate\"",
+        "kind = \"gate\"\nws = \"ws://api.example.com/ws/v4/\"",
+        &["venue[0].ws: ", "not encrypted", "use wss://"],
+    );
+    demo_refused(
+        "kind = \"gate\"",
+        "kind = \"gate\"\nrest = \"https://api.example.com\"",
+        &["venue[0].rest: ", "mode `sim` talks to loopback hosts only", "remove the key"],
+    );
+    demo_refused("kind = \"gate\"", "kind = \"gate\"\nrest = \"ftp://127.0.0.1\"", &["venue[0].rest: ", "no https:// URL"]);
+    demo_refused("kind = \"gate\"", "kind = \"gate\"\nca_file = \"ca.pem\"", &["venue[0].ca_file: ", "loopback hosts only"]);
+    // Names that only look like loopback.
+    for host in ["http://127.0.0.1.example.com", "http://localhost.example.com", "http://127.0.0.1@example.com", "http://10.0.0.1"] {
+        demo_refused("kind = \"gate\"", &format!("kind = \"gate\"\nrest = \"{host}\""), &["venue[0].rest: "]);
+    }
+}
+
+#[test]
+fn limits_are_required_in_live_and_bounded_everywhere() {
+    let dir = dir();
+    let text = live(&two_venues_on(1));
+    let (before, after) = text.split_once("[risk]").expect("it has limits");
+    let (_, venues) = after.split_once("[[venue]]").expect("it has venues");
+    write(dir.path(), "wrong.toml", &format!("{before}[[venue]]{venues}"));
+    for command in [&["config", "check", "-c", "wrong.toml"][..], &["run", "-c", "wrong.toml", "--live"]] {
+        let done = run(crossgate(dir.path()).args(command));
+        assert_one_sentence(done, dir.path(), "wrong.toml: risk: ", &["every limit is required", "add a [risk] section"]);
+    }
+    let without_one = replaced(&text, "daily_loss_max = \"1000\"", "");
+    refused(&without_one, "[risk]", &["missing field `daily_loss_max`", "add it"]);
+    for (key, from) in [
+        ("order_value_max", "order_value_max = \"2500\""),
+        ("deal_value_max", "deal_value_max = \"2500\""),
+        ("unhedged_value_max", "unhedged_value_max = \"10000\""),
+        ("daily_loss_max", "daily_loss_max = \"1000\""),
+    ] {
+        let named = format!("risk.{key}: `{key}` ");
+        demo_refused(from, &format!("{key} = \"0\""), &[&named, "above zero"]);
+        demo_refused(from, &format!("{key} = \"100000000\""), &[&named, "above the ceiling"]);
+    }
+    for (key, from) in [("open_deals_max", "open_deals_max = 4"), ("orders_per_second_max", "orders_per_second_max = 20")] {
+        let named = format!("risk.{key}: `{key}` ");
+        demo_refused(from, &format!("{key} = 0"), &[&named, "above zero"]);
+        demo_refused(from, &format!("{key} = 100000"), &[&named, "above the ceiling"]);
+    }
+    demo_refused("unhedged_value_max = \"10000\"", "unhedged_value_max = \"100\"", &["risk.unhedged_value_max: ", "deal_value_max"]);
+}
+
+#[test]
+fn the_environment_outranks_the_file_and_is_named_when_it_is_wrong() {
+    let dir = dir();
+    write(dir.path(), "demo.toml", &demo(&[]));
+    let with = |name: &str, value: &str, arguments: &[&str]| run(crossgate(dir.path()).args(arguments).env(name, value));
+    let print = ["config", "print", "-c", "demo.toml", "--json"];
+    let value = with("CROSSGATE__STRATEGY__MIN_EDGE_BPS", "7.5", &print).expect(0).json();
+    assert_eq!(value["strategy"]["min_edge_bps"], "7.5");
+    let value = with("CROSSGATE__SEED", "42", &print).expect(0).json();
+    assert_eq!(value["seed"], 42);
+
+    let check = ["config", "check", "-c", "demo.toml"];
+    for (name, wrong, parts) in [
+        ("CROSSGATE__STRATEGY__MIN_EDGE_BPS", "two", ["strategy.min_edge_bps: ", "no decimal number"]),
+        ("CROSSGATE__STRATEGY__MIN_EGDE_BPS", "2", ["strategy.min_egde_bps: unknown field", "correct its spelling"]),
+        ("CROSSGATE__SEED__X", "1", ["no such key", "CROSSGATE__SECTION__KEY"]),
+        ("CROSSGATE__", "1", ["no such key", "CROSSGATE__SECTION__KEY"]),
+        ("CROSSGATE__OPS__LISTEN", "nowhere", ["ops.listen: ", "127.0.0.1:9464"]),
+        ("CROSSGATE__RISK__DAILY_LOSS_MAX", "0", ["risk.daily_loss_max: ", "above zero"]),
+        ("CROSSGATE__MODE", "paper", ["mode: ", "not built yet"]),
+    ] {
+        assert_one_sentence(with(name, wrong, &check), dir.path(), &format!("environment variable {name}"), &parts);
+    }
+}
+
+#[test]
+fn files_that_can_not_be_read_are_named() {
+    let dir = dir();
+    for (file, why) in [("missing.toml", "No such file"), (".", "directory")] {
+        for command in [&["config", "check"][..], &["run"], &["sim"], &["doctor"], &["status"], &["config", "print"]] {
+            let done = run(crossgate(dir.path()).args(command).args(["-c", file]));
+            assert_one_sentence(done, dir.path(), &format!("{file}: can't read the configuration"), &[why, "name a file with -c"]);
+        }
+    }
+    std::fs::write(dir.path().join("binary.toml"), [0xff, 0xfe, 0x00]).expect("the file can be written");
+    let done = run(crossgate(dir.path()).args(["config", "check", "-c", "binary.toml"]));
+    assert_one_sentence(done, dir.path(), "binary.toml: can't read", &["UTF-8"]);
+}
+
+/// A loopback port that counts who comes.
+struct Bait(TcpListener);
+
+impl Bait {
+    fn set() -> Bait {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a listener need not block");
+        Bait(listener)
+    }
+
+    fn port(&self) -> u16 {
+        self.0.local_addr().expect("it is bound").port()
+    }
+
+    /// The kernel queues connections, so that whoever came before is seen now.
+    #[track_caller]
+    fn assert_untouched(&self) {
+        let answer = self.0.accept().map(|(_, from)| from);
+        assert_eq!(answer.map_err(|e| e.kind()), Err(std::io::ErrorKind::WouldBlock), "somebody connected");
+    }
+}
+
+#[test]
+fn missing_and_careless_keys_end_before_any_connection() {
+    let (dir, bait) = (dir(), Bait::set());
+    let text = live(&two_venues_on(bait.port()));
+    write(dir.path(), "live.toml", &text);
+    let line = |marker: &str| text.lines().position(|line| line.contains(marker)).expect("it is there") + 1;
+    let go = ["run", "-c", "live.toml", "--live", "--for", "1s", "--json"];
+
+    let done = run(crossgate(dir.path()).args(go));
+    let begins = format!("live.toml:{}: venue[0].key_env: ", line("TEST_KEY_0"));
+    assert_one_sentence(done, dir.path(), &begins, &["TEST_KEY_0", "not set", "export it"]);
+    let mut keys = vec![("TEST_KEY_0", CANARIES[0]), ("TEST_SECRET_0", CANARIES[1]), ("TEST_KEY_1", CANARIES[2])];
+    for command in [&go[..], &["doctor", "-c", "live.toml", "--json"]] {
+        let done = run(crossgate(dir.path()).args(command).envs(keys.clone()));
+        assert_no_canary(&done);
+        let begins = format!("live.toml:{}: venue[1].secret_env: ", line("TEST_SECRET_1"));
+        assert_one_sentence(done, dir.path(), &begins, &["TEST_SECRET_1", "API secret of venue `right`", "not set", "secret_file"]);
+    }
+    keys.push(("TEST_SECRET_1", "  "));
+    let done = run(crossgate(dir.path()).args(go).envs(keys));
+    assert_one_sentence(done, dir.path(), "live.toml:", &["TEST_SECRET_1", "not set"]);
+
+    // Keys in files: they must exist, be ours alone, and hold something.
+    let text = replaced(&text, "key_env = \"TEST_KEY_0\"\nsecret_env = \"TEST_SECRET_0\"", "key_file = \"key\"\nsecret_file = \"secret\"");
+    write(dir.path(), "files.toml", &text);
+    let line = |marker: &str| text.lines().position(|line| line.contains(marker)).expect("it is there") + 1;
+    let go = ["run", "-c", "files.toml", "--live", "--for", "1s", "--json"];
+    let (key, secret) = (dir.path().join("key"), dir.path().join("secret"));
+    let mode = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("the mode can be set");
+    };
+    let at_key = format!("files.toml:{}: venue[0].key_file: ", line("key_file"));
+    assert_one_sentence(run(crossgate(dir.path()).args(go)), dir.path(), &at_key, &["can't read key", "No such file"]);
+    std::fs::write(&key, CANARIES[0]).expect("the file can be written");
+    for wrong in [0o644, 0o640, 0o604] {
+        mode(&key, wrong);
+        let done = run(crossgate(dir.path()).args(go));
+        assert_no_canary(&done);
+        assert_one_sentence(done, dir.path(), &at_key, &["readable by others", "chmod 600 key"]);
+    }
+    mode(&key, 0o600);
+    std::fs::write(&secret, "\n").expect("the file can be written");
+    mode(&secret, 0o600);
+    let at_secret = format!("files.toml:{}: venue[0].secret_file: ", line("secret_file"));
+    assert_one_sentence(run(crossgate(dir.path()).args(go)), dir.path(), &at_secret, &["secret is empty"]);
+    std::fs::write(&secret, "x".repeat(5_000)).expect("the file can be written");
+    assert_one_sentence(run(crossgate(dir.path()).args(go)), dir.path(), &at_secret, &["too large for a key"]);
+
+    // With both right, the next missing key is the other venue's: these were taken.
+    std::fs::write(&secret, CANARIES[1]).expect("the file can be written");
+    let done = run(crossgate(dir.path()).args(go));
+    assert_no_canary(&done);
+    assert_one_sentence(done, dir.path(), "files.toml:", &["venue[1].key_env: ", "TEST_KEY_1", "not set"]);
+    bait.assert_untouched();
+}
+
+#[track_caller]
+fn assert_no_canary(done: &Done) {
+    for canary in CANARIES {
+        assert!(!done.stdout.contains(canary) && !done.stderr.contains(canary), "a secret is shown: {done:?}");
+    }
+}
+
+#[test]
+fn refused_keys_are_told_and_no_answer_shows_a_secret() {
+    let dir = dir();
+    let sim = support::venue::Sim::start(dir.path(), &[]);
+    let text = live(&sim.venues);
+    write(dir.path(), "live.toml", &text);
+    let wrong = || {
+        let mut command = crossgate(dir.path());
+        command.env("TEST_KEY_0", CANARIES[0]).env("TEST_SECRET_0", CANARIES[1]);
+        command.env("TEST_KEY_1", CANARIES[2]).env("TEST_SECRET_1", CANARIES[3]);
+        command
+    };
+    let doctor = run(wrong().args(["doctor", "-c", "live.toml", "--json"])).expect(4);
+    assert_no_canary(&doctor);
+    let checks = doctor.json()["checks"].as_array().expect("`checks` is a list").clone();
+    for venue in ["gate-a", "gate-b"] {
+        let auth = checks.iter().find(|c| c["id"] == "auth" && c["venue"] == venue).expect("keys are checked");
+        assert_eq!(auth["status"], "fail", "{auth}");
+        assert!(auth["fix"].as_str().is_some_and(|fix| fix.contains("secret")), "{auth}");
+        let time = checks.iter().find(|c| c["id"] == "clock" && c["venue"] == venue).expect("time is checked");
+        assert_eq!(time["status"], "ok", "{time}");
+    }
+
+    // As loud as it gets, and all that it writes to disk.
+    let done = run(wrong().env("CROSSGATE_LOG", "trace").args(["run", "-c", "live.toml", "--live", "--for", "2s", "--json", "-vvv"]));
+    assert!(matches!(done.code, Some(1 | 4)), "refused keys are no success: {done:?}");
+    assert_no_canary(&done);
+    let json: Value = done.json();
+    assert_eq!((&json["orders_sent"], &json["deals"], &json["reconciled"]), (&0.into(), &0.into(), &false.into()));
+    for entry in std::fs::read_dir(dir.path().join("state")).expect("the run directory") {
+        let path = entry.expect("an entry").path();
+        let bytes = std::fs::read(&path).expect("a file of the run");
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!CANARIES.iter().any(|canary| text.contains(canary)), "a secret stands in {}", path.display());
+    }
+    for command in [&["config", "print", "-c", "live.toml"][..], &["config", "print", "-c", "live.toml", "--json"]] {
+        let done = run(wrong().args(command)).expect(0);
+        assert_no_canary(&done);
+        assert!(done.stdout.contains("TEST_SECRET_1"), "the variable's name is no secret: {}", done.stdout);
+    }
+}
+
+#[test]
+fn live_hosts_are_refused_before_anything_else_and_testnet_hosts_are_not() {
+    let dir = dir();
+    let testnet = replaced(TESTNET, "dir = \".crossgate/testnet\"", "dir = \"state\"");
+    let go = ["run", "-c", "hosts.toml", "--live", "--for", "1s"];
+    let refused_at = |text: &str, marker: &str, key: &str| {
+        write(dir.path(), "hosts.toml", text);
+        let line = text.lines().position(|line| line.contains(marker)).expect("it is there") + 1;
+        let begun = Instant::now();
+        // No keys are set: the host is told first, so nothing was read and nothing connected.
+        let done = run(crossgate(dir.path()).args(go));
+        let parts = ["is a live host", "testnet and loopback hosts only", "set rest and ws", "configs/testnet.toml"];
+        assert_one_sentence(done, dir.path(), &format!("hosts.toml:{line}: {key}: "), &parts);
+        assert!(begun.elapsed() < Duration::from_secs(5), "nothing was waited for");
+    };
+    let rest = "rest = \"https://api-testnet.gateapi.io\"";
+    let ws = "ws = \"wss://ws-testnet.gate.com/v4/ws/spot\"";
+    for host in ["https://api.gateio.ws", "https://fx-api.gateio.ws", "https://api.example.com", "https://api-testnet.gateapi.io.example.com"] {
+        refused_at(&replaced(&testnet, rest, &format!("rest = \"{host}\"")), host, "venue[0].rest");
+    }
+    // One live socket makes the venue live.
+    refused_at(&replaced(&testnet, ws, "ws = \"wss://api.gateio.ws/ws/v4/\""), rest, "venue[0].rest");
+    refused_at(&replaced(&testnet, ws, &format!("{ws}\nprivate_ws = \"wss://api.gateio.ws/ws/v4/\"")), rest, "venue[0].rest");
+    // Hosts that are not named are the live ones.
+    let unnamed = replaced(&replaced(&testnet, rest, ""), ws, "");
+    refused_at(&unnamed, "id = \"gate-1\"", "venue[0].id");
+
+    // The file as shipped passes this gate, and asks for its keys next.
+    write(dir.path(), "hosts.toml", &testnet);
+    run(crossgate(dir.path()).args(["config", "check", "-c", "hosts.toml"])).expect(0);
+    let done = run(crossgate(dir.path()).args(go));
+    assert_one_sentence(done, dir.path(), "hosts.toml:", &["venue[0].key_env: ", "GATE_API_KEY", "not set"]);
+    // And a loopback host passes both; there, nobody answers.
+    write(dir.path(), "hosts.toml", &live(&two_venues_on(1)));
+    let keys = ["TEST_KEY_0", "TEST_SECRET_0", "TEST_KEY_1", "TEST_SECRET_1"].map(|name| (name, "x"));
+    let done = run(crossgate(dir.path()).args(go).envs(keys)).expect(1);
+    assert!(done.complaint().contains("venue `left`: its rules can't be read from http://127.0.0.1:1"), "{}", done.stderr);
+    assert!(done.complaint().contains("crossgate doctor"), "{}", done.stderr);
+}
+
+#[test]
+fn live_needs_both_the_file_and_the_flag() {
+    let (dir, bait) = (dir(), Bait::set());
+    write(dir.path(), "live.toml", &live(&two_venues_on(bait.port())));
+    let done = run(crossgate(dir.path()).args(["run", "-c", "live.toml"])).expect(2);
+    assert!(done.complaint().contains("add --live"), "{}", done.stderr);
+    write(dir.path(), "sim.toml", &demo(&[]));
+    for command in [&["run", "-c", "sim.toml", "--live"][..], &["run", "--live"]] {
+        let done = run(crossgate(dir.path()).args(command)).expect(2);
+        assert!(done.complaint().contains("--live needs mode = \"live\""), "{}", done.stderr);
+    }
+    let done = run(crossgate(dir.path()).args(["run", "-c", "live.toml", "--live"]).env("CROSSGATE__MODE", "sim")).expect(2);
+    assert!(done.complaint().contains("says `sim`"), "{}", done.stderr);
+    bait.assert_untouched();
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_is_right() {
+    let dir = dir();
+    for (arguments, part) in [
+        (&["frobnicate"][..], "frobnicate"),
+        (&["run", "--fro"], "--fro"),
+        (&["run", "--for", "5"], "such as \"250ms\""),
+        (&["run", "--for"], "--for"),
+        (&["run", "--seed", "x"], "--seed"),
+        (&["config"], "check"),
+        (&["config", "check"], "--config"),
+        (&["record", "-c", "x.toml"], "--out"),
+        (&["resume"], "--reason"),
+        (&["resume", "--reason", " "], "--reason must say why"),
+        (&["resume", "--reason", "x", "--state-dir", "nowhere"], "nowhere is no run directory"),
+        (&["halt", "--ops", "nowhere"], "--ops 127.0.0.1:9464"),
+        (&["replay"], "--tape"),
+        (&["replay", "nowhere"], "nowhere is no run directory"),
+        (&["replay", ".", "--tape", "venue=gate,format=crossgate:x"], "not both"),
+        (&["replay", "--verify", "--tape", "venue=gate,format=crossgate:x"], "--verify"),
+        (&["replay", ".", "--verify", "-c", "x.toml"], "use one of them"),
+        (&["replay", "--tape", "x"], "venue=KIND[:ID]"),
+        (&["replay", "--tape", "venue=gate,pair=BTC/USDT,format=tar:x"], "format is crossgate"),
+        (&["replay", "--tape", "venue=kraken,pair=BTC/USDT,format=cryptofeed:x"], "no exchange `kraken`"),
+        (&["sim", "--listen", "nowhere"], "127.0.0.1:0"),
+        (&["sim", "--listen", "0.0.0.0:0"], "loopback addresses only"),
+        (&["sim", "--venue", "kraken"], "known: gate"),
+        (&["sim", "--venue", "gate:a", "--venue", "gate:a"], "used twice"),
+    ] {
+        let done = run(crossgate(dir.path()).args(arguments)).expect(2);
+        assert_eq!(done.stdout, "", "{arguments:?}");
+        assert!(done.stderr.contains(part), "{arguments:?} should say `{part}`: {}", done.stderr);
+    }
+}
+
+#[test]
+fn what_fails_without_being_wrong_ends_with_1() {
+    let dir = dir();
+    for (arguments, part) in [
+        (&["status", "--ops", "127.0.0.1:1"][..], "no engine answers at 127.0.0.1:1"),
+        (&["halt", "--ops", "127.0.0.1:1"], "is it running"),
+        (&["resume", "--ops", "127.0.0.1:1", "--reason", "x"], "is it running"),
+        (&["replay", "."], "nothing was run there"),
+        (&["replay", "--tape", "venue=gate,pair=BTC/USDT,format=cryptofeed:nowhere"], "nowhere"),
+    ] {
+        let done = run(crossgate(dir.path()).args(arguments)).expect(1);
+        assert_eq!(done.stdout, "", "{arguments:?}");
+        assert_eq!(done.stderr.lines().count(), 1, "one sentence: {}", done.stderr);
+        assert!(done.complaint().contains(part), "{arguments:?} should say `{part}`: {}", done.stderr);
+    }
+}
+
+#[test]
+fn help_and_version_are_answers_and_no_failures() {
+    let dir = dir();
+    let version = run(crossgate(dir.path()).arg("--version")).expect(0);
+    assert_eq!((version.stdout.as_str(), version.stderr.as_str()), (concat!("crossgate ", env!("CARGO_PKG_VERSION")), ""));
+    let help = run(crossgate(dir.path()).arg("--help")).expect(0);
+    assert_eq!(help.stderr, "");
+    for word in ["Without a command: the demo", "run", "sim", "record", "replay", "config", "doctor", "status", "halt", "resume"] {
+        assert!(help.stdout.contains(word), "`{word}` is missing: {}", help.stdout);
+    }
+    let help = run(crossgate(dir.path()).args(["run", "--help"])).expect(0);
+    for flag in ["--config", "--for", "--live", "--no-tui", "--seed", "--json", "--state-dir"] {
+        assert!(help.stdout.contains(flag), "`{flag}` is missing: {}", help.stdout);
+    }
+}
+
+#[test]
+fn a_right_file_is_checked_in_silence_and_printed_so_that_it_reads_back() {
+    let dir = dir();
+    write(dir.path(), "demo.toml", DEMO);
+    write(dir.path(), "testnet.toml", TESTNET);
+    for file in ["demo.toml", "testnet.toml"] {
+        let done = run(crossgate(dir.path()).args(["config", "check", "-c", file])).expect(0);
+        assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("", ""));
+        let done = run(crossgate(dir.path()).args(["config", "check", "--json", "-c", file])).expect(0);
+        assert_eq!(done.json(), serde_json::json!({"valid": true}));
+
+        let printed = run(crossgate(dir.path()).args(["config", "print", "-c", file])).expect(0).stdout;
+        write(dir.path(), "again.toml", &printed);
+        let again = run(crossgate(dir.path()).args(["config", "print", "-c", "again.toml"])).expect(0).stdout;
+        assert_eq!(printed, again, "what is printed is a whole configuration");
+    }
+    let schema = run(crossgate(dir.path()).args(["config", "schema"])).expect(0).json();
+    for section in ["mode", "seed", "state", "ops", "venue", "pair", "strategy", "execution", "risk", "sim"] {
+        assert!(schema["properties"][section].is_object(), "`{section}` is missing from the schema");
+    }
+}
+
+#[test]
+fn a_key_that_may_withdraw_ends_with_4_before_any_order() {
+    let dir = dir();
+    write(dir.path(), "withdraw.toml", &demo(&[("basis_bps = \"60\"", "basis_bps = \"60\"\nkey_may_withdraw = true")]));
+    let done = run(crossgate(dir.path()).args(["run", "-c", "withdraw.toml", "--for", "20s", "--no-tui", "--json"])).expect(4);
+    let complaint = done.complaint();
+    assert!(complaint.contains("venue `gate-a`: this API key may withdraw"), "{complaint}");
+    assert!(complaint.contains("make a key without withdrawal rights"), "{complaint}");
+    let json = done.json();
+    assert_eq!((&json["orders_sent"], &json["deals"], &json["fills"]), (&0.into(), &0.into(), &0.into()), "{json}");
+
+    let doctor = run(crossgate(dir.path()).args(["doctor", "-c", "withdraw.toml", "--json"])).expect(4).json();
+    let checks = doctor["checks"].as_array().expect("`checks` is a list");
+    let right = checks.iter().find(|c| c["id"] == "withdraw_right").expect("the right is checked");
+    assert_eq!((&right["status"], &right["venue"]), (&"fail".into(), &"gate-a".into()), "{right}");
+}
+
+#[test]
+fn doctor_tells_every_check_by_its_closed_name() {
+    let dir = dir();
+    write(dir.path(), "demo.toml", &demo(&[]));
+    let doctor = run(crossgate(dir.path()).args(["doctor", "-c", "demo.toml", "--json"])).expect(0).json();
+    let checks = doctor["checks"].as_array().expect("`checks` is a list");
+    const IDS: [&str; 16] = [
+        "config", "clock", "reach_rest", "reach_ws", "auth", "withdraw_right", "ip_binding", "account_mode", "rules", "fee_tier",
+        "fee_token", "rate_headroom", "dead_man", "state_dir", "disk", "lock",
+    ];
+    for id in IDS {
+        assert!(checks.iter().any(|check| check["id"] == id), "`{id}` is missing");
+    }
+    for check in checks {
+        assert!(IDS.contains(&check["id"].as_str().expect("an id")), "not in the list: {check}");
+        assert!(["ok", "warn", "skip"].contains(&check["status"].as_str().expect("a status")), "{check}");
+        assert!(check["detail"].is_string() && check["fix"].is_string() && check.get("venue").is_some(), "{check}");
+    }
+    for (id, status) in [("clock", "ok"), ("auth", "ok"), ("rules", "ok"), ("withdraw_right", "ok"), ("reach_ws", "ok")] {
+        let found: Vec<_> = checks.iter().filter(|c| c["id"] == id).map(|c| c["status"].clone()).collect();
+        assert_eq!(found, vec![Value::from(status); 2], "`{id}` of both venues");
+    }
+}

@@ -1,0 +1,66 @@
+//! Configuration files for the tests, made from the ones that the project ships.
+
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// The demo's configuration.
+pub(crate) const DEMO: &str = include_str!("../../configs/demo.toml");
+/// The testnet's configuration.
+pub(crate) const TESTNET: &str = include_str!("../../configs/testnet.toml");
+/// The name of the variable that holds the ops token.
+pub(crate) const TOKEN_ENV: &str = "CROSSGATE_OPS_TOKEN";
+
+/// `text` with the first `from` replaced; it must be there.
+#[track_caller]
+pub(crate) fn replaced(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "the configuration has no `{from}`");
+    text.replacen(from, to, 1)
+}
+
+/// The demo's configuration on free ports, with its state in `state` of the working directory, and replacements.
+#[track_caller]
+pub(crate) fn demo(replacements: &[(&str, &str)]) -> String {
+    let own = [("dir = \".crossgate/demo\"", "dir = \"state\""), ("listen = \"127.0.0.1:9464\"", "listen = \"127.0.0.1:0\"")];
+    own.iter().chain(replacements).fold(DEMO.to_string(), |text, (from, to)| replaced(&text, from, to))
+}
+
+/// Writes a file and returns its path.
+#[track_caller]
+pub(crate) fn write(dir: &Path, name: &str, text: &str) -> PathBuf {
+    let path = dir.join(name);
+    std::fs::write(&path, text).expect("the file can be written");
+    path
+}
+
+/// A live configuration for separately started venues (the objects of `sim`'s first line): keys from `TEST_KEY_n` and
+/// `TEST_SECRET_n`, state in `state` of the working directory, a free ops port.
+pub(crate) fn live(venues: &[Value]) -> String {
+    let mut text = String::from(
+        "mode = \"live\"\nseed = 1\n[state]\ndir = \"state\"\n[ops]\nlisten = \"127.0.0.1:0\"\n[execution]\nreconcile_every = \"5s\"\n\
+         [risk]\norder_value_max = \"2500\"\ndeal_value_max = \"2500\"\nunhedged_value_max = \"10000\"\nopen_deals_max = 4\n\
+         daily_loss_max = \"1000\"\n",
+    );
+    for (index, venue) in venues.iter().enumerate() {
+        let _ = writeln!(text, "[[venue]]\nkind = \"gate\"\nkey_env = \"TEST_KEY_{index}\"\nsecret_env = \"TEST_SECRET_{index}\"");
+        for key in ["id", "rest", "ws", "private_ws", "ca_file"] {
+            if let Some(value) = venue[key].as_str() {
+                let _ = writeln!(text, "{key} = \"{value}\"");
+            }
+        }
+    }
+    for symbol in ["BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT"] {
+        let _ = writeln!(text, "[[pair]]\nsymbol = \"{symbol}\"");
+    }
+    text
+}
+
+/// Two venues on a loopback port that may or may not be served; their keys are nobody's.
+pub(crate) fn two_venues_on(port: u16) -> Vec<Value> {
+    ["left", "right"]
+        .map(|id| {
+            let ws = format!("ws://127.0.0.1:{port}/ws/v4/");
+            serde_json::json!({"id": id, "rest": format!("http://127.0.0.1:{port}"), "ws": ws, "private_ws": ws})
+        })
+        .to_vec()
+}

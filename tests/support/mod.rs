@@ -1,0 +1,12 @@
+//! What the tests of the real binary share: starting it and watching it ([`process`]), configuration files ([`config`]), a
+//! plain HTTP client ([`http`]), and a venue client of our own that signs by itself ([`venue`]).
+//!
+//! Nothing here waits by sleeping: lines, answers and ends are waited for with a deadline, and whatever was started is ended by
+//! its own process id.
+
+#![allow(dead_code, reason = "each test target uses its part")]
+
+pub(crate) mod config;
+pub(crate) mod http;
+pub(crate) mod process;
+pub(crate) mod venue;
