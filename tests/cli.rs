@@ -132,7 +132,10 @@ fn a_pair_that_no_venue_lists_is_refused_with_its_line() {
     let done = run(&mut sim.engine(dir.path(), &arguments)).expect(3);
     assert_eq!(done.stderr.lines().count(), 1, "one sentence: {}", done.stderr);
     let complaint = done.complaint();
-    assert!(complaint.contains(&format!("doge-live.toml:{line}: pair[2].symbol: DOGE/USDT is not listed on venue `gate-a`")), "{complaint}");
+    assert!(
+        complaint.contains(&format!("doge-live.toml:{line}: pair[2].symbol: DOGE/USDT is not listed on venue `gate-a`")),
+        "{complaint}"
+    );
     assert!(complaint.contains("remove it or correct its spelling"), "{complaint}");
 }
 
@@ -160,7 +163,9 @@ fn venues_that_are_unknown_unencrypted_or_foreign_are_refused() {
     demo_refused("kind = \"gate\"", "kind = \"gate\"\nrest = \"ftp://127.0.0.1\"", &["venue[0].rest: ", "no https:// URL"]);
     demo_refused("kind = \"gate\"", "kind = \"gate\"\nca_file = \"ca.pem\"", &["venue[0].ca_file: ", "loopback hosts only"]);
     // Names that only look like loopback.
-    for host in ["http://127.0.0.1.example.com", "http://localhost.example.com", "http://127.0.0.1@example.com", "http://10.0.0.1"] {
+    for host in
+        ["http://127.0.0.1.example.com", "http://localhost.example.com", "http://127.0.0.1@example.com", "http://10.0.0.1"]
+    {
         demo_refused("kind = \"gate\"", &format!("kind = \"gate\"\nrest = \"{host}\""), &["venue[0].rest: "]);
     }
 }
@@ -193,7 +198,11 @@ fn limits_are_required_in_live_and_bounded_everywhere() {
         demo_refused(from, &format!("{key} = 0"), &[&named, "above zero"]);
         demo_refused(from, &format!("{key} = 100000"), &[&named, "above the ceiling"]);
     }
-    demo_refused("unhedged_value_max = \"10000\"", "unhedged_value_max = \"100\"", &["risk.unhedged_value_max: ", "deal_value_max"]);
+    demo_refused(
+        "unhedged_value_max = \"10000\"",
+        "unhedged_value_max = \"100\"",
+        &["risk.unhedged_value_max: ", "deal_value_max"],
+    );
 }
 
 #[test]
@@ -227,7 +236,12 @@ fn files_that_can_not_be_read_are_named() {
     for (file, why) in [("missing.toml", "No such file"), (".", "directory")] {
         for command in [&["config", "check"][..], &["run"], &["sim"], &["doctor"], &["status"], &["config", "print"]] {
             let done = run(crossgate(dir.path()).args(command).args(["-c", file]));
-            assert_one_sentence(done, dir.path(), &format!("{file}: can't read the configuration"), &[why, "name a file with -c"]);
+            assert_one_sentence(
+                done,
+                dir.path(),
+                &format!("{file}: can't read the configuration"),
+                &[why, "name a file with -c"],
+            );
         }
     }
     std::fs::write(dir.path().join("binary.toml"), [0xff, 0xfe, 0x00]).expect("the file can be written");
@@ -273,14 +287,23 @@ fn missing_and_careless_keys_end_before_any_connection() {
         let done = run(crossgate(dir.path()).args(command).envs(keys.clone()));
         assert_no_canary(&done);
         let begins = format!("live.toml:{}: venue[1].secret_env: ", line("TEST_SECRET_1"));
-        assert_one_sentence(done, dir.path(), &begins, &["TEST_SECRET_1", "API secret of venue `right`", "not set", "secret_file"]);
+        assert_one_sentence(
+            done,
+            dir.path(),
+            &begins,
+            &["TEST_SECRET_1", "API secret of venue `right`", "not set", "secret_file"],
+        );
     }
     keys.push(("TEST_SECRET_1", "  "));
     let done = run(crossgate(dir.path()).args(go).envs(keys));
     assert_one_sentence(done, dir.path(), "live.toml:", &["TEST_SECRET_1", "not set"]);
 
     // Keys in files: they must exist, be ours alone, and hold something.
-    let text = replaced(&text, "key_env = \"TEST_KEY_0\"\nsecret_env = \"TEST_SECRET_0\"", "key_file = \"key\"\nsecret_file = \"secret\"");
+    let text = replaced(
+        &text,
+        "key_env = \"TEST_KEY_0\"\nsecret_env = \"TEST_SECRET_0\"",
+        "key_file = \"key\"\nsecret_file = \"secret\"",
+    );
     write(dir.path(), "files.toml", &text);
     let line = |marker: &str| text.lines().position(|line| line.contains(marker)).expect("it is there") + 1;
     let go = ["run", "-c", "files.toml", "--live", "--for", "1s", "--json"];
@@ -344,8 +367,10 @@ fn refused_keys_are_told_and_no_answer_shows_a_secret() {
     }
 
     // As loud as it gets, and all that it writes to disk.
-    let done = run(wrong().env("CROSSGATE_LOG", "trace").args(["run", "-c", "live.toml", "--live", "--for", "2s", "--json", "-vvv"]));
+    let done =
+        run(wrong().env("CROSSGATE_LOG", "trace").args(["run", "-c", "live.toml", "--live", "--for", "2s", "--json", "-vvv"]));
     assert!(matches!(done.code, Some(1 | 4)), "refused keys are no success: {done:?}");
+    assert!(done.complaint().contains("`gate-a`"), "{}", done.stderr);
     assert_no_canary(&done);
     let json: Value = done.json();
     assert_eq!((&json["orders_sent"], &json["deals"], &json["reconciled"]), (&0.into(), &0.into(), &false.into()));
@@ -379,7 +404,12 @@ fn live_hosts_are_refused_before_anything_else_and_testnet_hosts_are_not() {
     };
     let rest = "rest = \"https://api-testnet.gateapi.io\"";
     let ws = "ws = \"wss://ws-testnet.gate.com/v4/ws/spot\"";
-    for host in ["https://api.gateio.ws", "https://fx-api.gateio.ws", "https://api.example.com", "https://api-testnet.gateapi.io.example.com"] {
+    for host in [
+        "https://api.gateio.ws",
+        "https://fx-api.gateio.ws",
+        "https://api.example.com",
+        "https://api-testnet.gateapi.io.example.com",
+    ] {
         refused_at(&replaced(&testnet, rest, &format!("rest = \"{host}\"")), host, "venue[0].rest");
     }
     // One live socket makes the venue live.
@@ -477,7 +507,8 @@ fn help_and_version_are_answers_and_no_failures() {
     assert_eq!((version.stdout.as_str(), version.stderr.as_str()), (concat!("crossgate ", env!("CARGO_PKG_VERSION")), ""));
     let help = run(crossgate(dir.path()).arg("--help")).expect(0);
     assert_eq!(help.stderr, "");
-    for word in ["Without a command: the demo", "run", "sim", "record", "replay", "config", "doctor", "status", "halt", "resume"] {
+    for word in ["Without a command: the demo", "run", "sim", "record", "replay", "config", "doctor", "status", "halt", "resume"]
+    {
         assert!(help.stdout.contains(word), "`{word}` is missing: {}", help.stdout);
     }
     let help = run(crossgate(dir.path()).args(["run", "--help"])).expect(0);
@@ -532,8 +563,22 @@ fn doctor_tells_every_check_by_its_closed_name() {
     let doctor = run(crossgate(dir.path()).args(["doctor", "-c", "demo.toml", "--json"])).expect(0).json();
     let checks = doctor["checks"].as_array().expect("`checks` is a list");
     const IDS: [&str; 16] = [
-        "config", "clock", "reach_rest", "reach_ws", "auth", "withdraw_right", "ip_binding", "account_mode", "rules", "fee_tier",
-        "fee_token", "rate_headroom", "dead_man", "state_dir", "disk", "lock",
+        "config",
+        "clock",
+        "reach_rest",
+        "reach_ws",
+        "auth",
+        "withdraw_right",
+        "ip_binding",
+        "account_mode",
+        "rules",
+        "fee_tier",
+        "fee_token",
+        "rate_headroom",
+        "dead_man",
+        "state_dir",
+        "disk",
+        "lock",
     ];
     for id in IDS {
         assert!(checks.iter().any(|check| check["id"] == id), "`{id}` is missing");

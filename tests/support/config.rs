@@ -42,7 +42,8 @@ pub(crate) fn live(venues: &[Value]) -> String {
          daily_loss_max = \"1000\"\n",
     );
     for (index, venue) in venues.iter().enumerate() {
-        let _ = writeln!(text, "[[venue]]\nkind = \"gate\"\nkey_env = \"TEST_KEY_{index}\"\nsecret_env = \"TEST_SECRET_{index}\"");
+        let _ =
+            writeln!(text, "[[venue]]\nkind = \"gate\"\nkey_env = \"TEST_KEY_{index}\"\nsecret_env = \"TEST_SECRET_{index}\"");
         for key in ["id", "rest", "ws", "private_ws", "ca_file"] {
             if let Some(value) = venue[key].as_str() {
                 let _ = writeln!(text, "{key} = \"{value}\"");

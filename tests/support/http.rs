@@ -73,7 +73,8 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> Answer {
     let text = String::from_utf8(bytes).expect("the answer is text");
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {text:?}"));
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no status: {head:?}"));
-    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().to_string()));
+    let length =
+        head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().to_string()));
     if let Some(length) = length {
         assert_eq!(length, body.len().to_string(), "the body is whole");
     }

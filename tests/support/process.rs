@@ -85,7 +85,9 @@ impl Running {
     /// The first line of standard output.
     #[track_caller]
     pub(crate) fn first_stdout_line(&self) -> String {
-        self.stdout.wait(LIMIT, |_| true).unwrap_or_else(|said| panic!("nothing on standard output: {said}{}", self.stderr.text()))
+        self.stdout
+            .wait(LIMIT, |_| true)
+            .unwrap_or_else(|said| panic!("nothing on standard output: {said}{}", self.stderr.text()))
     }
 
     /// Waits for a line on standard error that holds `part`.

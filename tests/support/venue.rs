@@ -100,7 +100,13 @@ impl Client {
         let text = |key: &str| venue[key].as_str().unwrap_or_else(|| panic!("no {key}: {venue}")).to_string();
         let rest = text("rest");
         let address = rest.split("://").nth(1).expect("a URL").trim_end_matches('/').to_string();
-        Client { id: text("id"), address, ca_file: venue["ca_file"].as_str().map(Into::into), key: text("key"), secret: text("secret") }
+        Client {
+            id: text("id"),
+            address,
+            ca_file: venue["ca_file"].as_str().map(Into::into),
+            key: text("key"),
+            secret: text("secret"),
+        }
     }
 
     /// A signed GET. The text that is signed: method, path, query, SHA-512 of the body, seconds; one a line.
@@ -130,7 +136,8 @@ impl Client {
             Decimal::from_str_exact(text).unwrap_or_else(|e| panic!("{key}: {e}: {row}"))
         };
         let rows = rows.as_array().expect("a list").iter();
-        rows.map(|row| (row["currency"].as_str().expect("an asset").into(), number(row, "available") + number(row, "locked"))).collect()
+        rows.map(|row| (row["currency"].as_str().expect("an asset").into(), number(row, "available") + number(row, "locked")))
+            .collect()
     }
 
     /// Every order that the venue ever accepted from this account and that has ended.

@@ -93,6 +93,13 @@ pub fn reconciled(node: &Node) -> bool {
     !lines.is_empty() && lines.iter().all(Compared::equal) && said.iter().all(|r| *r == Some(true))
 }
 
+/// Venues that never stated their balances.
+pub fn unread_accounts(node: &Node) -> Vec<String> {
+    let engine = node.engine();
+    let tables = engine.tables();
+    tables.venue_ids().filter(|v| engine.stated_balances(*v).is_none()).map(|v| format!("`{}`", tables.venue(v))).collect()
+}
+
 /// The JSON object of `run --json`, and the common part of `/api/status`.
 pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u64) -> Map<String, Value> {
     let engine = node.engine();

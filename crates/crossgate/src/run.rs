@@ -143,6 +143,13 @@ fn finish(end: &RunEnd, facts: &RunFacts, args: &RunArgs, ended: UnixNanos, dir:
     if end.node.engine().stops().latched() || dir.latch().read().is_engaged() {
         return Err(Failure::latched("the run ended with the kill latch engaged; clear it with `crossgate resume`"));
     }
+    let unread = report::unread_accounts(&end.node);
+    if !unread.is_empty() {
+        return Err(Failure::failed(format!(
+            "the account of {} was never read, so that nothing could be compared; `crossgate doctor` tells why",
+            unread.join(", ")
+        )));
+    }
     if !report::reconciled(&end.node) {
         return Err(Failure::failed("the ledger differs from a venue's own account (see the report)"));
     }

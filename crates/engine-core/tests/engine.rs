@@ -51,7 +51,7 @@ impl Rig {
                 collar: Rate::from_bps(500).unwrap(),
                 latency_allowance: Rate::ZERO,
             },
-            limits: limits.clone(),
+            limits,
             executor: ExecutorConfig::with_limits(0, limits),
             latency_allowance: Rate::ZERO,
             plan_expiry_ns: 500 * MILLI,

@@ -43,7 +43,7 @@ impl SimConfig {
             heal_max_ns: 120 * SECOND,
             pairs: vec!["BTC_USDT".into(), "SOL_USDT".into()],
             book_channels,
-            basis_bps: 60,
+            basis_bps: 60 + rng.below(90) as u32,
             base_decimals: if rng.chance(500) { 8 } else { 12 },
             wall_offset_ns: if rng.chance(500) { rng.between(-2_000_000_000, 2_000_000_000) } else { 0 },
             faults: FaultMix::none(),

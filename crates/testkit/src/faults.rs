@@ -166,7 +166,27 @@ impl FaultMix {
         }
         mix.venue = venue_faults(&mut rng);
         mix.script = script(&mut rng);
+        if rng.chance(200) {
+            mix.make_doubtful(&mut rng);
+        }
         mix
+    }
+
+    /// Faults that meet each other: replies are lost while the private stream is bad and look-ups mislead, so that orders stay
+    /// in doubt for long. Drawn independently of each other they would hardly ever meet.
+    fn make_doubtful(&mut self, rng: &mut Rng) {
+        self.orders.reply_lost = 150 + rng.below(300) as u32;
+        self.orders.broken = 900;
+        self.private.lost = 80 + rng.below(250) as u32;
+        self.private.reordered = 100 + rng.below(300) as u32;
+        self.private.delay_max_ns = (200 + rng.below(2_000)) * MILLI;
+        if rng.chance(500) {
+            self.order_hidden_ns = 300 * MILLI + rng.below(1_700 * MILLI);
+        } else {
+            self.order_hidden_ns = 0;
+            self.stale_look_ups = 500 + rng.below(450) as u32;
+            self.reads.slow = self.reads.slow.max(200);
+        }
     }
 
     /// True when nothing of it can move a run away from the calm one.
@@ -250,13 +270,13 @@ fn script(rng: &mut Rng) -> Vec<(u64, Event)> {
         script.push((at, Event::Refuse { venue, on: true }));
         script.push((at + rng.below(3 * SECOND), Event::Refuse { venue, on: false }));
     }
-    if rng.chance(500) {
-        for _ in 0..=rng.below(3) {
-            let venue = if rng.chance(400) { None } else { Some(rng.below(2) as usize) };
+    if rng.chance(600) {
+        for _ in 0..=rng.below(6) {
+            let venue = if rng.chance(500) { None } else { Some(rng.below(2) as usize) };
             let pair = if rng.chance(500) { Some(rng.below(2) as usize) } else { None };
             let at = time(rng);
             script.push((at, Event::Silence { venue, pair, on: true }));
-            script.push((at + 500 * MILLI + rng.below(3 * SECOND), Event::Silence { venue, pair, on: false }));
+            script.push((at + 700 * MILLI + rng.below(3 * SECOND), Event::Silence { venue, pair, on: false }));
         }
     }
     if rng.chance(450) {

@@ -193,15 +193,27 @@ impl Simulation {
         }
         self.run_until(began + self.config.heal_max_ns, |sim| sim.process.as_ref().is_some_and(|p| p.node.finished()))?;
         if !self.process.as_ref().is_some_and(|p| p.node.finished()) {
-            let what = self.process.as_ref().map(|p| format!("{} open deals, {} unknown orders", p.node.engine().executor().open_deals(), p.node.engine().executor().unknown_orders()));
-            let text = format!("{} s after it was told to stop, the engine has not finished: {}", self.config.heal_max_ns / SECOND, what.unwrap_or_default());
+            let what = self.process.as_ref().map(|p| {
+                format!(
+                    "{} open deals, {} unknown orders",
+                    p.node.engine().executor().open_deals(),
+                    p.node.engine().executor().unknown_orders()
+                )
+            });
+            let text = format!(
+                "{} s after it was told to stop, the engine has not finished: {}",
+                self.config.heal_max_ns / SECOND,
+                what.unwrap_or_default()
+            );
             return Err(self.violation(Invariant::Converges, text));
         }
         Ok(())
     }
 
     fn finish(mut self, healed_after_ns: u64) -> Result<Report, Violation> {
-        let Some(mut process) = self.process.take() else { return Err(self.violation(Invariant::Converges, "the engine is down".into())) };
+        let Some(mut process) = self.process.take() else {
+            return Err(self.violation(Invariant::Converges, "the engine is down".into()));
+        };
         process.node.close(process.mono(self.t_ns), true);
         process.leave_logs(&mut self.logs);
         self.count_life(&process);
@@ -245,7 +257,8 @@ impl Simulation {
             let next = self.next_event().map_or(end, |at| at.min(end)).max(self.t_ns);
             rounds = if next == self.t_ns { rounds + 1 } else { 0 };
             if rounds > ROUNDS_AT_ONE_TIME_MAX {
-                return Err(self.violation(Invariant::NoPanic, "time stands still: something is due again and again at one instant".into()));
+                return Err(self
+                    .violation(Invariant::NoPanic, "time stands still: something is due again and again at one instant".into()));
             }
             self.t_ns = next;
             self.round()?;
@@ -406,9 +419,16 @@ impl Simulation {
         if self.verbose {
             let t = (self.t_ns - START_T_NS) as f64 / 1e9;
             match &arrival {
-                Arrival::Text { venue, link, bytes } => eprintln!("{t:>10.6} in {} {:?} {}", venue.0, link.role, String::from_utf8_lossy(bytes)),
+                Arrival::Text { venue, link, bytes } => {
+                    eprintln!("{t:>10.6} in {} {:?} {}", venue.0, link.role, String::from_utf8_lossy(bytes))
+                }
                 Arrival::Answer { venue, path, query, result: Ok(reply), .. } => {
-                    eprintln!("{t:>10.6} in {} {path}?{query} {} {}", venue.0, reply.status, String::from_utf8_lossy(&reply.body));
+                    eprintln!(
+                        "{t:>10.6} in {} {path}?{query} {} {}",
+                        venue.0,
+                        reply.status,
+                        String::from_utf8_lossy(&reply.body)
+                    );
                 }
                 other => eprintln!("{t:>10.6} in {other:?}"),
             }
@@ -492,6 +512,7 @@ impl Simulation {
     }
 
     fn count_life(&mut self, process: &Process) {
+        self.trace.add(self.t_ns, 8, &process.node.decider().output_hash());
         let report = process.node.engine().report();
         self.tally.deals += report.execution.deals_closed;
         self.tally.unknown += report.execution.orders_unknown_ever;
@@ -505,9 +526,12 @@ impl Simulation {
         self.lives += 1;
         self.say(|| "the engine starts".into());
         let started = Process::start(&self.setup, &mut self.logs, self.lives, self.t_ns, self.config.wall_offset_ns);
-        let process = started.map_err(|text| self.violation(Invariant::Converges, format!("the engine does not start: {text}")))?;
+        let process =
+            started.map_err(|text| self.violation(Invariant::Converges, format!("the engine does not start: {text}")))?;
         if self.epochs.iter().any(|(epoch, _)| *epoch >= process.epoch) {
-            return Err(self.violation(Invariant::IdsUnique, format!("epoch {} is not above the epochs before it", process.epoch)));
+            return Err(
+                self.violation(Invariant::IdsUnique, format!("epoch {} is not above the epochs before it", process.epoch))
+            );
         }
         let read = self.judge.orders.new_life(&self.logs);
         read.map_err(|text| self.violation(Invariant::Converges, text))?;

@@ -62,7 +62,8 @@ mod tests {
         let crossed: Value = serde_json::from_slice(&cross_book(frame).unwrap()).unwrap();
         assert_eq!(crossed["result"]["bids"], json!([["11", "3"], ["9", "1"]]));
         assert_eq!(book_pair(frame).as_deref(), Some("BTC_USDT"));
-        let delta = br#"{"channel":"spot.order_book_update","event":"update","result":{"s":"X_Y","b":[],"a":[["10","2"],["11","0"]]}}"#;
+        let delta =
+            br#"{"channel":"spot.order_book_update","event":"update","result":{"s":"X_Y","b":[],"a":[["10","2"],["11","0"]]}}"#;
         let crossed: Value = serde_json::from_slice(&cross_book(delta).unwrap()).unwrap();
         assert_eq!(crossed["result"]["b"], json!([["10", "2"]]));
         assert_eq!(cross_book(br#"{"channel":"spot.orders","event":"update","result":[]}"#), None);
@@ -72,9 +73,14 @@ mod tests {
 
     #[test]
     fn an_aged_order_is_open_and_untouched() {
-        let aged = age_order(br#"{"id":"7","amount":"2","left":"0","status":"closed","finish_as":"filled","avg_deal_price":"3"}"#).unwrap();
+        let aged =
+            age_order(br#"{"id":"7","amount":"2","left":"0","status":"closed","finish_as":"filled","avg_deal_price":"3"}"#)
+                .unwrap();
         let aged: Value = serde_json::from_slice(&aged).unwrap();
-        assert_eq!((aged["status"].as_str(), aged["left"].as_str(), aged["filled_total"].as_str()), (Some("open"), Some("2"), Some("0")));
+        assert_eq!(
+            (aged["status"].as_str(), aged["left"].as_str(), aged["filled_total"].as_str()),
+            (Some("open"), Some("2"), Some("0"))
+        );
         assert_eq!((aged["id"].as_str(), aged.get("avg_deal_price")), (Some("7"), None));
         assert_eq!(age_order(br#"{"label":"ORDER_NOT_FOUND"}"#), None);
         assert_eq!(placed_text(br#"{"text":"t-abc"}"#).as_deref(), Some("t-abc"));

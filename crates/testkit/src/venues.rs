@@ -1,7 +1,7 @@
 //! Both sides of a run, built: the simulated venues, and everything an engine needs to know to trade there, learnt the way a real
 //! one learns it (rules out of dialect bytes).
 
-use crate::config::{SimConfig, START_T_NS};
+use crate::config::{START_T_NS, SimConfig};
 use domain::time::{MILLI, SECOND};
 use domain::{Amount, InstrumentRules, PairId, Rate, Symbol, Tables, VenueId};
 use engine_core::EngineConfig;
@@ -91,9 +91,18 @@ impl Setup {
             let rules = GateConnector.decode_rules(status, &mut body, &symbols).expect("the simulator answers as documented");
             listed.push((world.venue(venue).id.clone(), rules));
         }
-        let (tables, rules) = build_tables(&symbols, &listed, GateConnector.fee_assets()).expect("the demo's pairs fit one scale");
-        let keys = (0..world.venue_count()).map(|venue| world.venue(venue)).map(|v| (v.api_key.clone(), v.api_secret.clone())).collect();
-        Setup { tables: Arc::new(tables), rules, engine: engine_config(), keys, channels: config.book_channels, seed: config.seed }
+        let (tables, rules) =
+            build_tables(&symbols, &listed, GateConnector.fee_assets()).expect("the demo's pairs fit one scale");
+        let keys =
+            (0..world.venue_count()).map(|venue| world.venue(venue)).map(|v| (v.api_key.clone(), v.api_secret.clone())).collect();
+        Setup {
+            tables: Arc::new(tables),
+            rules,
+            engine: engine_config(),
+            keys,
+            channels: config.book_channels,
+            seed: config.seed,
+        }
     }
 
     /// New sessions, in venue order, for the life of the engine with this number.

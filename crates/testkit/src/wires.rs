@@ -97,12 +97,27 @@ pub enum Arrival {
 #[derive(Debug)]
 enum Flight {
     ToVenue(Arrival),
-    Connected { conn: u64 },
-    Frame { conn: u64, frame: WsFrame },
-    Lost { conn: u64, reason: LossReason },
+    Connected {
+        conn: u64,
+    },
+    Frame {
+        conn: u64,
+        frame: WsFrame,
+    },
+    Lost {
+        conn: u64,
+        reason: LossReason,
+    },
     /// An attempt to connect that was refused; there is no connection.
-    RefusedLink { life: u64, venue: VenueId, link: LinkId },
-    Reply { number: u64, result: Result<HttpResponse, IoFailure> },
+    RefusedLink {
+        life: u64,
+        venue: VenueId,
+        link: LinkId,
+    },
+    Reply {
+        number: u64,
+        result: Result<HttpResponse, IoFailure>,
+    },
 }
 
 #[derive(Debug)]
@@ -232,7 +247,8 @@ impl Wires {
         self.next_conn += 1;
         let there = t_ns + self.latency();
         let back = there + self.latency();
-        let state = Conn { life: self.life, venue, link, up: false, last_to_engine: back, last_to_venue: there, venue_knows: true };
+        let state =
+            Conn { life: self.life, venue, link, up: false, last_to_engine: back, last_to_venue: there, venue_knows: true };
         self.conns.insert(conn, state);
         self.fly(there, Flight::ToVenue(Arrival::Open { venue: venue.index(), conn }));
         self.fly(back, Flight::Connected { conn });
@@ -277,7 +293,8 @@ impl Wires {
             reply_lost: None,
         };
         let refused = self.refusing.contains(&venue.index()) || self.strikes(faults.refused);
-        let (lost, reply_lost, broken) = (self.strikes(faults.lost), self.strikes(faults.reply_lost), self.strikes(faults.broken));
+        let (lost, reply_lost, broken) =
+            (self.strikes(faults.lost), self.strikes(faults.reply_lost), self.strikes(faults.broken));
         let mut there = t_ns + self.latency();
         if self.strikes(faults.slow) {
             self.counts.requests += 1;

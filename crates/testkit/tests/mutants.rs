@@ -21,14 +21,16 @@ fn wanted() -> Vec<Mutant> {
 /// The first seed that kills it, and what it broke.
 fn kill(mutant: Mutant, seeds: std::ops::Range<u64>) -> Option<(u64, Violation)> {
     set_active(Some(mutant));
-    let killed = seeds.into_iter().find_map(|seed| runner::run(&SimConfig::faulty(seed)).err().map(|violation| (seed, violation)));
+    let killed =
+        seeds.into_iter().find_map(|seed| runner::run(&SimConfig::faulty(seed)).err().map(|violation| (seed, violation)));
     set_active(None);
     killed
 }
 
 #[test]
 fn every_planted_bug_is_killed() {
-    let one_seed: Option<u64> = std::env::var("CROSSGATE_SEED").ok().map(|seed| seed.parse().expect("CROSSGATE_SEED is a number"));
+    let one_seed: Option<u64> =
+        std::env::var("CROSSGATE_SEED").ok().map(|seed| seed.parse().expect("CROSSGATE_SEED is a number"));
     let seeds = one_seed.map_or(0..SEEDS, |seed| seed..seed + 1);
     let mutants = wanted();
     let (next, survivors) = (AtomicUsize::new(0), AtomicU64::new(0));

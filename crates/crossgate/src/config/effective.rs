@@ -66,7 +66,7 @@ pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
             flatten_cap: execution.flatten_cap_bps.0,
             hedge_pause_ns: execution.hedge_pause.0,
             book_age_max_ns: strategy.book_age_max.0,
-            limits: limits.clone(),
+            limits,
         },
         limits,
         latency_allowance: strategy.latency_allowance_bps.0,

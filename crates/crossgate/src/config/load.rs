@@ -91,7 +91,8 @@ pub fn load_text(origin: &str, text: &str, env: &BTreeMap<String, String>) -> Re
 
 /// Adds the offending key or value to messages that do not name it.
 fn explain(message: &str, text: &str, span: std::ops::Range<usize>) -> String {
-    let snippet: String = text.get(span.clone()).unwrap_or_default().lines().next().unwrap_or_default().chars().take(60).collect();
+    let snippet: String =
+        text.get(span.clone()).unwrap_or_default().lines().next().unwrap_or_default().chars().take(60).collect();
     let remedy = remedy(message);
     // The key whose value is wrong, unless the message names a key itself.
     let named = message.starts_with("unknown field") || message.starts_with("missing field");

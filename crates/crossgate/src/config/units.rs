@@ -41,7 +41,7 @@ impl fmt::Display for Span {
         let (unit, name) =
             [(3_600_000_000_000, "h"), (60_000_000_000, "m"), (1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")]
                 .into_iter()
-                .find(|(unit, _)| self.0 % unit == 0 && self.0 > 0)
+                .find(|(unit, _)| self.0.is_multiple_of(*unit) && self.0 > 0)
                 .unwrap_or((1_000, "us"));
         write!(f, "{}{name}", self.0 / unit)
     }

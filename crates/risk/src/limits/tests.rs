@@ -1,3 +1,5 @@
+//! Each limit hit exactly, hedges that never widen the worst case, and stops.
+
 use super::*;
 use domain::{DealId, MonoNanos, PairId, StopKind, StopReason, UnixNanos, VenueId, Waterfall};
 use proptest::prelude::*;

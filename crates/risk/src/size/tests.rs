@@ -1,3 +1,5 @@
+//! Sizes against an independent brute force on small books and exact fractions on large ones.
+
 use super::*;
 use domain::{AssetId, BookBody, BookUpdate, FeeRates, Level};
 use order_book::walk_crossing;

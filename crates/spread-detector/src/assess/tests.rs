@@ -1,3 +1,5 @@
+//! Every gate at its threshold, and the waterfall against exact fractions.
+
 use super::*;
 use crate::collar::collar_reference;
 use domain::number::{RATE_ONE, UNITS_MAX};

@@ -1,3 +1,5 @@
+//! Opportunities counted once: lives, verdicts, re-arming.
+
 use super::*;
 use domain::{Amount, Price};
 use proptest::prelude::*;

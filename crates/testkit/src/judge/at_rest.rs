@@ -54,9 +54,12 @@ impl Judge {
 
     fn check_trades(&self, world: &World, run: &MemoryRun) -> Check {
         let mut told: BTreeSet<(VenueId, String, TradeId)> = BTreeSet::new();
-        let name = |pair: domain::PairId| self.tables.pair(pair).map(|info| format!("{}_{}", info.symbol.base, info.symbol.quote)).unwrap_or_default();
+        let name = |pair: domain::PairId| {
+            self.tables.pair(pair).map(|info| format!("{}_{}", info.symbol.base, info.symbol.quote)).unwrap_or_default()
+        };
         for item in run.state_records() {
-            let (_, record) = item.or_else(|e| broken(Invariant::FillsBookedOnce, format!("the state log can't be read: {e}")))?;
+            let (_, record) =
+                item.or_else(|e| broken(Invariant::FillsBookedOnce, format!("the state log can't be read: {e}")))?;
             match record {
                 Record::Input { input: Input::Fill(fill), .. } => {
                     told.insert((fill.venue, name(fill.pair), fill.trade_id));
@@ -121,16 +124,27 @@ pub fn check_ledger(node: &Node, world: &World) -> Check {
             let ours = line.map_or(Amount::ZERO, |line| line.total);
             let stated = theirs.get(asset).map_or(Decimal::ZERO, |balance| balance.total);
             let Some(stated) = Amount::from_decimal(stated) else {
-                return broken(Invariant::LedgerIsTrue, format!("{asset} on {}: {stated} has too many digits", tables.venue(venue)));
+                return broken(
+                    Invariant::LedgerIsTrue,
+                    format!("{asset} on {}: {stated} has too many digits", tables.venue(venue)),
+                );
             };
             if ours != stated {
                 return broken(
                     Invariant::LedgerIsTrue,
-                    format!("{asset} on {}: the ledger has {}, the venue {}", tables.venue(venue), ours.to_text(), stated.to_text()),
+                    format!(
+                        "{asset} on {}: the ledger has {}, the venue {}",
+                        tables.venue(venue),
+                        ours.to_text(),
+                        stated.to_text()
+                    ),
                 );
             }
             if let Some(line) = line.filter(|line| !line.reserved.is_zero()) {
-                return broken(Invariant::LedgerIsTrue, format!("{asset} on {}: {} is still reserved", tables.venue(venue), line.reserved.to_text()));
+                return broken(
+                    Invariant::LedgerIsTrue,
+                    format!("{asset} on {}: {} is still reserved", tables.venue(venue), line.reserved.to_text()),
+                );
             }
         }
     }

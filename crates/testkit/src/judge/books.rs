@@ -52,7 +52,8 @@ impl VenueBooks {
                 if states.last_key_value().is_some_and(|(id, _)| *id == book.update_id()) {
                     continue;
                 }
-                let side = |side| book.levels(side).take(DEPTH).map(|level| units(level.price, level.amount, info.scale)).collect();
+                let side =
+                    |side| book.levels(side).take(DEPTH).map(|level| units(level.price, level.amount, info.scale)).collect();
                 states.insert(book.update_id(), State { bids: side(Side::Buy), asks: side(Side::Sell) });
                 if states.len() > STATES_MAX {
                     states.pop_first();

@@ -84,7 +84,15 @@ pub struct Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({:?}) at {}.{:09} s: {}", self.invariant.code(), self.invariant, self.at_ns / 1_000_000_000, self.at_ns % 1_000_000_000, self.text)
+        write!(
+            f,
+            "{} ({:?}) at {}.{:09} s: {}",
+            self.invariant.code(),
+            self.invariant,
+            self.at_ns / 1_000_000_000,
+            self.at_ns % 1_000_000_000,
+            self.text
+        )
     }
 }
 
@@ -152,7 +160,10 @@ impl Judge {
         }
         for notice in notices {
             if let Notice::Stopped { kind: StopKind::Latch, reason, .. } = notice {
-                return broken(Invariant::Converges, format!("latched for {reason}: a person would have to look, and nothing happened that needs one"));
+                return broken(
+                    Invariant::Converges,
+                    format!("latched for {reason}: a person would have to look, and nothing happened that needs one"),
+                );
             }
             self.orders.noticed(notice)?;
         }
@@ -168,7 +179,9 @@ impl Judge {
             Some(age) if age <= BOOK_AGE_MAX_NS => Ok(()),
             Some(age) => broken(
                 Invariant::BooksFresh,
-                format!("an opening was decided on the book of {name}, whose last byte came {age} ns ago; {BOOK_AGE_MAX_NS} is the most"),
+                format!(
+                    "an opening was decided on the book of {name}, whose last byte came {age} ns ago; {BOOK_AGE_MAX_NS} is the most"
+                ),
             ),
             None => broken(
                 Invariant::BooksFresh,
@@ -184,7 +197,9 @@ impl Judge {
                 if book.is_live() {
                     self.books_compared += 1;
                     let name = self.name(venue, pair);
-                    self.books.compare(venue, pair, book).or_else(|text| broken(Invariant::BooksTrue, format!("{name}: {text}")))?;
+                    self.books
+                        .compare(venue, pair, book)
+                        .or_else(|text| broken(Invariant::BooksTrue, format!("{name}: {text}")))?;
                 }
             }
         }

@@ -96,7 +96,9 @@ impl OrderBookkeeping {
         self.sent += 1;
         match text {
             Some(text) if self.has_intent(text) => Ok(()),
-            Some(text) => broken(Invariant::IntentFirst, format!("the bytes of {text} leave, and its intent is not in the written log")),
+            Some(text) => {
+                broken(Invariant::IntentFirst, format!("the bytes of {text} leave, and its intent is not in the written log"))
+            }
             None => broken(Invariant::IntentFirst, "an order without a client id leaves"),
         }
     }
@@ -115,7 +117,10 @@ impl OrderBookkeeping {
         self.told.insert(key(fill));
         order.executed = order.executed.checked_add(fill.qty).unwrap_or(order.executed);
         if order.executed > order.terms.qty {
-            return broken(Invariant::NoOverfill, format!("{} has {} units executed of {}", order.terms.client_id, order.executed.units(), order.terms.qty.units()));
+            return broken(
+                Invariant::NoOverfill,
+                format!("{} has {} units executed of {}", order.terms.client_id, order.executed.units(), order.terms.qty.units()),
+            );
         }
         Ok(())
     }
@@ -128,7 +133,10 @@ impl OrderBookkeeping {
         match notice {
             Notice::Filled { deal: Some(_), .. } => self.booked += 1,
             Notice::Filled { deal: None, venue, .. } => {
-                return broken(Invariant::FillsBookedOnce, format!("a fill on venue {} was booked as foreign; nobody else is on the account", venue.0));
+                return broken(
+                    Invariant::FillsBookedOnce,
+                    format!("a fill on venue {} was booked as foreign; nobody else is on the account", venue.0),
+                );
             }
             Notice::Order { client_id, outcome, filled, .. } => {
                 let Some(order) = self.orders.get_mut(client_id) else {
@@ -143,7 +151,12 @@ impl OrderBookkeeping {
                 if *filled < order.filled || *filled > order.terms.qty {
                     return broken(
                         Invariant::NoOverfill,
-                        format!("{client_id} has {} units filled after {}, of {}", filled.units(), order.filled.units(), order.terms.qty.units()),
+                        format!(
+                            "{client_id} has {} units filled after {}, of {}",
+                            filled.units(),
+                            order.filled.units(),
+                            order.terms.qty.units()
+                        ),
                     );
                 }
                 order.filled = *filled;

@@ -1,0 +1,253 @@
+//! Recordings and logs through the real binary: a run proves its own decisions again, a changed log is found, and tapes go
+//! through the production decoders and books.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use support::config::{demo, write};
+use support::process::{Done, crossgate, run};
+use tempfile::TempDir;
+
+fn dir() -> TempDir {
+    tempfile::tempdir().expect("a directory of our own")
+}
+
+#[track_caller]
+fn count(value: &Value, key: &str) -> u64 {
+    value[key].as_u64().unwrap_or_else(|| panic!("`{key}` is no count: {value}"))
+}
+
+/// The keys of `replay --json`.
+#[track_caller]
+fn assert_replay_keys(value: &Value) {
+    for key in [
+        "frames",
+        "rejected_frames",
+        "ignored_frames",
+        "book_updates",
+        "gaps",
+        "crossed",
+        "deals",
+        "opportunities",
+        "frames_per_second",
+    ] {
+        count(value, key);
+    }
+    let verdicts = value["verdicts"].as_object().expect("`verdicts` is an object");
+    let sum: u64 = verdicts.values().map(|n| n.as_u64().expect("a count")).sum();
+    assert_eq!(sum, count(value, "opportunities"), "the verdicts add up to the opportunities: {value}");
+    let rejected = value["rejected"].as_object().expect("`rejected` is an object");
+    assert_eq!(rejected.values().map(|n| n.as_u64().expect("a count")).sum::<u64>(), count(value, "rejected_frames"));
+    assert!(value["streams"].is_array() && value["output_hash"].is_string());
+    for key in ["p50", "p99", "p999", "max", "count"] {
+        count(&value["tick_to_order_ns"], key);
+    }
+}
+
+fn verify(dir: &Path, run_dir: &Path) -> Done {
+    run(crossgate(dir).arg("replay").arg(run_dir).args(["--verify", "--json"]))
+}
+
+/// A copy of a run's directory in which every file of one log was given to `change`; what it returns is kept, if anything.
+fn changed(run_dir: &Path, to: &Path, log: &str, change: impl Fn(Vec<u8>) -> Option<Vec<u8>>) -> TempDir {
+    let copy = tempfile::tempdir_in(to).expect("a directory");
+    for entry in std::fs::read_dir(run_dir).expect("the run's directory") {
+        let entry = entry.expect("an entry");
+        let bytes = std::fs::read(entry.path()).expect("a file of the run");
+        let ours = entry.file_name().to_string_lossy().starts_with(log);
+        if let Some(bytes) = if ours { change(bytes) } else { Some(bytes) } {
+            std::fs::write(copy.path().join(entry.file_name()), bytes).expect("the copy can be written");
+        }
+    }
+    copy
+}
+
+/// The bytes with one bit flipped, at this many sixteenths of their length.
+fn flipped(mut bytes: Vec<u8>, sixteenths: usize) -> Vec<u8> {
+    let at = bytes.len() * sixteenths / 16;
+    bytes[at] ^= 1;
+    bytes
+}
+
+#[test]
+fn a_run_verifies_and_every_changed_byte_is_found() {
+    let dir = dir();
+    write(dir.path(), "demo.toml", &demo(&[]));
+    let go = ["run", "-c", "demo.toml", "--for", "8s", "--no-tui", "--json"];
+    let ran = run(crossgate(dir.path()).args(go)).expect(0).json();
+    assert!(count(&ran, "deals") > 0, "{ran}");
+    let run_dir = dir.path().join(ran["run_dir"].as_str().expect("a path"));
+
+    // The run, and the directory that holds the newest run, verify: the same decisions, hash by hash.
+    for place in [run_dir.as_path(), &dir.path().join("state")] {
+        let replay = verify(dir.path(), place).expect(0).json();
+        assert_replay_keys(&replay);
+        assert_eq!((&replay["verified"], &replay["first_difference"]), (&true.into(), &Value::Null), "{replay}");
+        for key in ["output_hash", "deals", "opportunities", "verdicts", "book_updates"] {
+            assert_eq!(replay[key], ran[key], "`{key}` of the replay and of the run");
+        }
+    }
+    let text = run(crossgate(dir.path()).arg("replay").arg(&run_dir).arg("--verify")).expect(0).stdout;
+    assert!(text.contains("every decision is the recorded one"), "{text}");
+    let plain = run(crossgate(dir.path()).arg("replay").arg(&run_dir).arg("--json")).expect(0).json();
+    assert!(plain.get("verified").is_none(), "nothing is compared unless it is asked for");
+    assert_eq!(plain["output_hash"], ran["output_hash"]);
+
+    // One flipped bit anywhere, in either log: never a success, never a crash.
+    for log in ["state", "market"] {
+        for at in 0..16 {
+            let copy = changed(&run_dir, dir.path(), log, |bytes| Some(flipped(bytes, at)));
+            let done = verify(dir.path(), copy.path()).expect(1);
+            assert_eq!(done.stderr.lines().count(), 1, "one sentence: {}", done.stderr);
+            assert!(!done.stderr.contains("internal error"), "{}", done.stderr);
+            assert!(done.complaint().contains(log) || done.complaint().contains("differs"), "{}", done.stderr);
+        }
+    }
+    // Nor may a log be missing, nor the state log be cut.
+    let nothing = |_: Vec<u8>| None;
+    let half = |mut bytes: Vec<u8>| {
+        bytes.truncate(bytes.len() / 2);
+        Some(bytes)
+    };
+    let copies = [
+        changed(&run_dir, dir.path(), "state", nothing),
+        changed(&run_dir, dir.path(), "market", nothing),
+        changed(&run_dir, dir.path(), "state", half),
+    ];
+    for copy in &copies {
+        let done = verify(dir.path(), copy.path()).expect(1);
+        assert!(!done.stderr.contains("internal error"), "{}", done.stderr);
+        assert_eq!(done.stderr.lines().count(), 1, "one sentence: {}", done.stderr);
+    }
+}
+
+#[test]
+fn a_what_if_decides_anew_and_is_never_compared() {
+    let dir = dir();
+    write(dir.path(), "demo.toml", &demo(&[]));
+    let go = ["run", "-c", "demo.toml", "--for", "6s", "--no-tui", "--json"];
+    let ran = run(crossgate(dir.path()).args(go)).expect(0).json();
+    assert!(count(&ran, "deals") > 0, "{ran}");
+    let what_if = |edge: &str| {
+        let file = format!("edge-{edge}.toml");
+        write(dir.path(), &file, &demo(&[("min_edge_bps = \"2\"", &format!("min_edge_bps = \"{edge}\""))]));
+        let replay = run(crossgate(dir.path()).args(["replay", "state", "--json", "-c", &file])).expect(0).json();
+        assert_replay_keys(&replay);
+        assert!(replay.get("verified").is_none(), "{replay}");
+        assert_eq!(replay["book_updates"], ran["book_updates"], "the same market");
+        assert!(count(&replay, "opportunities") > 0, "{replay}");
+        replay
+    };
+    let choosy = what_if("900");
+    assert_eq!(count(&choosy, "deals"), 0, "nothing is worth 9 %: {choosy}");
+    assert_ne!(choosy["output_hash"], ran["output_hash"]);
+    // Other settings, other decisions: deals that the recorded run never made.
+    let other = what_if("1");
+    assert!(count(&other, "deals") > 0, "{other}");
+    let refused = run(crossgate(dir.path()).args(["replay", "state", "--json", "-c", "missing.toml"])).expect(3);
+    assert!(refused.complaint().contains("missing.toml"), "{}", refused.stderr);
+}
+
+/// Records `channel` of the demo's venues and replays the tapes.
+fn recorded(channel: &str) -> (Value, Value) {
+    let dir = dir();
+    let text = demo(&[]).replace("book_channel = \"order_book\"", &format!("book_channel = \"{channel}\""));
+    write(dir.path(), "demo.toml", &text);
+    let recorded =
+        run(crossgate(dir.path()).args(["record", "-c", "demo.toml", "--out", "tapes", "--for", "4s", "--json"])).expect(0);
+    let recorded = recorded.json();
+    let mut replay = crossgate(dir.path());
+    replay.args(["replay", "--json"]);
+    let files = recorded["files"].as_array().expect("`files` is a list");
+    assert_eq!(files.len(), 2, "a tape for each venue: {recorded}");
+    for (venue, file) in ["gate-a", "gate-b"].iter().zip(files) {
+        replay.args(["--tape", &format!("venue=gate:{venue},format=crossgate:{}", file.as_str().expect("a path"))]);
+    }
+    let replayed = run(&mut replay).expect(0).json();
+    (recorded, replayed)
+}
+
+#[track_caller]
+fn assert_whole(recorded: &Value, replayed: &Value, channel: &str) {
+    assert_replay_keys(replayed);
+    assert!(count(recorded, "frames") > 100, "{recorded}");
+    assert_eq!(replayed["frames"], recorded["frames"], "every frame is on the tape");
+    for key in ["rejected_frames", "gaps", "crossed"] {
+        assert_eq!(count(replayed, key), 0, "`{key}`: {replayed}");
+    }
+    let streams = replayed["streams"].as_array().expect("`streams` is a list");
+    assert_eq!(streams.len(), 8, "four pairs on two venues: {replayed}");
+    for stream in streams {
+        assert_eq!(stream["channel"], format!("spot.{channel}"), "{stream}");
+        assert!(count(stream, "frames") > 0, "{stream}");
+        assert_eq!((count(stream, "gaps"), count(stream, "crossed")), (0, 0), "{stream}");
+        let price = |key: &str| stream[key].as_str().and_then(|p| p.parse::<rust_decimal::Decimal>().ok());
+        assert!(price("best_bid").expect("a bid") < price("best_ask").expect("an ask"), "{stream}");
+    }
+}
+
+#[test]
+fn a_recording_of_snapshots_replays_whole() {
+    let (recorded, replayed) = recorded("order_book");
+    assert_whole(&recorded, &replayed, "order_book");
+}
+
+#[test]
+fn a_recording_of_updates_replays_whole_from_its_snapshots() {
+    let (recorded, replayed) = recorded("order_book_update");
+    assert_whole(&recorded, &replayed, "order_book_update");
+    for stream in replayed["streams"].as_array().expect("`streams` is a list") {
+        assert!(count(stream, "applied") > 0, "{stream}");
+        assert!(count(stream, "applied") + count(stream, "stale") <= count(stream, "frames"), "{stream}");
+    }
+}
+
+/// A command that replays these pairs of the recorded Gate session, its REST answers beside its frames.
+fn gate_session(dir: &Path, data: &Path, pairs: &[&str]) -> Command {
+    let mut command = crossgate(dir);
+    command.args(["replay", "--json"]);
+    for pair in pairs {
+        for file in ["GATEIO.0.zst", "GATEIO.http.0.0.zst", "GATEIO.ws.1.0.zst"] {
+            let file = data.join("cryptofeed").join(file);
+            command.args(["--tape", &format!("venue=gate,pair={pair},format=cryptofeed:{}", file.display())]);
+        }
+    }
+    command
+}
+
+#[test]
+fn the_recorded_gate_session_has_no_gap_and_never_crosses() {
+    let Some(data) = std::env::var_os("CROSSGATE_DATA").map(PathBuf::from) else {
+        eprintln!("left out: CROSSGATE_DATA names no recordings, so the recorded Gate session is not replayed");
+        return;
+    };
+    // Relative to where the tests are started by people and by CI: the root of the repository.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let data = root.join(data).canonicalize().expect("CROSSGATE_DATA names a directory");
+    let dir = dir();
+    const PAIRS: [&str; 7] = ["BTC/USDC", "DIS/USDT", "HAI/ETH", "INK/USDT", "NANO/USDT", "OMG/USDT", "QTUM3S/USDT"];
+    let replay = run(&mut gate_session(dir.path(), &data, &PAIRS)).expect(0).json();
+    assert_replay_keys(&replay);
+    for (key, expected) in [("frames", 141), ("rejected_frames", 0), ("gaps", 0), ("crossed", 0), ("deals", 0)] {
+        assert_eq!(count(&replay, key), expected, "`{key}`: {replay}");
+    }
+    let streams = replay["streams"].as_array().expect("`streams` is a list");
+    assert_eq!(streams.len(), PAIRS.len());
+    let mut updates = 0;
+    for stream in streams {
+        assert_eq!(stream["channel"], "spot.order_book_update");
+        assert_eq!(count(stream, "applied") + count(stream, "stale"), count(stream, "frames"), "{stream}");
+        assert!(stream["best_bid"].is_string() && stream["best_ask"].is_string(), "{stream}");
+        updates += count(stream, "frames");
+    }
+    assert_eq!(updates + count(&replay, "ignored_frames"), 141, "every frame is an update or not used: {replay}");
+
+    // One pair alone is the same stream.
+    let alone = run(&mut gate_session(dir.path(), &data, &["OMG/USDT"])).expect(0).json();
+    let of = |replay: &Value| replay["streams"].as_array().and_then(|s| s.iter().find(|s| s["pair"] == "OMG/USDT")).cloned();
+    assert_eq!(of(&alone), of(&replay));
+    assert_eq!((count(&alone, "frames"), count(&alone, "rejected_frames")), (141, 0), "the others are ignored, not refused");
+}
