@@ -135,7 +135,9 @@ pub async fn run(
             }
         }
         state.turn();
-        options.view.notices(&state.node.take_notices(), &state.node, clock.wall());
+        let notices = state.node.take_notices();
+        state.latency.see(&notices);
+        options.view.notices(&notices, &state.node, clock.wall());
         if next_tick == now.after(TICK_EVERY_NS) {
             let snapshot = Snapshot::of(&state.node, &options.facts, &state.latency, now.since(started), now);
             options.view.tick(&snapshot, &state.node, now.since(started));
@@ -143,9 +145,13 @@ pub async fn run(
         }
         if refused.is_none()
             && stopping_since.is_none()
-            && let Some(failure) = withdrawal_refusal(&state.node, &options.facts)
+            && let Some(failure) = key_refusal(&state.node, &options.facts)
         {
             refused = Some(failure);
+            if state.node.engine().report().execution.orders_sent == 0 {
+                // Nothing was sent and nothing can be: there is nothing to wind down.
+                break;
+            }
             state.begin_stop(&mut stopping_since, OperatorCommand::Stop);
         }
         if stopping_since.is_none() && options.run_for_ns.is_some_and(|limit| now.since(started) >= limit) {
@@ -170,10 +176,17 @@ pub async fn run(
     Ok(RunEnd { node: state.node, latency: state.latency, ran_ns: ended.since(started), clean, refused })
 }
 
-/// Exit code 4 once a venue tells that our key may move funds out, or will not tell and nobody attested.
-fn withdrawal_refusal(node: &Node, facts: &crate::report::RunFacts) -> Option<Failure> {
+/// Exit code 4 once a venue refuses our key, tells that it may move funds out, or will not tell and nobody attested.
+fn key_refusal(node: &Node, facts: &crate::report::RunFacts) -> Option<Failure> {
     for (index, venue) in facts.venues.iter().enumerate() {
-        let told = node.engine().executor().facts(VenueId(index as u8))?;
+        let id = VenueId(index as u8);
+        if node.engine().key_refused(id) {
+            return Some(Failure::auth(format!(
+                "venue `{}` refuses the API key: check key and secret, the key's address list, and that a testnet key meets a testnet host",
+                venue.id
+            )));
+        }
+        let Some(told) = node.engine().executor().facts(id) else { continue };
         match told.can_withdraw {
             Some(true) => {
                 return Some(Failure::auth(format!(

@@ -125,7 +125,7 @@ fn replay_run(dir: &str, args: &ReplayArgs) -> Result<ReplayResult, Failure> {
             Some(format!("input {first_missing} is missing; nothing after it can be replayed"))
         }
     };
-    let complete = !matches!(replay.end(), Some(ReplayEnd::Hole { .. }));
+    let complete = !matches!(replay.end(), Some(ReplayEnd::Hole { .. } | ReplayEnd::MarketLogEnded { .. }));
     let mut result = ReplayResult { frames: inputs, note, ..ReplayResult::of(&decider, inputs, begun) };
     if args.verify {
         result.verified = Some((first_difference.is_none() && complete, first_difference));
@@ -186,6 +186,9 @@ impl ReplayResult {
         put("output_hash", json!(self.output_hash));
         put("frames_per_second", json!(self.frames_per_second));
         put("tick_to_order_ns", json!({"p50": 0, "p99": 0, "p999": 0, "max": 0, "count": 0}));
+        if let Some(note) = &self.note {
+            put("note", json!(note));
+        }
         if let Some((verified, first)) = self.verified {
             put("verified", json!(verified));
             put("first_difference", json!(first));
@@ -232,7 +235,7 @@ impl ReplayResult {
             lines.push(match (verified, first) {
                 (true, _) => "verified        every decision is the recorded one".into(),
                 (false, Some(batch)) => format!("verified        NO: first difference in batch {batch}"),
-                (false, None) => "verified        NO: the journal has a hole".into(),
+                (false, None) => "verified        NO: the journal is not complete".into(),
             });
         }
         lines.join("\n")

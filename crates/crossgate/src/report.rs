@@ -15,6 +15,8 @@ pub struct RunFacts {
     pub mode: &'static str,
     /// Seed in force.
     pub seed: u64,
+    /// When it started.
+    pub started: UnixNanos,
     /// Run directory.
     pub run_dir: String,
     /// Venues.
@@ -126,7 +128,7 @@ pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
         .stops
         .iter()
         .filter(|s| s.reason != domain::StopReason::Signal)
-        .map(|s| json!({"kind": s.kind.as_str(), "reason": s.reason.as_str(), "since": rfc3339(s.since)}))
+        .map(|s| json!({"kind": s.kind.as_str(), "reason": s.reason.as_str(), "since": rfc3339(s.since.max(facts.started))}))
         .collect();
     let balances: Vec<Value> = compare(node)
         .iter()
@@ -214,7 +216,7 @@ pub fn run_text(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
         ));
     }
     for stop in report.stops.iter().filter(|s| s.reason != domain::StopReason::Signal) {
-        line(format_args!("Stopped         {} {} since {}", stop.kind, stop.reason, rfc3339(stop.since)));
+        line(format_args!("Stopped         {} {} since {}", stop.kind, stop.reason, rfc3339(stop.since.max(facts.started))));
     }
     line(format_args!("Run directory   {}", facts.run_dir));
     line(format_args!("\nLedger against the venues' own accounts"));

@@ -100,6 +100,7 @@ async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
     let facts = RunFacts {
         mode: loaded.config.mode.as_str(),
         seed: loaded.config.seed,
+        started,
         run_dir: dir_path.clone(),
         venues: loaded
             .config

@@ -1,10 +1,11 @@
 //! The copy of a running node that the ops thread and the live view see, made at every tick.
 
 use crate::report::{RunFacts, run_json};
-use domain::{Amount, FrameReject, MonoNanos, OrderOutcome, ResyncReason, StopKind, StopReason, Verdict};
+use domain::{Amount, DealId, FrameReject, MonoNanos, Notice, OrderOutcome, PairId, ResyncReason, StopKind, StopReason, Verdict};
 use node::Node;
 use serde_json::{Value, json};
 use telemetry::{Exposition, Histogram, names};
+use venue::LossReason;
 
 /// Latencies measured at the edge, in nanoseconds.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,37 @@ pub struct LatencyBook {
     pub tick_to_order: Histogram,
     /// Order handed over → its reply.
     pub order_round_trip: Histogram,
+    /// Time between the ends of a deal's two legs.
+    pub leg_skew: Histogram,
+    /// Opportunities whose best net was above zero.
+    pub net_positive: u64,
+    /// The leg of each open deal that ended first, with the time it took.
+    first_legs: Vec<(DealId, u64)>,
+}
+
+/// Deals remembered between the ends of their legs.
+const FIRST_LEGS_MAX: usize = 256;
+
+impl LatencyBook {
+    /// Takes what the engine told: leg ends and closed opportunities.
+    pub fn see(&mut self, notices: &[Notice]) {
+        for notice in notices {
+            match notice {
+                Notice::Opportunity { best, .. } if !best.net.is_negative() && !best.net.is_zero() => self.net_positive += 1,
+                Notice::Order { deal, hedge: false, outcome, took_ns, .. } if *outcome != OrderOutcome::Unknown => {
+                    match self.first_legs.iter().position(|(d, _)| d == deal) {
+                        Some(at) => {
+                            let (_, first) = self.first_legs.swap_remove(at);
+                            self.leg_skew.record(took_ns.abs_diff(first));
+                        }
+                        None if self.first_legs.len() < FIRST_LEGS_MAX => self.first_legs.push((*deal, *took_ns)),
+                        None => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 type Labels = Vec<(&'static str, String)>;
@@ -141,6 +173,19 @@ fn venues(node: &Node, facts: &RunFacts) -> Vec<Value> {
     .collect()
 }
 
+/// The best bid of any live book over the best ask of any other, before costs, in basis points; for display only.
+fn gross_edge_bps(node: &Node, pair: PairId) -> Option<f64> {
+    let cells = node.engine().market().venues_of(pair);
+    let tops = || cells.iter().enumerate().filter(|(_, c)| c.book.is_live());
+    let edges = tops().flat_map(|(buy, b)| {
+        let ask = b.book.book().best_ask();
+        tops()
+            .filter(move |(sell, _)| *sell != buy)
+            .filter_map(move |(_, s)| Some((ask?.price.units(), s.book.book().best_bid()?.price.units())))
+    });
+    edges.map(|(ask, bid)| (bid - ask) as f64 / ask as f64 * 10_000.0).reduce(f64::max)
+}
+
 fn metrics(node: &Node, latency: &LatencyBook, now: MonoNanos) -> MetricsCopy {
     let mut copy = MetricsCopy::default();
     let engine = node.engine();
@@ -160,8 +205,9 @@ fn metrics(node: &Node, latency: &LatencyBook, now: MonoNanos) -> MetricsCopy {
         for (reason, count) in ResyncReason::ALL.iter().zip(stats.resyncs) {
             copy.counter(names::BOOK_RESYNCS, &[("venue", venue), ("reason", reason.as_str())], count);
         }
-        for (reason, count) in &stats.reconnects {
-            copy.counter(names::RECONNECTS, &[("venue", venue), ("reason", reason)], *count);
+        for reason in LossReason::ALL {
+            let count = stats.reconnects.iter().find(|(label, _)| *label == reason.as_str()).map_or(0, |(_, count)| *count);
+            copy.counter(names::RECONNECTS, &[("venue", venue), ("reason", reason.as_str())], count);
         }
         if let Some((remaining, limit)) = stats.rate_remaining {
             copy.gauge(
@@ -181,6 +227,23 @@ fn metrics(node: &Node, latency: &LatencyBook, now: MonoNanos) -> MetricsCopy {
             copy.gauge(names::BOOK_AGE, &labels, shown_seconds(age));
         }
         copy.gauge(names::BOOK_TRUSTED, &labels, f64::from(u8::from(cell.book.is_live() && age <= age_max)));
+    }
+    for venue in tables.venue_ids() {
+        if let Some(offset) = engine.clock_offset_ns(venue) {
+            let size = shown_seconds(offset.unsigned_abs());
+            copy.gauge(names::CLOCK_OFFSET, &[("venue", tables.venue(venue))], if offset < 0 { -size } else { size });
+        }
+    }
+    for pair in tables.pair_ids() {
+        if let (Some(edge), Some(info)) = (gross_edge_bps(node, pair), tables.pair(pair)) {
+            let symbol = info.symbol.to_string();
+            copy.gauge(names::EDGE, &[("market", info.kind.market()), ("pair", symbol.as_str())], edge);
+        }
+    }
+    copy.gauge(names::QUEUE_DEPTH, &[("stage", "inputs")], node.pending_inputs() as f64);
+    if latency.net_positive > 0 {
+        let traded = report.verdicts[Verdict::Traded as usize];
+        copy.gauge(names::CAPTURED, &[], traded as f64 / latency.net_positive as f64);
     }
     copy.counter(names::BOOK_UPDATES, &[], report.stats.book_updates);
     let execution = &report.execution;
@@ -216,6 +279,7 @@ fn metrics(node: &Node, latency: &LatencyBook, now: MonoNanos) -> MetricsCopy {
         copy.histograms.push((names::STAGE, format!("stage=\"{stage}\""), histogram.clone()));
     }
     copy.histograms.push((names::TICK_TO_ORDER, String::new(), latency.tick_to_order.clone()));
+    copy.histograms.push((names::LEG_SKEW, String::new(), latency.leg_skew.clone()));
     copy.histograms.push((names::ORDER_ROUND_TRIP, String::new(), latency.order_round_trip.clone()));
     copy
 }

@@ -12,8 +12,8 @@ use crate::config::EngineConfig;
 use crate::place_budget::PlaceBudget;
 use domain::mutants::{self, Mutant};
 use domain::{
-    Amount, BalanceReport, BalanceSource, BudgetBucket, Command, Input, InstrumentKind, LinkRole, LinkState, MonoNanos, Notice,
-    OperatorCommand, OrderOutcome, PairId, Purpose, StopKind, StopReason, Tables, UnixNanos, VenueId, Verdict,
+    Amount, BalanceReport, BalanceSource, BudgetBucket, Command, ErrorClass, Input, InstrumentKind, LinkRole, LinkState,
+    MonoNanos, Notice, OperatorCommand, OrderOutcome, PairId, Purpose, StopKind, StopReason, Tables, UnixNanos, VenueId, Verdict,
 };
 use executor::{Executor, IdSource, Outbox, StopRequest};
 use risk::{Market, OrderPace, Plan, RiskView, SizeInputs, Stops, size_plan};
@@ -42,8 +42,6 @@ pub struct EngineStats {
     pub gaps: u64,
     /// Decisions: ordered venue pairs assessed.
     pub assessed: u64,
-    /// Largest cross-venue edge seen at the tops, in 10^-9, any pair.
-    pub edge_nano_max: i64,
 }
 
 /// The engine.
@@ -64,6 +62,10 @@ pub struct Engine {
     spent: Vec<MonoNanos>,
     /// The last statement of every venue about its accounts, for the report's comparison.
     pub(crate) stated: Vec<Option<BalanceReport>>,
+    /// Venues that refused our key.
+    refused: Vec<bool>,
+    /// Last clock offset of every venue, nanoseconds.
+    clock_offsets: Vec<Option<i64>>,
     /// Crossed or locked states by (pair, venue), for replay reports.
     crossed: Vec<u64>,
     day: i64,
@@ -94,6 +96,8 @@ impl Engine {
             pace: OrderPace::default(),
             spent: vec![MonoNanos(0); venues * pairs],
             stated: vec![None; venues],
+            refused: vec![false; venues],
+            clock_offsets: vec![None; venues],
             crossed: vec![0; venues * pairs],
             day: i64::MIN,
             realised_today: Amount::ZERO,
@@ -118,6 +122,16 @@ impl Engine {
     /// Books, rules and fees.
     pub fn market(&self) -> &Market {
         &self.market
+    }
+
+    /// Whether a venue has refused our key in this run.
+    pub fn key_refused(&self, venue: VenueId) -> bool {
+        self.refused.get(venue.index()).copied().unwrap_or_default()
+    }
+
+    /// A venue's clock minus ours, nanoseconds, once measured.
+    pub fn clock_offset_ns(&self, venue: VenueId) -> Option<i64> {
+        self.clock_offsets.get(venue.index()).copied().flatten()
     }
 
     /// How often a book was found crossed or locked.
@@ -168,7 +182,14 @@ impl Engine {
             }
             Input::OpenOrders(report) => self.executor.handle_open_orders(self.now, report, &mut self.outbox),
             Input::Trades(report) => self.executor.handle_trades(self.now, report, &mut self.outbox),
-            Input::ReadFailed(failure) => self.executor.handle_read_failed(self.now, failure, &mut self.outbox),
+            Input::ReadFailed(failure) => {
+                if failure.class == ErrorClass::AuthFatal
+                    && let Some(flag) = self.refused.get_mut(failure.venue.index())
+                {
+                    *flag = true;
+                }
+                self.executor.handle_read_failed(self.now, failure, &mut self.outbox);
+            }
             Input::Account(facts) => self.executor.handle_account(self.now, facts, &mut self.outbox),
             Input::Link(change) => {
                 if change.role == LinkRole::Public && change.state != LinkState::Up {
@@ -191,7 +212,12 @@ impl Engine {
                     self.budgets[index].state(budget);
                 }
             }
-            Input::RoundTrip(_) | Input::Clock(_) => {}
+            Input::RoundTrip(_) => {}
+            Input::Clock(offset) => {
+                if let Some(slot) = self.clock_offsets.get_mut(offset.venue.index()) {
+                    *slot = Some(offset.offset_ns);
+                }
+            }
             Input::LogWritten { .. } => self.log_lagging = false,
             Input::LogFailed => {
                 self.log_lagging = true;

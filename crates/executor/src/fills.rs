@@ -75,7 +75,7 @@ impl Executor {
     }
 
     fn take_unclaimed_fill(&mut self, now: MonoNanos, fill: &Fill, out: &mut Outbox) {
-        let ours = fill.client_id.filter(|id| id.instance() == self.config.instance);
+        let ours = fill.client_id.filter(|id| self.is_ours(*id));
         if fill.client_id.is_none() && self.orders.may_be_ours(fill) {
             if mutants::active(Mutant::EarlyFillDropped) {
                 self.orders.note_booked(fill);

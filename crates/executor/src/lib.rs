@@ -80,6 +80,8 @@ pub struct Executor {
     wall: UnixNanos,
     /// The highest epoch of an id seen in recovery.
     epoch_seen: Option<u64>,
+    /// Epochs of this run directory: ids of our instance with any other epoch come from another one, and are not ours.
+    epochs: BTreeSet<u64>,
     /// Pairs that the log lists after a restart whose time is not known yet.
     listed_early: Vec<(VenueId, PairId)>,
     shutdown: bool,
@@ -103,7 +105,6 @@ impl Executor {
         let (venues, pairs) = (tables.venues.len(), tables.pairs.len());
         Executor {
             config,
-            ids,
             ledger: Ledger::new(venues, tables.assets.len()),
             orders: Orders::default(),
             deals: Deals::default(),
@@ -114,12 +115,14 @@ impl Executor {
             tally: Tally::default(),
             wall: UnixNanos(0),
             epoch_seen: None,
+            epochs: BTreeSet::from([ids.epoch()]),
             listed_early: Vec::new(),
             shutdown: false,
             quiet_since: None,
             restart_pending: false,
             restamp: false,
             scratch: Vec::with_capacity(64),
+            ids,
             tables,
         }
     }
@@ -249,10 +252,15 @@ impl Executor {
         self.follow(id, effects, now, out);
     }
 
+    /// Whether an id was made by this run directory: our instance, in an epoch that it knows.
+    fn is_ours(&self, id: ClientOrderId) -> bool {
+        id.instance() == self.config.instance && self.epochs.contains(&id.epoch())
+    }
+
     /// An update of an order that is not in the log.
     fn hear_of_stranger(&mut self, now: MonoNanos, update: &OrderUpdate, out: &mut Outbox) {
+        let lost_intent = update.client_id.filter(|id| self.is_ours(*id));
         let Some(venue) = self.venues.get_mut(update.venue.index()) else { return };
-        let lost_intent = update.client_id.filter(|id| id.instance() == self.config.instance);
         match (lost_intent, update.report) {
             (Some(client_id), OrderReport::Open { .. }) => {
                 // The intent is gone (a log cut short), the order is not: end it, and book what it did.
@@ -359,8 +367,7 @@ impl Executor {
             let update =
                 OrderUpdate { source: OrderSource::Query, requested: report.requested, received: report.received, ..*update };
             listed.extend(self.orders.identify(&update));
-            lost_intents |= self.orders.identify(&update).is_none()
-                && update.client_id.is_some_and(|id| id.instance() == self.config.instance);
+            lost_intents |= self.orders.identify(&update).is_none() && update.client_id.is_some_and(|id| self.is_ours(id));
             self.handle_order(now, &update, out);
         }
         let missing: Vec<ClientOrderId> =

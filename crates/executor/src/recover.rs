@@ -18,11 +18,17 @@ impl Executor {
         self.restart_pending = true;
     }
 
+    /// The log holds a run of this epoch, whatever of it was kept: ids of that epoch are ours, also those whose intent is lost.
+    pub fn recover_epoch(&mut self, epoch: u64) {
+        self.epochs.insert(epoch);
+    }
+
     /// An order that was going to be sent. A record that repeats an id is ignored: the log is read back as it was written, and
     /// one id names one order.
     pub fn recover_intent(&mut self, order: &NewOrder) {
         self.prove_wall(UnixNanos(i64::try_from(order.client_id.epoch()).unwrap_or(0).saturating_mul(1_000_000_000)));
         self.epoch_seen = self.epoch_seen.max(Some(order.client_id.epoch()));
+        self.epochs.insert(order.client_id.epoch());
         if self.orders.get(order.client_id).is_some()
             || self.tables.pair(order.pair).is_none()
             || self.venues.get(order.venue.index()).is_none()

@@ -131,6 +131,12 @@ impl Replay {
             inputs += u64::from(matches!(record, Record::Input { .. }));
             state_clean = matches!(record, Record::End { .. });
         }
+        if state_clean && !self.market.clean {
+            // The run ended in order, so the end of its market log was written too: it was cut afterwards.
+            return Ok(ReplayEnd::MarketLogEnded {
+                note: "it has no end although the run ended in order: it was cut or lost".into(),
+            });
+        }
         Ok(if inputs == 0 && state_clean && self.market.clean { ReplayEnd::Complete } else { ReplayEnd::Unclosed { inputs } })
     }
 }

@@ -120,6 +120,11 @@ impl Node {
         !self.pending.is_empty()
     }
 
+    /// Inputs that wait for a step.
+    pub fn pending_inputs(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Collect → apply → decide → publish, once. Returns true when there was anything to do.
     ///
     /// The engine also decides when its own deadline has come, with an empty batch.

@@ -66,8 +66,9 @@ fn fold(engine: &mut Engine, records: &mut StateRecords, before: u64) -> Result<
         any = true;
         match record {
             Record::Header(header) => {
-                names = header.tables;
                 engine.executor_mut().recover_restart();
+                engine.executor_mut().recover_epoch(header.epoch);
+                names = header.tables;
             }
             Record::Intent { order, .. } => {
                 let order = Remap { from: &names, to: &today }.order(order)?;

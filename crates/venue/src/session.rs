@@ -138,6 +138,16 @@ pub enum LossReason {
 }
 
 impl LossReason {
+    /// Every reason.
+    pub const ALL: [LossReason; 6] = [
+        LossReason::ConnectFailed,
+        LossReason::TlsRefused,
+        LossReason::ClosedByPeer,
+        LossReason::SocketError,
+        LossReason::ProtocolError,
+        LossReason::ClosedByUs,
+    ];
+
     /// The `reason` label of `reconnects_total`.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -252,10 +252,23 @@ fn fills_from_before_the_first_start_are_history() {
     assert!(!rig.has_stop(FOREIGN));
 }
 
+/// The same instance number in another run directory: its ids look like ours, its orders are not.
+#[test]
+fn ids_of_an_epoch_that_this_directory_never_had_are_foreign() {
+    let mut rig = Rig::started();
+    let mut theirs = foreign(&rig, "theirs", Side::Buy);
+    theirs.client_id = ClientOrderId::new(INSTANCE, EPOCH - 5, 0, 1);
+    rig.trades(A, vec![theirs]);
+    assert!(rig.has_stop(FOREIGN));
+    assert_eq!(rig.exec.report().deals_opened, 0);
+    assert_eq!(rig.exec.report().fills_foreign, 1);
+}
+
 /// Orders of ours that the log does not know: cancelled where they rest; their fills meet in one deal and the rest is hedged.
 #[test]
 fn lost_intents_are_cancelled_booked_and_evened_out() {
     let mut rig = Rig::started();
+    rig.exec.recover_epoch(EPOCH - 5);
     set_book(&mut rig.market, A, rig.now, (5_999_000, 100_000_000), (6_000_000, 100_000_000));
     set_book(&mut rig.market, B, rig.now, (6_010_000, 100_000_000), (6_011_000, 100_000_000));
     let lost = |venue, side, counter| NewOrder {

@@ -299,6 +299,7 @@ impl World {
     fn fold(&self, records: usize) -> Executor {
         let restarts = self.log[..records].iter().filter(|record| matches!(record, Record::Restart)).count() as u64;
         let mut exec = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1 + restarts, 0).unwrap());
+        (EPOCH..=EPOCH + restarts).for_each(|epoch| exec.recover_epoch(epoch));
         for record in &self.log[..records] {
             match record {
                 Record::Intent(order) => exec.recover_intent(order),

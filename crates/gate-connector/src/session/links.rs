@@ -10,7 +10,7 @@ use super::{GateSession, Jitter, Outgoing, backoff_ns};
 use crate::wire::PairNames;
 use crate::wire::frames::{Channel, Reply};
 use domain::time::{MILLI, SECOND};
-use domain::{FrameReject, Input, LinkChange, LinkRole, LinkState, MonoNanos, PairId, ResyncReason};
+use domain::{FrameReject, Input, LinkChange, LinkRole, LinkState, MonoNanos, PairId, ReadKind, ResyncReason};
 use venue::LinkId;
 
 /// A request on a link that is not acknowledged in this time takes the link down.
@@ -356,8 +356,10 @@ impl GateSession {
                 self.resync(pair, ResyncReason::Unserved, None, now, updates);
             }
             (Some(_), None) => {
-                // A private channel was refused, perhaps for the time it was signed with.
+                // A private channel was refused, perhaps for the time it was signed with, perhaps for the key: a signed read
+                // tells by its label, which the stream does not have.
                 self.start_clock_round(now);
+                self.submit_read(ReadKind::Account, now, updates);
                 return self.close_link(role);
             }
         }
