@@ -126,6 +126,22 @@ fn a_copy_is_fetched_after_the_first_frame_and_the_buffer_replayed() {
     assert_eq!((stream.frames, stream.applied, stream.stale, stream.gaps, stream.snapshots), (4, 2, 2, 0, 1));
 }
 
+/// Found by the simulator: many frames held for a late copy that holds them all were taken for ids that fell.
+#[test]
+fn a_copy_newer_than_many_held_frames_is_no_renumbering() {
+    let mut rig = Rig::live("order_book_update", false);
+    for id in 10..40 {
+        rig.frame(PUBLIC, &delta("BTC_USDT", id, id));
+    }
+    let sent = one_base(&mut rig);
+    rig.answer(sent.ticket, 200, &base(50));
+    assert_eq!(rig.book_news(), ["S50"]);
+    rig.frame(PUBLIC, &delta("BTC_USDT", 51, 52));
+    assert_eq!(rig.book_news(), ["D51-52"]);
+    assert_eq!(rig.session.stats().resyncs[ResyncReason::ResetByVenue as usize], 0);
+    assert_eq!(rig.session.stats().streams[0].stale, 30);
+}
+
 #[test]
 fn stale_overlapping_and_id_only_deltas() {
     let mut rig = live_updates();
