@@ -47,6 +47,8 @@ pub struct ReplayResult {
     pub frames_per_second: u64,
     /// With `--verify`: whether every batch's hash was equal, and the first that was not.
     pub verified: Option<(bool, Option<u64>)>,
+    /// Batch in → order out, of this machine; journals only.
+    pub tick_to_order: telemetry::Histogram,
     /// How far a journal could be replayed, for people.
     pub note: Option<String>,
 }
@@ -106,9 +108,14 @@ fn replay_run(dir: &str, args: &ReplayArgs) -> Result<ReplayResult, Failure> {
     let mut decider = Decider::new(engine);
     let begun = Instant::now();
     let (mut inputs, mut first_difference) = (0u64, None);
+    let mut tick_to_order = telemetry::Histogram::default();
     for batch in &mut replay {
         let batch = batch.map_err(|e| log_failure(&e))?;
-        decider.step(batch.now, batch.inputs.iter().map(|(_, received, input)| (*received, input)));
+        let step_begun = Instant::now();
+        let output = decider.step(batch.now, batch.inputs.iter().map(|(_, received, input)| (*received, input)));
+        if output.commands.iter().any(|c| matches!(c, domain::Command::Place(_))) {
+            tick_to_order.record(u64::try_from(step_begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        }
         inputs += batch.inputs.len() as u64;
         if first_difference.is_none() && decider.output_hash() != batch.output_hash {
             first_difference = Some(batch.number);
@@ -126,7 +133,7 @@ fn replay_run(dir: &str, args: &ReplayArgs) -> Result<ReplayResult, Failure> {
         }
     };
     let complete = !matches!(replay.end(), Some(ReplayEnd::Hole { .. } | ReplayEnd::MarketLogEnded { .. }));
-    let mut result = ReplayResult { frames: inputs, note, ..ReplayResult::of(&decider, inputs, begun) };
+    let mut result = ReplayResult { frames: inputs, note, tick_to_order, ..ReplayResult::of(&decider, inputs, begun) };
     if args.verify {
         result.verified = Some((first_difference.is_none() && complete, first_difference));
     }
@@ -185,7 +192,11 @@ impl ReplayResult {
         put("streams", json!(self.streams));
         put("output_hash", json!(self.output_hash));
         put("frames_per_second", json!(self.frames_per_second));
-        put("tick_to_order_ns", json!({"p50": 0, "p99": 0, "p999": 0, "max": 0, "count": 0}));
+        let h = &self.tick_to_order;
+        put(
+            "tick_to_order_ns",
+            json!({"p50": h.percentile(500), "p99": h.percentile(990), "p999": h.percentile(999), "max": h.max(), "count": h.count()}),
+        );
         if let Some(note) = &self.note {
             put("note", json!(note));
         }

@@ -121,7 +121,7 @@ impl Snapshot {
         let (books, not_ready) = books(node, now);
         status.insert("books".into(), json!(books));
         status.insert("venues".into(), json!(venues(node, facts)));
-        status.insert("open_deals".into(), json!(node.engine().executor().open_deals()));
+        status.insert("open_deals".into(), json!(open_deals(node)));
         let metrics = metrics(node, latency, now);
         let text = serde_json::to_string_pretty(&json!({
             "mode": status["mode"], "running_s": status["duration_s"], "opportunities": status["opportunities"],
@@ -160,6 +160,19 @@ fn books(node: &Node, now: MonoNanos) -> (Vec<Value>, Vec<String>) {
         }
     }
     (books, not_ready)
+}
+
+fn open_deals(node: &Node) -> Vec<Value> {
+    let tables = node.engine().tables();
+    let deals = node.engine().executor().deals_open().into_iter();
+    deals
+        .map(|deal| {
+            let symbol = tables.pair(deal.pair).map(|p| p.symbol.to_string());
+            let (lo, hi) = deal.exposure;
+            json!({"deal": deal.deal.0, "pair": symbol, "buy": tables.venue(deal.buy), "sell": tables.venue(deal.sell),
+                   "base_min": lo.to_text(), "base_max": hi.to_text()})
+        })
+        .collect()
 }
 
 fn venues(node: &Node, facts: &RunFacts) -> Vec<Value> {

@@ -44,7 +44,7 @@ pub use config::ExecutorConfig;
 pub use ids::IdSource;
 pub use ledger::{Holding, Ledger};
 pub use outbox::{Outbox, StopRequest};
-pub use report::{BalanceLine, ExecutionReport, Flow};
+pub use report::{BalanceLine, ExecutionReport, Flow, OpenDeal};
 
 use deals::Deals;
 use domain::command::OrderRef;

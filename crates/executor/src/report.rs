@@ -1,7 +1,7 @@
 //! What an executor has done so far, for the report at the end of a run and for the metrics. Never read by a decision.
 
 use crate::Executor;
-use domain::{Amount, AssetId, OrderOutcome, PairId, VenueId};
+use domain::{Amount, AssetId, DealId, OrderOutcome, PairId, VenueId};
 
 /// Flows of one pair by fills of our own orders, fees in the same asset included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -150,7 +150,34 @@ impl Tally {
     }
 }
 
+/// A deal that has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenDeal {
+    /// Which deal.
+    pub deal: DealId,
+    /// Which pair.
+    pub pair: PairId,
+    /// Where it buys.
+    pub buy: VenueId,
+    /// Where it sells.
+    pub sell: VenueId,
+    /// Least and most base that may be unhedged, negative when short.
+    pub exposure: (Amount, Amount),
+}
+
 impl Executor {
+    /// The deals that have not ended, oldest first.
+    pub fn deals_open(&self) -> Vec<OpenDeal> {
+        let line = |deal: &crate::deals::Deal| OpenDeal {
+            deal: deal.id,
+            pair: deal.pair,
+            buy: deal.buy,
+            sell: deal.sell,
+            exposure: self.interval(deal),
+        };
+        self.deals.open_deals().map(line).collect()
+    }
+
     /// What may be open, one line each: orders without a known and booked end, deals with exposure.
     pub fn open_items(&self) -> Vec<String> {
         let orders = self.orders.active_orders().map(|order| {
