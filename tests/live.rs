@@ -328,6 +328,13 @@ fn the_ops_port_shows_everything_and_obeys_only_its_operator() {
 
     assert_eq!(get(&ops, "/healthz").status, 200);
     assert_eq!(get(&ops, "/readyz").status, 200);
+    let books: Value = serde_json::from_str(&get(&ops, "/api/books").body).expect("books are JSON");
+    let books = books.as_array().expect("an array");
+    assert!(books.len() >= 2 && books.iter().all(|b| b["live"] == true), "{books:?}");
+    for book in books {
+        let price = |side: &str| book[side][0][0].as_str().and_then(|p| p.parse::<f64>().ok()).expect("a best price");
+        assert!(price("bids") < price("asks"), "a published book is never crossed: {book}");
+    }
     assert_eq!(get(&ops, "/").status, 200);
     assert_eq!(get(&ops, "/nowhere").status, 404);
     assert_eq!(get(&ops, "/api/halt").status, 405, "reading changes nothing");

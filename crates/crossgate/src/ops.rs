@@ -1,6 +1,7 @@
-//! The operator's HTTP: `/metrics`, `/healthz`, `/readyz`, `/`, `/api/status`, `POST /api/{halt,resume}`.
+//! The operator's HTTP: `/metrics`, `/healthz`, `/readyz`, `/`, `/api/status`, `/api/books`, `POST /api/{halt,resume}`.
 //!
-//! It runs on a thread of its own and sees only published copies. Control routes need the token, a Host that is the bound
+//! It runs on a thread of its own and sees only published copies: a snapshot made at every tick, and the books through their
+//! lock-free cells, as they are at the moment of the request. Control routes need the token, a Host that is the bound
 //! address, and no foreign Origin (a page in a browser must not be able to reach them). A non-loopback bind needs a token.
 
 use crate::exit::Failure;
@@ -10,8 +11,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
-use domain::{StopReason, UnixNanos};
+use domain::{Level, StopReason, Tables, UnixNanos};
 use journal::Latch;
+use order_book::BookCell;
 use secrecy::{ExposeSecret, SecretString};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -46,9 +48,44 @@ impl Shared {
     }
 }
 
+/// The books as the engine publishes them, for readers that never make it wait.
+#[derive(Clone)]
+pub struct BookBoard {
+    tables: Arc<Tables>,
+    cells: Vec<Arc<BookCell>>,
+}
+
+impl BookBoard {
+    /// An empty board, and the cells for [`engine_core::Engine::publish_books`].
+    pub fn new(tables: Arc<Tables>) -> BookBoard {
+        let cells = (0..tables.venues.len() * tables.pairs.len()).map(|_| Arc::new(BookCell::new())).collect();
+        BookBoard { tables, cells }
+    }
+
+    /// The cells, pairs outermost.
+    pub fn cells(&self) -> Vec<Arc<BookCell>> {
+        self.cells.clone()
+    }
+
+    /// The top levels of every live book, best first.
+    fn json(&self) -> serde_json::Value {
+        let names = self.tables.pairs.iter().flat_map(|pair| self.tables.venues.iter().map(move |venue| (pair, venue)));
+        let books = names.zip(&self.cells).map(|((pair, venue), cell)| {
+            let view = cell.read();
+            let side = |levels: &[Option<Level>]| -> Vec<[String; 2]> {
+                levels.iter().flatten().map(|l| [pair.scale.price_text(l.price), pair.scale.qty_text(l.qty)]).collect()
+            };
+            serde_json::json!({"venue": venue, "pair": pair.symbol.to_string(), "live": view.live, "id": view.id,
+                               "bids": side(&view.bids), "asks": side(&view.asks)})
+        });
+        books.collect()
+    }
+}
+
 /// What the routes share.
 struct Ops {
     shared: Shared,
+    books: BookBoard,
     exposition: Exposition,
     control: mpsc::Sender<Control>,
     token: Option<SecretString>,
@@ -70,6 +107,7 @@ pub fn start(
     listen: &str,
     token: Option<SecretString>,
     shared: Shared,
+    books: BookBoard,
     control: mpsc::Sender<Control>,
     latch: Latch,
 ) -> Result<OpsServer, Failure> {
@@ -85,7 +123,7 @@ pub fn start(
     })?;
     listener.set_nonblocking(true).map_err(Failure::failed)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
-    let ops = Arc::new(Ops { shared, exposition: Exposition::new(), control, token, latch, listen: address });
+    let ops = Arc::new(Ops { shared, books, exposition: Exposition::new(), control, token, latch, listen: address });
     std::thread::Builder::new()
         .name("ops".into())
         .spawn(move || serve(listener, ops))
@@ -101,6 +139,7 @@ fn serve(listener: TcpListener, ops: Arc<Ops>) {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/api/status", get(status))
+        .route("/api/books", get(books))
         .route("/api/halt", post(halt))
         .route("/api/resume", post(resume))
         .with_state(ops);
@@ -144,13 +183,17 @@ async fn status(State(ops): State<Arc<Ops>>) -> Response {
     }
 }
 
+async fn books(State(ops): State<Arc<Ops>>) -> axum::Json<serde_json::Value> {
+    axum::Json(ops.books.json())
+}
+
 async fn page(State(ops): State<Arc<Ops>>) -> Html<String> {
     let lines = ops.shared.lock().as_ref().map_or_else(|| "starting".to_string(), |s| s.text.clone());
     let escaped = lines.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     Html(format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"2\"><title>crossgate</title>\
          <meta name=\"viewport\" content=\"width=device-width\"><style>body{{font:14px/1.4 ui-monospace,monospace;margin:2rem;color-scheme:light dark}}</style>\
-         <h1>crossgate</h1><pre>{escaped}</pre><p><a href=\"/metrics\">metrics</a> · <a href=\"/api/status\">status</a> · <a href=\"/readyz\">ready?</a></p></html>"
+         <h1>crossgate</h1><pre>{escaped}</pre><p><a href=\"/metrics\">metrics</a> · <a href=\"/api/status\">status</a> · <a href=\"/api/books\">books</a> · <a href=\"/readyz\">ready?</a></p></html>"
     ))
 }
 

@@ -5,7 +5,7 @@ use crate::config::{Loaded, Mode, load};
 use crate::demo;
 use crate::exit::Failure;
 use crate::live::{RunEnd, RunOptions};
-use crate::ops::{Control, Shared};
+use crate::ops::{BookBoard, Control, Shared};
 use crate::report::{self, RunFacts, VenueFacts};
 use crate::setup::{self, Setup};
 use crate::view::View;
@@ -80,15 +80,17 @@ async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
     }
     let setup = setup::prepare(&loaded, venues).await?;
     let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
-    let (engine, logs) = open_engine(&loaded, &setup, &mut dir, epoch, started)?;
+    let (mut engine, logs) = open_engine(&loaded, &setup, &mut dir, epoch, started)?;
     let sessions = setup.sessions(&loaded)?;
 
     let shared = Shared::default();
+    let books = BookBoard::new(setup.tables.clone());
+    engine.publish_books(books.cells());
     let (control_sender, control) = mpsc::channel(16);
     spawn_signals(control_sender.clone());
     if !loaded.config.ops.listen.is_empty() {
         let token = std::env::var(&loaded.config.ops.token_env).ok().filter(|t| !t.is_empty()).map(SecretString::from);
-        let server = crate::ops::start(&loaded.config.ops.listen, token, shared.clone(), control_sender, dir.latch())?;
+        let server = crate::ops::start(&loaded.config.ops.listen, token, shared.clone(), books, control_sender, dir.latch())?;
         view.say(&format!(
             "crossgate {} · mode {} · seed {} · metrics http://{}/metrics",
             env!("CARGO_PKG_VERSION"),

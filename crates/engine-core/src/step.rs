@@ -16,6 +16,7 @@ use domain::{
     MonoNanos, Notice, OperatorCommand, OrderOutcome, PairId, Purpose, StopKind, StopReason, Tables, UnixNanos, VenueId, Verdict,
 };
 use executor::{Executor, IdSource, Outbox, StopRequest};
+use order_book::BookCell;
 use risk::{Market, OrderPace, Plan, RiskView, SizeInputs, Stops, size_plan};
 use spread_detector::{Assessment, Group, LegView, Tracker, assess, collar_reference};
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Engine {
     spent: Vec<MonoNanos>,
     /// The last statement of every venue about its accounts, for the report's comparison.
     pub(crate) stated: Vec<Option<BalanceReport>>,
+    /// Where books are shown to other threads, by (pair, venue); empty when nobody looks. Never read here.
+    cells: Vec<Arc<BookCell>>,
     /// Venues that refused our key.
     refused: Vec<bool>,
     /// Last clock offset of every venue, nanoseconds.
@@ -96,6 +99,7 @@ impl Engine {
             pace: OrderPace::default(),
             spent: vec![MonoNanos(0); venues * pairs],
             stated: vec![None; venues],
+            cells: Vec::new(),
             refused: vec![false; venues],
             clock_offsets: vec![None; venues],
             crossed: vec![0; venues * pairs],
@@ -136,7 +140,7 @@ impl Engine {
 
     /// How often a book was found crossed or locked.
     pub fn crossed(&self, venue: VenueId, pair: PairId) -> u64 {
-        self.crossed.get(self.budget_index(venue, pair)).copied().unwrap_or_default()
+        self.crossed.get(self.cell_index(venue, pair)).copied().unwrap_or_default()
     }
 
     /// The venue's last own statement of its accounts (`/spot/accounts`), if any came.
@@ -147,6 +151,20 @@ impl Engine {
     /// What is stopped.
     pub fn stops(&self) -> &Stops {
         &self.stops
+    }
+
+    /// Publishes every book from now on, for readers on other threads: one cell for each (pair, venue), pairs outermost. The engine
+    /// writes them and never reads them, so decisions and replays do not depend on them.
+    ///
+    /// # Panics
+    /// Unless there is exactly one cell for each.
+    pub fn publish_books(&mut self, cells: Vec<Arc<BookCell>>) {
+        assert_eq!(
+            cells.len(),
+            self.tables.venues.len() * self.tables.pairs.len(),
+            "Invariant: one cell for each venue and pair"
+        );
+        self.cells = cells;
     }
 
     /// Counters.
@@ -208,7 +226,7 @@ impl Engine {
             }
             Input::Budget(budget) => {
                 if let BudgetBucket::Place(pair) = budget.bucket {
-                    let index = self.budget_index(budget.venue, pair);
+                    let index = self.cell_index(budget.venue, pair);
                     self.budgets[index].state(budget);
                 }
             }
@@ -245,7 +263,7 @@ impl Engine {
                 match reason {
                     domain::ResyncReason::Crossed => {
                         self.stats.crossed += 1;
-                        let index = self.budget_index(update.venue, update.pair);
+                        let index = self.cell_index(update.venue, update.pair);
                         self.crossed[index] += 1;
                     }
                     domain::ResyncReason::Gap => self.stats.gaps += 1,
@@ -254,12 +272,20 @@ impl Engine {
                 out.commands.push(Command::Resync { venue: update.venue, pair: update.pair, reason });
             }
         }
+        self.show_book(update.venue, update.pair);
         self.touch(update.pair);
+    }
+
+    fn show_book(&self, venue: VenueId, pair: PairId) {
+        if let Some(cell) = self.cells.get(self.cell_index(venue, pair)) {
+            cell.publish(&self.market.at(venue, pair).book.view());
+        }
     }
 
     fn drop_books(&mut self, venue: VenueId) {
         for pair in self.tables.pair_ids() {
             self.market.at_mut(venue, pair).book.drop_trust();
+            self.show_book(venue, pair);
             self.touch(pair);
         }
     }
@@ -290,7 +316,7 @@ impl Engine {
         }
     }
 
-    fn budget_index(&self, venue: VenueId, pair: PairId) -> usize {
+    fn cell_index(&self, venue: VenueId, pair: PairId) -> usize {
         pair.index() * self.tables.venues.len() + venue.index()
     }
 
@@ -406,7 +432,7 @@ impl Engine {
             latency_allowance: self.config.latency_allowance,
             deadline: self.now.after(self.config.plan_expiry_ns),
         })?;
-        let allows = |venue| self.budgets[self.budget_index(venue, pair)].allows_opening(self.now);
+        let allows = |venue| self.budgets[self.cell_index(venue, pair)].allows_opening(self.now);
         let place_budget_ok = (allows(buy), allows(sell));
         let view = RiskView {
             exposure: &exposure,
@@ -423,7 +449,7 @@ impl Engine {
 
     /// A book that came before our own last order there ended shows quantities that are gone: it is not to be traded on again.
     fn is_fresh_after_our_orders(&self, venue: VenueId, pair: PairId) -> bool {
-        let spent = self.spent[self.budget_index(venue, pair)];
+        let spent = self.spent[self.cell_index(venue, pair)];
         spent == MonoNanos(0) || self.market.at(venue, pair).book.arrived_at() > spent
     }
 
@@ -445,7 +471,7 @@ impl Engine {
             if let Notice::Order { venue, pair, outcome, .. } = notice
                 && outcome != OrderOutcome::Unknown
             {
-                let index = self.budget_index(venue, pair);
+                let index = self.cell_index(venue, pair);
                 self.spent[index] = self.now;
             }
             if let Notice::DealClosed { pair, quote_flow, base_flow, .. } = notice {
