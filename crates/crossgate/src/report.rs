@@ -3,10 +3,21 @@
 use crate::clock_text::{rfc3339, seconds, short};
 use crate::snapshot::LatencyBook;
 use domain::{Amount, OrderOutcome, UnixNanos, VenueId, Verdict};
+use journal::{MarketStatus, StateStatus};
 use node::Node;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::Arc;
+
+/// What is known of the run's logs, shared with their writers.
+#[derive(Clone, Debug)]
+pub struct LogWatch {
+    /// The state log.
+    pub state: Arc<StateStatus>,
+    /// The market log, if one is kept.
+    pub market: Option<Arc<MarketStatus>>,
+}
 
 /// Fixed facts of a run.
 #[derive(Clone, Debug)]
@@ -19,6 +30,8 @@ pub struct RunFacts {
     pub started: UnixNanos,
     /// Run directory.
     pub run_dir: String,
+    /// Its logs.
+    pub logs: LogWatch,
     /// Venues.
     pub venues: Vec<VenueFacts>,
 }
@@ -219,6 +232,9 @@ pub fn run_text(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
         line(format_args!("Stopped         {} {} since {}", stop.kind, stop.reason, rfc3339(stop.since.max(facts.started))));
     }
     line(format_args!("Run directory   {}", facts.run_dir));
+    if let Some(why) = facts.logs.market.as_ref().and_then(|log| log.failure()) {
+        line(format_args!("Not replayable  {why}"));
+    }
     line(format_args!("\nLedger against the venues' own accounts"));
     line(format_args!("  {:<10} {:<6} {:>26} {:>26}  ", "venue", "asset", "ledger", "venue says"));
     for compared in compare(node) {

@@ -6,7 +6,7 @@ use crate::demo;
 use crate::exit::Failure;
 use crate::live::{RunEnd, RunOptions};
 use crate::ops::{BookBoard, Control, Shared};
-use crate::report::{self, RunFacts, VenueFacts};
+use crate::report::{self, LogWatch, RunFacts, VenueFacts};
 use crate::setup::{self, Setup};
 use crate::view::View;
 use domain::UnixNanos;
@@ -80,7 +80,7 @@ async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
     }
     let setup = setup::prepare(&loaded, venues).await?;
     let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
-    let (mut engine, logs) = open_engine(&loaded, &setup, &mut dir, epoch, started)?;
+    let (mut engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, epoch, started)?;
     let sessions = setup.sessions(&loaded)?;
 
     let shared = Shared::default();
@@ -104,6 +104,7 @@ async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
         seed: loaded.config.seed,
         started,
         run_dir: dir_path.clone(),
+        logs: watch,
         venues: loaded
             .config
             .venue
@@ -210,7 +211,7 @@ fn open_engine(
     dir: &mut RunDir,
     epoch: u64,
     started: UnixNanos,
-) -> Result<(Engine, NodeLogs), Failure> {
+) -> Result<(Engine, NodeLogs, LogWatch), Failure> {
     let ids = IdSource::new(loaded.config.instance, epoch, 0)
         .ok_or_else(|| Failure::failed("the clock is absurd: no order id can be made of this date"))?;
     let mut engine = Engine::new(setup.engine.clone(), setup.tables.clone(), ids);
@@ -231,13 +232,15 @@ fn open_engine(
         previous: [0; 32],
     };
     let state = dir.create_state(&header(LogKind::State), &tail).map_err(|e| log_failure(&e))?;
-    let market: Option<Box<dyn LogSink + Send>> = if loaded.config.state.market_log {
-        Some(Box::new(dir.create_market(&header(LogKind::Market), MarketConfig::default()).map_err(|e| log_failure(&e))?))
+    let market = if loaded.config.state.market_log {
+        Some(dir.create_market(&header(LogKind::Market), MarketConfig::default()).map_err(|e| log_failure(&e))?)
     } else {
         None
     };
     spawn_syncer(state.syncer());
-    Ok((engine, NodeLogs { state: Box::new(state), market }))
+    let watch = LogWatch { state: state.status(), market: market.as_ref().map(|log| log.status()) };
+    let market = market.map(|log| Box::new(log) as Box<dyn LogSink + Send>);
+    Ok((engine, NodeLogs { state: Box::new(state), market }, watch))
 }
 
 /// Syncs the state log every few milliseconds, off the engine's thread; its failure shows in the writer.

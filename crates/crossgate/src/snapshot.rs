@@ -122,7 +122,7 @@ impl Snapshot {
         status.insert("books".into(), json!(books));
         status.insert("venues".into(), json!(venues(node, facts)));
         status.insert("open_deals".into(), json!(open_deals(node)));
-        let metrics = metrics(node, latency, now);
+        let metrics = metrics(node, facts, latency, now);
         let text = serde_json::to_string_pretty(&json!({
             "mode": status["mode"], "running_s": status["duration_s"], "opportunities": status["opportunities"],
             "verdicts": status["verdicts"], "deals": status["deals"], "pnl": status["pnl"], "halts": status["halts"], "books": status["books"],
@@ -199,7 +199,7 @@ fn gross_edge_bps(node: &Node, pair: PairId) -> Option<f64> {
     edges.map(|(ask, bid)| (bid - ask) as f64 / ask as f64 * 10_000.0).reduce(f64::max)
 }
 
-fn metrics(node: &Node, latency: &LatencyBook, now: MonoNanos) -> MetricsCopy {
+fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, now: MonoNanos) -> MetricsCopy {
     let mut copy = MetricsCopy::default();
     let engine = node.engine();
     let tables = engine.tables();
@@ -285,7 +285,12 @@ fn metrics(node: &Node, latency: &LatencyBook, now: MonoNanos) -> MetricsCopy {
         let held = report.stops.iter().any(|s| s.reason == *reason && s.kind != StopKind::Freeze);
         copy.gauge(names::HALTED, &[("reason", reason.as_str())], f64::from(u8::from(held)));
     }
-    copy.gauge(names::JOURNAL_LAG, &[], 0.0);
+    // Numbers up to 2^53 are exact in a gauge; a lag is far below.
+    let state = &facts.logs.state;
+    copy.gauge(names::JOURNAL_LAG, &[("stage", "sync")], state.written_seq().saturating_sub(state.synced_seq()) as f64);
+    if let Some(market) = &facts.logs.market {
+        copy.gauge(names::JOURNAL_LAG, &[("stage", "market")], market.handed_seq().saturating_sub(market.written_seq()) as f64);
+    }
     for (stage, histogram) in
         [("queue", &latency.queue), ("decode", &latency.decode), ("detect", &latency.decide), ("encode", &latency.encode)]
     {

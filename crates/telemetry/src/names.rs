@@ -61,7 +61,7 @@ metrics! {
     Gauge RATE_USED "rate_limit_used_ratio" "Used share of the tightest rate limit.",
     Counter RECONNECTS "reconnects_total" "Connections lost, by reason.",
     Gauge HALTED "halted" "1 for each stop in force.",
-    Gauge JOURNAL_LAG "journal_lag_records" "Records not yet written to the state log.",
+    Gauge JOURNAL_LAG "journal_lag_records" "Sequence numbers between what was logged and what is safe: state log not yet synced, market log not yet written.",
     Gauge QUEUE_DEPTH "queue_depth" "Entries waiting in a queue, by stage.",
     Gauge CLOCK_OFFSET "clock_offset_seconds" "Venue clock minus ours.",
 }
