@@ -142,7 +142,8 @@ fn cell(venue: VenueId, update: &BookUpdate, edge_bps: Option<i64>, scale: PairS
     }
     let mut cell = VenuePair::default();
     cell.book.handle(&update).expect("a good book");
-    let lot = 10i64.pow(u32::from(scale.qty_decimals().saturating_sub(4)));
+    // Fine enough that what rounding to lots wastes does not eat the edge.
+    let lot = 10i64.pow(u32::from(scale.qty_decimals().saturating_sub(6)));
     cell.rules = Some(InstrumentRules {
         venue,
         pair: PAIR,
