@@ -593,3 +593,13 @@ fn doctor_tells_every_check_by_its_closed_name() {
         assert_eq!(found, vec![Value::from(status); 2], "`{id}` of both venues");
     }
 }
+
+/// A build with planted bugs says its marker at every start, so the marker's absence shows that this build has none.
+#[cfg(not(feature = "mutants"))]
+#[test]
+fn the_binary_holds_no_planted_bug() {
+    let marker = ["crossgate", "planted", "mutant"].join("-").into_bytes();
+    let binary = std::fs::read(env!("CARGO_BIN_EXE_crossgate")).expect("the binary under test");
+    assert!(binary.len() > 1 << 20, "this is the program");
+    assert!(!binary.windows(marker.len()).any(|window| window == marker));
+}
