@@ -370,7 +370,8 @@ fn refused_keys_are_told_and_no_answer_shows_a_secret() {
     let done =
         run(wrong().env("CROSSGATE_LOG", "trace").args(["run", "-c", "live.toml", "--live", "--for", "2s", "--json", "-vvv"]));
     assert_eq!(done.code, Some(4), "a refused key: {done:?}");
-    assert!(done.complaint().contains("`gate-a`"), "{}", done.stderr);
+    // Both keys are wrong; whichever venue answers first is named.
+    assert!(done.complaint().contains("`gate-a`") || done.complaint().contains("`gate-b`"), "{}", done.stderr);
     assert_no_canary(&done);
     let json: Value = done.json();
     assert_eq!((&json["orders_sent"], &json["deals"], &json["reconciled"]), (&0.into(), &0.into(), &false.into()));
