@@ -12,15 +12,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::config::{DEMO, TESTNET, demo, live, replaced, two_venues_on, write};
+use support::dir;
 use support::process::{Done, crossgate, run};
-use tempfile::TempDir;
 
 /// Values that must never be shown.
 const CANARIES: [&str; 4] = ["canary-key-7f3a", "canary-secret-91bc", "canary-key-55d0", "canary-secret-e2f8"];
-
-fn dir() -> TempDir {
-    tempfile::tempdir().expect("a directory of our own")
-}
 
 /// Exit code 3, nothing on standard output, one line on standard error, and no state made.
 #[track_caller]

@@ -13,7 +13,7 @@ use support::config::{TOKEN_ENV, demo, live, write};
 use support::http::{Answer, http};
 use support::process::{LIMIT, Running, crossgate, run};
 use support::venue::Sim;
-use tempfile::TempDir;
+use support::{count, dir};
 
 /// The demo's promise: deals within this time of its first line.
 const FIRST_DEAL: Duration = Duration::from_secs(15);
@@ -38,15 +38,6 @@ const VERDICTS: [&str; 17] = [
     "latched",
     "log_lag",
 ];
-
-fn dir() -> TempDir {
-    tempfile::tempdir().expect("a directory of our own")
-}
-
-#[track_caller]
-fn count(value: &Value, key: &str) -> u64 {
-    value[key].as_u64().unwrap_or_else(|| panic!("`{key}` is no count: {value}"))
-}
 
 /// An exact decimal in a text, as money and quantities must be.
 #[track_caller]
@@ -327,7 +318,7 @@ fn the_ops_port_shows_everything_and_obeys_only_its_operator() {
     until("something is traded", || count(&status(&ops), "deals") > 0);
 
     assert_eq!(get(&ops, "/healthz").status, 200);
-    assert_eq!(get(&ops, "/readyz").status, 200);
+    until("it is ready again", || get(&ops, "/readyz").status == 200);
     let books: Value = serde_json::from_str(&get(&ops, "/api/books").body).expect("books are JSON");
     let books = books.as_array().expect("an array");
     assert!(books.len() >= 2 && books.iter().all(|b| b["live"] == true), "{books:?}");

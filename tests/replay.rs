@@ -9,16 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::config::{demo, write};
 use support::process::{Done, crossgate, run};
+use support::{count, dir};
 use tempfile::TempDir;
-
-fn dir() -> TempDir {
-    tempfile::tempdir().expect("a directory of our own")
-}
-
-#[track_caller]
-fn count(value: &Value, key: &str) -> u64 {
-    value[key].as_u64().unwrap_or_else(|| panic!("`{key}` is no count: {value}"))
-}
 
 /// The keys of `replay --json`.
 #[track_caller]

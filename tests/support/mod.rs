@@ -10,3 +10,17 @@ pub(crate) mod config;
 pub(crate) mod http;
 pub(crate) mod process;
 pub(crate) mod venue;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A directory of the test's own, removed at its end.
+pub(crate) fn dir() -> TempDir {
+    tempfile::tempdir().expect("a directory of our own")
+}
+
+/// A count under `key` of a JSON object.
+#[track_caller]
+pub(crate) fn count(value: &Value, key: &str) -> u64 {
+    value[key].as_u64().unwrap_or_else(|| panic!("`{key}` is no count: {value}"))
+}

@@ -31,7 +31,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    restore_broken_pipe();
+    shorten_panics();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -76,10 +76,9 @@ fn init_logs(verbose: u8) {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
 }
 
-/// Writing to a closed pipe must not panic: every print to standard output goes through [`report::print_line`], which ignores it.
-fn restore_broken_pipe() {
+/// An internal error is told in one line, with its place, before the process aborts.
+fn shorten_panics() {
     std::panic::set_hook(Box::new(|info| {
-        // One line, no payload beyond the place: panic text may hold data of venues.
         let place = info.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
         let what = info
             .payload()

@@ -272,9 +272,12 @@ fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, now: MonoNanos)
         copy.gauge(names::BALANCE, &labels, shown(line.total));
         copy.gauge(names::RESERVED, &labels, shown(line.reserved));
     }
-    for (venue, asset, amount) in &execution.fees {
-        let labels = format!("venue=\"{}\",asset=\"{}\"", tables.venue(*venue), tables.asset(*asset));
-        copy.exact.push((names::FEES, labels, amount.to_text()));
+    // Every series from the start, at zero: a rate over a counter that appears late misses its first step.
+    for line in &execution.balances {
+        let charged = execution.fees.iter().filter(|(venue, asset, _)| (*venue, *asset) == (line.venue, line.asset));
+        let sum: Amount = charged.map(|(_, _, amount)| *amount).sum();
+        let labels = format!("venue=\"{}\",asset=\"{}\"", tables.venue(line.venue), tables.asset(line.asset));
+        copy.exact.push((names::FEES, labels, sum.to_text()));
     }
     let pnl: Amount = report.pnl.iter().map(|(_, amount)| *amount).sum();
     copy.gauge(names::PNL, &[], shown(pnl));

@@ -1,17 +1,8 @@
 //! Inputs in, commands out, with sequence numbers, batch time and the running hash of outputs: what live runs and replays share.
 
-use domain::{Command, Input, MonoNanos, Notice};
+use domain::{Input, MonoNanos};
 use engine_core::{Engine, Outputs};
 use journal::OutputHash;
-
-/// What one batch produced.
-#[derive(Debug, Default)]
-pub struct StepOutput {
-    /// For the sessions, in order.
-    pub commands: Vec<Command>,
-    /// For people.
-    pub notices: Vec<Notice>,
-}
 
 /// The engine with its bookkeeping.
 pub struct Decider {
@@ -45,7 +36,7 @@ impl Decider {
     }
 
     /// Applies one batch and decides once. `batch_now` comes from [`Decider::batch_now`], live, or from the log, in replay.
-    pub fn step<'a>(&mut self, batch_now: MonoNanos, inputs: impl Iterator<Item = (MonoNanos, &'a Input)>) -> StepOutput {
+    pub fn step<'a>(&mut self, batch_now: MonoNanos, inputs: impl Iterator<Item = (MonoNanos, &'a Input)>) -> Outputs {
         assert!(batch_now >= self.now, "Invariant: batch time does not go back");
         for (received, input) in inputs {
             self.engine.apply(received, input, &mut self.outputs);
@@ -57,16 +48,16 @@ impl Decider {
     }
 
     /// Ends the opportunities that are still open, each under its verdict.
-    pub fn close(&mut self) -> StepOutput {
+    pub fn close(&mut self) -> Outputs {
         self.engine.close_opportunities(&mut self.outputs);
         self.take_outputs()
     }
 
-    fn take_outputs(&mut self) -> StepOutput {
+    fn take_outputs(&mut self) -> Outputs {
         for command in &self.outputs.commands {
             self.hash.update(command);
         }
-        StepOutput { commands: std::mem::take(&mut self.outputs.commands), notices: std::mem::take(&mut self.outputs.notices) }
+        std::mem::take(&mut self.outputs)
     }
 
     /// The running hash of all commands so far.

@@ -12,6 +12,6 @@ pub mod decider;
 pub mod node;
 pub mod recover;
 
-pub use decider::{Decider, StepOutput};
+pub use decider::Decider;
 pub use node::{Node, NodeLogs};
 pub use recover::{RecoverError, recover, recover_before};
