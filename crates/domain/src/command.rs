@@ -22,6 +22,8 @@ pub enum Command {
     },
     /// Ask for the state of one order.
     LookUp(OrderRef),
+    /// Change price or quantity of a resting order. No plan rests orders, so the engine never sends it; a session takes it.
+    Amend(Amend),
     /// Ask for a list or a table.
     Read {
         /// Which venue.
@@ -46,6 +48,7 @@ impl Command {
         match self {
             Command::Place(order) => order.venue,
             Command::Cancel(order) | Command::LookUp(order) => order.venue,
+            Command::Amend(amend) => amend.order.venue,
             Command::CancelAll { venue, .. } | Command::Read { venue, .. } | Command::Resync { venue, .. } => *venue,
         }
     }
@@ -108,6 +111,17 @@ pub struct OrderRef {
     pub client_id: ClientOrderId,
     /// The venue's, once known; better than ours for look-ups.
     pub venue_order_id: Option<VenueOrderId>,
+}
+
+/// A change of one of our resting orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amend {
+    /// Which order.
+    pub order: OrderRef,
+    /// New limit price; `None` to keep it.
+    pub price: Option<Price>,
+    /// New total base quantity, what is filled included; `None` to keep it.
+    pub qty: Option<Qty>,
 }
 
 /// What to read from a venue.

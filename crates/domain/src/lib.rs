@@ -15,14 +15,14 @@ pub mod notice;
 pub mod number;
 pub mod time;
 
-pub use command::{Command, NewOrder, Purpose, ReadKind, TimeInForce};
+pub use command::{Amend, Command, NewOrder, Purpose, ReadKind, TimeInForce};
 pub use ids::{AssetId, ClientOrderId, DealId, Label, PairId, TradeId, VenueId, VenueOrderId};
 pub use instrument::{InstrumentKind, InstrumentRules, PairInfo, Symbol, Tables};
 pub use lists::{ErrorClass, FrameReject, LinkRole, OrderOutcome, ResyncReason, Side, StopKind, StopReason, Verdict};
 pub use message::{
     AccountFacts, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset, FeeRates,
-    Fill, Finish, Input, Level, LinkChange, LinkState, OpenOrdersReport, OperatorCommand, OrderReport, OrderSource, OrderUpdate,
-    ReadFailure, Role, RoundTrip, TradesReport, UnknownCause,
+    Fill, Finish, Input, Level, LinkChange, LinkState, MarketNews, OpenOrdersReport, OperatorCommand, OrderReport, OrderSource,
+    OrderUpdate, PublicTrade, ReadFailure, Role, RoundTrip, Ticker, TradesReport, UnknownCause,
 };
 pub use notice::{Notice, Waterfall};
 pub use number::{Amount, PairScale, Price, Qty, Rate};

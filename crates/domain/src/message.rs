@@ -32,6 +32,8 @@ pub enum Input {
     Link(LinkChange),
     /// What a venue accepts for a pair.
     Rules(InstrumentRules),
+    /// A public trade or ticker: no order depends on it.
+    Market(MarketNews),
     /// What the venue charges us for a pair.
     Fees(FeeRates),
     /// What our key may do.
@@ -64,6 +66,7 @@ impl Input {
         !matches!(
             self,
             Input::Book(_)
+                | Input::Market(_)
                 | Input::Tick { .. }
                 | Input::LogWritten { .. }
                 | Input::Budget(_)
@@ -122,6 +125,16 @@ pub enum BookBody {
         /// Changed asks.
         asks: Vec<Level>,
     },
+    /// The best levels at a venue book id, from a channel of its own that shares the book's ids (Gate `spot.book_ticker`, Binance
+    /// `bookTicker`). One that is newer than the book overlays its top and hides better levels; it never makes a book live.
+    Top {
+        /// The venue's book id of this state.
+        id: u64,
+        /// Best bid; `None` for an empty side.
+        bid: Option<Level>,
+        /// Best ask; `None` for an empty side.
+        ask: Option<Level>,
+    },
     /// The book is proved to be still at this id.
     Evidence {
         /// The id that both sides hold.
@@ -132,6 +145,55 @@ pub enum BookBody {
         /// Why.
         reason: ResyncReason,
     },
+}
+
+/// Public market news that is no book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MarketNews {
+    /// One public trade.
+    Trade(PublicTrade),
+    /// A 24-hour summary.
+    Ticker(Ticker),
+}
+
+/// One public trade.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicTrade {
+    /// Which venue.
+    pub venue: VenueId,
+    /// Which pair.
+    pub pair: PairId,
+    /// The venue's id of the trade.
+    pub trade_id: TradeId,
+    /// Side of the taker.
+    pub taker_side: Side,
+    /// Price.
+    pub price: Price,
+    /// Base traded, floored to the pair's scale.
+    pub qty: Qty,
+    /// Venue time of the trade.
+    pub executed_at: Option<VenueNanos>,
+    /// When received.
+    pub received: MonoNanos,
+}
+
+/// A venue's summary of a pair. It carries no book id, so it neither proves nor overlays a book.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticker {
+    /// Which venue.
+    pub venue: VenueId,
+    /// Which pair.
+    pub pair: PairId,
+    /// Last trade's price.
+    pub last: Option<Price>,
+    /// Highest bid as the ticker states it.
+    pub bid: Option<Price>,
+    /// Lowest ask as the ticker states it.
+    pub ask: Option<Price>,
+    /// Quote traded in 24 hours.
+    pub quote_volume: Amount,
+    /// When received.
+    pub received: MonoNanos,
 }
 
 /// Where news about an order came from; newer evidence beats older, and a stream beats a query of the same age.

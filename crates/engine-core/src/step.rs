@@ -41,6 +41,12 @@ pub struct EngineStats {
     pub crossed: u64,
     /// Gaps that the engine itself found.
     pub gaps: u64,
+    /// Tops of best-bid-offer channels taken.
+    pub tops: u64,
+    /// Public trades seen.
+    pub public_trades: u64,
+    /// Tickers seen.
+    pub tickers: u64,
     /// Decisions: ordered venue pairs assessed.
     pub assessed: u64,
 }
@@ -230,6 +236,10 @@ impl Engine {
                     self.budgets[index].state(budget);
                 }
             }
+            Input::Market(news) => match news {
+                domain::MarketNews::Trade(_) => self.stats.public_trades += 1,
+                domain::MarketNews::Ticker(_) => self.stats.tickers += 1,
+            },
             Input::RoundTrip(_) => {}
             Input::Clock(offset) => {
                 if let Some(slot) = self.clock_offsets.get_mut(offset.venue.index()) {
@@ -253,8 +263,10 @@ impl Engine {
 
     fn apply_book(&mut self, update: &domain::BookUpdate, out: &mut Outputs) {
         let cell = self.market.at_mut(update.venue, update.pair);
-        if matches!(update.body, domain::BookBody::Snapshot { .. } | domain::BookBody::Delta { .. }) {
-            self.stats.book_updates += 1;
+        match update.body {
+            domain::BookBody::Snapshot { .. } | domain::BookBody::Delta { .. } => self.stats.book_updates += 1,
+            domain::BookBody::Top { .. } => self.stats.tops += 1,
+            domain::BookBody::Evidence { .. } | domain::BookBody::Untrusted { .. } => {}
         }
         match cell.book.handle(update) {
             Ok(applied) => self.stats.books_changed += u64::from(applied.changed),

@@ -130,13 +130,45 @@ pub fn command() -> impl Strategy<Value = Command> {
         order_ref().prop_map(Command::Cancel),
         (venue(), pair()).prop_map(|(venue, pair)| Command::CancelAll { venue, pair }),
         order_ref().prop_map(Command::LookUp),
+        (order_ref(), option::of(price()), option::of(qty())).prop_map(|(order, price, qty)| Command::Amend(Amend {
+            order,
+            price,
+            qty
+        })),
         (venue(), read_kind()).prop_map(|(venue, read)| Command::Read { venue, read }),
         (venue(), pair(), select(ResyncReason::ALL)).prop_map(|(venue, pair, reason)| Command::Resync { venue, pair, reason }),
     ]
 }
 
+fn level() -> impl Strategy<Value = Level> {
+    (price(), qty()).prop_map(|(price, qty)| Level { price, qty })
+}
+
 fn levels() -> impl Strategy<Value = Vec<Level>> {
-    vec((price(), qty()).prop_map(|(price, qty)| Level { price, qty }), 0..6)
+    vec(level(), 0..6)
+}
+
+fn market_news() -> impl Strategy<Value = MarketNews> {
+    let trade = (venue(), pair(), short_text(), side(), price(), qty(), option::of(venue_time()), mono()).prop_map(
+        |(venue, pair, trade_id, taker_side, price, qty, executed_at, received)| {
+            MarketNews::Trade(PublicTrade {
+                venue,
+                pair,
+                trade_id: TradeId(trade_id),
+                taker_side,
+                price,
+                qty,
+                executed_at,
+                received,
+            })
+        },
+    );
+    let prices = (option::of(price()), option::of(price()), option::of(price()));
+    let ticker =
+        (venue(), pair(), prices, amount(), mono()).prop_map(|(venue, pair, (last, bid, ask), quote_volume, received)| {
+            MarketNews::Ticker(Ticker { venue, pair, last, bid, ask, quote_volume, received })
+        });
+    prop_oneof![trade, ticker]
 }
 
 fn book() -> impl Strategy<Value = BookUpdate> {
@@ -149,6 +181,7 @@ fn book() -> impl Strategy<Value = BookUpdate> {
             asks
         }),
         any::<u64>().prop_map(|id| BookBody::Evidence { id }),
+        (any::<u64>(), option::of(level()), option::of(level())).prop_map(|(id, bid, ask)| BookBody::Top { id, bid, ask }),
         select(ResyncReason::ALL).prop_map(|reason| BookBody::Untrusted { reason }),
     ];
     (venue(), pair(), mono(), option::of(venue_time()), option::of(venue_time()), body).prop_map(
@@ -307,6 +340,7 @@ fn small_inputs() -> impl Strategy<Value = Input> {
 pub fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
         3 => book().prop_map(Input::Book),
+        1 => market_news().prop_map(Input::Market),
         2 => order_update().prop_map(Input::Order),
         2 => fill().prop_map(Input::Fill),
         1 => balances().prop_map(Input::Balances),

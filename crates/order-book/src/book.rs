@@ -6,9 +6,13 @@
 //! 2. Its id advances only by deltas that continue it, or by a snapshot.
 //! 3. A book that is not live is empty. Only a snapshot makes it live.
 //!
+//! A *top* of the venue's best-bid-offer channel that is newer than the book by the ids that both share overlays it: its two levels
+//! are shown as the best, better ones are hidden, worse ones stay. It goes as soon as the book itself reaches its id. It never makes
+//! a book live, and one that contradicts the book at the very same id costs the book its trust.
+//!
 //! Start at [`OrderBook::apply`].
 
-use crate::ladder::Ladder;
+use crate::ladder::{Ladder, Levels, Top};
 use domain::mutants::{self, Mutant};
 use domain::{BookBody, Level, ResyncReason};
 
@@ -25,6 +29,8 @@ pub struct OrderBook {
     live: bool,
     bids: Ladder<true>,
     asks: Ladder<false>,
+    /// A newer top than the ladders': its id, best bid, best ask.
+    overlay: Option<(u64, Top, Top)>,
 }
 
 /// What an update did.
@@ -55,6 +61,12 @@ pub enum BookFault {
     /// A snapshot is not strictly sorted best first, or has a zero quantity.
     #[error("snapshot levels are unsorted, repeated or empty")]
     Unsorted,
+    /// The best-bid-offer channel states other prices for the very id that the book is at.
+    #[error("the ticker's top differs from the book's at id {id}")]
+    TopDiffers {
+        /// The id of both.
+        id: u64,
+    },
     /// A delta has more than [`DEPTH_MAX`] levels on a side.
     #[error("delta has more levels than a whole book may have")]
     Overflow,
@@ -68,6 +80,7 @@ impl BookFault {
             BookFault::Gap { .. } | BookFault::Unsorted => ResyncReason::Gap,
             BookFault::Crossed => ResyncReason::Crossed,
             BookFault::Overflow => ResyncReason::Overflow,
+            BookFault::TopDiffers { .. } => ResyncReason::Audit,
         }
     }
 }
@@ -81,7 +94,7 @@ impl Default for OrderBook {
 impl OrderBook {
     /// An empty book that is not live.
     pub fn new() -> OrderBook {
-        OrderBook { id: 0, live: false, bids: Ladder::new(), asks: Ladder::new() }
+        OrderBook { id: 0, live: false, bids: Ladder::new(), asks: Ladder::new(), overlay: None }
     }
 
     /// Takes in what happened to the book.
@@ -96,6 +109,7 @@ impl OrderBook {
         let applied = match body {
             BookBody::Snapshot { id, bids, asks } => self.apply_snapshot(*id, bids, asks),
             BookBody::Delta { first, last, bids, asks } => self.apply_delta(*first, *last, bids, asks),
+            BookBody::Top { id, bid, ask } => self.apply_top(*id, *bid, *ask),
             BookBody::Evidence { .. } => Ok(Applied::default()),
             BookBody::Untrusted { .. } => {
                 let was_live = self.live;
@@ -114,7 +128,9 @@ impl OrderBook {
             return Err(BookFault::Unsorted);
         }
         let (was_live, top) = (self.live, self.top());
-        let bids_changed = self.bids.replace(bids, DEPTH_MAX);
+        // A venue that restarts its counter costs the book its trust first, and the overlay with it.
+        let overlaid = self.overlay.take_if(|(newest, ..)| id >= *newest).is_some();
+        let bids_changed = self.bids.replace(bids, DEPTH_MAX) || overlaid;
         let asks_changed = self.asks.replace(asks, DEPTH_MAX);
         self.refuse_crossed()?;
         self.id = id;
@@ -142,6 +158,10 @@ impl OrderBook {
         }
         let top = self.top();
         let mut changed = false;
+        if self.overlay.is_some_and(|(id, ..)| last >= id) {
+            self.overlay = None;
+            changed = true;
+        }
         for level in bids {
             changed |= self.bids.set(*level);
         }
@@ -156,13 +176,37 @@ impl OrderBook {
         Ok(Applied { changed, top_changed: top != self.top(), stale: false })
     }
 
+    fn apply_top(&mut self, id: u64, bid: Option<Level>, ask: Option<Level>) -> Result<Applied, BookFault> {
+        if !self.live {
+            return Ok(Applied::default());
+        }
+        if id < self.id || self.overlay.is_some_and(|(newest, ..)| id < newest) {
+            return Ok(Applied { stale: true, ..Applied::default() });
+        }
+        if matches!((bid, ask), (Some(bid), Some(ask)) if bid.price >= ask.price) {
+            return Err(BookFault::Crossed);
+        }
+        if id == self.id {
+            let price = |level: Option<Level>| level.map(|l| l.price);
+            let same = price(bid) == price(self.bids.best()) && price(ask) == price(self.asks.best());
+            return if same { Ok(Applied::default()) } else { Err(BookFault::TopDiffers { id }) };
+        }
+        let top = self.top();
+        // A top whose quantity rounds to nothing in this scale is a level that cannot be traded: the side's best is not known.
+        let shown = |level: Option<Level>| Top::of(level.filter(|l| !l.qty.is_zero()));
+        self.overlay = Some((id, shown(bid), shown(ask)));
+        let top_changed = top != self.top();
+        Ok(Applied { changed: top_changed, top_changed, stale: false })
+    }
+
     fn refuse_crossed(&self) -> Result<(), BookFault> {
         if self.is_crossed() && !mutants::active(Mutant::CrossedAccepted) { Err(BookFault::Crossed) } else { Ok(()) }
     }
 
     /// Crossed or locked.
     fn is_crossed(&self) -> bool {
-        matches!(self.top(), (Some(bid), Some(ask)) if bid.price >= ask.price)
+        let crossed = |bid: Option<Level>, ask: Option<Level>| matches!((bid, ask), (Some(b), Some(a)) if b.price >= a.price);
+        crossed(self.bids.best(), self.asks.best()) || crossed(self.best_bid(), self.best_ask())
     }
 
     fn top(&self) -> (Option<Level>, Option<Level>) {
@@ -172,6 +216,7 @@ impl OrderBook {
     /// Empties the book; only a snapshot makes it live again. The id stays readable.
     pub fn drop_trust(&mut self) {
         self.live = false;
+        self.overlay = None;
         self.bids.clear();
         self.asks.clear();
     }
@@ -188,25 +233,36 @@ impl OrderBook {
 
     /// Highest bid; `None` for an empty side, which is legal.
     pub fn best_bid(&self) -> Option<Level> {
-        self.bids.best()
+        match self.overlay {
+            Some((_, bid, _)) => bid.level(),
+            None => self.bids.best(),
+        }
     }
 
     /// Lowest ask; `None` for an empty side, which is legal.
     pub fn best_ask(&self) -> Option<Level> {
-        self.asks.best()
+        match self.overlay {
+            Some((_, _, ask)) => ask.level(),
+            None => self.asks.best(),
+        }
+    }
+
+    /// The id of a newer top that overlays the book, if one does.
+    pub fn overlay_id(&self) -> Option<u64> {
+        self.overlay.map(|(id, ..)| id)
     }
 
     /// Bids, best first.
-    pub fn bids(&self) -> impl DoubleEndedIterator<Item = Level> + ExactSizeIterator + '_ {
-        self.bids.best_first()
+    pub fn bids(&self) -> Levels<'_> {
+        self.bids.best_first(self.overlay.map(|(_, bid, _)| bid))
     }
 
     /// Asks, best first.
-    pub fn asks(&self) -> impl DoubleEndedIterator<Item = Level> + ExactSizeIterator + '_ {
-        self.asks.best_first()
+    pub fn asks(&self) -> Levels<'_> {
+        self.asks.best_first(self.overlay.map(|(_, _, ask)| ask))
     }
 
-    /// Number of bid and ask levels.
+    /// Number of bid and ask levels held, whatever overlays them.
     pub fn depth(&self) -> (usize, usize) {
         (self.bids.len(), self.asks.len())
     }

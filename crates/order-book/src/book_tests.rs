@@ -27,7 +27,7 @@ fn parse_sides(words: &[&str]) -> (Vec<Level>, Vec<Level>) {
     (bids, asks)
 }
 
-/// `snap 5 b 100x2 a 101x3`, `delta 6-7 b 100x0`, `evidence 7`, `untrusted`.
+/// `snap 5 b 100x2 a 101x3`, `delta 6-7 b 100x0`, `top 8 b 100x1 a 101x1`, `evidence 7`, `untrusted`.
 fn parse_body(text: &str) -> BookBody {
     let words: Vec<&str> = text.split_whitespace().collect();
     match words[..] {
@@ -39,6 +39,10 @@ fn parse_body(text: &str) -> BookBody {
             let (first, last) = range.split_once('-').unwrap();
             let (bids, asks) = parse_sides(sides);
             BookBody::Delta { first: first.parse().unwrap(), last: last.parse().unwrap(), bids, asks }
+        }
+        ["top", id, ref sides @ ..] => {
+            let (bids, asks) = parse_sides(sides);
+            BookBody::Top { id: id.parse().unwrap(), bid: bids.first().copied(), ask: asks.first().copied() }
         }
         ["evidence", id] => BookBody::Evidence { id: id.parse().unwrap() },
         ["untrusted"] => BookBody::Untrusted { reason: ResyncReason::Audit },
@@ -172,6 +176,40 @@ fn depth_is_bounded_and_deep_deltas_are_refused() {
 }
 
 #[test]
+fn a_newer_top_overlays_until_the_book_reaches_it() {
+    let start = "snap 5 b 100x2 99x1 a 101x3 103x1 |";
+    // Better levels are hidden, worse ones stay; the same prices with other quantities show the ticker's.
+    check(&format!("{start} top 8 b 99x7 a 102x1"), "top", "5 b 99x7 a 102x1 103x1");
+    check(&format!("{start} top 8 b 98x1 a 104x2"), "top", "5 b 98x1 a 104x2");
+    check(&format!("{start} top 8 b 100x2 a 101x3"), "same", "5 b 100x2 99x1 a 101x3 103x1");
+    check(&format!("{start} top 8 b 100x2 a"), "top", "5 b 100x2 99x1 a");
+    // A quantity that rounds to nothing is no level to trade on.
+    check(&format!("{start} top 8 b 100x0 a 101x3"), "top", "5 b a 101x3 103x1");
+    // It may show a better top than the book's, and a moved market.
+    check(&format!("{start} top 8 b 104x1 a 105x1"), "top", "5 b 104x1 100x2 99x1 a 105x1");
+    // The book shows itself again from the top's id on, not before.
+    check(&format!("{start} top 8 b 99x7 a 102x1 | delta 6-7 b 100x9"), "deep", "7 b 99x7 a 102x1 103x1");
+    check(&format!("{start} top 8 b 99x7 a 102x1 | delta 6-8 b 100x0 99x7 a 101x0 102x1"), "deep", "8 b 99x7 a 102x1 103x1");
+    check(&format!("{start} top 8 b 99x7 a 102x1 | snap 7 b 90x1 a 110x1"), "deep", "7 b 99x7 90x1 a 102x1 110x1");
+    check(&format!("{start} top 8 b 99x7 a 102x1 | snap 8 b 90x1 a 110x1"), "top", "8 b 90x1 a 110x1");
+}
+
+#[test]
+fn a_top_never_enables_and_never_contradicts() {
+    let start = "snap 5 b 100x2 a 101x3 |";
+    check("top 8 b 99x7 a 102x1", "same", "0 dead");
+    check("untrusted | top 8 b 99x7 a 102x1", "same", "0 dead");
+    check(&format!("{start} top 4 b 99x7 a 102x1"), "stale", "5 b 100x2 a 101x3");
+    check(&format!("{start} top 9 b 99x7 a 102x1 | top 8 b 98x1 a 103x1"), "stale", "5 b 99x7 a 102x1");
+    // The same id: prices must agree, quantities may be rounded otherwise.
+    check(&format!("{start} top 5 b 100x1 a 101x3"), "same", "5 b 100x2 a 101x3");
+    check(&format!("{start} top 5 b 99x2 a 101x3"), "TopDiffers { id: 5 }", "5 dead");
+    check(&format!("{start} top 5 b 100x2 a"), "TopDiffers { id: 5 }", "5 dead");
+    check(&format!("{start} top 8 b 102x1 a 102x1"), "Crossed", "5 dead");
+    check(&format!("{start} top 8 b 99x7 a 102x1 | untrusted | snap 6 b 100x2 a 101x3"), "top", "6 b 100x2 a 101x3");
+}
+
+#[test]
 fn the_largest_update_takes_no_new_memory() {
     let deep = |from: i64| (0..DEPTH_MAX as i64).map(|i| level(from + i, 1)).collect::<Vec<_>>();
     let mut book = OrderBook::new().clone();
@@ -188,6 +226,7 @@ fn each_fault_names_a_reason_to_resync() {
     assert_eq!(BookFault::Unsorted.reason(), ResyncReason::Gap);
     assert_eq!(BookFault::Crossed.reason(), ResyncReason::Crossed);
     assert_eq!(BookFault::Overflow.reason(), ResyncReason::Overflow);
+    assert_eq!(BookFault::TopDiffers { id: 1 }.reason(), ResyncReason::Audit);
 }
 
 /// A book as one would write it on paper: decimals in ordered maps, everything recomputed.
@@ -196,7 +235,11 @@ struct NaiveBook {
     live: Option<u64>,
     bids: BTreeMap<Decimal, Decimal>,
     asks: BTreeMap<Decimal, Decimal>,
+    overlay: Option<(u64, NaiveLevel, NaiveLevel)>,
 }
+
+/// Price and quantity of a top, `None` for an empty side.
+type NaiveLevel = Option<(Decimal, Decimal)>;
 
 /// Units of the tests' pair: cents and thousandths.
 fn price_of(level: &Level) -> Decimal {
@@ -220,7 +263,8 @@ impl NaiveBook {
     fn try_apply(&mut self, body: &BookBody) -> Result<(), &'static str> {
         match body {
             BookBody::Snapshot { id, bids, asks } => {
-                *self = NaiveBook { live: Some(*id), ..NaiveBook::default() };
+                let overlay = self.overlay.filter(|(newest, ..)| newest > id);
+                *self = NaiveBook { live: Some(*id), overlay, ..NaiveBook::default() };
                 let ordered = |levels: &[Level], up: bool| {
                     let prices: Vec<Decimal> = levels.iter().map(price_of).collect();
                     let mut sorted = prices.clone();
@@ -243,13 +287,44 @@ impl NaiveBook {
                 Some(_) if bids.len() > DEPTH_MAX || asks.len() > DEPTH_MAX => Err("Overflow"),
                 Some(_) => {
                     self.live = Some(*last);
+                    self.overlay = self.overlay.filter(|(newest, ..)| newest > last);
                     self.set(bids, asks)
                 }
             },
+            BookBody::Top { id, bid, ask } => {
+                let Some(have) = self.live else { return Ok(()) };
+                let (price, newest) = (|level: &Option<Level>| level.as_ref().map(price_of), self.overlay.map_or(0, |o| o.0));
+                if *id < have || *id < newest {
+                    return Ok(());
+                }
+                if price(bid).zip(price(ask)).is_some_and(|(bid, ask)| bid >= ask) {
+                    return Err("Crossed");
+                }
+                if *id == have {
+                    let held = (self.bids.keys().next_back().copied(), self.asks.keys().next().copied());
+                    return if held == (price(bid), price(ask)) { Ok(()) } else { Err("TopDiffers") };
+                }
+                let shown = |level: &Option<Level>| level.as_ref().map(|l| (price_of(l), qty_of(l))).filter(|l| !l.1.is_zero());
+                self.overlay = Some((*id, shown(bid), shown(ask)));
+                Ok(())
+            }
             BookBody::Evidence { .. } => Ok(()),
             BookBody::Untrusted { .. } => {
                 *self = NaiveBook::default();
                 Ok(())
+            }
+        }
+    }
+
+    /// Both sides as they are shown, best first.
+    fn shown(&self) -> (Vec<(Decimal, Decimal)>, Vec<(Decimal, Decimal)>) {
+        let (bids, asks) = (self.bids.clone().into_iter().rev(), self.asks.clone());
+        match self.overlay {
+            None => (bids.collect(), asks.into_iter().collect()),
+            Some((_, bid, ask)) => {
+                let worse_bids = bids.filter(|(price, _)| bid.is_some_and(|top| *price < top.0));
+                let worse_asks = asks.into_iter().filter(|(price, _)| ask.is_some_and(|top| *price > top.0));
+                (bid.into_iter().chain(worse_bids).collect(), ask.into_iter().chain(worse_asks).collect())
             }
         }
     }
@@ -279,6 +354,7 @@ impl NaiveBook {
 enum Step {
     Snapshot { ahead: u64, bids: Vec<Level>, asks: Vec<Level>, shuffled: bool },
     Delta { first: i64, count: u64, bids: Vec<Level>, asks: Vec<Level> },
+    Top { id: i64, bid: Option<Level>, ask: Option<Level> },
     Evidence { ahead: u64 },
     Untrusted,
 }
@@ -301,6 +377,7 @@ impl Step {
                 let first = id.saturating_add_signed(first + 1);
                 BookBody::Delta { first, last: first + count, bids, asks }
             }
+            Step::Top { id: offset, bid, ask } => BookBody::Top { id: id.saturating_add_signed(offset), bid, ask },
             Step::Evidence { ahead } => BookBody::Evidence { id: id + ahead },
             Step::Untrusted => BookBody::Untrusted { reason: ResyncReason::Audit },
         }
@@ -324,6 +401,8 @@ fn step(span: i64, most: usize) -> impl Strategy<Value = Step> {
         // `first` is relative to the continuing id: mostly it continues, sometimes it overlaps, rarely it leaves a gap.
         20 => (prop_oneof![6 => Just(0i64), 2 => -4i64..0, 1 => 1i64..4], 0u64..4, sides(span, most))
             .prop_map(|(first, count, (bids, asks))| Step::Delta { first, count, bids, asks }),
+        6 => (prop_oneof![1 => -2i64..1, 6 => 1i64..8], sides(span, 2))
+            .prop_map(|(id, (bids, asks))| Step::Top { id, bid: bids.first().copied(), ask: asks.first().copied() }),
         2 => (0u64..3).prop_map(|ahead| Step::Evidence { ahead }),
         1 => Just(Step::Untrusted),
     ]
@@ -339,8 +418,9 @@ fn follow_naive(steps: Vec<Step>) -> Result<(), TestCaseError> {
         prop_assert_eq!(book.is_live(), naive.live.is_some());
         prop_assert!(naive.live.is_none_or(|id| id == book.id()));
         let pairs = |levels: Vec<Level>| levels.iter().map(|l| (price_of(l), qty_of(l))).collect::<Vec<_>>();
-        prop_assert_eq!(pairs(book.bids().collect()), naive.bids.clone().into_iter().rev().collect::<Vec<_>>());
-        prop_assert_eq!(pairs(book.asks().collect()), naive.asks.clone().into_iter().collect::<Vec<_>>());
+        prop_assert_eq!((pairs(book.bids().collect()), pairs(book.asks().collect())), naive.shown());
+        prop_assert!(book.bids().rev().eq(book.bids().collect::<Vec<_>>().into_iter().rev()));
+        prop_assert_eq!(book.asks().len(), book.asks().count());
         prop_assert_eq!((book.best_bid(), book.best_ask()), (book.bids().next(), book.asks().next()));
         match (outcome, expected) {
             (Err(fault), Err(kind)) => prop_assert!(format!("{fault:?}").starts_with(kind), "{fault:?} is no {kind}"),

@@ -8,6 +8,68 @@ use domain::{Level, Price};
 /// Room of one side: a full book plus the largest delta, before the trim.
 pub(crate) const LADDER_ROOM: usize = 2 * crate::book::DEPTH_MAX;
 
+/// The best of a side as a channel of its own states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Top {
+    /// The side is empty.
+    Empty,
+    /// The best level.
+    Level(Level),
+}
+
+impl Top {
+    pub(crate) fn of(level: Option<Level>) -> Top {
+        level.map_or(Top::Empty, Top::Level)
+    }
+
+    pub(crate) fn level(self) -> Option<Level> {
+        match self {
+            Top::Empty => None,
+            Top::Level(level) => Some(level),
+        }
+    }
+}
+
+/// The levels of one side, best first.
+#[derive(Clone, Debug)]
+pub struct Levels<'a> {
+    top: Option<Level>,
+    /// Worst first, best last.
+    rest: &'a [Level],
+}
+
+impl Iterator for Levels<'_> {
+    type Item = Level;
+
+    fn next(&mut self) -> Option<Level> {
+        if let Some(top) = self.top.take() {
+            return Some(top);
+        }
+        let (best, rest) = self.rest.split_last()?;
+        self.rest = rest;
+        Some(*best)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.rest.len() + usize::from(self.top.is_some());
+        (len, Some(len))
+    }
+}
+
+impl DoubleEndedIterator for Levels<'_> {
+    fn next_back(&mut self) -> Option<Level> {
+        match self.rest.split_first() {
+            Some((worst, rest)) => {
+                self.rest = rest;
+                Some(*worst)
+            }
+            None => self.top.take(),
+        }
+    }
+}
+
+impl ExactSizeIterator for Levels<'_> {}
+
 /// One side; `BID` is true for bids (higher is better), false for asks (lower is better).
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ladder<const BID: bool> {
@@ -37,8 +99,17 @@ impl<const BID: bool> Ladder<BID> {
         self.levels.last().copied()
     }
 
-    pub(crate) fn best_first(&self) -> impl DoubleEndedIterator<Item = Level> + ExactSizeIterator + '_ {
-        self.levels.iter().rev().copied()
+    /// All levels, or with `top` that one and those worse than it.
+    pub(crate) fn best_first(&self, top: Option<Top>) -> Levels<'_> {
+        match top {
+            None => Levels { top: None, rest: &self.levels },
+            Some(Top::Empty) => Levels { top: None, rest: &[] },
+            Some(Top::Level(level)) => {
+                let rank = Self::rank(level.price);
+                let worse = self.levels.partition_point(|held| Self::rank(held.price) < rank);
+                Levels { top: Some(level), rest: self.levels.get(..worse).unwrap_or_default() }
+            }
+        }
     }
 
     /// The sort key: the better a price (higher bid, lower ask), the greater.

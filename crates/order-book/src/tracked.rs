@@ -42,11 +42,13 @@ impl TrackedBook {
                 self.changed_at = update.changed_at.or(self.changed_at);
                 self.take_frame(update);
             }
+            // At the very same id the ticker proves the book; a newer one proves only that the book is behind.
+            BookBody::Top { id, .. } if was_live && *id == self.book.id() => self.take_evidence(update),
             BookBody::Evidence { id } if was_live && *id == self.book.id() => self.take_evidence(update),
             // Another connection has another normal. After a suspension our own clock may have stood still, and every
             // difference would be off by the length of it.
             BookBody::Untrusted { reason: ResyncReason::Reconnect | ResyncReason::Paused } => self.lag.reset(),
-            BookBody::Delta { .. } | BookBody::Evidence { .. } | BookBody::Untrusted { .. } => {}
+            BookBody::Delta { .. } | BookBody::Top { .. } | BookBody::Evidence { .. } | BookBody::Untrusted { .. } => {}
         }
         Ok(applied)
     }
@@ -188,6 +190,17 @@ mod tests {
             book.handle(&update(received, body.clone())).unwrap();
             assert_eq!(book.age_ns(ms(received)), if evidence { 0 } else { before }, "{body:?} at {received}");
         }
+    }
+
+    #[test]
+    fn a_ticker_proves_the_book_at_its_own_id_only() {
+        let mut book = TrackedBook::default();
+        book.handle(&update(10, snapshot(5))).unwrap();
+        let top = |id| BookBody::Top { id, bid: Some(level(100, 1)), ask: Some(level(101, 1)) };
+        book.handle(&update(20, top(5))).unwrap();
+        assert_eq!((book.age_ns(ms(25)), book.arrived_at()), (5 * MILLI, ms(10)), "evidence, but no frame of the book's own");
+        book.handle(&update(30, top(6))).unwrap();
+        assert_eq!(book.age_ns(ms(35)), 15 * MILLI, "a newer top says nothing of the depth below");
     }
 
     #[test]

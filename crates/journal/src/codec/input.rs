@@ -4,8 +4,8 @@ use super::CodecError;
 use super::wire::{Reader, Wire, wire_enum, wire_struct};
 use domain::{
     AccountFacts, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset, FeeRates,
-    Fill, Finish, Input, Level, LinkChange, LinkState, OpenOrdersReport, OperatorCommand, OrderReport, OrderSource, OrderUpdate,
-    ReadFailure, Role, RoundTrip, TradesReport, UnknownCause,
+    Fill, Finish, Input, Level, LinkChange, LinkState, MarketNews, OpenOrdersReport, OperatorCommand, OrderReport, OrderSource,
+    OrderUpdate, PublicTrade, ReadFailure, Role, RoundTrip, Ticker, TradesReport, UnknownCause,
 };
 
 wire_struct!(Level { price, qty });
@@ -14,7 +14,11 @@ wire_enum!(BookBody {
     1 => Delta { first: first, last: last, bids: bids, asks: asks },
     2 => Evidence { id: id },
     3 => Untrusted { reason: reason },
+    4 => Top { id: id, bid: bid, ask: ask },
 });
+wire_struct!(PublicTrade { venue, pair, trade_id, taker_side, price, qty, executed_at, received });
+wire_struct!(Ticker { venue, pair, last, bid, ask, quote_volume, received });
+wire_enum!(MarketNews { 0 => Trade { 0: trade }, 1 => Ticker { 0: ticker } });
 wire_struct!(BookUpdate { venue, pair, received, changed_at, sent_at, body });
 
 wire_enum!(OrderSource { 0 => Reply {}, 1 => Stream {}, 2 => Query {}, 3 => Edge {} });
@@ -84,4 +88,5 @@ wire_enum!(Input {
     15 => LogFailed {},
     16 => Operator { 0: command },
     17 => Tick { unix: unix },
+    18 => Market { 0: news },
 });
