@@ -1,14 +1,14 @@
 //! The sockets of one venue account. Takes what a session wants done, hands back what came of it.
 
 use crate::clock::Clock;
-use crate::endpoint::CheckedEndpoints;
+use crate::endpoint::{CheckedRoutes, Routes};
 use crate::error::IoSetupError;
 use crate::event::{EventSender, HttpOutcome, IoBody, IoEvent};
 use crate::http::HttpEdge;
 use crate::limits::Limits;
 use crate::link::{LinkTask, Stop};
 use crate::tls::TlsRoots;
-use domain::{LinkRole, VenueId};
+use domain::VenueId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout_at};
-use venue::{Endpoints, HttpRequest, IoFailure, LinkId, Ticket, Transmit};
+use venue::{HttpRequest, IoFailure, LinkId, Ticket, Transmit};
 
 /// How long the tasks get to hand over their last events once they were told that time is up.
 const LAST_EVENTS: Duration = Duration::from_millis(100);
@@ -27,9 +27,10 @@ const LAST_EVENTS: Duration = Duration::from_millis(100);
 pub struct VenueIo {
     venue: VenueId,
     runtime: Handle,
-    endpoints: CheckedEndpoints,
+    routes: CheckedRoutes,
     ws_tls: Arc<rustls::ClientConfig>,
-    http: Arc<HttpEdge>,
+    /// By beginnings of paths, the longest first.
+    http: Vec<(String, Arc<HttpEdge>)>,
     links: BTreeMap<LinkId, OpenLink>,
     requests: JoinSet<()>,
     /// Free places for requests under way.
@@ -64,18 +65,19 @@ impl OpenLink {
 }
 
 impl VenueIo {
-    /// Sockets for one venue account, none open yet. Its tasks run on the tokio runtime that this is called in.
+    /// Sockets for one venue account, none open yet: its three `&`[`venue::Endpoints`], or [`Routes`] where its markets have hosts of
+    /// their own. Its tasks run on the tokio runtime that this is called in.
     ///
     /// # Errors
     /// [`IoSetupError`]: a bad URL, plain text or a private CA for a host that is not this machine, no runtime.
     pub fn new(
         venue: VenueId,
-        endpoints: &Endpoints,
+        routes: impl Into<Routes>,
         tls: TlsRoots,
         events: EventSender,
         clock: Clock,
     ) -> Result<VenueIo, IoSetupError> {
-        VenueIo::with_limits(venue, endpoints, tls, events, clock, Limits::default())
+        VenueIo::with_limits(venue, routes, tls, events, clock, Limits::default())
     }
 
     /// [`VenueIo::new`] with bounds of one's own.
@@ -84,20 +86,20 @@ impl VenueIo {
     /// As [`VenueIo::new`].
     pub fn with_limits(
         venue: VenueId,
-        endpoints: &Endpoints,
+        routes: impl Into<Routes>,
         tls: TlsRoots,
         events: EventSender,
         clock: Clock,
         limits: Limits,
     ) -> Result<VenueIo, IoSetupError> {
         let runtime = Handle::try_current().map_err(|_| IoSetupError::NoRuntime)?;
-        let endpoints = CheckedEndpoints::new(endpoints, &tls)?;
+        let routes = CheckedRoutes::new(&routes.into(), &tls)?;
         Ok(VenueIo {
             venue,
             runtime,
             ws_tls: Arc::new(tls.client_config(&[])?),
-            http: Arc::new(HttpEdge::new(&endpoints.rest, &tls, limits)?),
-            endpoints,
+            http: edges(&routes, &tls, limits)?,
+            routes,
             links: BTreeMap::new(),
             requests: JoinSet::new(),
             places: Arc::new(Semaphore::new(limits.requests_max)),
@@ -122,7 +124,7 @@ impl VenueIo {
                     open.stop(Stop::Asked);
                 }
             }
-            Transmit::Frame { link, text } => self.frame(link, text),
+            Transmit::Frame { link, text, order: _ } => self.frame(link, text),
             Transmit::Request { ticket, request, timeout_ns, order: _ } => self.request(ticket, request, timeout_ns),
         }
     }
@@ -133,11 +135,7 @@ impl VenueIo {
             return;
         }
         let before = self.links.remove(&link).map(|old| old.task);
-        let endpoint = match link.role {
-            LinkRole::Public => Some(self.endpoints.ws.clone()),
-            LinkRole::Private | LinkRole::OrderEntry => Some(self.endpoints.private_ws.clone()),
-            LinkRole::Rest => None,
-        };
+        let endpoint = self.routes.link(link).cloned();
         let task = LinkTask {
             venue: self.venue,
             link,
@@ -170,18 +168,25 @@ impl VenueIo {
         // Finished tasks are taken off here, so that the set is bounded by the requests under way.
         while self.requests.try_join_next().is_some() {}
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
-        let (http, events, clock, venue) = (Arc::clone(&self.http), self.events.clone(), self.clock, self.venue);
+        let (http, events, clock, venue) = (edge(&self.http, &request.path), self.events.clone(), self.clock, self.venue);
         let mut give_up = self.give_up.subscribe();
         let answer = async move {
-            let outcome = if place.is_some() {
-                tokio::select! {
-                    biased;
-                    outcome = http.exchange(request, Duration::from_nanos(timeout_ns)) => outcome,
-                    _ = give_up.wait_for(|now| *now) => HttpOutcome::Failed(IoFailure::Broken),
+            let outcome = match (&place, http) {
+                (Some(_), Some(http)) => {
+                    tokio::select! {
+                        biased;
+                        outcome = http.exchange(request, Duration::from_nanos(timeout_ns)) => outcome,
+                        _ = give_up.wait_for(|now| *now) => HttpOutcome::Failed(IoFailure::Broken),
+                    }
                 }
-            } else {
-                tracing::warn!(venue = venue.0, path = request.path, "too many requests under way");
-                HttpOutcome::Failed(IoFailure::NotSent)
+                (None, _) => {
+                    tracing::warn!(venue = venue.0, path = request.path, "too many requests under way");
+                    HttpOutcome::Failed(IoFailure::NotSent)
+                }
+                (_, None) => {
+                    tracing::warn!(venue = venue.0, path = request.path, "no host of this venue serves this path");
+                    HttpOutcome::Failed(IoFailure::NotSent)
+                }
             };
             let received = clock.now();
             events.send(IoEvent { venue, received, body: IoBody::Response { ticket, outcome } }).await;
@@ -217,17 +222,40 @@ impl VenueIo {
     }
 }
 
+/// One client for each REST host of the routes, by beginnings of paths.
+fn edges(routes: &CheckedRoutes, tls: &TlsRoots, limits: Limits) -> Result<Vec<(String, Arc<HttpEdge>)>, IoSetupError> {
+    let mut clients: BTreeMap<&str, Arc<HttpEdge>> = BTreeMap::new();
+    let mut edges = Vec::new();
+    for (prefix, endpoint) in &routes.rest {
+        let client = match clients.get(endpoint.url.as_str()) {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(HttpEdge::new(endpoint, tls, limits)?),
+        };
+        clients.insert(&endpoint.url, Arc::clone(&client));
+        edges.push((prefix.clone(), client));
+    }
+    Ok(edges)
+}
+
+/// The client of the longest beginning that fits.
+fn edge(edges: &[(String, Arc<HttpEdge>)], path: &str) -> Option<Arc<HttpEdge>> {
+    edges.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, edge)| Arc::clone(edge))
+}
+
 /// Sends one request outside any session (start-up, `doctor`) and waits for its answer. The same rules hold.
 ///
 /// # Errors
-/// [`IoSetupError`] when the endpoints can't be used; what becomes of the request itself is in the outcome.
+/// [`IoSetupError`] when the routes can't be used; what becomes of the request itself is in the outcome.
 pub async fn request_once(
-    endpoints: &Endpoints,
+    routes: impl Into<Routes>,
     tls: &TlsRoots,
     request: HttpRequest,
     within: Duration,
 ) -> Result<HttpOutcome, IoSetupError> {
-    let checked = CheckedEndpoints::new(endpoints, tls)?;
-    let http = HttpEdge::new(&checked.rest, tls, Limits::default())?;
-    Ok(http.exchange(request, within).await)
+    let checked = CheckedRoutes::new(&routes.into(), tls)?;
+    let edges = edges(&checked, tls, Limits::default())?;
+    match edge(&edges, &request.path) {
+        Some(http) => Ok(http.exchange(request, within).await),
+        None => Ok(HttpOutcome::Failed(IoFailure::NotSent)),
+    }
 }

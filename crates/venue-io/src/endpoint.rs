@@ -1,10 +1,15 @@
-//! Endpoints as configured, checked before anything is sent: no plain text and no private CA except to this machine (F42).
+//! Where a venue account's links and requests go, checked before anything is sent: no plain text and no private CA except to this
+//! machine (F42).
+//!
+//! Start at [`Routes`]. Every URL that a link or a request of the account may ever need is checked when its sockets are set up.
 
 use crate::error::IoSetupError;
 use crate::tls::TlsRoots;
+use domain::LinkRole;
 use reqwest::Url;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use venue::connector::loopback_class;
+use venue::{Connector, LinkId};
 
 /// Both families of this machine, for the name `localhost`, which no name server is asked for.
 const LOCALHOST: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -22,28 +27,86 @@ pub(crate) struct Endpoint {
     pub(crate) port: u16,
 }
 
-/// The three endpoints of a venue account.
-#[derive(Clone, Debug)]
-pub(crate) struct CheckedEndpoints {
-    pub(crate) rest: Endpoint,
-    pub(crate) ws: Endpoint,
-    pub(crate) private_ws: Endpoint,
+/// The URLs of one venue account: of its links, and of its REST paths.
+///
+/// Made of the three [`venue::Endpoints`] of a venue with one host for all (`(&endpoints).into()`), or by [`Routes::of`] for one whose
+/// markets have hosts of their own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routes {
+    /// By shard; the last one serves all further shards.
+    public: Vec<String>,
+    private: String,
+    order_entry: String,
+    /// Beginnings of paths, and scheme, host and port for them.
+    rest: Vec<(String, String)>,
 }
 
-impl CheckedEndpoints {
-    pub(crate) fn new(endpoints: &venue::Endpoints, tls: &TlsRoots) -> Result<CheckedEndpoints, IoSetupError> {
-        let mut rest = Endpoint::new("rest", &endpoints.rest, ["http", "https"], tls)?;
-        // The connector's requests bring their whole path: one here would be lost or doubled.
-        let bare = rest.url.trim_end_matches('/');
-        if bare.splitn(4, '/').nth(3).is_some() || bare.contains('?') {
-            return Err(IoSetupError::BadUrl { endpoint: "rest", why: "it must end with the host or port" });
+impl Routes {
+    /// What a connector makes of the configured endpoints.
+    pub fn of(connector: &dyn Connector, endpoints: &venue::Endpoints) -> Routes {
+        let url = |role, shard| connector.link_url(endpoints, LinkId { role, shard });
+        let rest = connector.rest_prefixes().iter().map(|prefix| (prefix.to_string(), connector.rest_url(endpoints, prefix)));
+        Routes {
+            public: (0..=u8::MAX).map(|shard| url(LinkRole::Public, shard)).collect(),
+            private: url(LinkRole::Private, 0),
+            order_entry: url(LinkRole::OrderEntry, 0),
+            rest: rest.collect(),
         }
-        rest.url = bare.to_string();
-        Ok(CheckedEndpoints {
+    }
+}
+
+impl From<&venue::Endpoints> for Routes {
+    fn from(endpoints: &venue::Endpoints) -> Routes {
+        Routes {
+            public: vec![endpoints.ws.clone()],
+            private: endpoints.private_ws.clone(),
+            order_entry: endpoints.private_ws.clone(),
+            rest: vec![("/".to_string(), endpoints.rest.clone())],
+        }
+    }
+}
+
+/// Routes whose every URL may be used.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckedRoutes {
+    public: Vec<Endpoint>,
+    private: Endpoint,
+    order_entry: Endpoint,
+    /// Longest beginnings first.
+    pub(crate) rest: Vec<(String, Endpoint)>,
+}
+
+impl CheckedRoutes {
+    pub(crate) fn new(routes: &Routes, tls: &TlsRoots) -> Result<CheckedRoutes, IoSetupError> {
+        let mut rest = Vec::new();
+        for (prefix, base) in &routes.rest {
+            let mut endpoint = Endpoint::new("rest", base, ["http", "https"], tls)?;
+            // The connector's requests bring their whole path: one here would be lost or doubled.
+            let bare = endpoint.url.trim_end_matches('/');
+            if bare.splitn(4, '/').nth(3).is_some() || bare.contains('?') {
+                return Err(IoSetupError::BadUrl { endpoint: "rest", why: "it must end with the host or port" });
+            }
+            endpoint.url = bare.to_string();
+            rest.push((prefix.clone(), endpoint));
+        }
+        rest.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        let ws = |name, url: &str| Endpoint::new(name, url, ["ws", "wss"], tls);
+        Ok(CheckedRoutes {
+            public: routes.public.iter().map(|url| ws("ws", url)).collect::<Result<_, _>>()?,
+            private: ws("private_ws", &routes.private)?,
+            order_entry: ws("private_ws", &routes.order_entry)?,
             rest,
-            ws: Endpoint::new("ws", &endpoints.ws, ["ws", "wss"], tls)?,
-            private_ws: Endpoint::new("private_ws", &endpoints.private_ws, ["ws", "wss"], tls)?,
         })
+    }
+
+    /// Where a link goes; `None` for a role without a WebSocket.
+    pub(crate) fn link(&self, link: LinkId) -> Option<&Endpoint> {
+        match link.role {
+            LinkRole::Public => self.public.get(usize::from(link.shard)).or(self.public.last()),
+            LinkRole::Private => Some(&self.private),
+            LinkRole::OrderEntry => Some(&self.order_entry),
+            LinkRole::Rest => None,
+        }
     }
 }
 
@@ -88,9 +151,42 @@ impl Endpoint {
 mod tests {
     use super::*;
 
-    fn check(rest: &str, ws: &str) -> Result<CheckedEndpoints, String> {
+    /// The checked REST and WebSocket endpoints of a venue with one host for all.
+    #[derive(Debug)]
+    struct Checked {
+        rest: Endpoint,
+        ws: Endpoint,
+    }
+
+    fn check(rest: &str, ws: &str) -> Result<Checked, String> {
         let endpoints = venue::Endpoints { rest: rest.to_string(), ws: ws.to_string(), private_ws: ws.to_string() };
-        CheckedEndpoints::new(&endpoints, &TlsRoots::bundled()).map_err(|e| e.to_string())
+        let routes = CheckedRoutes::new(&Routes::from(&endpoints), &TlsRoots::bundled()).map_err(|e| e.to_string())?;
+        let link = LinkId { role: LinkRole::Public, shard: 9 };
+        let ws = routes.link(link).expect("public links have one").clone();
+        let [(_, rest)] = routes.rest.as_slice() else { panic!("one REST host") };
+        Ok(Checked { rest: rest.clone(), ws })
+    }
+
+    #[test]
+    fn a_venue_of_many_hosts_has_each_of_them_checked() {
+        let routes = |second: &str, other: &str| Routes {
+            public: vec!["wss://one.example.com/a".into(), second.into()],
+            private: "wss://one.example.com/p".into(),
+            order_entry: "wss://one.example.com/o".into(),
+            rest: vec![("/api/".into(), "https://one.example.com".into()), ("/api/v9/".into(), other.into())],
+        };
+        let new = |routes: &Routes| CheckedRoutes::new(routes, &TlsRoots::bundled()).map_err(|e| e.to_string());
+        let good = new(&routes("wss://two.example.com/b", "https://two.example.com")).unwrap();
+        let host = |role, shard| good.link(LinkId { role, shard }).map(|endpoint| endpoint.url.as_str());
+        assert_eq!(host(LinkRole::Public, 0), Some("wss://one.example.com/a"));
+        assert_eq!(host(LinkRole::Public, 1), Some("wss://two.example.com/b"));
+        assert_eq!(host(LinkRole::OrderEntry, 0), Some("wss://one.example.com/o"));
+        assert_eq!(host(LinkRole::Rest, 0), None);
+        let prefixes: Vec<&str> = good.rest.iter().map(|(prefix, _)| prefix.as_str()).collect();
+        assert_eq!(prefixes, ["/api/v9/", "/api/"], "the longest beginning is tried first");
+        assert!(new(&routes("ws://two.example.com", "https://two.example.com")).unwrap_err().contains("without TLS"));
+        assert!(new(&routes("wss://two.example.com", "http://two.example.com")).unwrap_err().contains("without TLS"));
+        assert!(new(&routes("wss://two.example.com", "https://two.example.com/x")).unwrap_err().contains("host or port"));
     }
 
     #[test]

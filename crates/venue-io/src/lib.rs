@@ -26,6 +26,7 @@ mod tls;
 
 pub use clock::{Clock, SUSPEND_GAP_NS, SuspendMonitor};
 pub use driver::{VenueIo, request_once};
+pub use endpoint::Routes;
 pub use error::IoSetupError;
 pub use event::{EventReceiver, EventSender, HttpOutcome, IoBody, IoEvent, event_queue, event_queue_bounded};
 pub use limits::{EVENT_QUEUE_BYTES, EVENT_QUEUE_LEN, Limits};

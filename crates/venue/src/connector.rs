@@ -1,7 +1,8 @@
 //! What start-up needs of a venue before a session exists.
 
-use crate::session::{HttpRequest, VenueSession};
-use domain::{Symbol, Tables, VenueId};
+use crate::checkup::{Checkup, CheckupConfig};
+use crate::session::{HttpRequest, LinkId, VenueSession};
+use domain::{InstrumentKind, LinkRole, Rate, Symbol, Tables, UnixNanos, VenueId};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
 use std::sync::Arc;
@@ -41,10 +42,51 @@ pub struct SessionConfig {
     pub key: Option<SecretString>,
     /// API secret.
     pub secret: Option<SecretString>,
-    /// The book channel by the venue's name (Gate: `order_book` or `order_book_update`).
+    /// The book channel by the venue's name (Gate: `order_book`, `order_book_update` or `obu`).
     pub book_channel: String,
+    /// Further streams, and the way orders take.
+    pub options: SessionOptions,
     /// Seed of jitter in reconnect back-off.
     pub seed: u64,
+}
+
+/// What a session does besides books, private news and reads. The default: nothing more, orders over REST.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionOptions {
+    /// Subscribe the venue's best-bid-offer channel beside the book ([`domain::BookBody::Top`]).
+    pub book_ticker: bool,
+    /// Subscribe public trades ([`domain::MarketNews::Trade`]).
+    pub trades: bool,
+    /// Subscribe 24-hour tickers ([`domain::MarketNews::Ticker`]).
+    pub tickers: bool,
+    /// The way that orders take.
+    pub order_entry: OrderEntry,
+}
+
+/// The way that orders take. It is chosen before an intent is written; an order that may have left on one way is never repeated on
+/// the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OrderEntry {
+    /// One request an order.
+    #[default]
+    Rest,
+    /// A logged-in WebSocket link while it is up; REST for what is chosen while it is not.
+    WebSocket,
+}
+
+/// What one recorded frame or REST answer tells of a pair: scales and channels of tapes, which carry no rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Which pair.
+    pub symbol: Symbol,
+    /// The name of the book channel ([`Connector::book_channels`]) that it belongs to; `None` for tops, trades and REST answers.
+    pub book_channel: Option<&'static str>,
+    /// True for a frame of the best-bid-offer channel.
+    pub book_ticker: bool,
+    /// Most decimals of a price in it, without trailing zeros.
+    pub price_decimals: u8,
+    /// Most decimals of a quantity in it, without trailing zeros.
+    pub qty_decimals: u8,
 }
 
 /// A pair's rules as a venue publishes them, still in decimals: before scales exist.
@@ -54,8 +96,13 @@ pub struct RawRules {
     pub symbol: Symbol,
     /// Decimals of prices.
     pub price_decimals: u8,
-    /// Decimals of quantities.
+    /// Decimals of order quantities.
     pub qty_decimals: u8,
+    /// Decimals that executions and book quantities may have where they are finer than orders may be (Gate publishes up to ten); the
+    /// pair's scale makes room for them as far as prices leave it. At least `qty_decimals`.
+    pub execution_decimals: u8,
+    /// Spot, or which contract.
+    pub kind: InstrumentKind,
     /// Smallest base quantity, if limited.
     pub qty_min: Option<Decimal>,
     /// Largest base quantity, if limited.
@@ -66,6 +113,15 @@ pub struct RawRules {
     pub can_buy: bool,
     /// Whether selling is open.
     pub can_sell: bool,
+}
+
+/// One public request for instrument rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RulesRequest {
+    /// What to ask.
+    pub request: HttpRequest,
+    /// Whose rules its answer holds: what to hand to [`Connector::decode_rules`] with it.
+    pub symbols: Vec<Symbol>,
 }
 
 /// Why a venue can't be started.
@@ -124,17 +180,68 @@ pub trait Connector: Send + Sync {
     /// The public request whose answer holds the rules of all pairs.
     fn rules_request(&self) -> HttpRequest;
 
-    /// Reads the rules of `symbols` out of that answer.
+    /// The public requests whose answers hold the rules of `symbols`, each with the symbols that it answers for. One for all, unless
+    /// the venue keeps its markets apart.
+    fn rules_requests(&self, symbols: &[Symbol]) -> Vec<RulesRequest> {
+        vec![RulesRequest { request: self.rules_request(), symbols: symbols.to_vec() }]
+    }
+
+    /// Reads the rules of `symbols` out of the answer to the request for them, as they stand at `now` by the venue's clock, as near as
+    /// ours knows it: a pair that opens later is closed. `None` takes the cautious reading of every date.
     ///
     /// # Errors
     /// [`ConnectorError`] for a refusal, a body that is not as documented, or a pair that is not listed.
-    fn decode_rules(&self, status: u16, body: &mut [u8], symbols: &[Symbol]) -> Result<Vec<RawRules>, ConnectorError>;
+    fn decode_rules(
+        &self,
+        status: u16,
+        body: &mut [u8],
+        symbols: &[Symbol],
+        now: Option<UnixNanos>,
+    ) -> Result<Vec<RawRules>, ConnectorError>;
 
     /// Further asset names that fees may be charged in (Gate: `GT`).
     fn fee_assets(&self) -> &'static [&'static str];
 
     /// Book channels this connector can use, the default first.
     fn book_channels(&self) -> &'static [&'static str];
+
+    /// The taker fee of an account without any discount, for this instrument: what `scan` assumes unless told otherwise.
+    fn base_taker_fee(&self, symbol: &Symbol) -> Rate;
+
+    /// What a recorded frame (`path_and_query` is `None`) or REST answer tells of one of `symbols`, or of any pair when `symbols` is
+    /// empty and the venue's names can be split into assets. `None` for anything else: other pairs, acknowledgements, pongs.
+    fn recorded(&self, symbols: &[Symbol], path_and_query: Option<&str>, bytes: &[u8]) -> Option<Recorded>;
+
+    /// The pair of a REST book snapshot by its request's path and query; `None` for other requests.
+    fn book_request_symbol(&self, symbols: &[Symbol], path_and_query: &str) -> Option<Symbol>;
+
+    /// The public link that carries an instrument's streams. Venues with one host for all have just shard 0.
+    fn public_link(&self, _symbol: &Symbol) -> LinkId {
+        LinkId { role: LinkRole::Public, shard: 0 }
+    }
+
+    /// The URL of a link.
+    fn link_url(&self, endpoints: &Endpoints, link: LinkId) -> String {
+        match link.role {
+            LinkRole::Public => endpoints.ws.clone(),
+            LinkRole::Private | LinkRole::OrderEntry | LinkRole::Rest => endpoints.private_ws.clone(),
+        }
+    }
+
+    /// Beginnings of REST paths that may have hosts of their own; every path that is asked for begins with one of them.
+    fn rest_prefixes(&self) -> &'static [&'static str] {
+        &["/"]
+    }
+
+    /// Scheme, host and port for a REST path; venues with several REST hosts tell them apart by the path's prefix.
+    fn rest_url(&self, endpoints: &Endpoints, _path: &str) -> String {
+        endpoints.rest.clone()
+    }
+
+    /// What `doctor` asks beside the session; `None` where this connector knows nothing to ask.
+    fn checkup(&self, _config: CheckupConfig) -> Option<Box<dyn Checkup>> {
+        None
+    }
 
     /// A session.
     ///

@@ -3,16 +3,25 @@
 //! - [`session::VenueSession`]: the protocol half of one venue account. Implemented by every connector, and by scripts in tests.
 //! - [`connector::Connector`]: what start-up needs of a venue before a session exists: hosts, rules, a session factory.
 //! - [`tables::build_tables`]: one scale per pair out of what all venues publish.
-//! - [`budget::TokenBucket`]: rate budgets, pure.
+//! - [`budget::TokenBucket`]: rate budgets, pure. [`backoff`]: growing, jittered waits.
+//! - [`json`], [`levels`]: bounded reading of venues' JSON. [`book_sync::BookSync`]: a book kept by changes on a fetched copy.
 
+pub mod backoff;
+pub mod book_sync;
 pub mod budget;
+pub mod checkup;
 pub mod connector;
+pub mod json;
+pub mod levels;
 pub mod session;
 pub mod stats;
 pub mod tables;
 
 pub use budget::TokenBucket;
-pub use connector::{Connector, ConnectorError, Endpoints, HostClass, RawRules, SessionConfig};
+pub use checkup::{Checkup, CheckupConfig, Finding, Grade};
+pub use connector::{
+    Connector, ConnectorError, Endpoints, HostClass, OrderEntry, RawRules, Recorded, SessionConfig, SessionOptions,
+};
 pub use session::{HttpRequest, IoFailure, LinkId, LossReason, Method, Response, Ticket, Transmit, VenueSession};
 pub use stats::SessionStats;
 pub use tables::{TableError, build_tables};

@@ -79,6 +79,8 @@ pub enum Transmit {
         link: LinkId,
         /// UTF-8 text.
         text: String,
+        /// True when it places an order: for the `tick_to_order` measure and the wire monitor.
+        order: bool,
     },
     /// Send a request once, never repeated by any layer; `handle_response` answers exactly once.
     Request {

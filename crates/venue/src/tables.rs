@@ -4,6 +4,10 @@ use crate::connector::RawRules;
 use domain::{Amount, AssetId, InstrumentKind, InstrumentRules, PairInfo, PairScale, Qty, Symbol, Tables, VenueId};
 use rust_decimal::Decimal;
 
+/// Price and quantity decimals together, to which executions finer than orders get room: a quote value of 10⁻¹² is below any
+/// venue's own ledger, and the range of quantities stays above 10⁶ of any asset.
+const VALUE_DECIMALS_WANTED: u8 = 12;
+
 /// Why the configured pairs can't be put on one scale.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
@@ -18,6 +22,16 @@ pub enum TableError {
         price: u8,
         /// Finest quantity decimals.
         qty: u8,
+    },
+    /// Two venues list different contracts under one symbol.
+    #[error("{symbol}: the venues' contracts differ ({one:?} and {other:?}), so their quantities can't be compared")]
+    KindsDiffer {
+        /// Which pair.
+        symbol: Symbol,
+        /// The first venue's.
+        one: InstrumentKind,
+        /// Another venue's.
+        other: InstrumentKind,
     },
     /// A limit that does not fit the scale.
     #[error("{symbol} on {venue}: the venue's {what} {value} does not fit the pair's scale")]
@@ -52,7 +66,8 @@ pub fn build_tables(
     if symbols.len() > usize::from(u16::MAX) / 4 {
         return Err(TableError::TooMany("pairs"));
     }
-    let mut assets: Vec<String> = symbols.iter().flat_map(|s| [s.base.clone(), s.quote.clone()]).collect();
+    let mut assets: Vec<String> =
+        symbols.iter().flat_map(|s| [Some(&s.base), Some(&s.quote), s.settle.as_ref()]).flatten().cloned().collect();
     assets.extend(fee_assets.iter().map(|a| (*a).to_string()));
     assets.sort();
     assets.dedup();
@@ -62,15 +77,15 @@ pub fn build_tables(
     for symbol in symbols {
         let listed = || venues.iter().flat_map(|(_, rules)| rules).filter(|r| &r.symbol == symbol);
         let price = listed().map(|r| r.price_decimals).max().unwrap_or_default();
-        let qty = listed().map(|r| r.qty_decimals).max().unwrap_or_default();
+        let ordered = listed().map(|r| r.qty_decimals).max().unwrap_or_default();
+        let executed = listed().map(|r| r.execution_decimals).max().unwrap_or_default();
+        let qty = ordered.max(executed.min(VALUE_DECIMALS_WANTED.saturating_sub(price)));
+        let kind = listed().next().map_or(InstrumentKind::Spot, |r| r.kind.clone());
+        if let Some(other) = listed().find(|r| r.kind != kind) {
+            return Err(TableError::KindsDiffer { symbol: symbol.clone(), one: kind, other: other.kind.clone() });
+        }
         let scale = PairScale::new(price, qty).ok_or_else(|| TableError::TooFine { symbol: symbol.clone(), price, qty })?;
-        pairs.push(PairInfo {
-            symbol: symbol.clone(),
-            kind: InstrumentKind::Spot,
-            base: asset(&symbol.base),
-            quote: asset(&symbol.quote),
-            scale,
-        });
+        pairs.push(PairInfo { symbol: symbol.clone(), kind, base: asset(&symbol.base), quote: asset(&symbol.quote), scale });
     }
     let tables = Tables { venues: venues.iter().map(|(id, _)| id.clone()).collect(), pairs, assets };
 
@@ -136,6 +151,8 @@ mod tests {
             symbol: Symbol::parse("BTC/USDT").unwrap(),
             price_decimals,
             qty_decimals,
+            execution_decimals: qty_decimals,
+            kind: InstrumentKind::Spot,
             qty_min: Some("0.0001".parse().unwrap()),
             qty_max: None,
             value_min: Some("3".parse().unwrap()),

@@ -58,7 +58,7 @@ fn a_known_authority_and_the_right_name_carry_both_transports() {
             };
             let client = async {
                 edge.open().await;
-                edge.io.perform(Transmit::Frame { link: PUBLIC, text: "subscribe".to_string() });
+                edge.io.perform(Transmit::Frame { link: PUBLIC, text: "subscribe".to_string(), order: false });
                 assert_eq!(edge.frame().await, b"hello");
             };
             let (ws, ()) = tokio::join!(peer, client);

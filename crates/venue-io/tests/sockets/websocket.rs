@@ -26,7 +26,7 @@ async fn up() -> (Edge, WebSocketStream<TcpStream>, TcpListener) {
 }
 
 fn frame(text: &str) -> Transmit {
-    Transmit::Frame { link: PUBLIC, text: text.to_string() }
+    Transmit::Frame { link: PUBLIC, text: text.to_string(), order: false }
 }
 
 /// An unmasked frame header of a server: first byte as given, length in eight bytes.

@@ -1,0 +1,200 @@
+//! Price levels `[["price","quantity"], …]` of any venue's JSON, into a pair's scale.
+//!
+//! Quantities finer than the scale are cut, never to nothing: a quantity that is there must not become a delete. Prices finer than it
+//! are refused (the book needs new scales) or left out ([`FinerPrice`]), never rounded.
+
+use crate::json::{Reject, Scope, Value, items};
+use domain::decimal::{Excess, NumberError, parse_units};
+use domain::{FrameReject, Level, PairId, PairScale, Price, Qty, ResyncReason};
+use simd_json::prelude::*;
+
+/// Which side levels belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BookSide {
+    /// Descending prices.
+    Bids,
+    /// Ascending prices.
+    Asks,
+}
+
+impl BookSide {
+    /// True when `left` stands strictly before `right` on this side.
+    const fn before(self, left: Price, right: Price) -> bool {
+        match self {
+            BookSide::Bids => left.units() > right.units(),
+            BookSide::Asks => left.units() < right.units(),
+        }
+    }
+}
+
+/// What the levels are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LevelsOf {
+    /// A whole side, best first as sent: out of order is `unsorted`, zero quantities are left out.
+    Snapshot,
+    /// Changes, in any order; sorted here, zero deletes.
+    Delta,
+}
+
+/// What becomes of a level whose price is finer than the scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinerPrice {
+    /// The message is refused and the book needs new scales.
+    Refuse,
+    /// The level is left out, unless it is the best of a whole side, which is refused. For venues where orders outlive the tick they
+    /// were made with: the book is understated at those prices, and nothing is invented.
+    LeaveOut,
+}
+
+/// What a side of a message is read with.
+#[derive(Clone, Copy, Debug)]
+pub struct LevelReader {
+    /// Whose book.
+    pub pair: PairId,
+    /// Its decimals.
+    pub scale: PairScale,
+    /// Levels a side may have.
+    pub levels_max: usize,
+    /// What they are for.
+    pub of: LevelsOf,
+    /// What becomes of prices finer than the scale.
+    pub finer: FinerPrice,
+}
+
+impl LevelReader {
+    /// Reads one side. `None` (the field is absent) is an empty side.
+    ///
+    /// # Errors
+    /// `unknown_shape`, `bad_number`, `out_of_range`, `unsorted` or `too_large`, each with the pair's book as scope.
+    pub fn side(&self, value: Option<Value<'_, '_>>, side: BookSide, what: &'static str) -> Result<Vec<Level>, Reject> {
+        let Some(value) = value else { return Ok(Vec::new()) };
+        let gap = |reject: Reject| reject.within(Scope::Book(self.pair, ResyncReason::Gap));
+        let rows = items(&value, self.levels_max, what).map_err(gap)?;
+        let mut levels: Vec<Level> = Vec::with_capacity(rows.len());
+        for row in rows {
+            // Some channels append an empty or unused third element.
+            let mut row = items(&row, 3, what).map_err(gap)?;
+            let (Some(price), Some(qty)) = (row.next(), row.next()) else { return Err(gap(Reject::shape(what))) };
+            let qty = self.qty(&qty, what)?;
+            let price = match self.price(&price, what) {
+                Ok(price) => price,
+                Err(reject) if self.leaves_out(&reject, levels.is_empty()) => continue,
+                Err(reject) => return Err(reject),
+            };
+            if self.of == LevelsOf::Snapshot {
+                if qty.is_zero() {
+                    continue;
+                }
+                if levels.last().is_some_and(|last| !side.before(last.price, price)) {
+                    return Err(gap(Reject::new(FrameReject::Unsorted, what)));
+                }
+            }
+            levels.push(Level { price, qty });
+        }
+        if self.of == LevelsOf::Delta {
+            match side {
+                BookSide::Bids => levels.sort_unstable_by_key(|level| std::cmp::Reverse(level.price)),
+                BookSide::Asks => levels.sort_unstable_by_key(|level| level.price),
+            }
+            // Two quantities for one price: which holds can't be told.
+            if levels.windows(2).any(|two| matches!(two, [a, b] if a.price == b.price)) {
+                return Err(gap(Reject::new(FrameReject::Unsorted, what)));
+            }
+        }
+        Ok(levels)
+    }
+
+    fn leaves_out(&self, reject: &Reject, first: bool) -> bool {
+        let finer = matches!(reject.scope, Scope::Book(_, ResyncReason::Scale));
+        finer && self.finer == FinerPrice::LeaveOut && !(first && self.of == LevelsOf::Snapshot)
+    }
+
+    /// Reads one price.
+    ///
+    /// # Errors
+    /// `bad_number` or `out_of_range`, with the pair's book as scope; a price finer than the scale asks for new scales.
+    pub fn price(&self, value: &Value<'_, '_>, what: &'static str) -> Result<Price, Reject> {
+        let book = |reject: Reject, reason| reject.within(Scope::Book(self.pair, reason));
+        let bad = Reject::new(FrameReject::BadNumber, what);
+        let text = value.as_str().ok_or(book(bad, ResyncReason::Gap))?;
+        let units = parse_units(text.as_bytes(), u32::from(self.scale.price_decimals()), Excess::Refuse).map_err(|error| {
+            let reason = if error == NumberError::TooFine { ResyncReason::Scale } else { ResyncReason::Gap };
+            book(Reject::number(error, what), reason)
+        })?;
+        Price::from_units(units).ok_or(book(Reject::new(FrameReject::OutOfRange, what), ResyncReason::Gap))
+    }
+
+    /// Reads one quantity.
+    ///
+    /// # Errors
+    /// `bad_number` or `out_of_range`, with the pair's book as scope.
+    pub fn qty(&self, value: &Value<'_, '_>, what: &'static str) -> Result<Qty, Reject> {
+        let gap = |reject: Reject| reject.within(Scope::Book(self.pair, ResyncReason::Gap));
+        let text = value.as_str().ok_or(gap(Reject::new(FrameReject::BadNumber, what)))?;
+        let units = parse_units(text.as_bytes(), u32::from(self.scale.qty_decimals()), Excess::FloorKeepNonZero)
+            .map_err(|error| gap(Reject::number(error, what)))?;
+        Qty::from_units(units).ok_or(gap(Reject::new(FrameReject::OutOfRange, what)))
+    }
+}
+
+/// True when the best bid is at or above the best ask.
+pub fn is_crossed(bids: &[Level], asks: &[Level]) -> bool {
+    matches!((bids.first(), asks.first()), (Some(bid), Some(ask)) if bid.price >= ask.price)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::JsonReader;
+
+    fn read(text: &str, side: BookSide, of: LevelsOf) -> Result<Vec<(i64, i64)>, (FrameReject, ResyncReason)> {
+        read_with(text, side, of, FinerPrice::Refuse)
+    }
+
+    fn read_with(
+        text: &str,
+        side: BookSide,
+        of: LevelsOf,
+        finer: FinerPrice,
+    ) -> Result<Vec<(i64, i64)>, (FrameReject, ResyncReason)> {
+        let reader = LevelReader { pair: PairId(3), scale: PairScale::new(2, 3).unwrap(), levels_max: 4, of, finer };
+        let levels = JsonReader::default()
+            .read(&mut text.as_bytes().to_vec(), 1000, |root| reader.side(Some(root), side, "b"))
+            .map_err(|reject| match reject.scope {
+            Scope::Book(PairId(3), reason) => (reject.reason, reason),
+            other => panic!("{other:?}"),
+        })?;
+        Ok(levels.iter().map(|l| (l.price.units(), l.qty.units())).collect())
+    }
+
+    #[test]
+    fn sides_are_exact_sorted_and_bounded() {
+        use BookSide::{Asks, Bids};
+        use LevelsOf::{Delta, Snapshot};
+        let deltas = r#"[["1.00","2"],["1.5","0"],["1.20","0.0001"]]"#;
+        assert_eq!(read(deltas, Bids, Delta), Ok(vec![(150, 0), (120, 1), (100, 2000)]));
+        assert_eq!(read(deltas, Asks, Delta), Ok(vec![(100, 2000), (120, 1), (150, 0)]));
+        assert_eq!(read(r#"[["2","1"],["1.5","0"],["1","1",[]]]"#, Bids, Snapshot), Ok(vec![(200, 1000), (100, 1000)]));
+        let gap = |reason| Err((reason, ResyncReason::Gap));
+        assert_eq!(read(r#"[["1","1"],["2","1"]]"#, Bids, Snapshot), gap(FrameReject::Unsorted));
+        assert_eq!(read(r#"[["1","1"],["1.0","2"]]"#, Bids, Delta), gap(FrameReject::Unsorted));
+        assert_eq!(read(r#"[["1.001","1"]]"#, Bids, Delta), Err((FrameReject::BadNumber, ResyncReason::Scale)));
+        assert_eq!(read(r#"[[1,"1"]]"#, Bids, Delta), gap(FrameReject::BadNumber));
+        assert_eq!(read(r#"[["1","-1"]]"#, Bids, Delta), gap(FrameReject::OutOfRange));
+        assert_eq!(read(r#"[["0","1"]]"#, Bids, Delta), gap(FrameReject::OutOfRange));
+        assert_eq!(read(r#"[["1"]]"#, Bids, Delta), gap(FrameReject::UnknownShape));
+        assert_eq!(read(r#"[["1","1"],["2","1"],["3","1"],["4","1"],["5","1"]]"#, Asks, Delta), gap(FrameReject::TooLarge));
+    }
+
+    /// Found in a recording of 2021: orders made before the tick was raised still rest at the finer prices.
+    #[test]
+    fn finer_prices_are_left_out_but_never_the_best_of_a_whole_side() {
+        use BookSide::Bids;
+        use LevelsOf::{Delta, Snapshot};
+        let read = |text: &str, of| read_with(text, Bids, of, FinerPrice::LeaveOut);
+        assert_eq!(read(r#"[["1.20","1"],["1.111","1"],["1.1","1"]]"#, Snapshot), Ok(vec![(120, 1000), (110, 1000)]));
+        assert_eq!(read(r#"[["1.111","1"]]"#, Delta), Ok(vec![]));
+        assert_eq!(read(r#"[["1.111","1"],["1","1"]]"#, Snapshot), Err((FrameReject::BadNumber, ResyncReason::Scale)));
+        assert_eq!(read(r#"[["x","1"]]"#, Delta), Err((FrameReject::BadNumber, ResyncReason::Gap)));
+    }
+}
