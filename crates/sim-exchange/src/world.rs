@@ -83,7 +83,7 @@ impl World {
                 let key = rights.fold(key, |key, (name, read_only)| key.with_permission(name, *read_only));
                 let mut settings = settings.clone();
                 settings.users.push(GateUser { user_id: venue.user_id, keys: vec![key] });
-                Box::new(GateDialect::new(settings, parts.exchange))
+                Box::new(GateDialect::new(settings, parts.exchange, parts.start_t_ns))
             }
         })
     }
@@ -103,6 +103,7 @@ impl World {
             let exchange_config = config.exchange_config(venue);
             let mut exchange = Exchange::new(exchange_config.clone())?;
             let account = exchange.add_account(venue.user_id, &venue.id, venue.fees)?;
+            exchange.set_fee_debit(account, venue.fee_debit);
             for (name, amount) in &venue.balances {
                 let unknown = || ConfigError::UnknownAsset { user: venue.id.clone(), asset: name.clone() };
                 let asset = exchange.asset_by_name(name).ok_or_else(unknown)?;

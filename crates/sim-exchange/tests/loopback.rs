@@ -157,6 +157,60 @@ async fn a_client_session(tls: Option<TlsMaterial>) {
     assert!(ended.is_ok(), "the socket ends with the server");
 }
 
+/// The next text frame that `wanted` says yes to.
+async fn frame_where<S>(socket: &mut S, wanted: impl Fn(&Value) -> bool) -> Value
+where
+    S: StreamExt<Item = Result<Message, tokio_tungstenite::tungstenite::Error>> + Unpin,
+{
+    loop {
+        let message = timeout(PATIENCE, socket.next()).await.expect("a frame in time").expect("open").expect("a frame");
+        let Message::Text(text) = message else { continue };
+        let frame: Value = serde_json::from_str(&text).expect("JSON");
+        if wanted(&frame) {
+            return frame;
+        }
+    }
+}
+
+#[tokio::test]
+async fn order_entry_on_a_warm_connection() {
+    let world = World::new(WorldConfig::universe(7), unix_now_ns()).expect("a valid world");
+    let handle = serve(world, ServerConfig::loopback(2)).await.expect("served");
+    let url = handle.ws_url(0).expect("an address");
+    let (mut socket, response) = client_async(url, connect(&handle, 0).await).await.expect("upgraded");
+    assert_eq!(response.headers().get("sec-websocket-extensions"), None, "no compression is negotiated");
+
+    let time = unix_seconds();
+    let subscribe = json!({"time": time, "id": 3, "channel": "spot.obu", "event": "subscribe", "payload": ["ob.OMG_USDT.50", "ob.BTC_USDT.50"]});
+    socket.send(Message::text(subscribe.to_string())).await.expect("sent");
+    let full = frame_where(&mut socket, |frame| frame["result"]["s"] == "ob.BTC_USDT.50").await;
+    assert_eq!(full["result"]["full"], true);
+    let last = full["result"]["u"].as_u64().expect("an id");
+    let next = frame_where(&mut socket, |frame| frame["result"]["s"] == "ob.BTC_USDT.50").await;
+    assert_eq!(next["result"]["U"].as_u64(), Some(last + 1));
+
+    let order = json!({"currency_pair": "BTC_USDT", "side": "buy", "type": "market", "amount": "20", "time_in_force": "ioc"});
+    let call =
+        |channel: &str, payload: Value| json!({"time": time, "channel": channel, "event": "api", "payload": payload}).to_string();
+    let place = call("spot.order_place", json!({"req_id": "p1", "req_param": order}));
+    socket.send(Message::text(place.clone())).await.expect("sent");
+    let refused = frame_where(&mut socket, |frame| frame["request_id"] == "p1").await;
+    assert_eq!(refused["data"]["errs"]["label"], "AUTHENTICATION_FAILED");
+    let signature = hmac_hex("demo-secret-gate-a", &format!("api\nspot.login\n\n{time}"));
+    let login = json!({"req_id": "l1", "api_key": "demo-key-gate-a", "signature": signature, "timestamp": time.to_string()});
+    socket.send(Message::text(call("spot.login", login))).await.expect("sent");
+    let reply = frame_where(&mut socket, |frame| frame["request_id"] == "l1").await;
+    assert_eq!(reply["data"]["result"]["uid"], "10001", "{reply}");
+    socket.send(Message::text(place)).await.expect("sent");
+    let ack = frame_where(&mut socket, |frame| frame["request_id"] == "p1").await;
+    assert_eq!(ack["ack"], true);
+    let done = frame_where(&mut socket, |frame| frame["request_id"] == "p1").await;
+    assert_eq!((&done["header"]["status"], &done["data"]["result"]["text"]), (&json!("200"), &json!("apiv4-ws")), "{done}");
+    assert_eq!(done["data"]["result"]["finish_as"], "filled", "{done}");
+    let world = timeout(PATIENCE, handle.shutdown()).await.expect("stops in time").expect("the world comes back");
+    world.conservation_check().expect("no money was made");
+}
+
 #[tokio::test]
 async fn plain_tcp() {
     a_client_session(None).await;

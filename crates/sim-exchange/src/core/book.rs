@@ -17,15 +17,34 @@ use super::{
 pub struct Level {
     /// Price.
     pub price: Decimal,
-    /// Total base amount resting at it, above zero.
+    /// Total base amount shown at it, above zero: the hidden parts of icebergs are not in it.
     pub amount: Decimal,
 }
 
 /// Orders resting at one price, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queue {
-    pub(super) total: Decimal,
+    /// Everything that rests, hidden parts included.
+    total: Decimal,
+    hidden: Decimal,
     pub(super) orders: VecDeque<OrderId>,
+}
+
+impl Queue {
+    fn shown(&self) -> Decimal {
+        exact::subtract(self.total, self.hidden).expect("Invariant: the shown part of a level fits as its total does")
+    }
+}
+
+/// What a change does to the order's place in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It stays where it is.
+    Keeps,
+    /// It goes behind all others: an iceberg that shows its next part.
+    GoesBehind,
+    /// The order leaves.
+    Leaves,
 }
 
 /// The book of one pair.
@@ -55,7 +74,7 @@ impl Book {
 
     /// All levels of one side, best first.
     pub fn levels(&self, side: Side) -> impl Iterator<Item = Level> + '_ {
-        self.queues(side).map(|(ticks, queue)| Level { price: exact::from_units(ticks, self.precision), amount: queue.total })
+        self.queues(side).map(|(ticks, queue)| Level { price: exact::from_units(ticks, self.precision), amount: queue.shown() })
     }
 
     /// The best `count` levels of one side, best first.
@@ -68,11 +87,15 @@ impl Book {
         self.levels(side).next()
     }
 
-    /// Total resting at exactly `price`, zero when there is none.
+    /// Total shown at exactly `price`, zero when there is none.
     pub fn level(&self, side: Side, price: Decimal) -> Decimal {
-        exact::to_units(price, self.precision)
-            .and_then(|ticks| self.side(side).get(&ticks))
-            .map_or(Decimal::ZERO, |queue| queue.total)
+        exact::to_units(price, self.precision).and_then(|ticks| self.side(side).get(&ticks)).map_or(Decimal::ZERO, Queue::shown)
+    }
+
+    /// Middle between the best bid and the best ask, rounded down to the price grid; `None` while a side is empty.
+    pub fn mid_rounded_down(&self) -> Option<Decimal> {
+        let (bid, ask) = (self.best_ticks(Side::Buy)?, self.best_ticks(Side::Sell)?);
+        Some(exact::from_units(bid + (ask - bid) / 2, self.precision))
     }
 
     /// Number of levels of one side.
@@ -117,29 +140,44 @@ impl Book {
         exact::add(total, amount).ok()
     }
 
-    /// Puts an order at the end of its level's queue. Returns the level's new total.
-    pub(super) fn insert(&mut self, side: Side, ticks: u64, id: OrderId, amount: Decimal) -> Decimal {
+    /// Puts an order, `hidden` of whose `amount` is not shown, at the end of its level's queue. Returns what the level shows.
+    pub(super) fn insert(&mut self, side: Side, ticks: u64, id: OrderId, amount: Decimal, hidden: Decimal) -> Decimal {
         let queue = self.side_mut(side).entry(ticks).or_default();
         queue.orders.push_back(id);
         queue.total = exact::add(queue.total, amount).expect("Invariant: the level's total was checked before");
-        queue.total
+        queue.hidden = exact::add(queue.hidden, hidden).expect("Invariant: what is hidden is part of the total");
+        queue.shown()
     }
 
-    /// Takes `amount` off an order's level, and the order out of its queue if `gone`. Returns the level's new total.
-    pub(super) fn reduce(&mut self, side: Side, ticks: u64, id: OrderId, amount: Decimal, gone: bool) -> Decimal {
+    /// Takes `amount` off an order's level, of which `hidden` was not shown (below zero when more is hidden than before), and
+    /// gives the order its place. Returns what the level shows.
+    pub(super) fn reduce(
+        &mut self,
+        side: Side,
+        ticks: u64,
+        id: OrderId,
+        amount: Decimal,
+        hidden: Decimal,
+        place: Place,
+    ) -> Decimal {
         let levels = self.side_mut(side);
         let queue = levels.get_mut(&ticks).expect("Invariant: a resting order has a level");
         queue.total = exact::subtract(queue.total, amount).expect("Invariant: a level holds the sum of its orders");
-        let total = queue.total;
-        if gone {
+        queue.hidden = exact::subtract(queue.hidden, hidden).expect("Invariant: a level hides the sum of its orders");
+        if place != Place::Keeps {
             let position = queue.orders.iter().position(|other| *other == id);
             queue.orders.remove(position.expect("Invariant: a resting order stands in its queue"));
         }
-        assert!(queue.orders.is_empty() == total.is_zero(), "Invariant: a level is empty exactly when its total is zero");
-        if queue.orders.is_empty() {
+        if place == Place::GoesBehind {
+            queue.orders.push_back(id);
+        }
+        let (shown, is_empty) = (queue.shown(), queue.orders.is_empty());
+        assert!(is_empty == queue.total.is_zero(), "Invariant: a level is empty exactly when its total is zero");
+        assert!(is_empty == shown.is_zero(), "Invariant: each resting order shows something");
+        if is_empty {
             levels.remove(&ticks);
         }
-        total
+        shown
     }
 
     /// Takes the next update id for a change of one level.

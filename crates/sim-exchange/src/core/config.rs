@@ -38,8 +38,87 @@ pub struct PairConfig {
     pub max_base_amount: Option<Decimal>,
     /// Greatest price × amount of an order.
     pub max_quote_amount: Option<Decimal>,
+    /// Greatest base amount of a market sell (`market_order_max_stock`).
+    pub market_max_base: Option<Decimal>,
+    /// Greatest quote amount of a market buy (`market_order_max_money`).
+    pub market_max_quote: Option<Decimal>,
+    /// How far above the last price a limit buy may stand, as a fraction; `None` switches the rule off.
+    pub up_rate: Option<Decimal>,
+    /// How far below the last price a limit sell may stand, as a fraction; `None` switches the rule off.
+    pub down_rate: Option<Decimal>,
+    /// Greatest slippage a market order may ask for, as a fraction.
+    pub slippage_max: Option<Decimal>,
     /// Directions accepted at start.
     pub trade_status: TradeStatus,
+    /// Buy orders are accepted from then on, Unix seconds.
+    pub buy_start_s: u64,
+    /// Sell orders are accepted from then on, Unix seconds.
+    pub sell_start_s: u64,
+    /// No orders are accepted from then on, Unix seconds; 0 when no end is announced.
+    pub delisting_time_s: u64,
+    /// `premarket` instead of `normal`.
+    pub is_premarket: bool,
+    /// Special-treatment risk flag.
+    pub st_tag: bool,
+    /// Quote assets of a unified market; `None` for a normal one.
+    pub trade_quotes: Option<Vec<String>>,
+}
+
+impl Default for PairConfig {
+    /// A tradable pair without names and without limits, to be completed with `..PairConfig::default()`.
+    fn default() -> PairConfig {
+        PairConfig {
+            id: String::new(),
+            base: String::new(),
+            quote: String::new(),
+            precision: 0,
+            amount_precision: 0,
+            min_base_amount: None,
+            min_quote_amount: None,
+            max_base_amount: None,
+            max_quote_amount: None,
+            market_max_base: None,
+            market_max_quote: None,
+            up_rate: None,
+            down_rate: None,
+            slippage_max: None,
+            trade_status: TradeStatus::Tradable,
+            buy_start_s: 0,
+            sell_start_s: 0,
+            delisting_time_s: 0,
+            is_premarket: false,
+            st_tag: false,
+            trade_quotes: None,
+        }
+    }
+}
+
+/// Assets that may pay fees in place of the received one. An asset that is not listed pays nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeductionConfig {
+    /// Name of the exchange's own asset.
+    pub gt_asset: String,
+    /// What is left of a fee rate when it is paid in it, e.g. `0.9`; above 0, at most 1.
+    pub gt_rate_factor: Decimal,
+    /// Its price per quote asset. Fees of pairs in other quotes are paid in the received asset.
+    pub gt_prices: Vec<(String, Decimal)>,
+    /// Name of the asset that counts fee points.
+    pub point_asset: String,
+    /// Price of a point per quote asset.
+    pub point_prices: Vec<(String, Decimal)>,
+}
+
+impl Default for DeductionConfig {
+    /// GT at 8 USDT and nine tenths of the fee, a point for each USDT of fee: simulated prices that never move.
+    fn default() -> DeductionConfig {
+        DeductionConfig {
+            gt_asset: "GT".to_owned(),
+            gt_rate_factor: Decimal::new(9, 1),
+            gt_prices: vec![("USDT".to_owned(), Decimal::from(8))],
+            point_asset: "POINT".to_owned(),
+            point_prices: vec![("USDT".to_owned(), Decimal::ONE)],
+        }
+    }
 }
 
 /// What happens to a post-only order that would take and to a fill-or-kill order that can't be filled. Gate's own
@@ -59,13 +138,35 @@ pub struct HistoryLimits {
     pub finished_orders_max: usize,
     /// Fills kept per account.
     pub account_trades_max: usize,
+    /// Balance changes kept per account.
+    pub balance_changes_max: usize,
     /// Public trades kept per pair.
     pub public_trades_max: usize,
 }
 
 impl Default for HistoryLimits {
     fn default() -> HistoryLimits {
-        HistoryLimits { finished_orders_max: 20_000, account_trades_max: 50_000, public_trades_max: 1_000 }
+        HistoryLimits {
+            finished_orders_max: 20_000,
+            account_trades_max: 50_000,
+            balance_changes_max: 50_000,
+            public_trades_max: 10_000,
+        }
+    }
+}
+
+impl Default for ExchangeConfig {
+    /// Nothing listed.
+    fn default() -> ExchangeConfig {
+        ExchangeConfig {
+            assets: Vec::new(),
+            pairs: Vec::new(),
+            unfillable: UnfillablePolicy::Refuse,
+            deduction: DeductionConfig::default(),
+            history: HistoryLimits::default(),
+            first_id: 0,
+            first_book_id: 0,
+        }
     }
 }
 
@@ -78,6 +179,8 @@ pub struct ExchangeConfig {
     pub pairs: Vec<PairConfig>,
     /// Treatment of post-only and fill-or-kill orders that can't live.
     pub unfillable: UnfillablePolicy,
+    /// Assets that may pay fees.
+    pub deduction: DeductionConfig,
     /// Bounds of the history.
     pub history: HistoryLimits,
     /// The first order id and trade id to be given out, less one.

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::{
     order::Order,
-    types::{AccountId, AssetId, OrderId, PairId, Role, Side, TradeId},
+    types::{AccountId, AssetId, OrderId, OrderSource, PairId, Role, Side, TradeId},
 };
 
 /// One thing that happened.
@@ -46,9 +46,9 @@ pub struct BookChange {
 pub enum OrderEventKind {
     /// The order now rests in the book (perhaps partly filled already).
     Put,
-    /// A resting order was partly filled.
+    /// A resting order was partly filled, or amended and still rests.
     Update,
-    /// The order ended. An order that ends on arrival has this event only.
+    /// The order ended. An order that ends on arrival, or by an amendment, has this event only.
     Finish,
 }
 
@@ -86,12 +86,20 @@ pub struct AccountTrade {
     pub price: Decimal,
     /// Base traded.
     pub amount: Decimal,
-    /// Fee charged, in `fee_asset`.
+    /// Fee charged, in `fee_asset`; zero when it was paid in GT or points.
     pub fee: Decimal,
     /// The received asset.
     pub fee_asset: AssetId,
+    /// Fee charged in GT instead.
+    pub gt_fee: Decimal,
+    /// Fee charged in points instead.
+    pub point_fee: Decimal,
     /// Client id of its order.
     pub text: Option<String>,
+    /// Remark of the order's last amendment.
+    pub amend_text: Option<String>,
+    /// The door its order came through.
+    pub source: OrderSource,
 }
 
 /// A trade, as the public sees it.
@@ -122,10 +130,12 @@ pub enum BalanceReason {
     OrderCreate,
     /// A trade: spent from the hold, or received (gross of fee).
     OrderMatch,
-    /// The fee of a trade.
+    /// The fee of a trade, in whichever asset it was paid.
     Fee,
-    /// A hold or its remainder was released.
+    /// A hold or its remainder was released: by an end, a better price or an amendment.
     OrderRelease,
+    /// A hold grew by an amendment.
+    OrderAmend,
 }
 
 /// A balance changed.

@@ -126,6 +126,19 @@ pub fn divide_rounded_down(a: Decimal, b: Decimal, decimals: u32) -> Option<Deci
     from_parts(quotient, decimals).ok()
 }
 
+/// Returns `a / b` rounded up (away from zero) at `decimals`, or `None` when `b` is not above zero, `a` is below zero or
+/// the figures are too great. For fees that are paid in another asset.
+pub fn divide_rounded_up(a: Decimal, b: Decimal, decimals: u32) -> Option<Decimal> {
+    if a.is_sign_negative() && !a.is_zero() || b <= Decimal::ZERO {
+        return None;
+    }
+    let down = divide_rounded_down(a, b, decimals)?;
+    if multiply(down, b).ok()? == a {
+        return Some(down);
+    }
+    add(down, from_parts(1, decimals).ok()?).ok()
+}
+
 /// `value` as a whole number of units of 10^-`decimals`, or `None` when it has more decimals or is too great or below
 /// zero.
 pub fn to_units(value: Decimal, decimals: u32) -> Option<u64> {
@@ -189,5 +202,9 @@ mod tests {
         assert_eq!(divide_rounded_down(dec("10"), dec("3"), 4), Some(dec("3.3333")));
         assert_eq!(divide_rounded_down(dec("10"), dec("0"), 4), None);
         assert_eq!(divide_rounded_down(dec("0.000012345"), dec("0.01"), 4), Some(dec("0.0012")));
+        assert_eq!(divide_rounded_up(dec("10"), dec("3"), 4), Some(dec("3.3334")));
+        assert_eq!(divide_rounded_up(dec("10"), dec("8"), 4), Some(dec("1.25")));
+        assert_eq!(divide_rounded_up(dec("0"), dec("8"), 4), Some(dec("0")));
+        assert_eq!(divide_rounded_up(dec("1"), dec("0"), 4), None);
     }
 }

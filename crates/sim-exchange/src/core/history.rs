@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     config::HistoryLimits,
-    event::{AccountTrade, PublicTrade},
+    event::{AccountTrade, BalanceEvent, PublicTrade},
     order::Order,
     types::{AccountId, OrderId, PairId, Side, TradeId},
 };
@@ -62,6 +62,9 @@ pub(super) struct History {
     /// In order of their end, per account.
     finished: Vec<VecDeque<OrderId>>,
     fills: Vec<VecDeque<AccountTrade>>,
+    /// Numbered balance changes, per account.
+    balance_changes: Vec<VecDeque<(u64, BalanceEvent)>>,
+    last_balance_change: u64,
     trades: Vec<VecDeque<PublicTrade>>,
 }
 
@@ -79,6 +82,8 @@ impl History {
             open: BTreeSet::new(),
             finished: Vec::new(),
             fills: Vec::new(),
+            balance_changes: Vec::new(),
+            last_balance_change: 0,
             trades: vec![VecDeque::new(); pairs],
         }
     }
@@ -86,6 +91,7 @@ impl History {
     pub(super) fn add_account(&mut self) {
         self.finished.push(VecDeque::new());
         self.fills.push(VecDeque::new());
+        self.balance_changes.push(VecDeque::new());
     }
 
     pub(super) fn order(&self, id: OrderId) -> Option<&Order> {
@@ -117,6 +123,13 @@ impl History {
         let (account, id) = (order.account, order.id);
         self.orders.insert(id, order);
         self.remember_finished(account, id);
+    }
+
+    /// Puts an amended order in the place of the one it was.
+    pub(super) fn replace(&mut self, order: Order) {
+        if let Some(known) = self.orders.get_mut(&order.id) {
+            *known = order;
+        }
     }
 
     /// Moves an open order, now ended, to the finished ones. Market orders are forgotten.
@@ -152,6 +165,17 @@ impl History {
         if fill.account != AccountId::MARKET {
             push_bounded(&mut self.fills[fill.account.index()], fill, self.limits.account_trades_max);
         }
+    }
+
+    /// Remembers a change under the next number of the venue's account book.
+    pub(super) fn add_balance_change(&mut self, change: BalanceEvent) {
+        self.last_balance_change += 1;
+        let row = (self.last_balance_change, change);
+        push_bounded(&mut self.balance_changes[change.account.index()], row, self.limits.balance_changes_max);
+    }
+
+    pub(super) fn balance_changes(&self, account: AccountId) -> impl DoubleEndedIterator<Item = &(u64, BalanceEvent)> {
+        self.balance_changes.get(account.index()).into_iter().flatten()
     }
 
     pub(super) fn add_trade(&mut self, trade: PublicTrade) {

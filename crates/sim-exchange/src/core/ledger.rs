@@ -10,7 +10,7 @@ use super::{
     event::{BalanceEvent, BalanceReason},
     exact,
     reject::Reject,
-    types::{AccountId, AssetId, Balance, FeeRates, OrderId},
+    types::{AccountId, AssetId, Balance, FeeDebit, FeeRates, OrderId},
 };
 
 /// One account.
@@ -24,6 +24,10 @@ pub struct Account {
     pub name: String,
     /// Fee rates of its future fills.
     pub fees: FeeRates,
+    /// In which asset it pays them.
+    pub debit: FeeDebit,
+    /// Its self-trade group, if it is in one.
+    pub stp_group: Option<u64>,
     pub(super) balances: Vec<Balance>,
 }
 
@@ -64,7 +68,8 @@ impl Ledger {
         let index = u32::try_from(self.accounts.len())
             .map_err(|_| ConfigError::OutOfRange { what: "accounts".to_owned(), why: "there are too many" })?;
         let id = AccountId(index);
-        self.accounts.push(Account { id, user_id, name, fees, balances: vec![Balance::ZERO; self.deposited.len()] });
+        let balances = vec![Balance::ZERO; self.deposited.len()];
+        self.accounts.push(Account { id, user_id, name, fees, debit: FeeDebit::Received, stp_group: None, balances });
         Ok(id)
     }
 
@@ -120,7 +125,7 @@ impl Transaction {
         Transaction { t_ns, ..Transaction::default() }
     }
 
-    /// Locks `amount` of what is available.
+    /// Locks `amount` of what is available for `reason`.
     pub(super) fn hold(
         &mut self,
         ledger: &Ledger,
@@ -128,6 +133,7 @@ impl Transaction {
         asset: AssetId,
         amount: Decimal,
         order: OrderId,
+        reason: BalanceReason,
     ) -> Result<(), Reject> {
         if account == AccountId::MARKET {
             return Ok(());
@@ -135,7 +141,7 @@ impl Transaction {
         if self.balance(ledger, account, asset).available < amount {
             return Err(Reject::BalanceNotEnough);
         }
-        self.change(ledger, account, asset, -amount, amount, Some(order), BalanceReason::OrderCreate)
+        self.change(ledger, account, asset, -amount, amount, Some(order), reason)
     }
 
     /// Frees `amount` of what is locked.
@@ -166,17 +172,27 @@ impl Transaction {
         self.change(ledger, account, asset, available, locked, Some(order), BalanceReason::OrderMatch)
     }
 
-    /// Receives `amount` and pays `fee` out of it.
+    /// Receives `amount`.
     pub(super) fn receive(
         &mut self,
         ledger: &Ledger,
         account: AccountId,
         asset: AssetId,
         amount: Decimal,
+        order: OrderId,
+    ) -> Result<(), Reject> {
+        self.change(ledger, account, asset, amount, Decimal::ZERO, Some(order), BalanceReason::OrderMatch)
+    }
+
+    /// Pays `fee` out of what is available.
+    pub(super) fn pay_fee(
+        &mut self,
+        ledger: &Ledger,
+        account: AccountId,
+        asset: AssetId,
         fee: Decimal,
         order: OrderId,
     ) -> Result<(), Reject> {
-        self.change(ledger, account, asset, amount, Decimal::ZERO, Some(order), BalanceReason::OrderMatch)?;
         if !fee.is_zero() {
             self.change(ledger, account, asset, -fee, Decimal::ZERO, Some(order), BalanceReason::Fee)?;
             let so_far =
@@ -195,7 +211,8 @@ impl Transaction {
         self.change(ledger, account, asset, amount, Decimal::ZERO, None, BalanceReason::Deposit)
     }
 
-    fn balance(&self, ledger: &Ledger, account: AccountId, asset: AssetId) -> Balance {
+    /// What the account will own once the transaction is committed.
+    pub(super) fn balance(&self, ledger: &Ledger, account: AccountId, asset: AssetId) -> Balance {
         self.changed
             .iter()
             .find(|(of, what, _)| (*of, *what) == (account, asset))

@@ -10,10 +10,12 @@
 //!    ([`exact::fee_rounded_up`]). What can't be represented exactly is refused before anything changes.
 //! 3. A book is never crossed or locked, and its update ids have no holes.
 //! 4. `locked` of an account is the sum of the holds of its open orders.
-//! 5. Orders of one account never trade with each other: the newer one is cancelled where it meets the older one.
+//! 5. Orders of one account never trade with each other, nor do those of one self-trade group: the newer one is cancelled
+//!    where it meets the older one, unless the order asks for another [`StpAct`].
 
 mod book;
 mod config;
+mod countdown;
 mod event;
 pub mod exact;
 mod exchange;
@@ -21,19 +23,23 @@ mod history;
 mod ledger;
 mod matching;
 mod order;
+mod placing;
 mod reject;
 #[cfg(test)]
 mod tests;
 mod types;
 
 pub use book::{Book, Level};
-pub use config::{ASSET_DECIMALS_MAX, AssetConfig, ConfigError, ExchangeConfig, HistoryLimits, PairConfig, UnfillablePolicy};
+pub use config::{
+    ASSET_DECIMALS_MAX, AssetConfig, ConfigError, DeductionConfig, ExchangeConfig, HistoryLimits, PairConfig, UnfillablePolicy,
+};
 pub use event::{AccountTrade, BalanceEvent, BalanceReason, BookChange, Event, OrderEvent, OrderEventKind, PublicTrade};
 pub use exchange::{Exchange, Pair};
 pub use history::{OrderFilter, TradeFilter};
 pub use ledger::{Account, ConservationError};
-pub use order::{FinishReason, NewOrder, Order, OrderStatus};
+pub use order::{Amendment, FinishReason, NewOrder, Order, OrderStatus, PlaceOptions};
 pub use reject::{PrecisionField, Reject};
 pub use types::{
-    AccountId, AssetId, Balance, FeeRates, OrderId, OrderKind, PairId, Role, Side, TimeInForce, TradeId, TradeStatus,
+    AccountId, AssetId, Balance, FeeDebit, FeeRates, OrderId, OrderKind, OrderSource, PairId, Role, Side, StpAct, TimeInForce,
+    TradeId, TradeStatus,
 };

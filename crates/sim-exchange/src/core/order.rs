@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 
 use super::{
     exact,
-    types::{AccountId, AssetId, OrderId, OrderKind, PairId, Side, TimeInForce},
+    types::{AccountId, AssetId, FeeRates, OrderId, OrderKind, OrderSource, PairId, Side, StpAct, TimeInForce},
 };
 
 /// A request to place an order.
@@ -25,6 +25,31 @@ pub struct NewOrder {
     /// Base, except for a market buy: quote to spend.
     pub amount: Decimal,
     /// Client id exactly as sent (with Gate's `t-`). Not checked for repetition: a later order shadows the earlier one.
+    pub text: Option<String>,
+}
+
+/// What a request may say about an order beyond the order itself. The default says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlaceOptions {
+    /// Part of the amount to show, zero for all. When a shown part is traded, the next one appears behind all orders at the
+    /// price; what was hidden pays the taker rate (Gate API v4, `iceberg`).
+    pub iceberg: Decimal,
+    /// Whom to cancel where orders of one group meet. Refused when the account is in no group.
+    pub stp_act: Option<StpAct>,
+    /// Market orders: how far from the best price, as a fraction of it, the order may trade.
+    pub slippage: Option<Decimal>,
+    /// The door it came through.
+    pub source: OrderSource,
+}
+
+/// A change to an open order; `None` leaves a figure as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Amendment {
+    /// New limit price.
+    pub price: Option<Decimal>,
+    /// New amount in all, what is already filled included.
+    pub amount: Option<Decimal>,
+    /// The client's remark about this change (`amend_text`).
     pub text: Option<String>,
 }
 
@@ -52,8 +77,10 @@ pub enum FinishReason {
     Poc,
     /// Fill-or-kill could not be filled.
     Fok,
-    /// Met an order of its own account: the newest is cancelled.
+    /// Met an order of its own account or group.
     SelfTrade,
+    /// A market order came to the end of its allowed slippage.
+    PriceProtect,
 }
 
 impl FinishReason {
@@ -66,6 +93,7 @@ impl FinishReason {
             FinishReason::Poc => "poc",
             FinishReason::Fok => "fok",
             FinishReason::SelfTrade => "stp",
+            FinishReason::PriceProtect => "price_protect_cancelled",
         }
     }
 }
@@ -97,12 +125,26 @@ pub struct Order {
     pub filled_total: Decimal,
     /// Fee charged so far, in `fee_asset`.
     pub fee: Decimal,
+    /// Fee charged so far in GT instead.
+    pub gt_fee: Decimal,
+    /// Fee charged so far in points instead.
+    pub point_fee: Decimal,
+    /// The GT rates, when the account's fees were to be paid in GT as the order was placed.
+    pub gt_rates: Option<FeeRates>,
     /// The received asset: base for a buy, quote for a sell.
     pub fee_asset: AssetId,
     /// What is still held for it: quote for a buy, base for a sell.
     pub locked: Decimal,
     /// Client id.
     pub text: Option<String>,
+    /// The remark of the last amendment.
+    pub amend_text: Option<String>,
+    /// Part to show, as asked for; zero for all.
+    pub iceberg: Decimal,
+    /// Self-trade group and action, when the account is in one.
+    pub stp: Option<(u64, StpAct)>,
+    /// The door it came through.
+    pub source: OrderSource,
     /// Accepted at, Unix nanoseconds.
     pub create_t_ns: u64,
     /// Last change, Unix nanoseconds.
@@ -111,6 +153,10 @@ pub struct Order {
     pub end: Option<(u64, FinishReason)>,
     /// Price in units of 10^-precision, zero for market.
     pub(crate) ticks: u64,
+    /// What the book shows of it while it rests; zero otherwise.
+    pub(crate) shown: Decimal,
+    /// What is shown now was hidden before.
+    pub(crate) was_hidden: bool,
 }
 
 impl Order {
@@ -121,6 +167,16 @@ impl Order {
             Some((_, FinishReason::Filled)) => OrderStatus::Closed,
             Some(_) => OrderStatus::Cancelled,
         }
+    }
+
+    /// What the book shows of an order with this much left.
+    pub(crate) fn tip(&self, left: Decimal) -> Decimal {
+        if self.iceberg.is_zero() { left } else { left.min(self.iceberg) }
+    }
+
+    /// What rests and is not shown.
+    pub(crate) fn hidden(&self) -> Decimal {
+        exact::subtract(self.left, self.shown).expect("Invariant: what is shown is part of what is left")
     }
 
     /// Why it ended, or `None` while open.

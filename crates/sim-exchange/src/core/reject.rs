@@ -76,6 +76,24 @@ pub enum Reject {
     /// The order has ended.
     #[error("order is closed")]
     OrderClosed,
+    /// The limit price is outside the pair's price band.
+    #[error("price is outside the price band around {reference}")]
+    PriceOutsideBand {
+        /// The price the band is measured from.
+        reference: Decimal,
+    },
+    /// An amendment that changes nothing.
+    #[error("nothing to change")]
+    NoChange,
+    /// A self-trade action from an account that is in no group.
+    #[error("the account is in no self-trade group")]
+    NoStpGroup,
+    /// The visible part is below zero or above the amount.
+    #[error("visible part is out of range")]
+    BadIceberg,
+    /// Slippage below zero, above the pair's maximum, or on a limit order.
+    #[error("slippage is out of range")]
+    BadSlippage,
     /// A result does not fit the number type exactly.
     #[error("result is not exactly representable")]
     NotRepresentable,

@@ -1,6 +1,10 @@
 //! Tests of the core as a whole: exact money, priority, each time in force, each refusal, and random sessions judged by a
 //! naive matcher and by replaying the events.
 
+mod amending;
+mod random;
+mod rules;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -28,12 +32,14 @@ fn config(unfillable: UnfillablePolicy) -> ExchangeConfig {
                 max_base_amount: Some(dec("100")),
                 max_quote_amount: Some(dec("1000000")),
                 trade_status: TradeStatus::Tradable,
+                ..PairConfig::default()
             })
             .to_vec(),
         unfillable,
-        history: HistoryLimits { finished_orders_max: 5, account_trades_max: 5, public_trades_max: 3 },
+        history: HistoryLimits { finished_orders_max: 5, account_trades_max: 5, balance_changes_max: 50, public_trades_max: 3 },
         first_id: 100,
         first_book_id: 7_000,
+        ..ExchangeConfig::default()
     }
 }
 
@@ -55,7 +61,10 @@ impl Bench {
     }
 
     fn with(unfillable: UnfillablePolicy) -> Bench {
-        let mut exchange = Exchange::new(config(unfillable)).expect("good configuration");
+        Bench::on(Exchange::new(config(unfillable)).expect("good configuration"))
+    }
+
+    fn on(mut exchange: Exchange) -> Bench {
         let fees = FeeRates { maker: dec("0.001"), taker: dec("0.002") };
         let [alice, bob] =
             [(1, "alice"), (2, "bob")].map(|(user, name)| exchange.add_account(user, name, fees).expect("new user"));

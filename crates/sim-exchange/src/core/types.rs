@@ -146,6 +146,50 @@ impl FeeRates {
     }
 }
 
+/// In which asset an account pays its fees (Gate API v4, `debit_fee` of `/wallet/fee`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FeeDebit {
+    /// In the received asset at the normal rate.
+    #[default]
+    Received,
+    /// In GT at the reduced rate, as long as enough GT is free; otherwise as [`FeeDebit::Received`].
+    Gt,
+    /// In points at the normal rate, as long as enough points are free; otherwise as [`FeeDebit::Received`].
+    Points,
+}
+
+/// Whom self-trade prevention cancels where two orders of one group meet (Gate API v4, `stp_act`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StpAct {
+    /// `cn`: the arriving order.
+    CancelNewest,
+    /// `co`: the resting order; the arriving one goes on.
+    CancelOldest,
+    /// `cb`: both.
+    CancelBoth,
+}
+
+impl StpAct {
+    /// The word of Gate's `stp_act`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            StpAct::CancelNewest => "cn",
+            StpAct::CancelOldest => "co",
+            StpAct::CancelBoth => "cb",
+        }
+    }
+}
+
+/// The door an order came through; names it where the client gave no id of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OrderSource {
+    /// A REST request.
+    #[default]
+    Rest,
+    /// Order entry over WebSocket.
+    WebSocket,
+}
+
 /// What an account owns of one asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Balance {

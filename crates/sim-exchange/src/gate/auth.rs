@@ -25,18 +25,26 @@ pub struct ApiKey {
     pub secret: String,
     /// What the key may do, as `/account/main_keys` shows it. Orders need `spot` without `read_only`.
     pub perms: Vec<Permission>,
+    /// Every signed request is refused with 403 and this label, e.g. `IP_FORBIDDEN` or `ACCOUNT_LOCKED`.
+    pub refusal: Option<&'static str>,
 }
 
 impl ApiKey {
     /// A key with the rights an engine should have: `spot` read and write, `wallet` read only, nothing else.
     pub fn trading(key: &str, secret: &str) -> ApiKey {
         let perms = vec![Permission::new("spot", false), Permission::new("wallet", true)];
-        ApiKey { key: key.to_owned(), secret: secret.to_owned(), perms }
+        ApiKey { key: key.to_owned(), secret: secret.to_owned(), perms, refusal: None }
     }
 
     /// Adds a right, for example `withdraw`, to simulate a key that an engine must refuse.
     pub fn with_permission(mut self, name: &str, read_only: bool) -> ApiKey {
         self.perms.push(Permission::new(name, read_only));
+        self
+    }
+
+    /// Makes every request of the key be refused with 403 and `label`.
+    pub fn with_refusal(mut self, label: &'static str) -> ApiKey {
+        self.refusal = Some(label);
         self
     }
 
@@ -148,7 +156,7 @@ fn required_header<'a>(headers: &'a [(String, String)], name: &str) -> Result<&'
     value.filter(|value| !value.is_empty()).ok_or_else(|| ApiError::missing_header(name))
 }
 
-fn check_clock(stamped_ns: Option<u64>, now_ns: u64) -> Result<(), ApiError> {
+pub(super) fn check_clock(stamped_ns: Option<u64>, now_ns: u64) -> Result<(), ApiError> {
     match stamped_ns {
         Some(stamped) if stamped.abs_diff(now_ns) <= CLOCK_TOLERANCE_NS => Ok(()),
         _ => Err(ApiError::request_expired()),
@@ -157,7 +165,7 @@ fn check_clock(stamped_ns: Option<u64>, now_ns: u64) -> Result<(), ApiError> {
 
 /// Seconds, whole or with decimals, as nanoseconds. Digits past the ninth decimal are cut off: they cannot matter to a
 /// window of a minute.
-fn parse_seconds(text: &str) -> Option<u64> {
+pub(super) fn parse_seconds(text: &str) -> Option<u64> {
     if text.len() > TIMESTAMP_TEXT_MAX {
         return None;
     }
@@ -179,7 +187,7 @@ fn rest_message(request: &SignedRequest<'_>, timestamp: &str) -> String {
     format!("{}\n{}\n{query}\n{body_hash}\n{timestamp}", request.method, request.path)
 }
 
-fn signature_matches(secret: &str, message: &[u8], sign: &str) -> bool {
+pub(super) fn signature_matches(secret: &str, message: &[u8], sign: &str) -> bool {
     // Gate answers in lower case and documents lower case; an upper-case digest is a client fault worth showing.
     if sign.bytes().any(|b| b.is_ascii_uppercase()) {
         return false;

@@ -11,6 +11,27 @@ use crate::core::PairId;
 /// Levels of `spot.order_book`. 30 stands in the newer text only.
 const BOOK_LEVELS: [(&str, u16); 6] = [("5", 5), ("10", 10), ("20", 20), ("30", 30), ("50", 50), ("100", 100)];
 
+/// Levels of `spot.obu` that are served: the two documented ones, and 100, which a capture shows to be served as well.
+/// Other levels are acknowledged and then never served.
+const OBU_LEVELS: [(&str, u16); 3] = [("50", 50), ("100", 100), ("400", 400)];
+
+/// Intervals of `spot.candlesticks`, with their length in seconds. `30d` stands for a month of that many days here.
+const CANDLE_INTERVALS: [(&str, u32); 13] = [
+    ("1s", 1),
+    ("10s", 10),
+    ("1m", 60),
+    ("5m", 300),
+    ("15m", 900),
+    ("30m", 1_800),
+    ("1h", 3_600),
+    ("4h", 14_400),
+    ("8h", 28_800),
+    ("1d", 86_400),
+    ("7d", 604_800),
+    ("1w", 604_800),
+    ("30d", 2_592_000),
+];
+
 /// One public feed of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum FeedKind {
@@ -26,12 +47,24 @@ pub(super) enum FeedKind {
         /// 100 (100 levels) or 20 (20 levels).
         interval_ms: u16,
     },
+    /// `spot.obu`: a whole book first, then increments of a window that the venue keeps.
+    Obu {
+        /// 50, 100 or 400.
+        levels: u16,
+    },
     /// `spot.book_ticker`.
     BookTicker,
     /// `spot.tickers`.
     Ticker,
     /// `spot.trades`.
     Trades,
+    /// `spot.trades_v2`: the same rows under another name.
+    TradesV2,
+    /// `spot.candlesticks`.
+    Candles {
+        /// Position in the list of intervals.
+        interval: u8,
+    },
 }
 
 impl FeedKind {
@@ -39,9 +72,12 @@ impl FeedKind {
     pub(super) fn interval_ns(self) -> u64 {
         let interval_ms = match self {
             FeedKind::Book { interval_ms, .. } | FeedKind::Increments { interval_ms } => u64::from(interval_ms),
+            FeedKind::Obu { levels: 50 } => 20,
+            FeedKind::Obu { .. } => 100,
             FeedKind::BookTicker => 10,
             FeedKind::Ticker => 1_000,
-            FeedKind::Trades => 1,
+            FeedKind::Candles { .. } => 2_000,
+            FeedKind::Trades | FeedKind::TradesV2 => 1,
         };
         interval_ms * 1_000_000
     }
@@ -49,37 +85,82 @@ impl FeedKind {
     /// Levels per side that the feed covers.
     pub(super) fn depth(self) -> u16 {
         match self {
-            FeedKind::Book { levels, .. } => levels,
+            FeedKind::Book { levels, .. } | FeedKind::Obu { levels } => levels,
             FeedKind::Increments { interval_ms: 20 } => 20,
             FeedKind::Increments { .. } => 100,
             FeedKind::BookTicker => 1,
-            FeedKind::Ticker | FeedKind::Trades => 0,
+            FeedKind::Ticker | FeedKind::Trades | FeedKind::TradesV2 | FeedKind::Candles { .. } => 0,
         }
     }
+
+    /// Whether a change of the book makes a push due.
+    pub(super) fn follows_book(self) -> bool {
+        self.depth() > 0 || self == FeedKind::Ticker
+    }
+}
+
+/// Name and length in seconds of a candlestick interval.
+pub(super) fn candle_interval(index: u8) -> (&'static str, u32) {
+    CANDLE_INTERVALS.get(usize::from(index)).copied().unwrap_or(("1m", 60))
 }
 
 /// A private channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum PrivateChannel {
     Orders,
+    OrdersV2,
     UserTrades,
+    UserTradesV2,
     Balances,
+    /// Margin accounts are not simulated: acknowledged, and nothing ever happens on them. The rest likewise.
+    MarginBalances,
+    FundingBalances,
+    CrossBalances,
+    PriceOrders,
 }
 
 impl PrivateChannel {
+    const ALL: [PrivateChannel; 9] = [
+        PrivateChannel::Orders,
+        PrivateChannel::OrdersV2,
+        PrivateChannel::UserTrades,
+        PrivateChannel::UserTradesV2,
+        PrivateChannel::Balances,
+        PrivateChannel::MarginBalances,
+        PrivateChannel::FundingBalances,
+        PrivateChannel::CrossBalances,
+        PrivateChannel::PriceOrders,
+    ];
+
     pub(super) const fn name(self) -> &'static str {
         match self {
             PrivateChannel::Orders => "spot.orders",
+            PrivateChannel::OrdersV2 => "spot.orders_v2",
             PrivateChannel::UserTrades => "spot.usertrades",
+            PrivateChannel::UserTradesV2 => "spot.usertrades_v2",
             PrivateChannel::Balances => "spot.balances",
+            PrivateChannel::MarginBalances => "spot.margin_balances",
+            PrivateChannel::FundingBalances => "spot.funding_balances",
+            PrivateChannel::CrossBalances => "spot.cross_balances",
+            PrivateChannel::PriceOrders => "spot.priceorders",
         }
     }
 
     /// The private channel of this name.
     pub(super) fn by_name(name: &str) -> Option<PrivateChannel> {
-        [PrivateChannel::Orders, PrivateChannel::UserTrades, PrivateChannel::Balances]
-            .into_iter()
-            .find(|channel| channel.name() == name)
+        PrivateChannel::ALL.into_iter().find(|channel| channel.name() == name)
+    }
+
+    /// Whether a subscription names pairs.
+    const fn takes_pairs(self) -> bool {
+        matches!(
+            self,
+            PrivateChannel::Orders
+                | PrivateChannel::OrdersV2
+                | PrivateChannel::UserTrades
+                | PrivateChannel::UserTradesV2
+                | PrivateChannel::PriceOrders
+        )
     }
 }
 
@@ -88,6 +169,8 @@ impl PrivateChannel {
 pub(super) enum Topics {
     /// Public feeds.
     Feeds(Vec<(PairId, FeedKind)>),
+    /// Streams of `spot.obu` by their names, with the feed behind each; `None` is acknowledged and never served.
+    Obu(Vec<(String, Option<(PairId, FeedKind)>)>),
     /// A private channel, for these pairs; `None` means all.
     Private(PrivateChannel, Option<Vec<PairId>>),
 }
@@ -109,9 +192,11 @@ impl Topics {
             }
             payload.iter().map(|name| pair(name).map(|pair| (pair, kind))).collect::<Result<Vec<_>, _>>().map(Topics::Feeds)
         };
+        let bad_interval = |interval: &str| argument(format!("incorrect update interval specified: {interval}"));
         match (channel, payload) {
             ("spot.tickers", _) => each_pair(FeedKind::Ticker),
             ("spot.trades", _) => each_pair(FeedKind::Trades),
+            ("spot.trades_v2", _) => each_pair(FeedKind::TradesV2),
             ("spot.book_ticker", _) => each_pair(FeedKind::BookTicker),
             ("spot.order_book", [name, levels, interval]) => {
                 let pair = pair(name)?;
@@ -122,27 +207,56 @@ impl Topics {
                 let interval_ms = match interval.as_str() {
                     "100ms" => 100,
                     "1000ms" => 1_000,
-                    other => return Err(argument(format!("incorrect update interval specified: {other}"))),
+                    other => return Err(bad_interval(other)),
                 };
                 Ok(Topics::Feeds(vec![(pair, FeedKind::Book { levels, interval_ms })]))
             }
-            ("spot.order_book_update", [name, interval]) => {
+            ("spot.order_book_update", [name, interval, rest @ ..]) if rest.len() <= 1 => {
                 let pair = pair(name)?;
                 let interval_ms = match interval.as_str() {
                     "100ms" => 100,
                     "20ms" => 20,
-                    other => return Err(argument(format!("incorrect update interval specified: {other}"))),
+                    other => return Err(bad_interval(other)),
                 };
-                Ok(Topics::Feeds(vec![(pair, FeedKind::Increments { interval_ms })]))
+                let kind = FeedKind::Increments { interval_ms };
+                // The contract channel takes a level as well; the one that goes with the interval does no harm here.
+                match rest.first() {
+                    Some(level) if *level != kind.depth().to_string() => {
+                        Err(argument(format!("provided level not supported: {level}")))
+                    }
+                    _ => Ok(Topics::Feeds(vec![(pair, kind)])),
+                }
             }
-            ("spot.order_book" | "spot.order_book_update", _) => Err(argument("invalid payload".to_owned())),
+            ("spot.candlesticks", [interval, name]) => {
+                let index = CANDLE_INTERVALS.iter().position(|(text, _)| text == interval);
+                let index = index.and_then(|index| u8::try_from(index).ok()).ok_or_else(|| bad_interval(interval))?;
+                Ok(Topics::Feeds(vec![(pair(name)?, FeedKind::Candles { interval: index })]))
+            }
+            ("spot.obu", [_, ..]) => {
+                let streams = payload.iter().map(|name| obu_stream(name, symbols)).collect::<Result<Vec<_>, _>>()?;
+                Ok(Topics::Obu(streams))
+            }
+            ("spot.order_book" | "spot.order_book_update" | "spot.candlesticks" | "spot.obu", _) => {
+                Err(argument("invalid payload".to_owned()))
+            }
             _ => Err(argument(format!("Unknown channel {channel}"))),
         }
     }
 }
 
+/// `ob.<pair>.<level>`: by the first and the last point, since names of pairs may hold others.
+fn obu_stream(name: &str, symbols: &Symbols) -> Result<(String, Option<(PairId, FeedKind)>), ReplyError> {
+    let (pair, level) = name
+        .strip_prefix("ob.")
+        .and_then(|rest| rest.rsplit_once('.'))
+        .ok_or_else(|| argument(format!("invalid payload: {name}")))?;
+    let levels = OBU_LEVELS.into_iter().find(|(text, _)| *text == level).map(|(_, levels)| levels);
+    let feed = symbols.find_pair(pair).zip(levels).map(|(pair, levels)| (pair, FeedKind::Obu { levels }));
+    Ok((name.to_owned(), feed))
+}
+
 fn private_topics(channel: PrivateChannel, payload: &[String], symbols: &Symbols) -> Result<Topics, ReplyError> {
-    if channel == PrivateChannel::Balances {
+    if !channel.takes_pairs() {
         return Ok(Topics::Private(channel, None));
     }
     if payload.is_empty() {

@@ -3,7 +3,9 @@
 //! Start at [`GateConfig`]. All times are nanoseconds. Everything random is drawn from [`Jitter`], seeded by
 //! [`GateConfig::seed`], so that a run is a function of its seed.
 
-use super::{auth::ApiKey, rate::RateLimitConfig};
+use std::collections::BTreeMap;
+
+use super::{auth::ApiKey, fault_script::ScriptedFault, rate::RateLimitConfig};
 
 const MS: u64 = 1_000_000;
 
@@ -24,13 +26,29 @@ pub struct GateConfig {
     pub visibility: Visibility,
     /// A socket on which neither side sent anything for this long is cut, without a close frame.
     pub idle_cutoff_ns: u64,
+    /// A socket that subscribed to nothing and did not log in is cut after this long instead; `None` makes no difference
+    /// between sockets. One capture shows 30 seconds.
+    pub unsubscribed_cutoff_ns: Option<u64>,
     /// A full `spot.order_book` is pushed every interval even when nothing changed.
     pub repeat_unchanged_books: bool,
+    /// In so many of 1000 subscriptions to `spot.obu` the first full push leaves before the acknowledgement, as captured.
+    pub full_before_ack_per_mille: u32,
+    /// The first push of `spot.order_book_update` to each subscriber is whole (`full: true`). Gate documents the field;
+    /// captures show none, so it is off.
+    pub updates_start_full: bool,
+    /// Text that is no JSON is answered with code 1, as captured on the contract stream; otherwise it gets no reply.
+    pub answer_malformed: bool,
     /// Status and label for a request that arrives after its `x-gate-exptime`. Gate documents neither: clients must treat
     /// any refusal with an unknown label as "not accepted".
     pub exptime_refusal: (u16, &'static str),
     /// Faults in force from the start; may be changed while the venue runs.
     pub faults: GateFaults,
+    /// Faults that begin at a time after the start.
+    pub script: Vec<ScriptedFault>,
+    /// The script and the draws begin this long after the venue's start: when it ran before anyone could see it.
+    pub faults_from_ns: u64,
+    /// Draws faults from this seed, one every few seconds for as long as the venue runs.
+    pub faults_seed: Option<u64>,
 }
 
 impl Default for GateConfig {
@@ -43,9 +61,16 @@ impl Default for GateConfig {
             limits: RateLimitConfig::default(),
             visibility: Visibility::default(),
             idle_cutoff_ns: 60_000 * MS,
+            unsubscribed_cutoff_ns: None,
             repeat_unchanged_books: false,
+            full_before_ack_per_mille: 300,
+            updates_start_full: false,
+            answer_malformed: true,
             exptime_refusal: (400, "EXPTIME_PASSED"),
             faults: GateFaults::default(),
+            script: Vec::new(),
+            faults_from_ns: 0,
+            faults_seed: None,
         }
     }
 }
@@ -92,6 +117,10 @@ pub struct GateDelays {
     pub rest_order: DelayRange,
     /// Reply to a WebSocket request, pongs included.
     pub ws_reply: DelayRange,
+    /// The gateway's receipt (`ack: true`) of an order sent over WebSocket.
+    pub ws_ack: DelayRange,
+    /// Final reply to an order, amendment or cancel over WebSocket: a shorter way than REST.
+    pub ws_order: DelayRange,
     /// Push on `spot.orders`, after the event.
     pub orders_push: DelayRange,
     /// Push on `spot.usertrades`, after the event.
@@ -108,6 +137,8 @@ impl Default for GateDelays {
             rest_read: DelayRange::millis(1, 3),
             rest_order: DelayRange::millis(2, 5),
             ws_reply: DelayRange::millis(1, 2),
+            ws_ack: DelayRange { min_ns: 200_000, max_ns: 600_000 },
+            ws_order: DelayRange { min_ns: 800_000, max_ns: 2 * MS },
             orders_push: DelayRange::millis(2, 6),
             usertrades_push: DelayRange::millis(2, 6),
             balances_push: DelayRange::millis(2, 8),
@@ -167,6 +198,44 @@ pub struct GateFaults {
     pub acknowledge_without_service: bool,
     /// Subscribe requests get no acknowledgement, but are served.
     pub swallow_acknowledgements: bool,
+    /// `spot.obu` increments that are left out: every subscriber of that stream then sees a gap.
+    pub skip_obu_delta: Vec<u64>,
+    /// `spot.obu` increments replaced by a whole book (`full: true`).
+    pub full_obu_push: Vec<u64>,
+    /// The first full push of `spot.obu` is stamped half as old as its book, as captured on a quiet pair.
+    pub old_snapshot_times: bool,
+    /// The next this many increments of either book channel are left out.
+    pub skip_next_deltas: u32,
+    /// Orders accepted over WebSocket of which neither receipt nor final reply leaves.
+    pub ws_drop_reply_after_order: Vec<u64>,
+    /// Orders accepted over WebSocket whose receipt leaves and whose final reply does not.
+    pub ws_ack_only_after_order: Vec<u64>,
+    /// Orders accepted over WebSocket whose final reply leaves without the receipt before it.
+    pub ws_final_only_after_order: Vec<u64>,
+    /// Orders accepted over WebSocket after which the connection is cut without a word.
+    pub ws_cut_after_order: Vec<u64>,
+    /// Replies to the next this many accepted orders, by either way, never leave.
+    pub lose_next_replies: u32,
+    /// Private frames, counted over all connections, that leave twice.
+    pub double_private_frame: Vec<u64>,
+    /// Private frames, counted over all connections, that leave after the frame behind them.
+    pub reorder_private_frame: Vec<u64>,
+    /// The next this many private frames leave twice.
+    pub double_next_private: u32,
+    /// The next this many private frames leave after the frame behind them.
+    pub reorder_next_private: u32,
+    /// Private REST requests, counted over the life of the venue, that are answered 429 though their bucket has room.
+    pub too_many_requests: Vec<u64>,
+    /// The next this many private REST requests are answered 429.
+    pub refuse_next_requests: u32,
+    /// Currencies that take no deposits, each with the chains meant; an empty list means all of them.
+    pub deposits_disabled: BTreeMap<String, Vec<String>>,
+    /// Currencies that pay out no withdrawals, each with the chains meant; an empty list means all of them.
+    pub withdrawals_disabled: BTreeMap<String, Vec<String>>,
+    /// `/spot/order_book` with a `limit` above 100 has two empty sides and no `id`, as seen on affiliate venues.
+    pub empty_deep_books: bool,
+    /// `/spot/order_book` with a `limit` above 100 is served from a copy one to two seconds old, as users report.
+    pub slow_deep_books: bool,
 }
 
 impl GateFaults {
@@ -195,6 +264,11 @@ impl Jitter {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
+    }
+
+    /// True in `per_mille` of 1000 cases.
+    pub(super) fn chance(&mut self, per_mille: u32) -> bool {
+        self.next_u64() % 1_000 < u64::from(per_mille)
     }
 
     /// A time from `range`.

@@ -1,9 +1,13 @@
-//! The increments of `spot.order_book_update`: which levels to send so that a client's copy stays exact.
+//! The increments of the book channels: which levels to send so that a client's copy stays exact.
 //!
-//! Start at [`DepthFeed::open`], then [`DepthFeed::on_change`] for every change of the book and [`DepthFeed::tick`] once per
+//! `spot.order_book_update`: start at [`DepthFeed::open`], then [`DepthFeed::on_change`] for every change of the book and [`DepthFeed::tick`] once per
 //! interval. Promised, and proved by a test that plays a client against it: a client that takes any REST snapshot as deep
 //! as the feed, applies the increments from the one that covers its id, and trims to the depth,
 //! holds exactly the venue's best levels after every frame.
+//!
+//! `spot.obu`: start at [`WindowFeed::open`]. The venue keeps the window itself: a level that drops out of it is sent with a
+//! zero amount, so a client that starts from the whole window and applies every increment holds exactly the window, without
+//! trimming.
 //!
 //! Gate API v4, order book update: `[U, u]` are contiguous, amounts are absolute, `"0"` deletes, an increment without
 //! levels still advances the id, and levels past the depth are not maintained.
@@ -97,6 +101,80 @@ impl SideFeed {
     }
 }
 
+/// The best levels of one book as the subscribers of a `spot.obu` stream know them.
+#[derive(Debug)]
+pub(super) struct WindowFeed {
+    depth: usize,
+    /// Book id of the state the subscribers know.
+    pub(super) id: u64,
+    /// When the book came into that state, Unix nanoseconds.
+    pub(super) t_ns: u64,
+    /// Best bids, best first.
+    pub(super) bids: Vec<Level>,
+    /// Best asks, best first.
+    pub(super) asks: Vec<Level>,
+}
+
+impl WindowFeed {
+    /// Begins with the book state `id`, whose best levels are given best first.
+    pub(super) fn open(depth: usize, id: u64, t_ns: u64, mut bids: Vec<Level>, mut asks: Vec<Level>) -> WindowFeed {
+        bids.truncate(depth);
+        asks.truncate(depth);
+        WindowFeed { depth, id, t_ns, bids, asks }
+    }
+
+    /// Moves to the book state `id` and says what changed in the window, or nothing when the book has not moved. An increment
+    /// without levels is usual: the change was deeper than the window, or was taken back.
+    pub(super) fn tick(&mut self, id: u64, t_ns: u64, mut bids: Vec<Level>, mut asks: Vec<Level>) -> Option<Increment> {
+        if id <= self.id {
+            return None;
+        }
+        bids.truncate(self.depth);
+        asks.truncate(self.depth);
+        let increment = Increment {
+            first_id: self.id + 1,
+            last_id: id,
+            bids: changes(&self.bids, &bids, |old, new| old > new),
+            asks: changes(&self.asks, &asks, |old, new| old < new),
+        };
+        *self = WindowFeed { depth: self.depth, id, t_ns, bids, asks };
+        Some(increment)
+    }
+}
+
+/// From one side of the window to the next: levels gone (amount zero) first, then new and changed ones. So the levels of an
+/// increment are in no order of price, as on Gate.
+fn changes(old: &[Level], new: &[Level], is_before: impl Fn(Decimal, Decimal) -> bool) -> Vec<Level> {
+    let (mut gone, mut set) = (Vec::new(), Vec::new());
+    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+    loop {
+        match (old.peek(), new.peek()) {
+            (Some(was), Some(is)) if was.price == is.price => {
+                if was.amount != is.amount {
+                    set.push(**is);
+                }
+                old.next();
+                new.next();
+            }
+            (Some(was), Some(is)) if !is_before(was.price, is.price) => {
+                set.push(**is);
+                new.next();
+            }
+            (Some(was), _) => {
+                gone.push(Level { price: was.price, amount: Decimal::ZERO });
+                old.next();
+            }
+            (None, Some(is)) => {
+                set.push(**is);
+                new.next();
+            }
+            (None, None) => break,
+        }
+    }
+    gone.append(&mut set);
+    gone
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::config::Jitter;
@@ -185,6 +263,39 @@ mod tests {
         for seed in 0..400 {
             client_follows(seed, 20, 15); // shallower than the depth
             client_follows(seed, 5, 40); // much deeper than the depth
+        }
+    }
+
+    #[test]
+    fn a_window_and_its_increments_equal_the_best_levels_without_trimming() {
+        for (seed, depth, prices) in (0..200).map(|seed| (seed, 5, 40)).chain((200..300).map(|seed| (seed, 50, 30))) {
+            let mut random = Jitter::new(seed);
+            let mut venue = Book::default();
+            let mut feed = WindowFeed::open(depth, 0, 0, Vec::new(), Vec::new());
+            let (mut client, mut empty) = (Book::default(), 0);
+            for _tick in 0..80 {
+                for _ in 0..random.next_u64() % 6 {
+                    let is_bid = random.next_u64().is_multiple_of(2);
+                    let offset = random.next_u64() % prices;
+                    let price = Decimal::from(if is_bid { 1_000 - offset } else { 1_001 + offset });
+                    venue.set(is_bid, price, Decimal::from(random.next_u64() % 4));
+                    venue.id += 1;
+                }
+                let (bids, asks) = venue.best(depth);
+                let Some(increment) = feed.tick(venue.id, 0, bids.clone(), asks.clone()) else { continue };
+                assert_eq!(increment.first_id, client.id + 1, "seed {seed}: contiguous");
+                empty += u32::from(increment.bids.is_empty() && increment.asks.is_empty());
+                for level in increment.bids {
+                    client.set(true, level.price, level.amount);
+                }
+                for level in increment.asks {
+                    client.set(false, level.price, level.amount);
+                }
+                client.id = increment.last_id;
+                let all = usize::MAX;
+                assert_eq!(client.best(all), (bids, asks), "seed {seed}: the copy differs after id {}", client.id);
+            }
+            assert!(depth > 5 || empty > 0, "seed {seed}: some increments carry no level");
         }
     }
 

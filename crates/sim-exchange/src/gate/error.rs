@@ -107,8 +107,18 @@ impl ApiError {
         ApiError::new(500, "INTERNAL", "Internal server error")
     }
 
-    /// The body of the answer.
+    /// Exists on Gate, and not here.
+    pub(super) fn not_simulated() -> ApiError {
+        ApiError::new(400, "NOT_SIMULATED", "This endpoint is not simulated")
+    }
+
+    /// The body of the answer. An empty message is left out, as some of Gate's answers do.
     pub(super) fn body(&self) -> Vec<u8> {
-        json!({"label": self.label, "message": self.message}).to_string().into_bytes()
+        let body = if self.message.is_empty() {
+            json!({"label": self.label})
+        } else {
+            json!({"label": self.label, "message": self.message})
+        };
+        body.to_string().into_bytes()
     }
 }

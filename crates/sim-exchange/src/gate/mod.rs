@@ -1,11 +1,12 @@
 //! The Gate dialect: what a client of Gate API v4 (spot) sees of one simulated venue.
 //!
 //! Start at [`GateDialect`]. Routing and signatures are in `rest` and `auth`, rows and labels in `rows` and `render`,
-//! channels in `stream`, the increments of the order book in `depth`. It shares no code with any Gate client of this
-//! project, so that a misreading of the protocol cannot agree with itself.
+//! channels in `stream` and `stream_*`, the increments of books in `depth`, order entry over WebSocket in `order_entry`, faults
+//! that begin at a time in `fault_script`. It shares no code with any Gate client of this project, so that a misreading of the
+//! protocol cannot agree with itself.
 //!
-//! What it does not simulate: amending, batch orders, the dead-man switch, WebSocket order entry, candlesticks,
-//! `spot.obu`, margin, unified accounts and contracts. Unknown private paths answer as on Gate.
+//! What it does not simulate: trigger orders, transfers and withdrawals (label `NOT_SIMULATED`), margin, unified accounts and
+//! contracts (empty lists, as for a user who has none). Unknown private paths answer as on Gate.
 //!
 //! Chosen where Gate's behaviour is an open question: a post-only or fill-or-kill order that cannot live is refused with
 //! 400 unless the exchange is told to accept and finish it; a request past its `x-gate-exptime` is refused with
@@ -13,36 +14,52 @@
 
 mod account;
 mod auth;
+mod batch;
+mod candles;
 mod channel;
 mod config;
+mod countdown;
 mod depth;
 mod error;
+mod fault_script;
+mod fees;
 mod frame;
 mod market_data;
+mod order_entry;
 mod orders;
 mod query;
 mod rate;
 mod render;
 mod rest;
+mod rest_routes;
 mod rows;
 mod stream;
+mod stream_book;
+mod stream_candles;
+mod stream_private;
 #[cfg(test)]
 mod tests;
+mod wallet;
 
 pub use auth::{ApiKey, Permission};
 pub use config::{DelayRange, GateConfig, GateDelays, GateFaults, GateUser, Visibility};
+pub use fault_script::{ScriptedFault, TimedFault};
 pub use rate::RateLimitConfig;
 
 use self::{
     config::Jitter,
+    error::ApiError,
+    fault_script::FaultScript,
+    order_entry::{EntryContext, OrderEntry},
     render::Symbols,
     rest::{RestContext, RestDesk},
     stream::{Stream, StreamContext},
+    stream_book::take_one,
 };
 use crate::{
     core::{Event, Exchange, ExchangeConfig},
     monitor::Monitor,
-    world::{Dialect, HttpRequest, OutputQueue, WsFrame},
+    world::{Dialect, HttpRequest, HttpResponse, OutputQueue, WsFrame},
 };
 
 /// Path of the spot WebSocket. The trailing slash is part of it.
@@ -56,17 +73,30 @@ pub struct GateDialect {
     jitter: Jitter,
     rest: RestDesk,
     stream: Stream,
+    order_entry: OrderEntry,
+    script: FaultScript,
+    /// Names of all pairs, for faults drawn from a seed.
+    pair_names: Vec<String>,
+    private_requests: u64,
+    /// When the exchange's next dead-man switch fires.
+    countdown_ns: Option<u64>,
 }
 
 impl GateDialect {
-    /// The dialect of an exchange made from `exchange`. Its users are accounts of that exchange, by user id.
-    pub fn new(config: GateConfig, exchange: &ExchangeConfig) -> GateDialect {
+    /// The dialect of an exchange made from `exchange`, whose scripted faults count from `start_t_ns` (Unix nanoseconds). Its
+    /// users are accounts of that exchange, by user id.
+    pub fn new(config: GateConfig, exchange: &ExchangeConfig, start_t_ns: u64) -> GateDialect {
         let pairs = exchange.pairs.len();
         GateDialect {
             symbols: Symbols::new(exchange),
             jitter: Jitter::new(config.seed),
             rest: RestDesk::new(&config, pairs),
             stream: Stream::new(pairs),
+            order_entry: OrderEntry::new(&config),
+            script: FaultScript::new(&config, start_t_ns),
+            pair_names: exchange.pairs.iter().map(|pair| pair.id.clone()).collect(),
+            private_requests: 0,
+            countdown_ns: None,
             config,
         }
     }
@@ -89,7 +119,7 @@ impl GateDialect {
     ) -> (&'a mut Stream, StreamContext<'a>) {
         let context = StreamContext {
             t_ns,
-            config: &self.config,
+            config: &mut self.config,
             symbols: &self.symbols,
             jitter: &mut self.jitter,
             exchange,
@@ -98,6 +128,35 @@ impl GateDialect {
         };
         (&mut self.stream, context)
     }
+
+    /// Whether a fault refuses this request, a private one, for its rate.
+    fn refuses_rate(&mut self, request: &HttpRequest) -> bool {
+        if request.header("sign").is_none() {
+            return false;
+        }
+        self.private_requests += 1;
+        let faults = &mut self.config.faults;
+        faults.too_many_requests.contains(&self.private_requests) || take_one(&mut faults.refuse_next_requests)
+    }
+
+    /// Whether a fault loses this reply.
+    fn loses_reply(&mut self, request: &HttpRequest, status: u16) -> bool {
+        let is_placement = request.method == "POST" && request.path.ends_with("/spot/orders") && status == 201;
+        is_placement && take_one(&mut self.config.faults.lose_next_replies)
+    }
+}
+
+/// A refusal with the headers of an empty bucket that fills again with the next second.
+fn rate_refusal(t_ns: u64) -> HttpResponse {
+    let error = ApiError::too_many_requests();
+    let headers = [
+        ("content-type", "application/json".to_owned()),
+        ("x-gate-ratelimit-requests-remain", "0".to_owned()),
+        ("x-gate-ratelimit-limit", "10".to_owned()),
+        ("x-gate-ratelimit-reset-timestamp", (t_ns / 1_000_000_000 + 1).to_string()),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    HttpResponse { status: error.status, headers, body: error.body() }
 }
 
 impl Dialect for GateDialect {
@@ -110,10 +169,16 @@ impl Dialect for GateDialect {
         request: HttpRequest,
         out: &mut OutputQueue,
     ) {
+        if self.refuses_rate(&request) {
+            let at_ns = t_ns.saturating_add(self.jitter.draw(self.config.delays.rest_read));
+            return out.http(at_ns, ticket, rate_refusal(t_ns));
+        }
         let mut context =
             RestContext { t_ns, config: &mut self.config, symbols: &self.symbols, jitter: &mut self.jitter, exchange, monitor };
         let departure = self.rest.answer(&request, &mut context);
-        if let Some(response) = departure.response {
+        self.countdown_ns = exchange.next_countdown();
+        let response = departure.response;
+        if let Some(response) = response.filter(|response| !self.loses_reply(&request, response.status)) {
             out.http(departure.at_ns, ticket, response);
         }
     }
@@ -130,17 +195,29 @@ impl Dialect for GateDialect {
         &mut self,
         t_ns: u64,
         exchange: &mut Exchange,
-        _monitor: &mut Monitor,
+        monitor: &mut Monitor,
         conn: u64,
         frame: WsFrame,
         out: &mut OutputQueue,
     ) {
         let (stream, mut context) = self.stream(t_ns, exchange, out);
-        stream.on_frame(conn, frame, &mut context);
+        let Some(call) = stream.on_frame(conn, frame, &mut context) else { return };
+        let mut entry =
+            EntryContext { t_ns, config: &mut self.config, symbols: &self.symbols, jitter: &mut self.jitter, exchange, monitor };
+        let answer = self.order_entry.answer(conn, &call, &mut entry);
+        let with_events = exchange.has_events();
+        let (stream, mut context) = self.stream(t_ns, exchange, out);
+        if answer.is_cut {
+            stream.cut(conn, &mut context);
+            self.order_entry.on_closed(conn);
+        } else {
+            stream.deliver(answer.frames, with_events, &mut context);
+        }
     }
 
     fn ws_closed(&mut self, _t_ns: u64, _exchange: &mut Exchange, conn: u64, _out: &mut OutputQueue) {
         self.stream.on_closed(conn);
+        self.order_entry.on_closed(conn);
     }
 
     fn on_events(&mut self, t_ns: u64, exchange: &Exchange, events: &[Event], out: &mut OutputQueue) {
@@ -159,10 +236,20 @@ impl Dialect for GateDialect {
     }
 
     fn next_wakeup(&self) -> Option<u64> {
-        self.stream.next_wakeup()
+        self.stream.next_wakeup().into_iter().chain(self.script.next_due()).chain(self.countdown_ns).min()
     }
 
     fn on_wakeup(&mut self, t_ns: u64, exchange: &mut Exchange, out: &mut OutputQueue) {
+        if self.countdown_ns.is_some_and(|due| due <= t_ns) {
+            exchange.fire_countdowns(t_ns);
+            self.countdown_ns = exchange.next_countdown();
+        }
+        for strike in self.script.step(t_ns, &mut self.config, &self.pair_names) {
+            let (stream, mut context) = self.stream(t_ns, exchange, out);
+            for conn in stream.strike(strike, &mut context) {
+                self.order_entry.on_closed(conn);
+            }
+        }
         let (stream, mut context) = self.stream(t_ns, exchange, out);
         stream.on_wakeup(&mut context);
     }

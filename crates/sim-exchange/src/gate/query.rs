@@ -1,5 +1,7 @@
 //! Query parameters of a REST request: decoded, looked up by name, read as numbers with bounds.
 
+use serde_json::{Map, Value};
+
 use super::auth::percent_decode;
 use super::error::ApiError;
 
@@ -21,6 +23,19 @@ impl Query {
             (percent_decode(name), percent_decode(value))
         });
         Query { pairs: pairs.collect() }
+    }
+
+    /// The parameters of a JSON object, as a WebSocket request or a body carries them: text, numbers and flags by their
+    /// words; nulls, arrays and objects are left out.
+    pub(super) fn from_fields(fields: &Map<String, Value>) -> Query {
+        let word = |value: &Value| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(flag) => Some(flag.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        };
+        let pairs = fields.iter().filter_map(|(name, value)| Some((name.clone(), word(value)?)));
+        Query { pairs: pairs.take(PARAMETERS_MAX).collect() }
     }
 
     /// The value of `name`, unless absent or empty.
@@ -85,6 +100,14 @@ mod tests {
         assert_eq!(query.number("page", 1, 1, 100), Ok(1));
         assert_eq!(query.number("limit", 1, 1, 10).map_err(|e| e.label), Err("INVALID_PARAM_VALUE"));
         assert_eq!(query.required("account").map_err(|e| e.label), Err("MISSING_REQUIRED_PARAM"));
+    }
+
+    #[test]
+    fn fields_of_an_object_are_parameters_too() {
+        let fields = serde_json::json!({"order_id": 12, "currency_pair": "BTC_USDT", "flag": true, "none": null, "list": [1]});
+        let query = Query::from_fields(fields.as_object().expect("an object"));
+        assert_eq!((query.get("order_id"), query.get("currency_pair")), (Some("12"), Some("BTC_USDT")));
+        assert_eq!((query.flag("flag"), query.get("none"), query.get("list")), (Ok(true), None, None));
     }
 
     #[test]

@@ -16,11 +16,13 @@ pub struct RateLimitConfig {
     pub cancel_per_s: u32,
     /// Other private requests per ten seconds, per user and endpoint.
     pub private_per_10s: u32,
+    /// Requests for the total balance and the like per ten seconds, per user and endpoint.
+    pub wallet_per_10s: u32,
 }
 
 impl Default for RateLimitConfig {
     fn default() -> RateLimitConfig {
-        RateLimitConfig { public_per_10s: 200, place_per_s: 10, cancel_per_s: 200, private_per_10s: 200 }
+        RateLimitConfig { public_per_10s: 200, place_per_s: 10, cancel_per_s: 200, private_per_10s: 200, wallet_per_10s: 80 }
     }
 }
 
@@ -43,6 +45,13 @@ pub(super) enum Bucket {
     Cancel {
         /// The user's number.
         user: u64,
+    },
+    /// A private endpoint with the smaller limit of the wallet.
+    Wallet {
+        /// The user's number.
+        user: u64,
+        /// The endpoint's path pattern.
+        endpoint: &'static str,
     },
     /// Any other private endpoint.
     Private {
@@ -112,6 +121,7 @@ impl RateLimits {
             Bucket::Public { .. } => (self.config.public_per_10s, 10_000_000_000),
             Bucket::Place { .. } => (self.config.place_per_s, 1_000_000_000),
             Bucket::Cancel { .. } => (self.config.cancel_per_s, 1_000_000_000),
+            Bucket::Wallet { .. } => (self.config.wallet_per_10s, 10_000_000_000),
             Bucket::Private { .. } => (self.config.private_per_10s, 10_000_000_000),
         }
     }

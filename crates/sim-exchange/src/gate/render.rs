@@ -3,6 +3,8 @@
 //! [`Symbols`] turns dense ids into Gate's names; the functions turn orders, fills, balances and refusals into what clients
 //! see. Nothing is decided here.
 
+use rust_decimal::Decimal;
+
 use super::{
     error::ApiError,
     rows::{
@@ -12,11 +14,8 @@ use super::{
 };
 use crate::core::{
     AccountTrade, AssetId, BalanceEvent, BalanceReason, ExchangeConfig, Order, OrderEvent, OrderEventKind, OrderKind,
-    OrderStatus, PairConfig, PairId, PrecisionField, PublicTrade, Reject, Role, Side, TimeInForce,
+    OrderSource, OrderStatus, PairConfig, PairId, PrecisionField, PublicTrade, Reject, Role, Side, TimeInForce,
 };
-
-/// The tag in `text` of an order placed over REST without a client id.
-const SOURCE_TAG: &str = "apiv4";
 
 /// Names and rules of what the venue lists, by dense id.
 #[derive(Clone, Debug)]
@@ -58,6 +57,11 @@ impl Symbols {
     /// The pair called `name`, upper case only, as on Gate.
     pub(super) fn find_pair(&self, name: &str) -> Option<PairId> {
         self.pairs().find(|(_, pair)| pair.id == name).map(|(id, _)| id)
+    }
+
+    /// Decimals of an asset of this exchange.
+    pub(super) fn decimals(&self, id: AssetId) -> u32 {
+        self.config.assets.get(id.index()).map_or(0, |asset| asset.decimals)
     }
 
     /// The asset called `name`.
@@ -103,16 +107,25 @@ const fn role_word(role: Role) -> &'static str {
 }
 
 /// The client id, or the source tag when there is none.
-pub(super) fn text_of(client_id: Option<&str>) -> String {
-    client_id.unwrap_or(SOURCE_TAG).to_owned()
+pub(super) fn text_of(client_id: Option<&str>, source: OrderSource) -> String {
+    let tag = match source {
+        OrderSource::Rest => "apiv4",
+        OrderSource::WebSocket => "apiv4-ws",
+    };
+    client_id.unwrap_or(tag).to_owned()
+}
+
+/// The remark of the last amendment, `-` without one.
+fn amend_text_of(remark: Option<&str>) -> String {
+    remark.unwrap_or("-").to_owned()
 }
 
 /// An order as REST replies carry it.
 pub(super) fn order_row(order: &Order, symbols: &Symbols, mode: ActionMode) -> OrderRow {
     OrderRow {
         id: order.id.0.to_string(),
-        text: text_of(order.text.as_deref()),
-        amend_text: "-",
+        text: text_of(order.text.as_deref(), order.source),
+        amend_text: amend_text_of(order.amend_text.as_deref()),
         create_time: seconds(order.create_t_ns),
         update_time: seconds(order.update_t_ns),
         create_time_ms: order.create_t_ns / 1_000_000,
@@ -133,8 +146,8 @@ pub(super) fn order_push(event: &OrderEvent, user: u64, symbols: &Symbols) -> Or
     OrderPush {
         id: order.id.0.to_string(),
         user,
-        text: text_of(order.text.as_deref()),
-        amend_text: "-",
+        text: text_of(order.text.as_deref(), order.source),
+        amend_text: amend_text_of(order.amend_text.as_deref()),
         create_time: seconds(order.create_t_ns),
         create_time_ms: (order.create_t_ns / 1_000_000).to_string(),
         update_time: seconds(order.update_t_ns),
@@ -170,7 +183,7 @@ fn order_body(order: &Order, symbols: &Symbols, mode: ActionMode) -> OrderBody {
         amount: text(order.amount),
         price: text(order.price),
         time_in_force: time_in_force_word(order.time_in_force),
-        iceberg: "0",
+        iceberg: text(order.iceberg),
         left: text(order.left),
         filled_amount: text(order.filled_amount),
         fill_price: text(order.filled_total),
@@ -178,15 +191,15 @@ fn order_body(order: &Order, symbols: &Symbols, mode: ActionMode) -> OrderBody {
         avg_deal_price: order.average_price_rounded_down(average_decimals).map(text),
         fee: settled.then(|| text(order.fee)),
         fee_currency: settled.then(|| symbols.asset(order.fee_asset).to_owned()),
-        point_fee: settled.then_some("0"),
-        gt_fee: settled.then_some("0"),
-        gt_maker_fee: "0",
-        gt_taker_fee: "0",
-        gt_discount: false,
+        point_fee: settled.then(|| text(order.point_fee)),
+        gt_fee: settled.then(|| text(order.gt_fee)),
+        gt_maker_fee: text(order.gt_rates.map_or(Decimal::ZERO, |rates| rates.maker)),
+        gt_taker_fee: text(order.gt_rates.map_or(Decimal::ZERO, |rates| rates.taker)),
+        gt_discount: order.gt_rates.is_some(),
         rebated_fee: settled.then_some("0"),
         rebated_fee_currency: settled.then(|| given_asset.to_owned()),
-        stp_id: 0,
-        stp_act: "-",
+        stp_id: order.stp.map_or(0, |(group, _)| group),
+        stp_act: order.stp.map_or("-", |(_, act)| act.as_str()),
     }
 }
 
@@ -204,11 +217,11 @@ pub(super) fn my_trade_row(fill: &AccountTrade, symbols: &Symbols) -> MyTradeRow
         order_id: fill.order_id.0.to_string(),
         fee: text(fill.fee),
         fee_currency: symbols.asset(fill.fee_asset).to_owned(),
-        point_fee: "0",
-        gt_fee: "0",
-        amend_text: "-",
+        point_fee: text(fill.point_fee),
+        gt_fee: text(fill.gt_fee),
+        amend_text: amend_text_of(fill.amend_text.as_deref()),
         sequence_id: fill.sequence_id.to_string(),
-        text: text_of(fill.text.as_deref()),
+        text: text_of(fill.text.as_deref(), fill.source),
         // Exact: the exchange refuses pairs whose price × amount does not fit.
         deal: text(fill.price * fill.amount),
     }
@@ -229,10 +242,10 @@ pub(super) fn user_trade_push(fill: &AccountTrade, user: u64, symbols: &Symbols)
         price: text(fill.price),
         fee: text(fill.fee),
         fee_currency: symbols.asset(fill.fee_asset).to_owned(),
-        point_fee: "0",
-        gt_fee: "0",
-        text: text_of(fill.text.as_deref()),
-        amend_text: "-",
+        point_fee: text(fill.point_fee),
+        gt_fee: text(fill.gt_fee),
+        text: text_of(fill.text.as_deref(), fill.source),
+        amend_text: amend_text_of(fill.amend_text.as_deref()),
         biz_info: "-",
         id_market: fill.sequence_id,
     }
@@ -255,7 +268,7 @@ pub(super) fn balance_push(event: &BalanceEvent, user: u64, symbols: &Symbols) -
             BalanceReason::OrderCreate => "order-create",
             BalanceReason::OrderMatch => "order-match",
             BalanceReason::Fee => "trade-fee-deduct",
-            BalanceReason::OrderRelease => "order-update",
+            BalanceReason::OrderRelease | BalanceReason::OrderAmend => "order-update",
         },
     }
 }
@@ -271,6 +284,8 @@ pub(super) fn public_trade_row(trade: &PublicTrade, symbols: &Symbols) -> Public
         amount: text(trade.amount),
         price: text(trade.price),
         sequence_id: trade.sequence_id.to_string(),
+        // Exact: the exchange refuses pairs whose price × amount does not fit.
+        deal: text(trade.price * trade.amount),
     }
 }
 
@@ -331,6 +346,13 @@ pub(super) fn refusal(reject: &Reject, rules: Option<&PairConfig>, amount: &str)
         Reject::NoLiquidity => refused("ORDER_BOOK_NOT_FOUND", "No liquidity".to_owned()),
         Reject::OrderNotFound => ApiError::order_not_found(),
         Reject::OrderClosed => ApiError::order_closed(),
+        Reject::PriceOutsideBand { reference } => {
+            refused("PRICE_THRESHOLD_EXCEEDED", format!("Price deviates too far from the last price {}", text(*reference)))
+        }
+        Reject::NoChange => refused("NO_CHANGE", "No change is made".to_owned()),
+        Reject::NoStpGroup => ApiError::invalid_param("Invalid stp_act: the user is in no STP group"),
+        Reject::BadIceberg => ApiError::invalid_param("Invalid iceberg"),
+        Reject::BadSlippage => ApiError::invalid_param("Invalid slippage"),
         Reject::NotRepresentable => refused("INVALID_PRECISION", "The order's value is out of range".to_owned()),
     }
 }

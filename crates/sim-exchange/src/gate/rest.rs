@@ -1,113 +1,37 @@
-//! The REST half: routes a request, checks who calls and how often, and words the reply (Gate API v4, REST basics).
+//! The REST half: checks who calls and how often, and words the reply (Gate API v4, REST basics).
 //!
-//! Start at [`RestDesk::answer`]. The order of the checks is Gate's: signature, expiry, rate limit, parameters. An unknown
-//! path counts as private, so that it answers `MISSING_REQUIRED_HEADER` to a caller without a signature.
+//! Start at [`RestDesk::answer`]. The order of the checks is Gate's: clock, key, signature, rights, expiry, rate limit,
+//! parameters. An unknown path counts as private, so that it answers `MISSING_REQUIRED_HEADER` to a caller without a
+//! signature. Paths are in `rest_routes`.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 use super::{
     account::{self, BalanceHistory},
     auth::{ApiKey, SignedRequest, verify_rest},
-    config::{GateConfig, GateUser, Jitter},
+    batch,
+    config::{GateConfig, GateFaults, GateUser, Jitter},
+    countdown,
     error::ApiError,
-    market_data::{self, MarketStatistics, PublicEndpoint},
-    orders::{self, Caller},
+    fees,
+    market_data::{self, MarketStatistics, PublicContext, PublicEndpoint},
+    orders::{self, Caller, OrderDesk},
     query::Query,
     rate::{Bucket, RateLimits, RateState},
     render::Symbols,
+    rest_routes::{PrivateEndpoint, Route, route},
+    wallet,
 };
 use crate::{
-    core::{AccountId, Exchange, FeeRates, OrderId},
-    monitor::{CancelArrival, CancelTarget, Monitor, Placement, PlacementOutcome},
+    core::{AccountId, Exchange, OrderSource},
+    monitor::Monitor,
     world::{HttpRequest, HttpResponse},
 };
 
-/// Prefix of every path.
-const PREFIX: &str = "/api/v4";
 /// Header of the server-side expiry, Unix milliseconds.
 const EXPTIME_HEADER: &str = "x-gate-exptime";
-
-/// A private endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PrivateEndpoint<'a> {
-    Accounts,
-    SpotFee,
-    WalletFee,
-    AccountDetail,
-    MainKeys,
-    PlaceOrder,
-    ListOrders,
-    CancelAll,
-    GetOrder(&'a str),
-    CancelOrder(&'a str),
-    OpenOrders,
-    MyTrades,
-}
-
-impl PrivateEndpoint<'_> {
-    fn pattern(self) -> &'static str {
-        match self {
-            PrivateEndpoint::Accounts => "/spot/accounts",
-            PrivateEndpoint::SpotFee => "/spot/fee",
-            PrivateEndpoint::WalletFee => "/wallet/fee",
-            PrivateEndpoint::AccountDetail => "/account/detail",
-            PrivateEndpoint::MainKeys => "/account/main_keys",
-            PrivateEndpoint::PlaceOrder | PrivateEndpoint::ListOrders | PrivateEndpoint::CancelAll => "/spot/orders",
-            PrivateEndpoint::GetOrder(_) | PrivateEndpoint::CancelOrder(_) => "/spot/orders/{order_id}",
-            PrivateEndpoint::OpenOrders => "/spot/open_orders",
-            PrivateEndpoint::MyTrades => "/spot/my_trades",
-        }
-    }
-
-    fn is_write(self) -> bool {
-        matches!(self, PrivateEndpoint::PlaceOrder | PrivateEndpoint::CancelAll | PrivateEndpoint::CancelOrder(_))
-    }
-
-    /// The right a key needs; `None` where any key will do.
-    fn permission(self) -> Option<&'static str> {
-        match self {
-            PrivateEndpoint::AccountDetail | PrivateEndpoint::MainKeys => None,
-            PrivateEndpoint::WalletFee => Some("wallet"),
-            _ => Some("spot"),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Route<'a> {
-    Public(PublicEndpoint<'a>),
-    Private(PrivateEndpoint<'a>),
-    /// Under the prefix, but nothing that is simulated.
-    Unknown,
-    /// Not under the prefix at all.
-    Outside,
-}
-
-fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
-    let Some(rest) = path.strip_prefix(PREFIX) else { return Route::Outside };
-    let parts: Vec<&str> = rest.split('/').skip(1).collect();
-    match (method, parts.as_slice()) {
-        ("GET", ["spot", "time"]) => Route::Public(PublicEndpoint::Time),
-        ("GET", ["spot", "currencies"]) => Route::Public(PublicEndpoint::Currencies),
-        ("GET", ["spot", "currencies", name]) => Route::Public(PublicEndpoint::Currency(name)),
-        ("GET", ["spot", "currency_pairs"]) => Route::Public(PublicEndpoint::Pairs),
-        ("GET", ["spot", "currency_pairs", name]) => Route::Public(PublicEndpoint::Pair(name)),
-        ("GET", ["spot", "tickers"]) => Route::Public(PublicEndpoint::Tickers),
-        ("GET", ["spot", "order_book"]) => Route::Public(PublicEndpoint::OrderBook),
-        ("GET", ["spot", "trades"]) => Route::Public(PublicEndpoint::Trades),
-        ("GET", ["spot", "accounts"]) => Route::Private(PrivateEndpoint::Accounts),
-        ("GET", ["spot", "fee"]) => Route::Private(PrivateEndpoint::SpotFee),
-        ("GET", ["wallet", "fee"]) => Route::Private(PrivateEndpoint::WalletFee),
-        ("GET", ["account", "detail"]) => Route::Private(PrivateEndpoint::AccountDetail),
-        ("GET", ["account", "main_keys"]) => Route::Private(PrivateEndpoint::MainKeys),
-        ("POST", ["spot", "orders"]) => Route::Private(PrivateEndpoint::PlaceOrder),
-        ("GET", ["spot", "orders"]) => Route::Private(PrivateEndpoint::ListOrders),
-        ("DELETE", ["spot", "orders"]) => Route::Private(PrivateEndpoint::CancelAll),
-        ("GET", ["spot", "orders", name]) => Route::Private(PrivateEndpoint::GetOrder(name)),
-        ("DELETE", ["spot", "orders", name]) => Route::Private(PrivateEndpoint::CancelOrder(name)),
-        ("GET", ["spot", "open_orders"]) => Route::Private(PrivateEndpoint::OpenOrders),
-        ("GET", ["spot", "my_trades"]) => Route::Private(PrivateEndpoint::MyTrades),
-        _ => Route::Unknown,
-    }
-}
 
 /// A reply and when it leaves. `None` means that it never does.
 #[derive(Clone, Debug)]
@@ -124,24 +48,36 @@ type Charged = (Option<RateState>, Result<Done, ApiError>);
 struct Done {
     status: u16,
     body: String,
-    /// The matching engine accepted an order: the faults on replies count these.
-    placed: bool,
+    /// Orders that matching accepted: the faults on replies count these.
+    accepted: u64,
 }
 
 impl Done {
     fn ok(body: String) -> Done {
-        Done { status: 200, body, placed: false }
+        Done { status: 200, body, accepted: 0 }
     }
+}
+
+/// What becomes of the reply to accepted orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReplyFate {
+    Leaves,
+    Lost,
+    /// The order stands, and the reply is a 500.
+    Fails,
 }
 
 /// Everything the REST half remembers.
 #[derive(Debug)]
 pub(super) struct RestDesk {
-    limits: RateLimits,
+    /// Shared with order entry over WebSocket: a user has one set of buckets.
+    pub(super) limits: RateLimits,
     pub(super) statistics: MarketStatistics,
     pub(super) balances: BalanceHistory,
     orders_accepted: u64,
     requests: u64,
+    /// Names of the self-trade groups that clients made.
+    stp_names: BTreeMap<u64, String>,
 }
 
 /// A request's surroundings.
@@ -162,6 +98,7 @@ impl RestDesk {
             balances: BalanceHistory::default(),
             orders_accepted: 0,
             requests: 0,
+            stp_names: BTreeMap::new(),
         }
     }
 
@@ -173,30 +110,38 @@ impl RestDesk {
             Route::Public(endpoint) => self.public(endpoint, request, context),
             Route::Private(endpoint) => self.private(endpoint, request, context),
             Route::Unknown => (None, Err(unknown_path(request, context))),
+            Route::WrongMethod => (None, Err(ApiError::new(405, "METHOD_NOT_ALLOWED", "The path has no such method"))),
             Route::Outside => (None, Err(ApiError::new(404, "NOT_FOUND", "The path does not exist"))),
         };
-        let is_write = matches!(route, Route::Private(endpoint) if endpoint.is_write());
+        let is_write = matches!(route, Route::Private(endpoint) if endpoint.is_order_write());
         let delays = context.config.delays;
         let delay_ns = context.jitter.draw(if is_write { delays.rest_order } else { delays.rest_read });
         let at_ns = context.t_ns.saturating_add(delay_ns);
-        let placed = result.as_ref().is_ok_and(|done| done.placed);
+        let accepted = result.as_ref().map_or(0, |done| done.accepted);
         let response = respond(result, rate, context.t_ns, at_ns, self.requests);
-        let response = if placed { self.faulted(response, context) } else { Some(response) };
+        let response = match self.fate_of_reply(accepted, &context.config.faults) {
+            ReplyFate::Leaves => Some(response),
+            ReplyFate::Lost => None,
+            ReplyFate::Fails => {
+                let error = ApiError::server_error();
+                Some(HttpResponse { status: error.status, body: error.body(), headers: response.headers })
+            }
+        };
         Departure { at_ns, response }
     }
 
-    /// Applies the faults on replies to accepted orders.
-    fn faulted(&mut self, response: HttpResponse, context: &RestContext<'_>) -> Option<HttpResponse> {
-        self.orders_accepted += 1;
-        let faults = &context.config.faults;
-        if faults.drop_reply_after_order.contains(&self.orders_accepted) {
-            return None;
+    /// Counts accepted orders and applies the faults on their replies.
+    fn fate_of_reply(&mut self, accepted: u64, faults: &GateFaults) -> ReplyFate {
+        let mut fate = ReplyFate::Leaves;
+        for _ in 0..accepted {
+            self.orders_accepted += 1;
+            if faults.drop_reply_after_order.contains(&self.orders_accepted) {
+                fate = ReplyFate::Lost;
+            } else if faults.fail_reply_after_order.contains(&self.orders_accepted) && fate == ReplyFate::Leaves {
+                fate = ReplyFate::Fails;
+            }
         }
-        if faults.fail_reply_after_order.contains(&self.orders_accepted) {
-            let error = ApiError::server_error();
-            return Some(HttpResponse { status: error.status, body: error.body(), headers: response.headers });
-        }
-        Some(response)
+        fate
     }
 
     fn public(&mut self, endpoint: PublicEndpoint<'_>, request: &HttpRequest, context: &mut RestContext<'_>) -> Charged {
@@ -204,14 +149,20 @@ impl RestDesk {
         if !rate.allowed {
             return (Some(rate), Err(ApiError::too_many_requests()));
         }
+        if let Err(error) = check_accept(request) {
+            return (Some(rate), Err(error));
+        }
+        let query = Query::parse(&request.query);
         let body = market_data::answer(
             endpoint,
-            &Query::parse(&request.query),
-            context.t_ns,
-            context.exchange,
-            context.symbols,
-            &self.statistics,
-            &mut context.config.faults,
+            &query,
+            PublicContext {
+                t_ns: context.t_ns,
+                exchange: context.exchange,
+                symbols: context.symbols,
+                statistics: &mut self.statistics,
+                config: context.config,
+            },
         );
         (Some(rate), body.map(Done::ok))
     }
@@ -221,85 +172,136 @@ impl RestDesk {
             Ok(found) => found,
             Err(error) => return (None, Err(error)),
         };
-        if endpoint == PrivateEndpoint::PlaceOrder {
-            return self.place(request, &user, account, context);
+        let caller = Caller { account, t_ns: context.t_ns, visibility: context.config.visibility };
+        if endpoint.is_order_write() {
+            return self.order_write(endpoint, request, &user, caller, context);
         }
-        let user_id = user.user_id;
-        let bucket = if endpoint.is_write() {
-            Bucket::Cancel { user: user_id }
-        } else {
-            Bucket::Private { user: user_id, endpoint: endpoint.pattern() }
-        };
-        let query = Query::parse(&request.query);
-        note_cancel(endpoint, &query, user_id, context);
-        if endpoint.is_write()
-            && let Err(error) = check_exptime(request, context)
-        {
-            return (None, Err(error));
-        }
-        let rate = self.limits.take(bucket, context.t_ns);
+        let rate = self.limits.take(bucket_of(endpoint, user.user_id), context.t_ns);
         if !rate.allowed {
             return (Some(rate), Err(ApiError::too_many_requests()));
         }
-        let caller = Caller { account, t_ns: context.t_ns, visibility: context.config.visibility };
-        let symbols = context.symbols;
+        let body = check_accept(request).and_then(|()| self.read(endpoint, request, &user, &caller, context));
+        let status = if endpoint == PrivateEndpoint::SetDebitFee { 204 } else { 200 };
+        (Some(rate), body.map(|body| Done { status, ..Done::ok(body) }))
+    }
+
+    /// Everything private but placing, amending and cancelling.
+    fn read(
+        &mut self,
+        endpoint: PrivateEndpoint<'_>,
+        request: &HttpRequest,
+        user: &GateUser,
+        caller: &Caller,
+        context: &mut RestContext<'_>,
+    ) -> Result<String, ApiError> {
+        let query = Query::parse(&request.query);
+        let (symbols, account, user_id) = (context.symbols, caller.account, user.user_id);
         let exchange = &mut *context.exchange;
         let body = match endpoint {
             PrivateEndpoint::Accounts => {
-                let lag_ns = context.config.visibility.balances_stale_ns;
-                account::accounts(&query, account, context.t_ns, lag_ns, exchange, symbols, &self.balances)
+                let lag_ns = caller.visibility.balances_stale_ns;
+                return account::accounts(&query, account, caller.t_ns, lag_ns, exchange, symbols, &self.balances);
             }
-            PrivateEndpoint::SpotFee | PrivateEndpoint::WalletFee => {
-                fee_body(endpoint, &query, user_id, account, exchange, symbols)
+            PrivateEndpoint::AccountBook => account::account_book(&query, caller, exchange, symbols)?,
+            PrivateEndpoint::SpotFee => fees::fee(&query, user_id, account, exchange, symbols, false)?,
+            PrivateEndpoint::WalletFee => fees::fee(&query, user_id, account, exchange, symbols, true)?,
+            PrivateEndpoint::BatchFee => fees::batch_fee(&query, user_id, account, exchange, symbols)?,
+            PrivateEndpoint::DebitFee => fees::debit_switch(account, exchange),
+            PrivateEndpoint::SetDebitFee => {
+                fees::set_debit_switch(&json_body(request)?, account, exchange)?;
+                return Ok(String::new());
             }
-            PrivateEndpoint::AccountDetail => Ok(account::detail(user_id, context.config.tier)),
-            PrivateEndpoint::MainKeys => Ok(account::main_keys(user_id, &user.keys)),
-            PrivateEndpoint::ListOrders => orders::list(&query, &caller, exchange, symbols),
-            PrivateEndpoint::CancelAll => orders::cancel_all(&query, &caller, exchange, symbols),
-            PrivateEndpoint::GetOrder(name) => orders::get(name, &query, &caller, exchange, symbols),
-            PrivateEndpoint::CancelOrder(name) => orders::cancel(name, &query, &caller, exchange, symbols),
-            PrivateEndpoint::OpenOrders => orders::open_orders(&query, &caller, exchange, symbols),
-            PrivateEndpoint::MyTrades => orders::my_trades(&query, &caller, exchange, symbols),
-            PrivateEndpoint::PlaceOrder => Err(ApiError::server_error()),
+            PrivateEndpoint::TotalBalance => wallet::total_balance(&query, account, exchange, symbols)?,
+            PrivateEndpoint::WithdrawStatus => wallet::withdraw_status(&query, symbols)?,
+            PrivateEndpoint::Deposits => wallet::deposits(&query, caller, exchange, symbols)?,
+            PrivateEndpoint::Withdrawals => wallet::withdrawals(&query, caller, symbols)?,
+            PrivateEndpoint::DepositAddress => wallet::deposit_address(&query, user_id, symbols)?,
+            PrivateEndpoint::AccountDetail => account::detail(user_id, context.config.tier),
+            PrivateEndpoint::MainKeys => account::main_keys(user_id, &user.keys),
+            PrivateEndpoint::AccountRateLimit => account::rate_limit(context.config.tier, caller.t_ns),
+            PrivateEndpoint::StpGroups => account::stp_groups(user_id, account, exchange, &self.stp_names),
+            PrivateEndpoint::CreateStpGroup => {
+                account::create_stp_group(&json_body(request)?, user_id, account, exchange, &mut self.stp_names)?
+            }
+            PrivateEndpoint::StpGroupUsers(id) => account::stp_group_users(id, account, exchange)?,
+            PrivateEndpoint::UnifiedMode => account::unified_mode(),
+            PrivateEndpoint::UnifiedAccounts => account::unified_accounts(user_id, caller.t_ns),
+            PrivateEndpoint::ListOrders => orders::list(&query, caller, exchange, symbols)?,
+            PrivateEndpoint::GetOrder(name) => orders::status(name, &query, caller, exchange, symbols)?,
+            PrivateEndpoint::OpenOrders => orders::open_orders(&query, caller, exchange, symbols)?,
+            PrivateEndpoint::MyTrades => orders::my_trades(&query, caller, exchange, symbols)?,
+            PrivateEndpoint::Countdown => countdown::arm(&json_body(request)?, caller, exchange, symbols)?,
+            PrivateEndpoint::EmptyList(_) => Value::Array(Vec::new()),
+            PrivateEndpoint::ContractAccounts => {
+                return Err(ApiError::new(400, "USER_NOT_FOUND", "please transfer funds first to create futures account"));
+            }
+            _ => return Err(ApiError::not_simulated()),
         };
-        (Some(rate), body.map(Done::ok))
+        Ok(body.to_string())
     }
 
-    fn place(&mut self, request: &HttpRequest, user: &GateUser, account: AccountId, context: &mut RestContext<'_>) -> Charged {
-        let wanted = match orders::parse_place(&request.body, account, context.symbols) {
-            Ok(wanted) => wanted,
-            Err(error) => return (None, Err(error)),
-        };
-        let order = &wanted.order;
-        let pair = context.symbols.pair(order.pair).to_owned();
-        let placement = Placement {
-            t_ns: context.t_ns,
+    fn order_write(
+        &mut self,
+        endpoint: PrivateEndpoint<'_>,
+        request: &HttpRequest,
+        user: &GateUser,
+        caller: Caller,
+        context: &mut RestContext<'_>,
+    ) -> Charged {
+        let query = Query::parse(&request.query);
+        let mut desk = OrderDesk {
+            caller,
             user_id: user.user_id,
-            text: order.text.clone(),
-            pair: pair.clone(),
-            side: order.side,
-            kind: order.kind,
-            price: order.price,
-            amount: order.amount,
-            time_in_force: order.time_in_force,
-            expires_at_ms: request.header(EXPTIME_HEADER).and_then(|text| text.parse().ok()),
+            source: OrderSource::Rest,
+            exptime: request.header(EXPTIME_HEADER),
+            exptime_refusal: context.config.exptime_refusal,
+            exchange: context.exchange,
+            symbols: context.symbols,
+            monitor: context.monitor,
+            limits: &mut self.limits,
+            rate: None,
+            accepted: 0,
         };
-        let number = context.monitor.placement_arrived(context.exchange, placement);
-        let mut rate = None;
-        let result = check_exptime(request, context).and_then(|()| {
-            let state = self.limits.take(Bucket::Place { user: user.user_id, pair }, context.t_ns);
-            rate = Some(state);
-            if !state.allowed {
-                return Err(ApiError::too_many_requests());
-            }
-            orders::place(wanted, context.t_ns, context.exchange, context.symbols)
+        let result = check_accept(request).and_then(|()| match endpoint {
+            PrivateEndpoint::PlaceOrder => orders::place(&json_body(request)?, &mut desk),
+            PrivateEndpoint::BatchOrders => batch::place_batch(&json_body(request)?, &mut desk),
+            PrivateEndpoint::CancelBatch => batch::cancel_ids(&json_body(request)?, &mut desk),
+            PrivateEndpoint::AmendBatch => batch::amend_batch(&json_body(request)?, &mut desk),
+            PrivateEndpoint::AmendOrder(name) => orders::amend(name, &json_body(request)?, &query, &mut desk),
+            PrivateEndpoint::CancelOrder(name) => orders::cancel(name, &query, &mut desk),
+            PrivateEndpoint::CancelAll => orders::cancel_all(&query, &mut desk),
+            _ => Err(ApiError::not_simulated()),
         });
-        let outcome = match &result {
-            Ok((id, _)) => PlacementOutcome::Accepted(*id),
-            Err(error) => PlacementOutcome::Refused(error.label.to_owned()),
-        };
-        context.monitor.placement_outcome(number, outcome);
-        (rate, result.map(|(_, body)| Done { status: 201, body, placed: true }))
+        let (rate, accepted) = (desk.rate, desk.accepted);
+        let status = if endpoint == PrivateEndpoint::PlaceOrder { 201 } else { 200 };
+        (rate, result.map(|body| Done { status, body: body.to_string(), accepted }))
+    }
+}
+
+/// The bucket of everything private but the orders, which charge their own.
+fn bucket_of(endpoint: PrivateEndpoint<'_>, user: u64) -> Bucket {
+    match endpoint {
+        PrivateEndpoint::TotalBalance => Bucket::Wallet { user, endpoint: endpoint.pattern() },
+        _ => Bucket::Private { user, endpoint: endpoint.pattern() },
+    }
+}
+
+/// The body as JSON.
+fn json_body(request: &HttpRequest) -> Result<Value, ApiError> {
+    if request.header("content-type").is_some_and(|kind| !kind.to_ascii_lowercase().contains("json")) {
+        return Err(ApiError::new(400, "INVALID_CONTENT_TYPE", "Content-Type must be application/json"));
+    }
+    serde_json::from_slice(&request.body).map_err(|_| ApiError::invalid_body("Invalid request body: not JSON"))
+}
+
+/// A client that takes no JSON can't be answered.
+fn check_accept(request: &HttpRequest) -> Result<(), ApiError> {
+    let takes_json = |accept: &str| accept.contains("json") || accept.contains("*/*") || accept.contains("application/*");
+    match request.header("accept") {
+        Some(accept) if !accept.trim().is_empty() && !takes_json(&accept.to_ascii_lowercase()) => {
+            Err(ApiError::new(406, "NOT_ACCEPTABLE", "Only application/json is served"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -310,6 +312,9 @@ fn caller_of(
     context: &RestContext<'_>,
 ) -> Result<(GateUser, AccountId), ApiError> {
     let (user, key) = signer(request, context)?;
+    if let Some(label) = key.refusal {
+        return Err(ApiError::new(403, label, "The key or its account is refused"));
+    }
     if let Some(permission) = endpoint.permission() {
         if !key.may_read(permission) {
             return Err(ApiError::forbidden());
@@ -342,45 +347,6 @@ fn unknown_path(request: &HttpRequest, context: &RestContext<'_>) -> ApiError {
         Ok(_) => ApiError::new(404, "NOT_FOUND", "The path does not exist"),
         Err(error) => error,
     }
-}
-
-/// Gate API v4, `x-gate-exptime`: a request that arrives after this instant is refused.
-fn check_exptime(request: &HttpRequest, context: &RestContext<'_>) -> Result<(), ApiError> {
-    let Some(text) = request.header(EXPTIME_HEADER) else { return Ok(()) };
-    let expires_ms: u64 = text.parse().map_err(|_| ApiError::invalid_param("Invalid x-gate-exptime"))?;
-    if context.t_ns > expires_ms.saturating_mul(1_000_000) {
-        let (status, label) = context.config.exptime_refusal;
-        return Err(ApiError::new(status, label, "The request arrived after its x-gate-exptime"));
-    }
-    Ok(())
-}
-
-fn note_cancel(endpoint: PrivateEndpoint<'_>, query: &Query, user_id: u64, context: &mut RestContext<'_>) {
-    let target = match endpoint {
-        PrivateEndpoint::CancelAll => CancelTarget::All,
-        PrivateEndpoint::CancelOrder(name) => match name.parse() {
-            Ok(id) => CancelTarget::Id(OrderId(id)),
-            Err(_) => CancelTarget::Text(name.to_owned()),
-        },
-        _ => return,
-    };
-    let pair = query.get("currency_pair").map(str::to_owned);
-    context.monitor.cancel_arrived(CancelArrival { t_ns: context.t_ns, user_id, pair, target });
-}
-
-fn fee_body(
-    endpoint: PrivateEndpoint<'_>,
-    query: &Query,
-    user_id: u64,
-    account: AccountId,
-    exchange: &Exchange,
-    symbols: &Symbols,
-) -> Result<String, ApiError> {
-    if let Some(name) = query.get("currency_pair") {
-        symbols.find_pair(name).ok_or_else(|| ApiError::invalid_pair(name))?;
-    }
-    let rates = exchange.account(account).map_or(FeeRates::ZERO, |account| account.fees);
-    Ok(account::fees(user_id, rates, endpoint == PrivateEndpoint::WalletFee))
 }
 
 fn respond(result: Result<Done, ApiError>, rate: Option<RateState>, in_ns: u64, out_ns: u64, request: u64) -> HttpResponse {

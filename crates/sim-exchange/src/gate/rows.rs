@@ -29,8 +29,8 @@ pub(super) struct OrderRow {
     pub(super) id: String,
     /// Client id, or the source tag.
     pub(super) text: String,
-    /// `-`: amendments are not simulated.
-    pub(super) amend_text: &'static str,
+    /// Remark of the last amendment, or `-`.
+    pub(super) amend_text: String,
     /// Seconds, as text.
     pub(super) create_time: String,
     /// Seconds, as text.
@@ -66,8 +66,8 @@ pub(super) struct OrderBody {
     pub(super) price: String,
     /// `gtc`, `ioc`, `poc` or `fok`.
     pub(super) time_in_force: &'static str,
-    /// Not simulated: `0`.
-    pub(super) iceberg: &'static str,
+    /// The part asked to be shown; `0` for all.
+    pub(super) iceberg: String,
     /// What is left of `amount`, in its unit.
     pub(super) left: String,
     /// Base executed.
@@ -87,15 +87,15 @@ pub(super) struct OrderBody {
     pub(super) fee_currency: Option<String>,
     /// Fee paid in points.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) point_fee: Option<&'static str>,
+    pub(super) point_fee: Option<String>,
     /// Fee paid in GT.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) gt_fee: Option<&'static str>,
-    /// GT maker rate.
-    pub(super) gt_maker_fee: &'static str,
-    /// GT taker rate.
-    pub(super) gt_taker_fee: &'static str,
-    /// GT deduction is off.
+    pub(super) gt_fee: Option<String>,
+    /// GT maker rate, 0 when the switch was off.
+    pub(super) gt_maker_fee: String,
+    /// GT taker rate, 0 when the switch was off.
+    pub(super) gt_taker_fee: String,
+    /// Whether fees were to be paid in GT as it was placed.
     pub(super) gt_discount: bool,
     /// Maker rebate.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,7 +103,7 @@ pub(super) struct OrderBody {
     /// The asset given, not the one received.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rebated_fee_currency: Option<String>,
-    /// Self-trade prevention is not used.
+    /// Self-trade group, 0 for none.
     pub(super) stp_id: u64,
     /// `-` when not used.
     pub(super) stp_act: &'static str,
@@ -118,8 +118,8 @@ pub(super) struct OrderPush {
     pub(super) user: u64,
     /// Client id, or the source tag.
     pub(super) text: String,
-    /// `-`.
-    pub(super) amend_text: &'static str,
+    /// Remark of the order's last amendment, or `-`.
+    pub(super) amend_text: String,
     /// Seconds, as text.
     pub(super) create_time: String,
     /// Milliseconds, as text.
@@ -165,11 +165,11 @@ pub(super) struct MyTradeRow {
     /// The received asset.
     pub(super) fee_currency: String,
     /// Fee paid in points.
-    pub(super) point_fee: &'static str,
+    pub(super) point_fee: String,
     /// Fee paid in GT.
-    pub(super) gt_fee: &'static str,
-    /// `-`.
-    pub(super) amend_text: &'static str,
+    pub(super) gt_fee: String,
+    /// Remark of the order's last amendment, or `-`.
+    pub(super) amend_text: String,
     /// Number of the trade within its pair, as text.
     pub(super) sequence_id: String,
     /// The order's client id.
@@ -206,13 +206,13 @@ pub(super) struct UserTradePush {
     /// The received asset.
     pub(super) fee_currency: String,
     /// Fee paid in points.
-    pub(super) point_fee: &'static str,
+    pub(super) point_fee: String,
     /// Fee paid in GT.
-    pub(super) gt_fee: &'static str,
+    pub(super) gt_fee: String,
     /// The order's client id.
     pub(super) text: String,
-    /// `-`.
-    pub(super) amend_text: &'static str,
+    /// Remark of the order's last amendment, or `-`.
+    pub(super) amend_text: String,
     /// `-`.
     pub(super) biz_info: &'static str,
     /// Number of the trade within its pair.
@@ -276,6 +276,8 @@ pub(super) struct PublicTradeRow {
     pub(super) price: String,
     /// Number of the trade within its pair, as text.
     pub(super) sequence_id: String,
+    /// Quote traded.
+    pub(super) deal: String,
 }
 
 /// A public trade as `spot.trades` carries it: the id is an integer.
@@ -306,7 +308,7 @@ pub(super) struct PublicTradePush {
 pub(super) struct TickerRow {
     /// `BASE_QUOTE`.
     pub(super) currency_pair: String,
-    /// Last price.
+    /// Last price; the middle of the book before the first trade.
     pub(super) last: String,
     /// Best ask; empty when there is none.
     pub(super) lowest_ask: String,
@@ -318,16 +320,22 @@ pub(super) struct TickerRow {
     /// Amount at the best bid; only when one pair is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) highest_size: Option<String>,
-    /// Percent since the venue opened.
+    /// Percent over 24 hours, or since the first trade if that is later.
     pub(super) change_percentage: String,
-    /// Base traded since the venue opened.
+    /// Percent since midnight UTC; only when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) change_utc0: Option<String>,
+    /// Percent since midnight in UTC+8; only when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) change_utc8: Option<String>,
+    /// Base traded in 24 hours.
     pub(super) base_volume: String,
-    /// Quote traded since the venue opened.
+    /// Quote traded in 24 hours.
     pub(super) quote_volume: String,
-    /// Highest price since the venue opened.
-    pub high_24h: String,
-    /// Lowest price since the venue opened.
-    pub low_24h: String,
+    /// Highest price in 24 hours; the last one without trades.
+    pub(super) high_24h: String,
+    /// Lowest price in 24 hours; the last one without trades.
+    pub(super) low_24h: String,
 }
 
 #[cfg(test)]

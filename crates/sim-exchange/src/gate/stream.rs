@@ -3,7 +3,10 @@
 //! Start at [`Stream::on_frame`] for what clients say, [`Stream::on_events`] for what happened in the exchange, and
 //! [`Stream::on_wakeup`] for pushes whose tick has come. Books go out on a time grid of their interval, each pair with its
 //! own phase, and only when something changed; trades and private rows go out at once, each channel after its own delay, so
-//! that fills may be told before orders and either before the REST reply.
+//! that fills may be told before orders and either before the reply to the order.
+//!
+//! What a push says is made in `stream_book`, `stream_candles` and `stream_private`; calls of order entry are handed back to
+//! the caller, and their frames come back through [`Stream::deliver`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,54 +16,55 @@ use super::{
     auth::{CLOCK_TOLERANCE_NS, verify_channel},
     channel::{FeedKind, PrivateChannel, Topics},
     config::{DelayRange, GateConfig, Jitter},
-    depth::DepthFeed,
     error::ApiError,
-    frame::{Reply, ReplyError, Request, Status, code, push, to_json},
-    market_data::{MarketStatistics, level_texts},
-    render::{Symbols, balance_push, order_push, public_trade_push, user_trade_push},
-    rows::text,
+    fault_script::Strike,
+    frame::{ApiCall, Frame, Reply, ReplyError, Request, Status, code, push, to_json},
+    market_data::MarketStatistics,
+    render::{Symbols, public_trade_push},
+    stream_book::{Feed, Made, PushContext},
+    stream_private::{PrivateFate, PrivateOrder, PrivateRows},
 };
 use crate::{
-    core::{AccountId, Event, Exchange, Level, PairId, Side},
+    core::{AccountId, Event, Exchange, PairId, PublicTrade, Side},
     world::{OutputQueue, WsFrame},
 };
 
-/// Book state as a book ticker shows it.
-type Touch = (Option<Level>, Option<Level>);
+/// A private frame that waits for the one behind it leaves after this long even if none comes.
+const HELD_MAX_NS: u64 = 500_000_000;
+/// The second copy of a doubled private frame is this late.
+const DOUBLE_AFTER_NS: u64 = 3_000_000;
 
 #[derive(Debug, Default)]
 struct Connection {
     last_traffic_ns: u64,
+    /// Has subscribed to something or called order entry.
+    is_active: bool,
+    /// Was told to move to another connection.
+    is_leaving: bool,
+    /// Names of its `spot.obu` streams, served or not.
+    obu: BTreeSet<String>,
     /// Per private channel and account: the pairs wanted, `None` for all.
     private: BTreeMap<(PrivateChannel, AccountId), Option<BTreeSet<PairId>>>,
-}
-
-/// One public feed with at least one subscriber.
-#[derive(Debug, Default)]
-struct Feed {
-    subscribers: BTreeSet<u64>,
-    /// Subscribers that have not had their first whole book yet.
-    fresh: BTreeSet<u64>,
-    /// A push is already planned.
-    is_planned: bool,
-    /// Book id of the last whole book pushed.
-    pushed_id: Option<u64>,
-    /// What the last book ticker said.
-    touch: Option<Touch>,
-    increments: Option<DepthFeed>,
+    /// Private frames that wait for the one behind them.
+    held: Vec<Departing>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
     Push(PairId, FeedKind),
     IdleCheck(u64),
+    Held(u64),
 }
 
 /// A frame on its way.
-struct Departing {
-    at_ns: u64,
-    conn: u64,
-    text: String,
+#[derive(Clone, Debug)]
+pub(super) struct Departing {
+    /// When it leaves, unless a frame before it leaves later.
+    pub(super) at_ns: u64,
+    /// To whom.
+    pub(super) conn: u64,
+    /// Its JSON.
+    pub(super) text: String,
 }
 
 /// All connections of one venue and what they follow.
@@ -70,14 +74,17 @@ pub(super) struct Stream {
     /// By pair.
     feeds: Vec<BTreeMap<FeedKind, Feed>>,
     due: BTreeSet<(u64, Due)>,
-    increments_made: u64,
+    made: Made,
+    private_order: PrivateOrder,
+    /// Replies of order entry that go out together with what their call caused.
+    deferred: Vec<Departing>,
     requests: u64,
 }
 
 /// What every call needs.
 pub(super) struct StreamContext<'a> {
     pub(super) t_ns: u64,
-    pub(super) config: &'a GateConfig,
+    pub(super) config: &'a mut GateConfig,
     pub(super) symbols: &'a Symbols,
     pub(super) jitter: &'a mut Jitter,
     pub(super) exchange: &'a Exchange,
@@ -97,7 +104,9 @@ impl Stream {
             connections: BTreeMap::new(),
             feeds: (0..pairs).map(|_| BTreeMap::new()).collect(),
             due: BTreeSet::new(),
-            increments_made: 0,
+            made: Made::default(),
+            private_order: PrivateOrder::default(),
+            deferred: Vec::new(),
             requests: 0,
         }
     }
@@ -107,13 +116,14 @@ impl Stream {
     }
 
     pub(super) fn on_open(&mut self, conn: u64, t_ns: u64, config: &GateConfig) {
-        self.connections.insert(conn, Connection { last_traffic_ns: t_ns, ..Connection::default() });
-        self.due.insert((t_ns.saturating_add(config.idle_cutoff_ns.max(1)), Due::IdleCheck(conn)));
+        let connection = Connection { last_traffic_ns: t_ns, ..Connection::default() };
+        self.due.insert((cut_at(&connection, config), Due::IdleCheck(conn)));
+        self.connections.insert(conn, connection);
     }
 
     pub(super) fn on_closed(&mut self, conn: u64) {
         self.connections.remove(&conn);
-        self.due.retain(|(_, due)| *due != Due::IdleCheck(conn));
+        self.due.retain(|(_, due)| *due != Due::IdleCheck(conn) && *due != Due::Held(conn));
         for feeds in &mut self.feeds {
             for feed in feeds.values_mut() {
                 feed.subscribers.remove(&conn);
@@ -123,44 +133,123 @@ impl Stream {
         }
     }
 
-    pub(super) fn on_frame(&mut self, conn: u64, frame: WsFrame, context: &mut StreamContext<'_>) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+    /// Handles a frame. A call of order entry is handed back: it acts on the exchange, which this half only reads.
+    pub(super) fn on_frame(&mut self, conn: u64, frame: WsFrame, context: &mut StreamContext<'_>) -> Option<ApiCall> {
+        let connection = self.connections.get_mut(&conn)?;
         connection.last_traffic_ns = connection.last_traffic_ns.max(context.t_ns);
-        let at_ns = context.after(context.config.delays.ws_reply);
         match frame {
             WsFrame::Text(bytes) | WsFrame::Binary(bytes) => {
-                if let Some(text) = self.on_request(conn, &String::from_utf8_lossy(&bytes), at_ns, context) {
-                    self.send(vec![Departing { at_ns, conn, text }], context);
-                }
+                self.requests += 1;
+                let request = match Frame::parse(&String::from_utf8_lossy(&bytes)) {
+                    Ok(Frame::Api(call)) => {
+                        connection.is_active = true;
+                        return Some(call);
+                    }
+                    Ok(Frame::Request(request)) => Ok(request),
+                    Err(malformed) => Err(malformed),
+                };
+                let at_ns = context.after(context.config.delays.ws_reply);
+                let frames = match request {
+                    Ok(request) => self.on_request(conn, &request, at_ns, context),
+                    Err(_) if !context.config.answer_malformed => Vec::new(),
+                    Err(malformed) => {
+                        let error = ReplyError { code: code::MALFORMED, message: malformed.message.to_owned() };
+                        vec![Departing { at_ns, conn, text: self.reply(conn, malformed.read.as_deref(), Err(error), at_ns) }]
+                    }
+                };
+                self.send(frames, context);
             }
-            WsFrame::Ping(payload) => context.out.ws(at_ns, conn, WsFrame::Pong(payload)),
+            WsFrame::Ping(payload) => {
+                let at_ns = context.after(context.config.delays.ws_reply);
+                context.out.ws(at_ns, conn, WsFrame::Pong(payload));
+            }
             WsFrame::Pong(_) => {}
             WsFrame::Close => {
-                context.out.ws(at_ns, conn, WsFrame::Close);
-                context.out.ws_close(at_ns, conn);
-                self.on_closed(conn);
+                let at_ns = context.after(context.config.delays.ws_reply);
+                self.close(conn, at_ns, context);
+            }
+        }
+        None
+    }
+
+    /// Sends the frames of a call of order entry. With `with_events` they leave in one order with what the call caused, which
+    /// is told by the next [`Stream::on_events`].
+    pub(super) fn deliver(&mut self, frames: Vec<Departing>, with_events: bool, context: &mut StreamContext<'_>) {
+        if with_events {
+            self.deferred.extend(frames);
+        } else {
+            self.send(frames, context);
+        }
+    }
+
+    /// Cuts a connection without a close frame, as seen by its client.
+    pub(super) fn cut(&mut self, conn: u64, context: &mut StreamContext<'_>) {
+        context.out.ws_close(context.t_ns, conn);
+        self.on_closed(conn);
+    }
+
+    fn close(&mut self, conn: u64, at_ns: u64, context: &mut StreamContext<'_>) {
+        context.out.ws(at_ns, conn, WsFrame::Close);
+        context.out.ws_close(at_ns, conn);
+        self.on_closed(conn);
+    }
+
+    /// Does to all connections what a scripted fault asks. Returns the connections that are gone.
+    pub(super) fn strike(&mut self, strike: Strike, context: &mut StreamContext<'_>) -> Vec<u64> {
+        let all: Vec<u64> = self.connections.keys().copied().collect();
+        match strike {
+            Strike::NoticeUpgrade => {
+                let text = push("spot.system", context.t_ns, SystemRow { kind: "upgrade", msg: UPGRADE_TEXT });
+                for connection in self.connections.values_mut() {
+                    connection.is_leaving = true;
+                }
+                let frame = |conn| Departing { at_ns: context.t_ns, conn, text: text.clone() };
+                self.send(all.into_iter().map(frame).collect(), context);
+                Vec::new()
+            }
+            Strike::Close => {
+                let leaving = |conn: &u64| self.connections.get(conn).is_some_and(|connection| connection.is_leaving);
+                let gone: Vec<u64> = all.into_iter().filter(leaving).collect();
+                for conn in &gone {
+                    self.close(*conn, context.t_ns, context);
+                }
+                gone
+            }
+            Strike::Cut => {
+                for conn in &all {
+                    self.cut(*conn, context);
+                }
+                all
             }
         }
     }
 
-    /// Handles one request; the answer's text, unless a fault swallows it.
-    fn on_request(&mut self, conn: u64, text: &str, at_ns: u64, context: &mut StreamContext<'_>) -> Option<String> {
-        self.requests += 1;
-        let request = match Request::parse(text) {
-            Ok(request) => request,
-            Err(malformed) => {
-                let error = ReplyError { code: code::MALFORMED, message: malformed.message.to_owned() };
-                return Some(self.reply(conn, None, Err(error), at_ns));
-            }
-        };
+    /// Handles one request: the answer, unless a fault swallows it, and whole books that go with it.
+    fn on_request(&mut self, conn: u64, request: &Request, at_ns: u64, context: &mut StreamContext<'_>) -> Vec<Departing> {
         if request.channel == "spot.ping" {
-            return Some(pong(&request, at_ns));
+            return vec![Departing { at_ns, conn, text: pong(request, at_ns) }];
         }
-        let result = self.on_subscription(conn, &request, context);
-        if result.is_ok() && context.config.faults.swallow_acknowledgements {
-            return None;
+        let mut books = Vec::new();
+        let result = self.on_subscription(conn, request, &mut books, context);
+        let is_swallowed = result.is_ok() && context.config.faults.swallow_acknowledgements;
+        let text = self.reply(conn, Some(request), result, at_ns);
+        let answer = (!is_swallowed).then_some(Departing { at_ns, conn, text });
+        if books.is_empty() {
+            return answer.into_iter().collect();
         }
-        Some(self.reply(conn, Some(&request), result, at_ns))
+        // Captures show the whole book now before, now after the acknowledgement.
+        let comes_first = context.jitter.chance(context.config.full_before_ack_per_mille);
+        let book_ns = if comes_first { at_ns } else { at_ns + context.jitter.draw(context.config.delays.public_push) };
+        let books = books.into_iter().filter_map(|(pair, kind)| {
+            let feed = self.feeds.get(pair.index())?.get(&kind)?;
+            let name = context.symbols.pair(pair);
+            let text = feed.first_frame(kind, name, book_ns, context.config.faults.old_snapshot_times)?;
+            Some(Departing { at_ns: book_ns, conn, text })
+        });
+        let mut frames: Vec<Departing> = books.collect();
+        let position = if comes_first { frames.len() } else { 0 };
+        frames.splice(position..position, answer);
+        frames
     }
 
     fn reply(&self, conn: u64, request: Option<&Request>, result: Result<(), ReplyError>, at_ns: u64) -> String {
@@ -181,7 +270,14 @@ impl Stream {
         })
     }
 
-    fn on_subscription(&mut self, conn: u64, request: &Request, context: &mut StreamContext<'_>) -> Result<(), ReplyError> {
+    /// Subscribes or leaves. `books` gets the `spot.obu` feeds whose whole book is to be sent at once.
+    fn on_subscription(
+        &mut self,
+        conn: u64,
+        request: &Request,
+        books: &mut Vec<(PairId, FeedKind)>,
+        context: &mut StreamContext<'_>,
+    ) -> Result<(), ReplyError> {
         let is_subscribe = match request.event.as_str() {
             "subscribe" => true,
             "unsubscribe" => false,
@@ -203,10 +299,50 @@ impl Stream {
                     self.set_feed(conn, pair, kind, is_subscribe, context);
                 }
             }
+            (Topics::Obu(streams), _) => self.set_obu(conn, streams, is_subscribe, books, context)?,
             (Topics::Private(channel, pairs), Some(account)) => {
                 self.set_private(conn, channel, account, pairs, is_subscribe, context)
             }
             (Topics::Private(..), None) => {}
+        }
+        if let Some(connection) = self.connections.get_mut(&conn) {
+            connection.is_active |= is_subscribe;
+        }
+        Ok(())
+    }
+
+    fn set_obu(
+        &mut self,
+        conn: u64,
+        streams: Vec<(String, Option<(PairId, FeedKind)>)>,
+        is_subscribe: bool,
+        books: &mut Vec<(PairId, FeedKind)>,
+        context: &mut StreamContext<'_>,
+    ) -> Result<(), ReplyError> {
+        let Some(connection) = self.connections.get_mut(&conn) else { return Ok(()) };
+        if is_subscribe && let Some((name, _)) = streams.iter().find(|(name, _)| connection.obu.contains(name)) {
+            // The first subscription goes on; nothing of this request begins.
+            return Err(ReplyError { code: code::ARGUMENT, message: format!("Alert sub {name}") });
+        }
+        for (name, _) in &streams {
+            if is_subscribe {
+                connection.obu.insert(name.clone());
+            } else {
+                connection.obu.remove(name);
+            }
+        }
+        let mut feeds: Vec<(PairId, FeedKind)> = streams.into_iter().filter_map(|(_, feed)| feed).collect();
+        feeds.dedup();
+        for (pair, kind) in feeds {
+            self.set_feed(conn, pair, kind, is_subscribe, context);
+            let feed = self.feeds.get_mut(pair.index()).and_then(|feeds| feeds.get_mut(&kind));
+            // A silent pair owes its whole book until it speaks again.
+            if is_subscribe
+                && !context.config.faults.is_silent(context.symbols.pair(pair))
+                && feed.is_some_and(|feed| feed.fresh.remove(&conn))
+            {
+                books.push((pair, kind));
+            }
         }
         Ok(())
     }
@@ -228,19 +364,17 @@ impl Stream {
         }
         let feed = feeds.entry(kind).or_default();
         feed.subscribers.insert(conn);
-        match kind {
-            FeedKind::Increments { .. } => {
-                let depth = usize::from(kind.depth());
-                let book = context.exchange.book(pair);
-                feed.increments.get_or_insert_with(|| {
-                    DepthFeed::open(depth, book.update_id(), &book.top(Side::Buy, depth), &book.top(Side::Sell, depth))
-                });
+        feed.open(pair, kind, context.exchange);
+        let owes_first_push = match kind {
+            FeedKind::Increments { .. } => context.config.updates_start_full,
+            FeedKind::Trades | FeedKind::TradesV2 => false,
+            FeedKind::Obu { .. } | FeedKind::Book { .. } | FeedKind::BookTicker | FeedKind::Ticker | FeedKind::Candles { .. } => {
+                true
             }
-            FeedKind::Trades => {}
-            FeedKind::Book { .. } | FeedKind::BookTicker | FeedKind::Ticker => {
-                feed.fresh.insert(conn);
-                self.plan(pair, kind, context.t_ns, context.config);
-            }
+        };
+        if owes_first_push {
+            feed.fresh.insert(conn);
+            self.plan(pair, kind, context.t_ns, context.config);
         }
     }
 
@@ -288,81 +422,74 @@ impl Stream {
 
     /// Tells what happened.
     pub(super) fn on_events(&mut self, events: &[Event], context: &mut StreamContext<'_>) {
-        let mut departing = Vec::new();
+        let mut departing = std::mem::take(&mut self.deferred);
         for event in events {
             match event {
                 Event::Book(change) => {
                     let is_bid = change.side == Side::Buy;
                     let feeds = self.feeds.get_mut(change.pair.index());
                     let Some(feeds) = feeds.filter(|feeds| !feeds.is_empty()) else { continue };
-                    let kinds: Vec<FeedKind> =
-                        feeds.keys().copied().filter(|kind| !matches!(kind, FeedKind::Trades | FeedKind::Ticker)).collect();
-                    for feed in feeds.values_mut() {
+                    let mut unplanned = Vec::new();
+                    for (kind, feed) in feeds {
                         if let Some(increments) = &mut feed.increments {
                             increments.on_change(is_bid, change.price, change.amount);
                         }
+                        if kind.follows_book() && !feed.is_planned {
+                            unplanned.push(*kind);
+                        }
                     }
-                    for kind in kinds {
+                    for kind in unplanned {
                         self.plan(change.pair, kind, context.t_ns, context.config);
                     }
                 }
-                Event::Trade(trade) => {
-                    self.plan(trade.pair, FeedKind::Ticker, context.t_ns, context.config);
-                    let feeds = self.feeds.get(trade.pair.index());
-                    let Some(feed) = feeds.and_then(|feeds| feeds.get(&FeedKind::Trades)) else { continue };
-                    if context.config.faults.is_silent(context.symbols.pair(trade.pair)) {
-                        continue;
-                    }
-                    let row = public_trade_push(trade, context.symbols);
-                    let at_ns = context.after(context.config.delays.public_push);
-                    let text = push("spot.trades", at_ns, &row);
-                    departing.extend(feed.subscribers.iter().map(|conn| Departing { at_ns, conn: *conn, text: text.clone() }));
-                }
+                Event::Trade(trade) => self.tell_trade(trade, &mut departing, context),
                 Event::Order(_) | Event::Fill(_) | Event::Balance(_) => {}
             }
         }
-        self.collect_private(events, &mut departing, context);
+        let is_private = |event: &Event| matches!(event, Event::Order(_) | Event::Fill(_) | Event::Balance(_));
+        if events.iter().any(is_private) {
+            self.tell_private(events, &mut departing, context);
+        }
         self.send(departing, context);
     }
 
+    fn tell_trade(&mut self, trade: &PublicTrade, departing: &mut Vec<Departing>, context: &mut StreamContext<'_>) {
+        let Some(feeds) = self.feeds.get_mut(trade.pair.index()).filter(|feeds| !feeds.is_empty()) else { return };
+        for candle in feeds.values_mut().filter_map(|feed| feed.candle.as_mut()) {
+            candle.on_trade(trade);
+        }
+        let is_silent = context.config.faults.is_silent(context.symbols.pair(trade.pair));
+        for (kind, channel) in [(FeedKind::Trades, "spot.trades"), (FeedKind::TradesV2, "spot.trades_v2")] {
+            let Some(feed) = feeds.get(&kind).filter(|_| !is_silent) else { continue };
+            let row = public_trade_push(trade, context.symbols);
+            let at_ns = context.after(context.config.delays.public_push);
+            let text = push(channel, at_ns, &row);
+            departing.extend(feed.subscribers.iter().map(|conn| Departing { at_ns, conn: *conn, text: text.clone() }));
+        }
+        self.plan(trade.pair, FeedKind::Ticker, context.t_ns, context.config);
+    }
+
     /// One frame per connection, channel and account, with all rows of this batch.
-    fn collect_private(&self, events: &[Event], departing: &mut Vec<Departing>, context: &mut StreamContext<'_>) {
-        for (conn, connection) in &self.connections {
+    fn tell_private(&mut self, events: &[Event], departing: &mut Vec<Departing>, context: &mut StreamContext<'_>) {
+        for (conn, connection) in &mut self.connections {
             for ((channel, account), pairs) in &connection.private {
                 let wants = |pair: PairId| pairs.as_ref().is_none_or(|pairs| pairs.contains(&pair));
                 let Some(user) = context.exchange.account(*account).map(|account| account.user_id) else { continue };
-                let delays = context.config.delays;
-                let symbols = context.symbols;
-                let (delay, text) = match channel {
-                    PrivateChannel::Orders => {
-                        let rows = events.iter().filter_map(|event| match event {
-                            Event::Order(event) if event.order.account == *account && wants(event.order.pair) => {
-                                Some(order_push(event, user, symbols))
-                            }
-                            _ => None,
-                        });
-                        (delays.orders_push, rows_text(channel, rows.collect(), context.t_ns))
-                    }
-                    PrivateChannel::UserTrades => {
-                        let rows = events.iter().filter_map(|event| match event {
-                            Event::Fill(fill) if fill.account == *account && wants(fill.pair) => {
-                                Some(user_trade_push(fill, user, symbols))
-                            }
-                            _ => None,
-                        });
-                        (delays.usertrades_push, rows_text(channel, rows.collect(), context.t_ns))
-                    }
-                    PrivateChannel::Balances => {
-                        let rows = events.iter().filter_map(|event| match event {
-                            Event::Balance(event) if event.account == *account => Some(balance_push(event, user, symbols)),
-                            _ => None,
-                        });
-                        (delays.balances_push, rows_text(channel, rows.collect(), context.t_ns))
-                    }
-                };
-                if let Some(text) = text {
-                    departing.push(Departing { at_ns: context.after(delay), conn: *conn, text });
+                let rows = PrivateRows { events, account: *account, user, symbols: context.symbols, t_ns: context.t_ns };
+                let Some((delay, text)) = rows.frame(*channel, wants, &context.config.delays) else { continue };
+                let frame = Departing { at_ns: context.after(delay), conn: *conn, text };
+                let fate = self.private_order.next(&mut context.config.faults);
+                if fate == PrivateFate::Held {
+                    connection.held.push(frame);
+                    self.due.insert((context.t_ns.saturating_add(HELD_MAX_NS), Due::Held(*conn)));
+                    continue;
                 }
+                if fate == PrivateFate::Doubled {
+                    departing.push(Departing { at_ns: frame.at_ns + DOUBLE_AFTER_NS, ..frame.clone() });
+                }
+                let at_ns = frame.at_ns;
+                departing.push(frame);
+                departing.extend(connection.held.drain(..).map(|held| Departing { at_ns, ..held }));
             }
         }
     }
@@ -378,6 +505,12 @@ impl Stream {
             match due {
                 Due::Push(pair, kind) => self.push_feed(pair, kind, &mut departing, context),
                 Due::IdleCheck(conn) => self.check_idle(conn, context),
+                Due::Held(conn) => {
+                    if let Some(connection) = self.connections.get_mut(&conn) {
+                        let held = connection.held.drain(..);
+                        departing.extend(held.map(|held| Departing { at_ns: context.t_ns, ..held }));
+                    }
+                }
             }
         }
         self.send(departing, context);
@@ -385,10 +518,9 @@ impl Stream {
 
     fn check_idle(&mut self, conn: u64, context: &mut StreamContext<'_>) {
         let Some(connection) = self.connections.get(&conn) else { return };
-        let cut_ns = connection.last_traffic_ns.saturating_add(context.config.idle_cutoff_ns.max(1));
+        let cut_ns = cut_at(connection, context.config);
         if cut_ns <= context.t_ns {
-            context.out.ws_close(context.t_ns, conn);
-            self.on_closed(conn);
+            self.cut(conn, context);
         } else {
             self.due.insert((cut_ns, Due::IdleCheck(conn)));
         }
@@ -397,31 +529,28 @@ impl Stream {
     fn push_feed(&mut self, pair: PairId, kind: FeedKind, departing: &mut Vec<Departing>, context: &mut StreamContext<'_>) {
         let Some(feed) = self.feeds.get_mut(pair.index()).and_then(|feeds| feeds.get_mut(&kind)) else { return };
         feed.is_planned = false;
-        let name = context.symbols.pair(pair);
-        if context.config.faults.is_silent(name) {
-            // Held back, not lost: after the silence the next increment covers all of it.
-            return self.plan_if_repeating(pair, kind, context);
-        }
-        let at_ns = context.after(context.config.delays.public_push);
-        let frame = match kind {
-            FeedKind::Book { .. } => whole_book(feed, pair, kind, at_ns, context),
-            FeedKind::Increments { .. } => increment(feed, pair, kind, &mut self.increments_made, at_ns, context),
-            FeedKind::BookTicker => book_ticker(feed, pair, at_ns, context),
-            FeedKind::Ticker => {
-                let row = context.statistics.ticker(pair, context.symbols, context.exchange, false);
-                feed.fresh.clear();
-                Some((push("spot.tickers", at_ns, &row), feed.subscribers.clone()))
+        // Held back while silent, not lost: after the silence the next increment covers all of it.
+        if !context.config.faults.is_silent(context.symbols.pair(pair)) {
+            let at_ns = context.after(context.config.delays.public_push);
+            let mut push_context = PushContext {
+                at_ns,
+                config: context.config,
+                symbols: context.symbols,
+                exchange: context.exchange,
+                statistics: context.statistics,
+                made: &mut self.made,
+            };
+            for (text, to) in feed.frame(pair, kind, &mut push_context) {
+                departing.extend(to.into_iter().map(|conn| Departing { at_ns, conn, text: text.clone() }));
             }
-            FeedKind::Trades => None,
-        };
-        if let Some((text, to)) = frame {
-            departing.extend(to.into_iter().map(|conn| Departing { at_ns, conn, text: text.clone() }));
         }
-        self.plan_if_repeating(pair, kind, context);
-    }
-
-    fn plan_if_repeating(&mut self, pair: PairId, kind: FeedKind, context: &StreamContext<'_>) {
-        if context.config.repeat_unchanged_books && matches!(kind, FeedKind::Book { .. }) {
+        let owes_more = !feed.fresh.is_empty();
+        let repeats = match kind {
+            FeedKind::Book { .. } => context.config.repeat_unchanged_books,
+            FeedKind::Candles { .. } => true,
+            _ => false,
+        };
+        if owes_more || repeats {
             self.plan(pair, kind, context.t_ns, context.config);
         }
     }
@@ -433,10 +562,26 @@ impl Stream {
         for Departing { at_ns, conn, text } in departing {
             if let Some(connection) = self.connections.get_mut(&conn) {
                 connection.last_traffic_ns = connection.last_traffic_ns.max(at_ns);
+                context.out.ws(at_ns, conn, WsFrame::Text(text.into_bytes()));
             }
-            context.out.ws(at_ns, conn, WsFrame::Text(text.into_bytes()));
         }
     }
+}
+
+/// When a connection has been idle for too long, if nothing is said until then.
+fn cut_at(connection: &Connection, config: &GateConfig) -> u64 {
+    let unsubscribed_ns = config.unsubscribed_cutoff_ns.filter(|_| !connection.is_active);
+    let cutoff_ns = unsubscribed_ns.unwrap_or(config.idle_cutoff_ns).min(config.idle_cutoff_ns);
+    connection.last_traffic_ns.saturating_add(cutoff_ns.max(1))
+}
+
+const UPGRADE_TEXT: &str = "The connection will soon be closed due to a service upgrade. Please reconnect";
+
+#[derive(Serialize)]
+struct SystemRow {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    msg: &'static str,
 }
 
 /// The next point of the feed's time grid after `t_ns`. Each pair has its own phase, drawn from the seed.
@@ -480,10 +625,6 @@ fn authenticate(request: &Request, time_s: i64, context: &StreamContext<'_>) -> 
     account.ok_or_else(|| relayed(&ApiError::invalid_key()))
 }
 
-fn rows_text<R: Serialize>(channel: &PrivateChannel, rows: Vec<R>, t_ns: u64) -> Option<String> {
-    if rows.is_empty() { None } else { Some(push(channel.name(), t_ns, rows)) }
-}
-
 #[derive(Serialize)]
 struct Pong<'a> {
     time: u64,
@@ -504,123 +645,4 @@ fn pong(request: &Request, at_ns: u64) -> String {
         event: "",
         result: None,
     })
-}
-
-/// A frame and who gets it.
-type Addressed = Option<(String, BTreeSet<u64>)>;
-
-#[derive(Serialize)]
-struct WholeBook<'a> {
-    t: u64,
-    #[serde(rename = "lastUpdateId")]
-    last_update_id: u64,
-    s: &'a str,
-    l: String,
-    bids: Vec<[String; 2]>,
-    asks: Vec<[String; 2]>,
-}
-
-fn whole_book(feed: &mut Feed, pair: PairId, kind: FeedKind, at_ns: u64, context: &StreamContext<'_>) -> Addressed {
-    let book = context.exchange.book(pair);
-    let fresh = std::mem::take(&mut feed.fresh);
-    let is_changed = feed.pushed_id != Some(book.update_id()) || context.config.repeat_unchanged_books;
-    let to = if is_changed { feed.subscribers.clone() } else { fresh };
-    if to.is_empty() {
-        return None;
-    }
-    feed.pushed_id = Some(book.update_id());
-    let levels = usize::from(kind.depth());
-    let result = WholeBook {
-        t: book.update_t_ns() / 1_000_000,
-        last_update_id: book.update_id(),
-        s: context.symbols.pair(pair),
-        l: kind.depth().to_string(),
-        bids: level_texts(&book.top(Side::Buy, levels)),
-        asks: level_texts(&book.top(Side::Sell, levels)),
-    };
-    Some((push("spot.order_book", at_ns, result), to))
-}
-
-#[derive(Serialize)]
-struct IncrementRow<'a> {
-    t: u64,
-    e: &'static str,
-    #[serde(rename = "E")]
-    event_time: u64,
-    s: &'a str,
-    #[serde(rename = "U")]
-    first_id: u64,
-    u: u64,
-    b: Vec<[String; 2]>,
-    a: Vec<[String; 2]>,
-    l: String,
-}
-
-fn increment(
-    feed: &mut Feed,
-    pair: PairId,
-    kind: FeedKind,
-    made: &mut u64,
-    at_ns: u64,
-    context: &StreamContext<'_>,
-) -> Addressed {
-    let book = context.exchange.book(pair);
-    let depth = usize::from(kind.depth());
-    let levels = (book.top(Side::Buy, depth), book.top(Side::Sell, depth));
-    let increment = feed.increments.as_mut()?.tick(book.update_id(), &levels.0, &levels.1)?;
-    *made += 1;
-    if context.config.faults.skip_book_delta.contains(made) {
-        return None;
-    }
-    let result = IncrementRow {
-        t: book.update_t_ns() / 1_000_000,
-        e: "depthUpdate",
-        event_time: book.update_t_ns() / 1_000_000_000,
-        s: context.symbols.pair(pair),
-        first_id: increment.first_id,
-        u: increment.last_id,
-        b: level_texts(&increment.bids),
-        a: level_texts(&increment.asks),
-        l: kind.depth().to_string(),
-    };
-    Some((push("spot.order_book_update", at_ns, result), feed.subscribers.clone()))
-}
-
-#[derive(Serialize)]
-struct BookTickerRow<'a> {
-    t: u64,
-    u: u64,
-    s: &'a str,
-    b: String,
-    #[serde(rename = "B")]
-    bid_amount: String,
-    a: String,
-    #[serde(rename = "A")]
-    ask_amount: String,
-}
-
-fn book_ticker(feed: &mut Feed, pair: PairId, at_ns: u64, context: &StreamContext<'_>) -> Addressed {
-    let book = context.exchange.book(pair);
-    let touch = (book.best(Side::Buy), book.best(Side::Sell));
-    let fresh = std::mem::take(&mut feed.fresh);
-    let to = if feed.touch != Some(touch) { feed.subscribers.clone() } else { fresh };
-    if to.is_empty() {
-        return None;
-    }
-    feed.touch = Some(touch);
-    // An empty side has an empty price, as on the contract streams.
-    let words = |level: Option<Level>| {
-        level.map_or_else(|| (String::new(), "0".to_owned()), |level| (text(level.price), text(level.amount)))
-    };
-    let ((b, bid_amount), (a, ask_amount)) = (words(touch.0), words(touch.1));
-    let row = BookTickerRow {
-        t: book.update_t_ns() / 1_000_000,
-        u: book.update_id(),
-        s: context.symbols.pair(pair),
-        b,
-        bid_amount,
-        a,
-        ask_amount,
-    };
-    Some((push("spot.book_ticker", at_ns, row), to))
 }

@@ -1,7 +1,14 @@
 //! The dialect against its protocol: a world with one Gate venue, scripted books, and a client that signs by hand.
 
+mod order_entry;
 mod rest;
+mod rest_account;
+mod rest_market;
+mod rest_orders;
+mod rest_random;
 mod stream;
+mod stream_more;
+mod stream_obu;
 
 use hmac::{Hmac, KeyInit, Mac};
 use rust_decimal::Decimal;
@@ -130,7 +137,10 @@ impl Rig {
         while let Some(output) = self.world.poll_output() {
             match output.body {
                 OutputBody::Http { ticket, response } => {
-                    let body = serde_json::from_slice(&response.body).expect("replies are JSON");
+                    let body = match response.body.as_slice() {
+                        [] => Value::Null,
+                        bytes => serde_json::from_slice(bytes).expect("replies are JSON"),
+                    };
                     answers.push((ticket, Answer { status: response.status, headers: response.headers, body }));
                 }
                 OutputBody::Ws { conn, frame } => self.frames.push((output.t_ns, conn, frame)),
@@ -189,9 +199,14 @@ impl Rig {
         self.raw(request).expect("a reply")
     }
 
-    fn place(&mut self, body: &Value) -> Answer {
-        let request = self.signed("POST", "/spot/orders", "", &body.to_string());
+    /// A signed request with a body.
+    fn send(&mut self, method: &str, path: &str, query: &str, body: &Value) -> Answer {
+        let request = self.signed(method, path, query, &body.to_string());
         self.raw(request).expect("a reply")
+    }
+
+    fn place(&mut self, body: &Value) -> Answer {
+        self.send("POST", "/spot/orders", "", body)
     }
 
     /// A limit order with this much changed.

@@ -2,7 +2,9 @@
 //!
 //! Start at [`Market::step`]. One efficient price per pair walks at random. Each venue follows it late, with a basis of its
 //! own that hovers near zero and at times drifts away for seconds: that is where arbitrage comes from. The model acts only
-//! by placing and cancelling limit orders of the market account, so that everything else is the core's matching.
+//! by placing and cancelling limit orders of the market account and by taking orders of a crowd account, so that everything
+//! else is the core's matching. It is *semi-synthetic*: shapes and rates come from recordings ([`PairProfile`]), paths from a
+//! seed; `docs/market-model.md` says what is measured and what is not.
 //!
 //! Kept true after every step:
 //! 1. The model's bid quotes on every venue are at most `efficient × (1 + x) × (1 − h)` and its asks at least
@@ -11,12 +13,14 @@
 //!    legs no arbitrage exists. A quote that a move of the price leaves outside is cancelled in the same step.
 //! 2. Books are never crossed or locked by the model.
 //! 3. A step makes a bounded number of changes: at most all levels of a side go, and `refill_per_event` come.
+//! 4. Trades of the crowd only take away from quotes, so that they never widen the bound of the first promise.
 //!
 //! All arithmetic is on integers, so debug and release builds and all machines agree. Prices are in *nano-ticks*: 10^-9 of
 //! the pair's price unit; rates in 10^-9 (1 bps = 100,000).
 
 mod config;
 mod process;
+mod profile;
 mod quotes;
 mod rng;
 #[cfg(test)]
@@ -25,11 +29,24 @@ mod tests;
 use std::collections::BTreeSet;
 
 pub use config::{MarketConfig, MarketPair};
+pub use profile::{Deciles, PairProfile};
 pub use rng::Rng;
+use rust_decimal::Decimal;
 
-use crate::core::{AccountId, ConfigError, Exchange, PairId, Side, exact};
+use crate::core::{AccountId, AssetId, ConfigError, Exchange, FeeRates, PairId, Reject, Side, exact};
 use process::{Basis, EfficientPrice, RATE_ONE, amplitude_share};
 use quotes::{Quotes, Touch};
+
+/// User id of the crowd on every exchange: no venue account may have it.
+pub const CROWD_USER: u64 = u64::MAX;
+/// What the crowd owns of every asset at the start: more than it can ever trade.
+const CROWD_BALANCE: i64 = 1_000_000_000;
+/// In so many of 1000 cases a taking order is followed by others at once.
+const BURST_PER_MILLE: u32 = 200;
+/// Most orders in such a burst, the first included.
+const BURST_MAX: u64 = 6;
+/// Mean number of orders where one comes, in thousandths: 0.8 × 1 + 0.2 × 4.
+const ORDERS_PER_BURST_MILLI: u64 = 1_600;
 
 /// The market of a world.
 #[derive(Debug)]
@@ -37,8 +54,9 @@ pub struct Market {
     config: MarketConfig,
     /// Greatest deviation of a venue's mid from the efficient price, in 10^-9.
     share: i128,
-    half_spread: i128,
     prices: Vec<EfficientPrice>,
+    /// Per venue, the account that takes.
+    crowds: Vec<AccountId>,
     /// Venue-major: `venue * prices.len() + pair`.
     followers: Vec<Follower>,
     /// When each price (index below `prices.len()`) and each follower (index past them) moves next.
@@ -60,6 +78,7 @@ struct Follower {
     seen: i128,
     lag_ns: u64,
     last_t_ns: u64,
+    half_spread: i128,
     quotes: Quotes,
 }
 
@@ -79,8 +98,8 @@ impl Market {
         let mut market = Market {
             config: config.clone(),
             share: amplitude_share(config.basis_bps),
-            half_spread: i128::from(config.half_spread_bps) * 100_000,
             prices: Vec::new(),
+            crowds: Vec::new(),
             followers: Vec::new(),
             due: BTreeSet::new(),
             frozen: vec![false; exchanges.len()],
@@ -94,6 +113,9 @@ impl Market {
             let finest = precisions.max().ok_or_else(unknown)?;
             let rng = Rng::fork(seed, 1 + index as u64);
             market.prices.push(EfficientPrice::new(pair, finest, rng)?);
+        }
+        for exchange in exchanges.iter_mut() {
+            market.crowds.push(add_crowd(exchange, start_t_ns)?);
         }
         let pair_count = market.prices.len() as u64;
         for (venue, exchange) in exchanges.iter().enumerate() {
@@ -111,16 +133,17 @@ impl Market {
                     seen: price.now,
                     lag_ns: lags_ns.get(venue).copied().unwrap_or(0),
                     last_t_ns: start_t_ns,
-                    quotes: Quotes::new(pair, rules, Rng::fork(seed, stream))?,
+                    half_spread: half_spread_of(config, pair),
+                    quotes: Quotes::new(pair, rules, Rng::fork(seed, stream)),
                 });
             }
         }
         for index in 0..market.prices.len() + market.followers.len() {
-            let first = start_t_ns + 1 + market.rng.below(config.event_interval_ns);
+            let first = start_t_ns + 1 + market.rng.below(market.interval_of(index));
             market.due.insert((first, index));
         }
         for follower in &mut market.followers {
-            let touch = touch_of(market.prices[follower.price].now, market.half_spread, follower.ticks_per_unit);
+            let touch = touch_of(market.prices[follower.price].now, follower.half_spread, follower.ticks_per_unit);
             follower.quotes.requote(start_t_ns, &mut exchanges[follower.venue], follower.pair, touch, config, usize::MAX);
         }
         Ok(market)
@@ -138,7 +161,7 @@ impl Market {
         {
             self.due.remove(&(due, index));
             // Between half and one and a half of the mean, so that venues and pairs never march in step.
-            let mean = self.config.event_interval_ns;
+            let mean = self.interval_of(index);
             self.due.insert((due + mean / 2 + 1 + self.rng.below(mean), index));
             match index.checked_sub(self.prices.len()) {
                 None => self.move_price(due, index, exchanges),
@@ -164,12 +187,23 @@ impl Market {
         Some(if exponent >= 0 { price.now.checked_mul(factor)? } else { price.now / factor })
     }
 
+    /// Mean time between two events of a price or follower, by its position in `due`.
+    fn interval_of(&self, index: usize) -> u64 {
+        let price = index.checked_sub(self.prices.len()).map_or(index, |follower| self.followers[follower].price);
+        self.config.event_interval_ns.saturating_mul(u64::from(self.config.pairs[price].profile.slowness)).min(1 << 60)
+    }
+
     fn move_price(&mut self, t_ns: u64, index: usize, exchanges: &mut [Exchange]) {
+        let interval_ns = self.interval_of(index);
         let price = &mut self.prices[index];
-        price.step(self.config.volatility_bps, self.config.event_interval_ns);
+        let pair = &self.config.pairs[index];
+        if !price.step(self.config.volatility_bps, interval_ns, pair.profile.moves_per_mille) {
+            return;
+        }
         let now = price.now;
-        let highest = touch_of(now * (RATE_ONE + self.share) / RATE_ONE, self.half_spread, 1);
-        let lowest = touch_of(ceil_div(now * (RATE_ONE - self.share), RATE_ONE), self.half_spread, 1);
+        let half_spread = half_spread_of(&self.config, pair);
+        let highest = touch_of(now * (RATE_ONE + self.share) / RATE_ONE, half_spread, 1);
+        let lowest = touch_of(ceil_div(now * (RATE_ONE - self.share), RATE_ONE), half_spread, 1);
         for follower in self.followers.iter_mut().filter(|follower| follower.price == index) {
             if self.frozen[follower.venue] {
                 continue;
@@ -192,12 +226,47 @@ impl Market {
         let (low, high) =
             (ceil_div(efficient * (RATE_ONE - self.share), RATE_ONE), efficient * (RATE_ONE + self.share) / RATE_ONE);
         let mid = (follower.seen * (RATE_ONE + basis) / RATE_ONE).clamp(low.min(high), high);
-        let touch = touch_of(mid, self.half_spread, follower.ticks_per_unit);
+        let touch = touch_of(mid, follower.half_spread, follower.ticks_per_unit);
         let exchange = &mut exchanges[follower.venue];
         let refill = self.config.refill_per_event;
         follower.quotes.requote(t_ns, exchange, follower.pair, touch, &self.config, refill);
         follower.quotes.churn(t_ns, exchange, follower.pair, touch, &self.config);
+        let crowd = self.crowds[follower.venue];
+        let flow = u64::from(self.config.pairs[follower.price].profile.takers_per_1000_s) * u64::from(self.config.flow_per_mille);
+        for side in takers(flow, elapsed, &mut self.rng) {
+            follower.quotes.take(t_ns, exchange, follower.pair, crowd, side);
+        }
     }
+}
+
+/// The taking orders of a time: seldom any, now and then several on one side. `flow` is in orders per 10^6 seconds.
+fn takers(flow: u64, elapsed_ns: i128, rng: &mut Rng) -> impl Iterator<Item = Side> + use<> {
+    // Chance of a burst, out of 10^9: orders a second × seconds ÷ orders per burst.
+    let orders_e9 = i128::from(flow) * elapsed_ns / 1_000_000;
+    let bursts_e9 = u64::try_from(orders_e9 * 1_000 / i128::from(ORDERS_PER_BURST_MILLI)).unwrap_or(u64::MAX);
+    let mut count = 0;
+    let mut side = Side::Buy;
+    if flow > 0 && rng.below(1_000_000_000) < bursts_e9 {
+        count = if rng.chance(BURST_PER_MILLE) { 2 + rng.below(BURST_MAX - 1) } else { 1 };
+        side = if rng.chance(500) { Side::Buy } else { Side::Sell };
+    }
+    (0..count).map(move |_| side)
+}
+
+/// Opens the crowd's account with more of everything than it can trade.
+fn add_crowd(exchange: &mut Exchange, t_ns: u64) -> Result<AccountId, ConfigError> {
+    let crowd = exchange.add_account(CROWD_USER, "crowd", FeeRates::ZERO)?;
+    let assets: Vec<(AssetId, String)> = exchange.assets().map(|(id, asset)| (id, asset.name.clone())).collect();
+    for (asset, name) in assets {
+        let amount = Decimal::from(CROWD_BALANCE);
+        let refused = |_: Reject| ConfigError::BadAmount { asset: name.clone(), amount };
+        exchange.deposit(t_ns, crowd, asset, amount).map_err(refused)?;
+    }
+    Ok(crowd)
+}
+
+fn half_spread_of(config: &MarketConfig, pair: &MarketPair) -> i128 {
+    i128::from(config.half_spread_bps) * 100_000 + i128::from(pair.profile.half_spread_nano)
 }
 
 /// Best bid and ask around `mid` (nano-ticks), in ticks: half a spread away, rounded outward, at least one tick apart.

@@ -44,8 +44,14 @@ impl EfficientPrice {
         Ok(EfficientPrice { precision, now: start, start, rng })
     }
 
-    /// One step of the walk: even in ±√(3·dt)·σ, which has the standard deviation σ·√dt.
-    pub(super) fn step(&mut self, volatility_bps: u32, interval_ns: u64) {
+    /// One step of the walk. Out of 1000 steps only `moves_per_mille` move it, each evenly in ±√(3·dt)·σ for the dt that they
+    /// stand for together, so that the standard deviation over a time t is σ·√t, and short times often see no move at all.
+    /// Returns whether it moved.
+    pub(super) fn step(&mut self, volatility_bps: u32, interval_ns: u64, moves_per_mille: u32) -> bool {
+        if !self.rng.chance(moves_per_mille) {
+            return false;
+        }
+        let interval_ns = interval_ns.saturating_mul(1_000) / u64::from(moves_per_mille.max(1));
         // σ in 10^-9 times √(3·dt in ns) over √10^9, the root kept whole by scaling dt up by 10^6 first.
         let root = i128::from(interval_ns.saturating_mul(3)).saturating_mul(1_000_000).isqrt();
         let reach = i128::from(volatility_bps) * BPS * root / 31_622_776;
@@ -53,6 +59,7 @@ impl EfficientPrice {
         let step = i128::from(self.rng.between(-reach, reach));
         let moved = self.now + self.now * step / RATE_ONE;
         self.now = moved.clamp(self.start / PRICE_RANGE, self.start * PRICE_RANGE);
+        true
     }
 }
 
@@ -84,7 +91,7 @@ impl Basis {
         }
         let response = elapsed_ns + i128::from(config.basis_response_ns);
         let pull = (self.target - self.now) * elapsed_ns / response.max(1);
-        let noise = i128::from(rng.between(-10, 10)) * share / 1_000;
+        let noise = i128::from(rng.between(-10, 10)) * share / 10_000;
         self.now = (self.now + pull + noise).clamp(-share, share);
         self.now
     }

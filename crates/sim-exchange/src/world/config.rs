@@ -5,11 +5,17 @@
 use rust_decimal::Decimal;
 
 use crate::{
-    core::{AssetConfig, ConfigError, ExchangeConfig, FeeRates, HistoryLimits, PairConfig, TradeStatus, UnfillablePolicy},
+    core::{
+        AssetConfig, ConfigError, ExchangeConfig, FeeDebit, FeeRates, HistoryLimits, PairConfig, TradeStatus, UnfillablePolicy,
+    },
     gate::GateConfig,
-    market::{MarketConfig, MarketPair},
+    market::{MarketConfig, MarketPair, PairProfile},
     monitor::MonitorLimits,
 };
+
+/// Values of the demo's books and flow, out of 1000 of the recorded ones: the recordings are of a far larger venue, and at
+/// full size no order of the demo would ever meet a second level.
+const VALUES_PER_MILLE: u64 = 100;
 
 /// A whole simulated world.
 #[derive(Clone, Debug)]
@@ -57,6 +63,8 @@ pub struct VenueConfig {
     pub user_id: u64,
     /// Fee rates of the account.
     pub fees: FeeRates,
+    /// The asset that the account's fees leave.
+    pub fee_debit: FeeDebit,
     /// What the account owns at the start, by asset name.
     pub balances: Vec<(String, Decimal)>,
     /// Rules of its own in place of [`WorldConfig::pairs`].
@@ -93,9 +101,13 @@ impl WorldConfig {
             max_base_amount: None,
             max_quote_amount: Some(Decimal::from(5_000_000)),
             trade_status: TradeStatus::Tradable,
+            ..PairConfig::default()
         };
-        let market_pair =
-            |base: &str, price: Decimal, level_size: Decimal| MarketPair { pair: format!("{base}_USDT"), price, level_size };
+        let market_pair = |base: &str, price: Decimal, profile: PairProfile| MarketPair {
+            pair: format!("{base}_USDT"),
+            price,
+            profile: profile.scaled(VALUES_PER_MILLE),
+        };
         let venue = |id: &str, number: u64, market_lag_ns| VenueConfig {
             id: id.to_owned(),
             kind: VenueKind::Gate(GateConfig { seed: seed.wrapping_add(number), ..GateConfig::default() }),
@@ -104,6 +116,7 @@ impl WorldConfig {
             extra_permissions: Vec::new(),
             user_id: 10_000 + number,
             fees: FeeRates { maker: Decimal::new(1, 3), taker: Decimal::new(1, 3) },
+            fee_debit: FeeDebit::Received,
             balances: [("USDT", 250_000), ("BTC", 4), ("ETH", 80), ("SOL", 1_500), ("XRP", 100_000)]
                 .map(|(name, amount): (&str, i64)| (name.to_owned(), Decimal::from(amount)))
                 .to_vec(),
@@ -124,10 +137,10 @@ impl WorldConfig {
             venues: vec![venue("gate-a", 1, 30_000_000), venue("gate-b", 2, 80_000_000)],
             market: Some(MarketConfig {
                 pairs: vec![
-                    market_pair("BTC", Decimal::from(61_250), Decimal::new(5, 2)),
-                    market_pair("ETH", Decimal::from(3_140), Decimal::ONE),
-                    market_pair("SOL", Decimal::from(152), Decimal::from(20)),
-                    market_pair("XRP", Decimal::new(52, 2), Decimal::from(6_000)),
+                    market_pair("BTC", Decimal::from(61_250), PairProfile::LARGE),
+                    market_pair("ETH", Decimal::from(3_140), PairProfile::MIDDLE),
+                    market_pair("SOL", Decimal::from(152), PairProfile::MIDDLE),
+                    market_pair("XRP", Decimal::new(52, 2), PairProfile::MIDDLE),
                 ],
                 ..MarketConfig::default()
             }),
@@ -135,6 +148,40 @@ impl WorldConfig {
             history: HistoryLimits::default(),
             monitor: MonitorLimits::default(),
         }
+    }
+
+    /// The demo's world with more to trade: GT and points to pay fees with, `GT_USDT` and `LTC_USDT` in the shape of busy
+    /// pairs, and `OMG_USDT` as a pair that hardly trades.
+    pub fn universe(seed: u64) -> WorldConfig {
+        let mut world = WorldConfig::demo(seed);
+        let add = [
+            ("GT", 4, 3, Decimal::from(8), Decimal::new(1, 2), PairProfile::MIDDLE.scaled(VALUES_PER_MILLE / 5)),
+            ("LTC", 2, 3, Decimal::from(84), Decimal::new(1, 2), PairProfile::MIDDLE.scaled(VALUES_PER_MILLE / 2)),
+            ("OMG", 3, 2, Decimal::new(7_898, 3), Decimal::new(1, 1), PairProfile::QUIET),
+        ];
+        let template = world.pairs[0].clone();
+        for (base, precision, amount_precision, price, min_base_amount, profile) in add {
+            let id = format!("{base}_USDT");
+            world.assets.push(AssetConfig { name: base.to_owned(), decimals: 12 });
+            world.pairs.push(PairConfig {
+                id: id.clone(),
+                base: base.to_owned(),
+                precision,
+                amount_precision,
+                min_base_amount: Some(min_base_amount),
+                ..template.clone()
+            });
+            if let Some(market) = &mut world.market {
+                market.pairs.push(MarketPair { pair: id, price, profile });
+            }
+        }
+        world.assets.push(AssetConfig { name: "POINT".to_owned(), decimals: 12 });
+        for venue in &mut world.venues {
+            // Of the further pairs an account owns nothing: whoever trades only some pairs then knows every asset it holds.
+            let more = [("GT", 500), ("POINT", 2_000)];
+            venue.balances.extend(more.map(|(name, amount): (&str, i64)| (name.to_owned(), Decimal::from(amount))));
+        }
+        world
     }
 
     /// What the exchange of one venue is made of.
@@ -146,6 +193,7 @@ impl WorldConfig {
             history: self.history,
             first_id: venue.first_id,
             first_book_id: venue.first_book_id,
+            ..ExchangeConfig::default()
         }
     }
 
