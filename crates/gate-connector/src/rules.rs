@@ -1,48 +1,53 @@
-//! Instrument rules out of `GET /spot/currency_pairs` (Gate API v4).
+//! Instrument rules out of `GET /spot/currency_pairs` (Gate API v4), for the pairs that are wanted.
 //!
-//! `precision` is decimals of price, `amount_precision` of quantity; limits may be absent or null, which means no limit. A pair of a
-//! unified market (`trade_quotes` not null) settles in other assets than its name says: neither side of it is open for us.
+//! Every fact of a row is read by [`crate::rest::listing`]; here it becomes what all venues share. Which directions are open is
+//! [`PairFacts::directions`]: the venue's status, the start of each direction, a delisting passed or near, and the kinds of market
+//! that we keep out of (unified, pre-market, special treatment). Rows that are not wanted are not judged.
 
-use crate::wire::json::{JsonReader, RULES_BYTES_MAX, Value, fields, object, optional_text, required, text};
+use crate::rest::RestReader;
+use crate::rest::listing::{PairFacts, pair_row};
+use crate::wire::json::{RULES_BYTES_MAX, Value, fields, object, text};
 use crate::wire::{Reject, rows};
-use domain::{FrameReject, Symbol};
-use rust_decimal::Decimal;
-use simd_json::prelude::*;
+use domain::{InstrumentKind, Symbol, UnixNanos};
 use venue::{ConnectorError, RawRules};
 
 /// Pairs the list may have.
 const PAIRS_MAX: usize = 50_000;
-/// Decimals a pair may have; the tables refuse more than 18 together anyway.
-const DECIMALS_MAX: u64 = 18;
+
+/// Decimals seen on quantities of books and trades, whatever `amount_precision` says.
+const EXECUTION_DECIMALS: u8 = 10;
 
 const WHAT: &str = "GET /spot/currency_pairs";
 
-/// Reads the rules of `symbols` out of an answer.
+/// Reads the rules of `symbols` out of an answer, as they stand at `now`, the venue's time. Without a time, a start that is not surely
+/// past closes its direction, and any announced delisting closes buying.
 ///
 /// # Errors
 /// [`ConnectorError::Refused`] for a status that is not 2xx, [`ConnectorError::BadAnswer`] for another shape,
 /// [`ConnectorError::UnknownPair`] for a symbol that is not listed.
-pub fn decode(status: u16, body: &mut [u8], symbols: &[Symbol]) -> Result<Vec<RawRules>, ConnectorError> {
-    let mut reader = JsonReader::default();
+pub fn decode_at(
+    status: u16,
+    body: &mut [u8],
+    symbols: &[Symbol],
+    now: Option<UnixNanos>,
+) -> Result<Vec<RawRules>, ConnectorError> {
+    let mut reader = RestReader::default();
     if !(200..300).contains(&status) {
-        let label = reader.read(body, RULES_BYTES_MAX, |root| {
-            fields!(object(&root, "error")?, "label" => label);
-            Ok(text(label, "label")?.chars().take(64).collect::<String>())
-        });
-        return Err(ConnectorError::Refused { what: WHAT, status, label: label.unwrap_or_default() });
+        let label = reader.error(status, body).label.unwrap_or_default();
+        return Err(ConnectorError::Refused { what: WHAT, status, label });
     }
     let listed = reader
-        .read(body, RULES_BYTES_MAX, |root| {
-            let (rows, _) = rows::list(&root, PAIRS_MAX, "currency_pairs", |row| row_of(row, symbols))?;
+        .read_capped(body, RULES_BYTES_MAX, |root| {
+            let (rows, _) = rows::list(root, PAIRS_MAX, "currency_pairs", |row| wanted(row, symbols))?;
             Ok(rows)
         })
         .map_err(|reject| ConnectorError::BadAnswer { what: WHAT, why: reject.to_string() })?;
     symbols
         .iter()
         .map(|symbol| {
-            let mut found = listed.iter().filter(|rules| &rules.symbol == symbol);
+            let mut found = listed.iter().filter(|(known, _)| known == symbol);
             match (found.next(), found.next()) {
-                (Some(rules), None) => Ok(rules.clone()),
+                (Some((_, facts)), None) => Ok(rules_of(symbol, facts, now)),
                 (None, _) => Err(ConnectorError::UnknownPair(symbol.clone())),
                 (Some(_), Some(_)) => Err(ConnectorError::BadAnswer { what: WHAT, why: format!("{symbol} is listed twice") }),
             }
@@ -50,51 +55,40 @@ pub fn decode(status: u16, body: &mut [u8], symbols: &[Symbol]) -> Result<Vec<Ra
         .collect()
 }
 
-/// The rules of one row, or `None` for a pair that is not wanted (whose fields are not judged).
-fn row_of(value: &Value<'_, '_>, symbols: &[Symbol]) -> Result<Option<RawRules>, Reject> {
-    let row = object(value, "pair")?;
-    fields!(row,
-        "base" => base, "quote" => quote, "precision" => price_decimals, "amount_precision" => qty_decimals,
-        "min_base_amount" => qty_min, "max_base_amount" => qty_max, "min_quote_amount" => value_min, "trade_status" => status,
-        "trade_quotes" => trade_quotes);
+/// The facts of one row, or `None` for a pair that is not wanted (whose fields are not judged).
+fn wanted(value: &Value<'_, '_>, symbols: &[Symbol]) -> Result<Option<(Symbol, PairFacts)>, Reject> {
+    fields!(object(value, "pair")?, "base" => base, "quote" => quote);
     let (base, quote) = (text(base, "base")?, text(quote, "quote")?);
     let Some(symbol) = symbols.iter().find(|s| s.is_spot() && s.base == base && s.quote == quote) else { return Ok(None) };
-    let decimals = |value, what| {
-        let decimals = required(value, what)?.as_u64().ok_or(Reject::new(FrameReject::BadNumber, what))?;
-        if decimals > DECIMALS_MAX { Err(Reject::new(FrameReject::OutOfRange, what)) } else { Ok(decimals as u8) }
-    };
-    let (buy, sell) = match text(status, "trade_status")? {
-        "tradable" => (true, true),
-        "buyable" => (true, false),
-        "sellable" => (false, true),
-        "untradable" => (false, false),
-        _ => return Err(Reject::shape("trade_status")),
-    };
-    let unified = trade_quotes.is_some();
-    Ok(Some(RawRules {
-        symbol: symbol.clone(),
-        price_decimals: decimals(price_decimals, "precision")?,
-        qty_decimals: decimals(qty_decimals, "amount_precision")?,
-        qty_min: limit(qty_min, "min_base_amount")?,
-        qty_max: limit(qty_max, "max_base_amount")?,
-        value_min: limit(value_min, "min_quote_amount")?,
-        can_buy: buy && !unified,
-        can_sell: sell && !unified,
-    }))
+    let facts = pair_row(value)?;
+    // Requests name the pair by its assets: a market of another name would be another market.
+    if facts.id != format!("{base}_{quote}") {
+        return Err(Reject::shape("id"));
+    }
+    Ok(Some((symbol.clone(), facts)))
 }
 
-/// A limit; absent, null, empty and zero mean none.
-fn limit(value: Option<Value<'_, '_>>, what: &'static str) -> Result<Option<Decimal>, Reject> {
-    let Some(text) = optional_text(value, what)?.filter(|t| !t.is_empty()) else { return Ok(None) };
-    let bad = || Reject::new(FrameReject::BadNumber, what);
-    let value = Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)).map_err(|_| bad())?;
-    if value.is_sign_negative() && !value.is_zero() { Err(bad()) } else { Ok(Some(value).filter(|v| !v.is_zero())) }
+fn rules_of(symbol: &Symbol, facts: &PairFacts, now: Option<UnixNanos>) -> RawRules {
+    let open = facts.directions(now);
+    RawRules {
+        symbol: symbol.clone(),
+        price_decimals: facts.price_decimals,
+        qty_decimals: facts.qty_decimals,
+        execution_decimals: facts.qty_decimals.max(EXECUTION_DECIMALS),
+        kind: InstrumentKind::Spot,
+        qty_min: facts.base_min,
+        qty_max: facts.base_max,
+        value_min: facts.quote_min,
+        can_buy: open.can_buy,
+        can_sell: open.can_sell,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use rust_decimal::Decimal;
 
     const LIST: &str = r#"[
         {"id":"BTC_USDT","base":"BTC","quote":"USDT","fee":"0.2","min_base_amount":"0.0001","min_quote_amount":"3",
@@ -105,7 +99,7 @@ mod tests {
 
     fn read(symbols: &[&str], status: u16, body: &str) -> Result<Vec<RawRules>, ConnectorError> {
         let symbols: Vec<Symbol> = symbols.iter().map(|s| Symbol::parse(s).unwrap()).collect();
-        decode(status, &mut body.as_bytes().to_vec(), &symbols)
+        decode_at(status, &mut body.as_bytes().to_vec(), &symbols, None)
     }
 
     #[test]
@@ -137,10 +131,57 @@ mod tests {
         }
     }
 
+    /// Buy and sell at a time, of one row with these further fields.
+    fn open(fields: &str, now_s: Option<i64>) -> (bool, bool) {
+        let row = format!(r#"[{{"id":"A_B","base":"A","quote":"B","precision":2,"amount_precision":4,{fields}}}]"#);
+        let now = now_s.map(|s| UnixNanos(s * 1_000_000_000));
+        let rules = decode_at(200, &mut row.into_bytes(), &[Symbol::parse("A/B").unwrap()], now).unwrap();
+        (rules[0].can_buy, rules[0].can_sell)
+    }
+
+    #[test]
+    fn directions_follow_status_starts_delisting_and_kind() {
+        const NOW: Option<i64> = Some(1_800_000_000);
+        const DAY: i64 = 86_400;
+        let both = r#""trade_status":"tradable""#;
+        let rows: &[(String, Option<i64>, (bool, bool))] = &[
+            (both.into(), NOW, (true, true)),
+            (r#""trade_status":"buyable""#.into(), NOW, (true, false)),
+            (r#""trade_status":"sellable""#.into(), NOW, (false, true)),
+            (r#""trade_status":"untradable""#.into(), NOW, (false, false)),
+            (format!(r#"{both},"buy_start":1800000000,"sell_start":"1800000001""#), NOW, (true, false)),
+            (format!(r#"{both},"buy_start":1800000001,"sell_start":0"#), NOW, (false, true)),
+            // Without a clock only what is surely past has begun.
+            (format!(r#"{both},"buy_start":1608789600,"sell_start":1608782400"#), None, (true, true)),
+            (format!(r#"{both},"buy_start":1799999999,"sell_start":0"#), None, (false, true)),
+            (format!(r#"{both},"delisting_time":{}"#, 1_800_000_000 + 8 * DAY), NOW, (true, true)),
+            (format!(r#"{both},"delisting_time":{}"#, 1_800_000_000 + 7 * DAY), NOW, (false, true)),
+            (format!(r#"{both},"delisting_time":1800000000"#), NOW, (false, false)),
+            (format!(r#"{both},"delisting_time":{}"#, 1_800_000_000 + 8 * DAY), None, (false, true)),
+            (format!(r#"{both},"delisting_time":1600000000"#), None, (false, false)),
+            (format!(r#"{both},"delisting_time":0,"type":"normal","st_tag":false,"trade_quotes":null"#), NOW, (true, true)),
+            (format!(r#"{both},"type":"premarket""#), NOW, (false, false)),
+            (format!(r#"{both},"type":"something_new""#), NOW, (false, false)),
+            (format!(r#"{both},"st_tag":true"#), NOW, (false, false)),
+            (format!(r#"{both},"trade_quotes":["USDC"]"#), NOW, (false, false)),
+            (format!(r#"{both},"trade_quotes":[]"#), NOW, (false, false)),
+            (format!(r#"{both},"trade_quotes":"USDC""#), NOW, (false, false)),
+        ];
+        for (fields, now, expected) in rows {
+            assert_eq!(open(fields, *now), *expected, "{fields} at {now:?}");
+        }
+    }
+
+    #[test]
+    fn a_market_of_another_name_is_another_market() {
+        let row = r#"[{"id":"A2_B","base":"A","quote":"B","precision":2,"amount_precision":4,"trade_status":"tradable"}]"#;
+        assert!(read(&["A/B"], 200, row).unwrap_err().to_string().contains("id"));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_answered(mut bytes in proptest::collection::vec(any::<u8>(), 0..200), status in 0u16..600) {
-            let _ = decode(status, &mut bytes, &[Symbol::parse("A/B").unwrap()]);
+            let _ = decode_at(status, &mut bytes, &[Symbol::parse("A/B").unwrap()], None);
         }
     }
 }

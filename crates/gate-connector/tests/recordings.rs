@@ -1,7 +1,8 @@
 //! Real Gate traffic recorded by others, read from the folder that `CROSSGATE_DATA` names and only from there.
 //!
 //! Left out, in one line, where the variable is not set. The 2021 spot session must run through the production session without a
-//! gap and without a crossed book; every other Gate frame must be read, ignored, or refused for the right reason.
+//! gap and without a crossed book; every other frame ([`frames`]) and REST body ([`rest`]) must be read, ignored, or refused for the
+//! right reason, row by row.
 
 use domain::{
     Amount, AssetId, BookBody, FrameReject, Input, InstrumentKind, LinkRole, MonoNanos, OrderSource, PairId, PairInfo, Symbol,
@@ -10,10 +11,15 @@ use domain::{
 use gate_connector::GateConnector;
 use gate_connector::wire::rows::Stamp;
 use gate_connector::wire::{Decoder, PairNames};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use venue::{Connector, LinkId, RawRules, Response, SessionConfig, Ticket, Transmit, VenueSession, build_tables};
+
+#[path = "recordings/frames.rs"]
+mod frames;
+#[path = "recordings/rest.rs"]
+mod rest;
 
 fn data(name: &str) -> Option<PathBuf> {
     match std::env::var_os("CROSSGATE_DATA") {
@@ -46,6 +52,7 @@ fn session(tables: &Arc<Tables>, channel: &str) -> Box<dyn VenueSession> {
         key: None,
         secret: None,
         book_channel: channel.into(),
+        options: venue::SessionOptions::default(),
         seed: 1,
     };
     GateConnector.session(config).expect("a known channel")
@@ -92,7 +99,7 @@ impl Naive {
                 put(&mut self.asks, asks);
                 self.id = Some(*last);
             }
-            BookBody::Evidence { .. } | BookBody::Untrusted { .. } => return,
+            BookBody::Evidence { .. } | BookBody::Top { .. } | BookBody::Untrusted { .. } => return,
         }
         self.changes += 1;
         if let (Some((bid, _)), Some((ask, _))) = (self.bids.last_key_value(), self.asks.first_key_value()) {
@@ -113,7 +120,7 @@ fn the_spot_session_of_2021_has_no_gap_and_never_crosses() {
     let listing = text(&listing);
     let (_, body) = listing.lines().find_map(|l| l.split_once("currency_pairs -> ")).expect("the listing");
     let (_, body) = body.split_once(": ").expect("a body");
-    let rules = GateConnector.decode_rules(200, &mut body.as_bytes().to_vec(), &symbols).expect("rules");
+    let rules = GateConnector.decode_rules(200, &mut body.as_bytes().to_vec(), &symbols, None).expect("rules");
     let tables = tables(rules);
 
     enum Event {
@@ -209,80 +216,8 @@ fn broad_tables() -> Arc<Tables> {
     })
 }
 
-/// Feeds single frames to both book channels; returns (refused by reason, ignored, books told) of each by name.
-fn outcome(frame: &str) -> (Option<FrameReject>, bool, bool) {
-    let mut verdict = (None, false, false);
-    for channel in GateConnector.book_channels() {
-        let mut session = session(&broad_tables(), channel);
-        let link = LinkId { role: LinkRole::Public, shard: 0 };
-        let mut updates = Vec::new();
-        session.start(MonoNanos(0));
-        session.handle_connected(link, MonoNanos(0), &mut updates);
-        session.handle_frame(link, MonoNanos(1), &mut frame.as_bytes().to_vec(), &mut updates);
-        let stats = session.stats();
-        let refused = FrameReject::ALL.iter().copied().find(|r| stats.rejected[*r as usize] > 0);
-        verdict.0 = verdict.0.or(refused);
-        verdict.1 |= stats.ignored > 0;
-        verdict.2 |= stats.streams.iter().any(|s| s.frames > 0);
-    }
-    verdict
-}
-
 #[test]
-fn single_frames_of_2021_and_2022_are_read_ignored_or_refused_for_the_right_reason() {
-    let Some(path) = data("crypto-msg-parser/gate.jsonl") else { return };
-    let mut seen = BTreeSet::new();
-    for line in text(&path).lines() {
-        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-        let (case, raw) = (line["case"].as_str().expect("a case"), line["raw"].as_str().expect("a frame"));
-        let frame: serde_json::Value = serde_json::from_str(raw).expect("JSON");
-        let (refused, ignored, told) = outcome(raw);
-        match frame.get("channel").and_then(|c| c.as_str()) {
-            Some("spot.order_book" | "spot.order_book_update") => assert!(told && refused.is_none(), "{case}: {refused:?}"),
-            Some(_) => assert!(ignored && refused.is_none() && !told, "{case}: {refused:?}"),
-            // The protocol before v4, and REST bodies: no channel.
-            None => assert!(refused == Some(FrameReject::UnknownShape) && !told, "{case}: {refused:?}"),
-        }
-        seen.insert(frame.get("channel").and_then(|c| c.as_str()).unwrap_or("none").to_string());
-    }
-    assert!(seen.contains("spot.order_book") && seen.contains("spot.order_book_update") && seen.contains("none"), "{seen:?}");
-}
-
-#[test]
-fn frames_of_2026_are_read_ignored_or_refused_for_the_right_reason() {
-    let Some(path) = data("arbitrage-observatory/gate_frames_2026-09.jsonl") else { return };
-    let mut books = 0;
-    for line in text(&path).lines() {
-        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-        let kind = line["kind"].as_str().expect("a kind");
-        let (refused, ignored, told) = outcome(&line["raw"].to_string());
-        if kind.starts_with("error-") {
-            assert_eq!(refused, Some(FrameReject::VenueError), "{kind}");
-        } else if line["family"] == "spot" && kind.starts_with("order-book") {
-            assert!(told && refused.is_none(), "{kind}: {refused:?}");
-            books += 1;
-        } else {
-            assert!(ignored && refused.is_none(), "{kind}: {refused:?}");
-        }
-    }
-    assert_eq!(books, 3);
-}
-
-#[test]
-fn futures_sessions_are_ignored_frame_by_frame() {
-    let Some(path) = data("cryptofeed/GATEIO_FUTURES.ws.1.0.zst") else { return };
-    let mut frames = 0;
-    for line in text(&path).lines().filter(|l| !l.is_empty() && !l.starts_with("wss://") && !l.starts_with("configuration")) {
-        let (_, frame) = line.split_once(": ").expect("time: frame");
-        let (refused, ignored, told) = outcome(frame);
-        assert!(ignored && refused.is_none() && !told, "{frame}: {refused:?}");
-        frames += 1;
-    }
-    assert!(frames > 200, "{frames}");
-}
-
-#[test]
-fn rest_bodies_are_read() {
+fn the_session_reads_the_rest_bodies_it_needs() {
     let Some(folder) = data("xchange/gateio-v4-rest") else { return };
     let tables = broad_tables();
     let pairs: Vec<PairId> = tables.pair_ids().collect();
@@ -319,7 +254,7 @@ fn rest_bodies_are_read() {
     let book = decoder.base_book(&mut body("api_v4_spot_order_book.json"), PairId(0)).unwrap_err();
     assert_eq!(book.reason, FrameReject::MissingField, "a book asked for without an id can't be a base");
     let symbols = [Symbol::parse("CHZ/USDT").expect("a symbol"), Symbol::parse("BTC/USDT").expect("a symbol")];
-    let rules = GateConnector.decode_rules(200, &mut body("api_v4_spot_currency_pairs.json"), &symbols).expect("rules");
+    let rules = GateConnector.decode_rules(200, &mut body("api_v4_spot_currency_pairs.json"), &symbols, None).expect("rules");
     assert_eq!((rules[0].price_decimals, rules[0].qty_min, rules[1].qty_decimals), (5, None, 4));
 
     for (name, label) in [

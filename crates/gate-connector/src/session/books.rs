@@ -2,12 +2,16 @@
 //!
 //! `order_book` frames replace the book; their id must not fall. `order_book_update` frames are changes on a REST copy, rules
 //! B 1–9 of the fact sheet: buffer, fetch, drop what the copy holds, require a copy that reaches the buffer, then an unbroken
-//! chain. A book leaves trust at once ([`GateSession::resync`]) and comes back only with a whole state that provably connects to
+//! chain. `obu` frames need no copy: a whole book, then a chain without a break ([`super::obu`]). A book leaves trust at once ([`GateSession::resync`]) and comes back only with a whole state that provably connects to
 //! the stream: a copy is fetched after a frame of the stream came, or it must reach the last id that was applied.
 //!
-//! Only ids live here; the engine holds the levels, checks again, and asks for a resync of what it finds crossed.
+//! Only ids live here (and the last `order_book` frame, for audits); the engine holds the levels, checks again, and asks for a resync
+//! of what it finds crossed. [`super::audit`] proves quiet books, [`super::joining`] takes them over to another connection.
 
-use super::{Answer, GateSession, What, backoff_ns};
+use super::audit::Audit;
+use super::joining::Join;
+use super::links::Place;
+use super::{Answer, Copy, GateSession, What, backoff_ns};
 use crate::wire::Scope;
 use crate::wire::book::is_crossed;
 use crate::wire::frames::{BookFrame, BookFrameBody, Channel, Delta};
@@ -16,7 +20,6 @@ use domain::time::{MILLI, SECOND};
 use domain::{BookBody, BookUpdate, Input, Level, MonoNanos, PairId, ResyncReason, VenueNanos};
 use std::collections::VecDeque;
 use venue::ConnectorError;
-use venue::stats::StreamStats;
 
 /// Frames held while a copy is fetched; beyond it the book starts over.
 const HELD_FRAMES_MAX: usize = 2048;
@@ -30,7 +33,9 @@ const FETCHES_BEFORE_RESUBSCRIBE: u32 = 8;
 /// A book that was live for this long starts its back-off anew.
 const STABLE_NS: u64 = 10 * SECOND;
 /// This many frames in a row with ids that fell: the venue numbers anew.
-const FALLEN_FRAMES: u32 = 20;
+pub(super) const FALLEN_FRAMES: u32 = 20;
+/// As many whole `obu` books with ids that fell: the first is doubted, the second, freshly asked for, believed.
+const FALLEN_FULLS: u32 = 2;
 
 /// The book channel of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,18 +44,22 @@ pub(crate) enum BookChannel {
     Snapshots,
     /// `spot.order_book_update`, 100 ms, on a REST copy of 100 levels.
     Updates,
+    /// `spot.obu` of so many levels, 20 ms at 50 and 100 ms at 400: a whole book, then changes.
+    Obu(u16),
 }
 
 impl BookChannel {
     /// Configured names, the default first.
-    pub(crate) const NAMES: &'static [&'static str] = &["order_book", "order_book_update"];
+    pub(crate) const NAMES: &'static [&'static str] = &["order_book", "order_book_update", "obu", "obu400"];
 
     pub(crate) fn parse(name: &str) -> Result<BookChannel, ConnectorError> {
         match name {
             "order_book" => Ok(BookChannel::Snapshots),
             "order_book_update" => Ok(BookChannel::Updates),
+            "obu" => Ok(BookChannel::Obu(50)),
+            "obu400" => Ok(BookChannel::Obu(400)),
             _ => {
-                let (what, allowed) = ("book channel", "order_book or order_book_update");
+                let (what, allowed) = ("book channel", "order_book, order_book_update, obu or obu400");
                 Err(ConnectorError::BadOption { what, value: name.to_string(), allowed })
             }
         }
@@ -60,6 +69,7 @@ impl BookChannel {
         match self {
             BookChannel::Snapshots => Channel::OrderBook,
             BookChannel::Updates => Channel::OrderBookUpdate,
+            BookChannel::Obu(_) => Channel::Obu,
         }
     }
 
@@ -67,16 +77,25 @@ impl BookChannel {
         match self {
             BookChannel::Snapshots => vec![pair.to_string(), "20".into(), "100ms".into()],
             BookChannel::Updates => vec![pair.to_string(), "100ms".into()],
+            BookChannel::Obu(levels) => vec![format!("ob.{pair}.{levels}")],
         }
     }
 
-    pub(super) const fn stream_stats(self, pair: PairId) -> StreamStats {
-        StreamStats { pair, channel: self.wire().as_str(), frames: 0, applied: 0, stale: 0, gaps: 0, snapshots: 0 }
+    /// Levels that the frames of this channel must name; zero for channels that name none.
+    const fn levels(self) -> u16 {
+        match self {
+            BookChannel::Obu(levels) => levels,
+            BookChannel::Snapshots | BookChannel::Updates => 0,
+        }
+    }
+
+    pub(super) const fn is_obu(self) -> bool {
+        matches!(self, BookChannel::Obu(_))
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// Not trusted; waits for a frame or a copy.
     Waiting,
     /// The engine holds this id.
@@ -90,30 +109,37 @@ enum Fetch {
     Asked,
 }
 
-struct Held {
-    delta: Delta,
-    stamps: Stamps,
+pub(super) struct Held {
+    pub(super) delta: Delta,
+    pub(super) stamps: Stamps,
 }
 
+/// The times of a frame.
 #[derive(Clone, Copy)]
-struct Stamps {
-    received: MonoNanos,
-    sent_at: Option<VenueNanos>,
-    changed_at: Option<VenueNanos>,
+pub(super) struct Stamps {
+    pub(super) received: MonoNanos,
+    pub(super) sent_at: Option<VenueNanos>,
+    pub(super) changed_at: Option<VenueNanos>,
+}
+
+impl Stamps {
+    pub(super) const fn only(received: MonoNanos) -> Stamps {
+        Stamps { received, sent_at: None, changed_at: None }
+    }
 }
 
 /// One book's sequence.
 pub(super) struct Book {
-    pair: PairId,
-    phase: Phase,
+    pub(super) pair: PairId,
+    pub(super) phase: Phase,
     /// Why trust was last lost; `None` while live or before the first frame.
     reason: Option<ResyncReason>,
     live_since: MonoNanos,
-    /// `order_book`: the highest id seen, on any link.
-    last_id: u64,
-    fallen: u32,
+    /// The highest id seen, on any link.
+    pub(super) last_id: u64,
+    pub(super) fallen: u32,
     /// An unbroken chain of frames that a copy must reach.
-    held: VecDeque<Held>,
+    pub(super) held: VecDeque<Held>,
     held_levels: usize,
     /// A copy at or past this id is good even when nothing is held.
     floor: Option<u64>,
@@ -122,16 +148,25 @@ pub(super) struct Book {
     attempts: u32,
     /// Answers to requests of earlier generations are void.
     generation: u64,
+    /// `obu`: when the stream is left and asked for again.
+    pub(super) renew: Option<MonoNanos>,
+    /// Its private news is refused by the venue: it must not be trusted, whatever the book says.
+    barred: bool,
+    /// The connection that is to follow drives this book already.
+    pub(super) on_next: bool,
+    /// What that connection told before.
+    pub(super) join: Join,
+    pub(super) audit: Audit,
 }
 
 impl Book {
-    fn clear_held(&mut self) {
+    pub(super) fn clear_held(&mut self) {
         self.held.clear();
         self.held_levels = 0;
     }
 
     /// Holds a frame. A frame that does not continue the chain makes what is held useless: returns true for such a gap.
-    fn hold(&mut self, delta: Delta, stamps: Stamps) -> bool {
+    pub(super) fn hold(&mut self, delta: Delta, stamps: Stamps) -> bool {
         let broken = self.held.back().is_some_and(|last| delta.first > last.delta.last + 1);
         if broken {
             self.clear_held();
@@ -153,8 +188,10 @@ impl Book {
 
 /// All books.
 pub(super) struct Books {
-    channel: BookChannel,
-    books: Vec<Book>,
+    pub(super) channel: BookChannel,
+    pub(super) books: Vec<Book>,
+    /// When the next audit may be asked for.
+    pub(super) next_audit: MonoNanos,
 }
 
 impl Books {
@@ -172,11 +209,16 @@ impl Books {
             fetch: Fetch::None,
             attempts: 0,
             generation: 0,
+            renew: None,
+            barred: false,
+            on_next: false,
+            join: Join::default(),
+            audit: Audit::default(),
         };
-        Books { channel, books: pairs.iter().map(book).collect() }
+        Books { channel, books: pairs.iter().map(book).collect(), next_audit: MonoNanos(0) }
     }
 
-    fn index(&self, pair: PairId) -> Option<usize> {
+    pub(super) fn index(&self, pair: PairId) -> Option<usize> {
         self.books.iter().position(|book| book.pair == pair)
     }
 
@@ -197,17 +239,27 @@ impl Books {
         })
     }
 
+    /// Nothing of this pair is trusted until [`Books::admit`].
+    pub(super) fn bar(&mut self, pair: PairId) {
+        self.books.iter_mut().filter(|book| book.pair == pair).for_each(|book| book.barred = true);
+    }
+
+    /// Ends [`Books::bar`]; the next whole book is trusted again. True when the pair was barred.
+    pub(super) fn admit(&mut self, pair: PairId) -> bool {
+        self.books.iter_mut().find(|book| book.pair == pair).is_some_and(|book| std::mem::take(&mut book.barred))
+    }
+
     pub(super) fn next_timeout(&self) -> Option<MonoNanos> {
         let due = |book: &Book| match book.fetch {
             Fetch::Due(at) => Some(at),
             _ => None,
         };
-        self.books.iter().filter_map(due).min()
+        self.books.iter().flat_map(|book| [due(book), book.renew, book.audit.ahead_deadline()]).flatten().min()
     }
 }
 
 impl GateSession {
-    fn book_input(&self, pair: PairId, stamps: Stamps, body: BookBody) -> Input {
+    pub(super) fn book_input(&self, pair: PairId, stamps: Stamps, body: BookBody) -> Input {
         let Stamps { received, sent_at, changed_at } = stamps;
         Input::Book(BookUpdate { venue: self.venue, pair, received, changed_at, sent_at, body })
     }
@@ -228,6 +280,7 @@ impl GateSession {
         }
         book.phase = Phase::Waiting;
         book.floor = floor;
+        book.audit.forget();
         if book.fetch == Fetch::Asked {
             // What is on its way may be older than the fault.
             book.generation += 1;
@@ -237,13 +290,21 @@ impl GateSession {
         book.reason = Some(reason);
         if news {
             self.stats.resync(reason);
-            updates.push(self.book_input(
-                pair,
-                Stamps { received: now, sent_at: None, changed_at: None },
-                BookBody::Untrusted { reason },
-            ));
+            updates.push(self.book_input(pair, Stamps::only(now), BookBody::Untrusted { reason }));
         }
-        self.fetch_if_useful(index, now);
+        match self.books.channel {
+            BookChannel::Snapshots => {}
+            BookChannel::Updates => self.fetch_if_useful(index, now),
+            BookChannel::Obu(_) => self.renew(index, now),
+        }
+    }
+
+    /// What to wait before trying again what did not help; `None`: nothing was tried since the book was last stable.
+    pub(super) fn attempt(&mut self, index: usize) -> Option<u64> {
+        let book = self.books.books.get_mut(index)?;
+        let attempt = book.attempts;
+        book.attempts = attempt.saturating_add(1);
+        (attempt > 0).then(|| self.jitter.spread(backoff_ns(FETCH_FIRST_NS, FETCH_MAX_NS, attempt - 1)))
     }
 
     /// As [`GateSession::resync`] for every book.
@@ -262,12 +323,15 @@ impl GateSession {
             book.generation += 1;
             book.fetch = Fetch::None;
             book.fallen = 0;
+            book.renew = None;
+            book.on_next = false;
+            book.join = Join::default();
         }
         self.resync_all(reason, now, updates);
     }
 
     /// Asks for a copy when one could connect to something; with back-off after the first.
-    fn fetch_if_useful(&mut self, index: usize, now: MonoNanos) {
+    pub(super) fn fetch_if_useful(&mut self, index: usize, now: MonoNanos) {
         let Some(book) = self.books.books.get_mut(index) else { return };
         let useful = !book.held.is_empty() || book.floor.is_some();
         if self.books.channel != BookChannel::Updates
@@ -279,60 +343,110 @@ impl GateSession {
             return;
         }
         let attempt = book.attempts;
-        book.attempts = attempt.saturating_add(1);
-        if attempt == 0 {
-            book.fetch = Fetch::Asked;
-            let what = What::Base { pair: book.pair, generation: book.generation };
-            return self.ask(what);
-        }
-        let wait = self.jitter.spread(backoff_ns(FETCH_FIRST_NS, FETCH_MAX_NS, attempt - 1));
+        let Some(wait) = self.attempt(index) else { return self.fetch(index) };
+        let Some(book) = self.books.books.get_mut(index) else { return };
         book.fetch = Fetch::Due(now.after(wait));
         if attempt % FETCHES_BEFORE_RESUBSCRIBE == 0 {
-            let pair = book.pair;
+            let (pair, next) = (book.pair, book.on_next);
             book.clear_held();
             book.floor = None;
-            self.resubscribe(pair, now);
+            self.resubscribe(pair, next, now);
         }
     }
 
-    pub(super) fn books_timeout(&mut self, now: MonoNanos) {
+    fn fetch(&mut self, index: usize) {
+        let Some(book) = self.books.books.get_mut(index) else { return };
+        book.fetch = Fetch::Asked;
+        let what = What::Base { pair: book.pair, copy: Copy::Book { generation: book.generation } };
+        self.ask(what);
+    }
+
+    pub(super) fn books_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         for index in 0..self.books.books.len() {
             let Some(book) = self.books.books.get_mut(index) else { return };
             if matches!(book.fetch, Fetch::Due(at) if at <= now) {
-                book.fetch = Fetch::Asked;
-                let what = What::Base { pair: book.pair, generation: book.generation };
-                self.ask(what);
+                self.fetch(index);
             }
+            self.renew_if_due(index, now);
         }
+        self.audits_timeout(now, updates);
     }
 
     /// One frame of a book channel.
-    pub(super) fn on_book(&mut self, frame: BookFrame, now: MonoNanos, updates: &mut Vec<Input>) {
-        let Some(index) = self.books.index(frame.pair).filter(|_| frame.channel == self.books.channel.wire()) else {
+    pub(super) fn on_book(&mut self, frame: BookFrame, place: Place, now: MonoNanos, updates: &mut Vec<Input>) {
+        let channel = self.books.channel;
+        let ours = frame.channel == channel.wire() && frame.levels == channel.levels();
+        let Some(index) = self.books.index(frame.pair).filter(|_| ours) else {
             self.stats.ignored += 1;
             return;
         };
-        self.links.served(frame.pair, now);
         if let Some(stream) = self.stats.streams.get_mut(index) {
             stream.frames += 1;
         }
-        let stamps = Stamps { received: now, sent_at: frame.sent_at, changed_at: frame.changed_at };
+        let next = place == Place::Next;
+        let full = matches!(frame.body, BookFrameBody::Full { .. });
+        if channel.is_obu() && self.is_left(frame.pair, next) {
+            // Still of the subscription that is being given up: a whole book of it would go stale unseen.
+            return self.count_stale(index);
+        }
+        let first = self.links.book_came(next, frame.pair, full || !channel.is_obu(), now);
+        // How late a frame is tells only one that carries a change of levels (§14.2): an id alone, and the whole book that answers a
+        // subscription, may be stamped with the time of the last change, however long ago that was.
+        let lags = match &frame.body {
+            BookFrameBody::Full { .. } => !first && !channel.is_obu(),
+            BookFrameBody::Delta(delta) => !(delta.bids.is_empty() && delta.asks.is_empty()),
+        };
+        let sent_at = frame.sent_at.filter(|_| lags);
+        let stamps = Stamps { received: now, sent_at, changed_at: frame.changed_at };
+        let Some(book) = self.books.books.get(index) else { return };
+        match (next, book.on_next) {
+            (true, false) => return self.on_joining(index, frame.body, stamps, updates),
+            // The connection that it goes over from, and one that is waited for no longer.
+            (false, true) => return self.count_stale(index),
+            _ if !next && book.join.catches_up => return self.count_stale(index),
+            _ => {}
+        }
         match frame.body {
             BookFrameBody::Full { id, bids, asks } => self.on_full(index, id, bids, asks, stamps, updates),
+            BookFrameBody::Delta(delta) if channel.is_obu() => self.on_obu_delta(index, delta, stamps, updates),
             BookFrameBody::Delta(delta) => self.on_delta(index, delta, stamps, updates),
+        }
+        if !next {
+            self.try_join(index, now, updates);
         }
     }
 
-    fn on_full(&mut self, index: usize, id: u64, bids: Vec<Level>, asks: Vec<Level>, stamps: Stamps, updates: &mut Vec<Input>) {
+    pub(super) fn count_stale(&mut self, index: usize) {
+        if let Some(stream) = self.stats.streams.get_mut(index) {
+            stream.stale += 1;
+        }
+    }
+
+    pub(super) fn on_full(
+        &mut self,
+        index: usize,
+        id: u64,
+        bids: Vec<Level>,
+        asks: Vec<Level>,
+        stamps: Stamps,
+        updates: &mut Vec<Input>,
+    ) {
+        let obu = self.books.channel.is_obu();
         let Some(book) = self.books.books.get_mut(index) else { return };
         if id < book.last_id {
             book.fallen += 1;
-            if book.fallen < FALLEN_FRAMES {
-                // A copy of an earlier frame: nothing new, and no harm.
-                return;
-            }
             let pair = book.pair;
-            self.resync(pair, ResyncReason::ResetByVenue, None, stamps.received, updates);
+            match (obu, book.fallen) {
+                (true, fallen) if fallen < FALLEN_FULLS => {
+                    // A copy of an earlier frame, or a venue that numbers anew: a fresh subscription tells.
+                    self.count_stale(index);
+                    return self.resync(pair, ResyncReason::ResetByVenue, None, stamps.received, updates);
+                }
+                (true, _) => {}
+                // A copy of an earlier frame: nothing new, and no harm.
+                (false, fallen) if fallen < FALLEN_FRAMES => return,
+                (false, _) => self.resync(pair, ResyncReason::ResetByVenue, None, stamps.received, updates),
+            }
         }
         if let Some(book) = self.books.books.get_mut(index) {
             // Whatever was held is older than this whole state of the same stream.
@@ -342,7 +456,7 @@ impl GateSession {
     }
 
     /// Publishes a whole book, unless it is crossed. True when it is live now.
-    fn go_live(
+    pub(super) fn go_live(
         &mut self,
         index: usize,
         id: u64,
@@ -353,6 +467,9 @@ impl GateSession {
     ) -> bool {
         let Some(book) = self.books.books.get_mut(index) else { return false };
         let pair = book.pair;
+        if book.barred {
+            return false;
+        }
         book.last_id = id;
         book.fallen = 0;
         if is_crossed(&bids, &asks) && !mutants::active(Mutant::CrossedAccepted) {
@@ -367,6 +484,11 @@ impl GateSession {
         book.floor = None;
         book.generation += 1;
         book.fetch = Fetch::None;
+        book.renew = None;
+        book.audit.came(id, stamps.received);
+        if self.books.channel == BookChannel::Snapshots {
+            book.audit.show(&bids, &asks);
+        }
         if let Some(stream) = self.stats.streams.get_mut(index) {
             stream.snapshots += 1;
         }
@@ -374,7 +496,7 @@ impl GateSession {
         true
     }
 
-    fn on_delta(&mut self, index: usize, delta: Delta, stamps: Stamps, updates: &mut Vec<Input>) {
+    pub(super) fn on_delta(&mut self, index: usize, delta: Delta, stamps: Stamps, updates: &mut Vec<Input>) {
         let Some(book) = self.books.books.get_mut(index) else { return };
         let pair = book.pair;
         let Phase::Live(id) = book.phase else {
@@ -395,9 +517,7 @@ impl GateSession {
                 book.fallen = 0;
                 book.hold(delta, stamps);
             }
-            if let Some(stream) = self.stats.streams.get_mut(index) {
-                stream.stale += 1;
-            }
+            self.count_stale(index);
             if renumbered {
                 self.resync(pair, ResyncReason::ResetByVenue, None, stamps.received, updates);
             }
@@ -411,19 +531,20 @@ impl GateSession {
         self.apply(index, id, delta, stamps, updates);
     }
 
-    fn count_gap(&mut self, index: usize) {
+    pub(super) fn count_gap(&mut self, index: usize) {
         if let Some(stream) = self.stats.streams.get_mut(index) {
             stream.gaps += 1;
         }
     }
 
     /// Passes on a change that continues `id`. An overlap is cut off by number: quantities are absolute, so applying it is right.
-    fn apply(&mut self, index: usize, id: u64, delta: Delta, stamps: Stamps, updates: &mut Vec<Input>) {
+    pub(super) fn apply(&mut self, index: usize, id: u64, delta: Delta, stamps: Stamps, updates: &mut Vec<Input>) {
         let Some(book) = self.books.books.get_mut(index) else { return };
         let pair = book.pair;
         book.phase = Phase::Live(delta.last);
         book.last_id = delta.last;
         book.fallen = 0;
+        book.audit.came(delta.last, stamps.received);
         if let Some(stream) = self.stats.streams.get_mut(index) {
             stream.applied += 1;
         }
@@ -473,7 +594,8 @@ impl GateSession {
         }
         let held = std::mem::take(&mut book.held);
         book.held_levels = 0;
-        let stamps = Stamps { received: now, sent_at: base.sent_at, changed_at: base.changed_at };
+        // Its way is another one than the stream's: it tells nothing of the stream's lag.
+        let stamps = Stamps { received: now, sent_at: None, changed_at: base.changed_at };
         if !self.go_live(index, base.id, base.bids, base.asks, stamps, updates) {
             // A crossed copy: what was held is still the chain that the next one must reach.
             if let Some(book) = self.books.books.get_mut(index) {
@@ -485,9 +607,7 @@ impl GateSession {
         for Held { delta, stamps } in held {
             if delta.last <= base.id {
                 // What the copy holds already is no sign of a venue that numbers anew, however many frames waited for it.
-                if let Some(stream) = self.stats.streams.get_mut(index) {
-                    stream.stale += 1;
-                }
+                self.count_stale(index);
                 continue;
             }
             self.on_delta(index, delta, stamps, updates);

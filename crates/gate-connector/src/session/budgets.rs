@@ -1,47 +1,93 @@
-//! Rate limits (Gate API v4, rate limits): 10 placements a second per market, 200 cancels a second, 200 reads in 10 s per
-//! endpoint. Our own counts bound what is sent; the venue's headers may only lower them.
+//! Rate limits (Gate API v4, rate limits): placements and amends a second and market, cancels a second, reads in 10 s. Our own
+//! counts bound what is sent; the venue's headers may only lower them, and a refusal parks its bucket until the venue's reset time.
 
 use super::{GateSession, What};
+use crate::rest::{RateClass, RateHeaders};
+use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
-use domain::{Budget, BudgetBucket, Input, MonoNanos, PairId};
+use domain::{Amend, Budget, BudgetBucket, Input, MonoNanos, NewOrder, PairId};
 use venue::TokenBucket;
 
-const PLACE_LIMIT: u32 = 10;
-const PLACE_WINDOW_NS: u64 = SECOND;
-const CANCEL_LIMIT: u32 = 200;
-const CANCEL_WINDOW_NS: u64 = SECOND;
-const READ_LIMIT: u32 = 200;
-const READ_WINDOW_NS: u64 = 10 * SECOND;
-/// A read that finds no budget looks again after this long.
+/// A read that finds no budget looks again after this long, unless its bucket is parked.
 const READ_PAUSE_NS: u64 = 100 * MILLI;
+/// A bucket is parked this long at most. Gate's windows are 10 s: a reset further off is in other units, or our clock is wrong.
+const PARK_MAX_NS: u64 = 60 * SECOND;
+
+/// One limit: our count, and until when the venue refuses everything on it.
+struct Bucket {
+    tokens: TokenBucket,
+    limit_max: u32,
+    window_ns: u64,
+    parked_until: MonoNanos,
+}
+
+impl Bucket {
+    fn new(limit: u32, window_ns: u64) -> Bucket {
+        let zero = MonoNanos(0);
+        Bucket { tokens: TokenBucket::new(limit, window_ns, zero), limit_max: limit, window_ns, parked_until: zero }
+    }
+
+    fn of(class: RateClass) -> Bucket {
+        Bucket::new(class.limit(), class.window_ns())
+    }
+
+    fn take(&mut self, now: MonoNanos) -> bool {
+        now >= self.parked_until && self.tokens.take(now, 1, 0)
+    }
+
+    fn available(&self, now: MonoNanos) -> u32 {
+        if now >= self.parked_until { self.tokens.available(now) } else { 0 }
+    }
+
+    /// Takes over what the venue says. `refused` is a 429; `venue_ns` is the venue's time, where known.
+    fn reconcile(&mut self, now: MonoNanos, rate: RateHeaders, refused: bool, venue_ns: Option<i64>) {
+        if let (Some(remain), Some(limit)) = (rate.remain, rate.limit) {
+            self.tokens.reconcile(now, remain, limit.min(self.limit_max));
+        }
+        let used_up = refused || (rate.remain == Some(0) && rate.reset_at.is_some());
+        if !used_up {
+            return;
+        }
+        if refused {
+            self.tokens.drain(now);
+        }
+        let ahead_ns = match (rate.reset_at, venue_ns) {
+            (Some(reset_at), Some(venue_ns)) => u64::try_from(reset_at.0.saturating_sub(venue_ns)).unwrap_or(0),
+            // Refused, and nobody says until when: one window.
+            (None, _) | (Some(_), None) if refused => self.window_ns,
+            _ => 0,
+        };
+        self.parked_until = self.parked_until.max(now.after(ahead_ns.min(PARK_MAX_NS)));
+    }
+}
 
 /// Our counts.
 pub(super) struct Budgets {
-    place: Vec<(PairId, TokenBucket)>,
-    cancel: TokenBucket,
-    /// All private reads share one bucket, though Gate counts per endpoint: stricter, and simple.
-    read: TokenBucket,
+    place: Vec<(PairId, Bucket)>,
+    cancel: Bucket,
+    /// All private reads share one bucket, though Gate counts per endpoint, with the smallest of their limits: stricter, and simple.
+    read: Bucket,
     /// `/spot/order_book`, public.
-    base: TokenBucket,
+    base: Bucket,
 }
 
 impl Budgets {
     pub(super) fn new(pairs: &[PairId]) -> Budgets {
-        let zero = MonoNanos(0);
         Budgets {
-            place: pairs.iter().map(|pair| (*pair, TokenBucket::new(PLACE_LIMIT, PLACE_WINDOW_NS, zero))).collect(),
-            cancel: TokenBucket::new(CANCEL_LIMIT, CANCEL_WINDOW_NS, zero),
-            read: TokenBucket::new(READ_LIMIT, READ_WINDOW_NS, zero),
-            base: TokenBucket::new(READ_LIMIT, READ_WINDOW_NS, zero),
+            place: pairs.iter().map(|pair| (*pair, Bucket::of(RateClass::SpotPlace))).collect(),
+            cancel: Bucket::of(RateClass::SpotCancel),
+            read: Bucket::new(RateClass::Other.limit().min(RateClass::SpotPrivate.limit()), RateClass::Other.window_ns()),
+            base: Bucket::of(RateClass::Public),
         }
     }
 
+    /// Takes budget to place or amend on a pair; both spend the same.
     pub(super) fn may_place(&mut self, pair: PairId, now: MonoNanos) -> bool {
-        self.place.iter_mut().find(|(id, _)| *id == pair).is_some_and(|(_, bucket)| bucket.take(now, 1, 0))
+        self.place.iter_mut().find(|(id, _)| *id == pair).is_some_and(|(_, bucket)| bucket.take(now))
     }
 
     pub(super) fn may_cancel(&mut self, now: MonoNanos) -> bool {
-        self.cancel.take(now, 1, 0)
+        self.cancel.take(now)
     }
 
     /// Takes budget for a request that may wait.
@@ -54,27 +100,26 @@ impl Budgets {
             What::Base { .. } => &mut self.base,
             _ => &mut self.read,
         };
-        if bucket.take(now, 1, 0) { Ok(()) } else { Err(now.after(READ_PAUSE_NS)) }
+        if bucket.take(now) { Ok(()) } else { Err(now.after(READ_PAUSE_NS).max(bucket.parked_until)) }
     }
 
-    fn bucket(&mut self, what: &What) -> Option<(Option<BudgetBucket>, &mut TokenBucket, u32, u64)> {
+    /// The bucket that a request spends, and its name for the engine.
+    fn bucket(&mut self, what: &What) -> Option<(Option<BudgetBucket>, &mut Bucket)> {
         match what {
-            What::Place { order, .. } => {
-                let (pair, bucket) = self.place.iter_mut().find(|(id, _)| *id == order.pair)?;
-                Some((Some(BudgetBucket::Place(*pair)), bucket, PLACE_LIMIT, PLACE_WINDOW_NS))
+            What::Place { order: NewOrder { pair, .. }, .. } | What::Amend(Amend { order: OrderRef { pair, .. }, .. }) => {
+                let (pair, bucket) = self.place.iter_mut().find(|(id, _)| id == pair)?;
+                Some((Some(BudgetBucket::Place(*pair)), bucket))
             }
-            What::Cancel(_) | What::CancelAll(_) => {
-                Some((Some(BudgetBucket::Cancel), &mut self.cancel, CANCEL_LIMIT, CANCEL_WINDOW_NS))
-            }
-            What::Base { .. } => Some((None, &mut self.base, READ_LIMIT, READ_WINDOW_NS)),
+            What::Cancel(_) | What::CancelAll(_) => Some((Some(BudgetBucket::Cancel), &mut self.cancel)),
+            What::Base { .. } => Some((None, &mut self.base)),
             What::Time => None,
-            _ => Some((Some(BudgetBucket::Read), &mut self.read, READ_LIMIT, READ_WINDOW_NS)),
+            _ => Some((Some(BudgetBucket::Read), &mut self.read)),
         }
     }
 }
 
 impl GateSession {
-    /// Reads `X-Gate-RateLimit-*`: lowers our counts, keeps the tightest head-room for the metrics, tells the engine.
+    /// Reads `X-Gate-RateLimit-*` of a REST answer.
     pub(super) fn on_headers(
         &mut self,
         what: &What,
@@ -83,11 +128,13 @@ impl GateSession {
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
-        let number = |name: &str| headers.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.trim().parse::<u32>().ok());
-        let limit = number("x-gate-ratelimit-limit").filter(|limit| *limit > 0);
-        // `remain` is left out when it is zero.
-        let remaining = limit.map(|limit| number("x-gate-ratelimit-requests-remain").unwrap_or(0).min(limit));
-        if let (Some(remaining), Some(limit)) = (remaining, limit) {
+        self.on_rate(what, RateHeaders::from_http(headers), status == 429, now, updates);
+    }
+
+    /// Takes over what the venue says about the limit that `what` spent: lowers our count, parks the bucket of a refusal until the
+    /// reset, keeps the tightest head-room for the metrics, tells the engine.
+    pub(super) fn on_rate(&mut self, what: &What, rate: RateHeaders, refused: bool, now: MonoNanos, updates: &mut Vec<Input>) {
+        if let (Some(remaining), Some(limit)) = (rate.remain, rate.limit) {
             let tighter = self
                 .stats
                 .rate_remaining
@@ -96,17 +143,79 @@ impl GateSession {
                 self.stats.rate_remaining = Some((remaining, limit));
             }
         }
-        let venue = self.venue;
-        let Some((name, bucket, limit_max, window_ns)) = self.budgets.bucket(what) else { return };
-        if let (Some(remaining), Some(limit)) = (remaining, limit) {
-            bucket.reconcile(now, remaining, limit.min(limit_max));
-        }
-        if status == 429 {
-            bucket.drain(now);
-        }
-        if let Some(name) = name.filter(|_| limit.is_some() || status == 429) {
-            let (remaining, limit) = (bucket.available(now), bucket.limit());
+        let (venue, venue_ns) = (self.venue, self.clock.carried_ns(now));
+        let Some((name, bucket)) = self.budgets.bucket(what) else { return };
+        bucket.reconcile(now, rate, refused, venue_ns);
+        if let Some(name) = name.filter(|_| rate.limit.is_some() || refused) {
+            let (remaining, limit, window_ns) = (bucket.available(now), bucket.tokens.limit(), bucket.window_ns);
             updates.push(Input::Budget(Budget { venue, bucket: name, remaining, limit, window_ns, at: now }));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::UnixNanos;
+
+    const NOW: MonoNanos = MonoNanos(5 * SECOND);
+    const VENUE_NS: i64 = 1_700_000_000_400_000_000;
+
+    fn told(remain: Option<u32>, limit: Option<u32>, reset_s: Option<i64>) -> RateHeaders {
+        RateHeaders { remain, limit, reset_at: reset_s.map(|s| UnixNanos(s * SECOND as i64)) }
+    }
+
+    /// Nanoseconds after an answer until the bucket gives again.
+    fn closed_ns(rate: RateHeaders, refused: bool, venue_ns: Option<i64>) -> u64 {
+        let mut bucket = Bucket::of(RateClass::SpotPlace);
+        bucket.reconcile(NOW, rate, refused, venue_ns);
+        let step = 10 * MILLI;
+        (0..10_000).map(|n| n * step).find(|after| bucket.available(NOW.after(*after)) > 0).unwrap_or(u64::MAX)
+    }
+
+    #[test]
+    fn a_refusal_parks_until_the_reset() {
+        let at = Some(VENUE_NS);
+        let rows: &[(RateHeaders, bool, Option<i64>, u64)] = &[
+            // A refusal with the reset's time: until then, by the venue's clock.
+            (told(None, Some(10), Some(1_700_000_001)), true, at, 600 * MILLI),
+            (told(Some(0), Some(10), Some(1_700_000_003)), true, at, 2600 * MILLI),
+            // Its time is past, or is this second: our own count starts from nothing.
+            (told(None, Some(10), Some(1_700_000_000)), true, at, 100 * MILLI),
+            // Nobody says until when, or we can't tell how far that is: one window.
+            (told(None, None, None), true, at, SECOND),
+            (told(None, Some(10), Some(1_700_000_003)), true, None, SECOND),
+            // Absurd stamps park a minute, not for ever.
+            (told(None, Some(10), Some(9_000_000_000)), true, at, 60 * SECOND),
+            // The last request of a window was accepted: nothing passes before the next.
+            (told(Some(0), Some(10), Some(1_700_000_001)), false, at, 600 * MILLI),
+            // Without a reset our own count refills.
+            (told(Some(0), Some(10), None), false, at, 100 * MILLI),
+            (told(Some(3), Some(10), Some(1_700_000_001)), false, at, 0),
+            (told(None, None, Some(1_700_000_001)), false, at, 0),
+        ];
+        for (rate, refused, venue_ns, expected) in rows {
+            assert_eq!(closed_ns(*rate, *refused, *venue_ns), *expected, "{rate:?} {refused}");
+        }
+    }
+
+    #[test]
+    fn the_venue_may_only_lower_what_we_count() {
+        let mut bucket = Bucket::of(RateClass::SpotPlace);
+        bucket.reconcile(NOW, told(Some(400), Some(400), None), false, None);
+        assert_eq!((bucket.available(NOW), bucket.tokens.limit()), (10, 10));
+        bucket.reconcile(NOW, told(Some(2), Some(5), None), false, None);
+        assert_eq!((bucket.available(NOW), bucket.tokens.limit()), (2, 5));
+    }
+
+    #[test]
+    fn a_parked_read_comes_back_at_the_reset() {
+        let mut budgets = Budgets::new(&[PairId(0)]);
+        let rate = told(None, Some(200), Some(1_700_000_002));
+        budgets.read.reconcile(NOW, rate, true, Some(VENUE_NS));
+        assert_eq!(budgets.may_read(&What::Balances, NOW), Err(NOW.after(1600 * MILLI)));
+        assert_eq!(budgets.may_read(&What::Balances, NOW.after(1600 * MILLI)), Ok(()));
+        // Other buckets are not touched.
+        assert!(budgets.may_place(PairId(0), NOW) && budgets.may_cancel(NOW));
     }
 }

@@ -43,8 +43,17 @@ struct Sample {
 impl VenueClock {
     /// The venue's time as Unix nanoseconds.
     pub(super) fn venue_time_ns(&self, now: MonoNanos, wall: UnixNanos) -> i64 {
-        let carried = self.over_monotonic_ns.and_then(|over| i64::try_from(over + i128::from(now.0)).ok());
-        carried.unwrap_or(wall.0.saturating_add(self.offset_ns))
+        self.carried_ns(now).unwrap_or(wall.0.saturating_add(self.offset_ns))
+    }
+
+    /// The venue's time as the monotonic clock carries it; `None` before the first sample and after a pause.
+    pub(super) fn carried_ns(&self, now: MonoNanos) -> Option<i64> {
+        self.over_monotonic_ns.and_then(|over| i64::try_from(over + i128::from(now.0)).ok())
+    }
+
+    /// True once the venue's REST has answered, until the next pause.
+    pub(super) const fn is_known(&self) -> bool {
+        self.over_monotonic_ns.is_some()
     }
 
     pub(super) fn is_due(&self, now: MonoNanos) -> bool {

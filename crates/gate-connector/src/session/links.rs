@@ -1,29 +1,29 @@
-//! The two WebSocket links: public (books) and private (orders, executions, balances).
+//! The WebSocket links of the streams: public (books and other news) and private (orders, executions, balances).
 //!
-//! A link is waited for, opened, subscribed on, pinged and given up here (Gate API v4, keep-alive). A subscription is a state
-//! machine of its own: asked, acknowledged, served. An acknowledgement is no proof of service (§14.1 of the fact sheet), so each
-//! book stream has a deadline for its first frame. Every wait has a bound; at the bound the link is closed and opened anew with
-//! jittered back-off, and everything is subscribed and signed afresh.
+//! A link is waited for, opened, subscribed on, pinged and given up here (Gate API v4, keep-alive); what is subscribed on it is in
+//! [`super::streams`]. Every wait has a bound; at the bound the link is closed and opened anew with jittered back-off, and
+//! everything is subscribed and signed afresh. A link that the venue asks to leave is replaced before it is dropped:
+//! [`super::handover`]. The private link is told `Up` only once it is proved: every channel acknowledged and, after that, a ping of
+//! this very connection answered (F28).
 
 use super::books::BookChannel;
+use super::handover::Handover;
+use super::private::PRIVATE_CHANNELS;
+use super::streams::{ACK_TIMEOUT_NS, Overdue, Stage, Stream, Subscription};
 use super::{GateSession, Jitter, Outgoing, backoff_ns};
 use crate::wire::PairNames;
-use crate::wire::frames::{Channel, Reply};
+use crate::wire::frames::{Channel, ErrorCause, Reply};
+use crate::wire::news::NewsWanted;
 use domain::time::{MILLI, SECOND};
-use domain::{FrameReject, Input, LinkChange, LinkRole, LinkState, MonoNanos, PairId, ReadKind, ResyncReason};
-use venue::LinkId;
+use domain::{FrameReject, Input, LinkChange, LinkRole, LinkState, MonoNanos, PairId, ReadKind, ResyncReason, VenueNanos};
+use venue::{LinkId, LossReason};
 
-/// A request on a link that is not acknowledged in this time takes the link down.
-pub(super) const ACK_TIMEOUT_NS: u64 = 5 * SECOND;
 /// An application ping goes out this often.
 pub(super) const PING_PERIOD_NS: u64 = 15 * SECOND;
 /// A link that carried nothing for this long (three lost pongs) is dead.
 pub(super) const SILENCE_MAX_NS: u64 = 45 * SECOND;
-/// A book stream that is acknowledged but sends nothing is asked for again after this long, doubled each time.
-pub(super) const UNSERVED_NS: u64 = 10 * SECOND;
-const UNSERVED_MAX_NS: u64 = 160 * SECOND;
-/// Pongs but no book at all for this long: the link is reopened, with this wait doubled each time so that a quiet market
-/// does not storm.
+/// Pongs but no news at all for this long: the link is reopened, with this wait doubled each time so that a quiet market
+/// does not storm. Books that an audit proves to be quiet do not count as silence.
 const DATA_SILENCE_NS: u64 = 30 * SECOND;
 const DATA_SILENCE_MAX_NS: u64 = 600 * SECOND;
 /// Back-off of reconnects.
@@ -31,57 +31,9 @@ const RECONNECT_FIRST_NS: u64 = 100 * MILLI;
 const RECONNECT_MAX_NS: u64 = 10 * SECOND;
 /// A link that was up for this long starts its back-off anew.
 const STABLE_NS: u64 = 10 * SECOND;
-/// After so many plain repeats of the request the stream is left first and then asked for.
-const NUDGES: u32 = 2;
-/// A refused book subscription is tried again after this long, doubled each time.
-const REFUSED_FIRST_NS: u64 = 2 * SECOND;
-const REFUSED_MAX_NS: u64 = 60 * SECOND;
-
-/// One thing to subscribe to.
-#[derive(Clone, Debug)]
-pub(super) struct Subscription {
-    pub(super) channel: Channel,
-    pub(super) payload: Vec<String>,
-    /// The pair of a book stream.
-    pub(super) pair: Option<PairId>,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Idle,
-    /// Subscribe sent.
-    Asked {
-        id: u64,
-        at: MonoNanos,
-    },
-    /// Acknowledged.
-    Live {
-        at: MonoNanos,
-    },
-    /// Unsubscribe sent; subscribe follows its acknowledgement.
-    Leaving {
-        id: u64,
-        at: MonoNanos,
-    },
-    /// Refused; asked again at this time.
-    Refused {
-        until: MonoNanos,
-    },
-}
-
-struct Stream {
-    subscription: Subscription,
-    stage: Stage,
-    /// A frame came since it was asked for (perhaps before the acknowledgement).
-    served: bool,
-    unserved_ns: u64,
-    /// Times it was asked again for want of frames.
-    nudges: u32,
-    refusals: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Off,
     Waiting(MonoNanos),
     Connecting,
@@ -89,35 +41,36 @@ enum Phase {
     Closing,
 }
 
-/// One link.
+/// Whether a connection proved that it answers after everything on it was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    Missing,
+    /// A ping went out for it.
+    Asked(MonoNanos),
+    Given,
+}
+
+/// One connection, or the wait for one.
 pub(super) struct Link {
-    id: LinkId,
-    wanted: bool,
-    phase: Phase,
+    pub(super) id: LinkId,
+    pub(super) phase: Phase,
     attempts: u32,
     opened: MonoNanos,
     last_frame: MonoNanos,
     next_ping: MonoNanos,
     last_data: MonoNanos,
     data_silence_ns: u64,
-    streams: Vec<Stream>,
-    told: Option<LinkState>,
+    proof: Proof,
+    /// The last pong: when it came and when the venue sent it.
+    pong: Option<(MonoNanos, VenueNanos)>,
+    pub(super) streams: Vec<Stream>,
 }
 
 impl Link {
-    fn new(role: LinkRole, wanted: bool, subscriptions: Vec<Subscription>) -> Link {
-        let stream = |subscription| Stream {
-            subscription,
-            stage: Stage::Idle,
-            served: false,
-            unserved_ns: UNSERVED_NS,
-            nudges: 0,
-            refusals: 0,
-        };
+    pub(super) fn new(id: LinkId, streams: Vec<Stream>) -> Link {
         let zero = MonoNanos(0);
         Link {
-            id: LinkId { role, shard: 0 },
-            wanted,
+            id,
             phase: Phase::Off,
             attempts: 0,
             opened: zero,
@@ -125,28 +78,30 @@ impl Link {
             next_ping: zero,
             last_data: zero,
             data_silence_ns: DATA_SILENCE_NS,
-            streams: subscriptions.into_iter().map(stream).collect(),
-            told: None,
+            proof: Proof::Missing,
+            pong: None,
+            streams,
         }
     }
 
-    /// Notes a frame; true when the link is being closed and its frames are old.
-    pub(super) fn saw_frame(&mut self, now: MonoNanos) -> bool {
-        self.last_frame = self.last_frame.max(now);
-        self.phase != Phase::Open
+    fn connected(&mut self, now: MonoNanos) {
+        self.phase = Phase::Open;
+        self.opened = now;
+        self.last_frame = now;
+        self.last_data = now;
+        self.next_ping = now.after(PING_PERIOD_NS);
+        self.proof = Proof::Missing;
+        self.pong = None;
     }
 
     /// The link is gone: waits for its next try, or stays off.
-    pub(super) fn lost(&mut self, now: MonoNanos, stopped: bool, jitter: &mut Jitter) {
+    pub(super) fn lost(&mut self, now: MonoNanos, wanted: bool, jitter: &mut Jitter) {
         let was_open = matches!(self.phase, Phase::Open | Phase::Closing);
         if was_open && now.since(self.opened) >= STABLE_NS {
             self.attempts = 0;
         }
-        for stream in &mut self.streams {
-            stream.stage = Stage::Idle;
-            stream.served = false;
-        }
-        if stopped || !self.wanted {
+        self.streams.iter_mut().for_each(Stream::reset);
+        if !wanted {
             self.phase = Phase::Off;
             return;
         }
@@ -155,8 +110,18 @@ impl Link {
         self.phase = Phase::Waiting(now.after(wait));
     }
 
-    fn all_live(&self) -> bool {
-        self.streams.iter().all(|stream| matches!(stream.stage, Stage::Live { .. }))
+    /// Everything that was asked for is answered.
+    pub(super) fn is_settled(&self) -> bool {
+        self.phase == Phase::Open && self.streams.iter().all(Stream::is_settled)
+    }
+
+    /// Settled, and a ping after that was answered.
+    pub(super) fn is_proved(&self) -> bool {
+        self.is_settled() && self.proof == Proof::Given
+    }
+
+    pub(super) fn book_stream(&mut self, pair: PairId) -> Option<&mut Stream> {
+        self.streams.iter_mut().find(|stream| stream.subscription.book() == Some(pair))
     }
 
     /// When this link's data silence is up, while some stream was served.
@@ -165,121 +130,185 @@ impl Link {
         served.then(|| self.last_data.after(self.data_silence_ns))
     }
 
-    fn next_timeout(&self) -> Option<MonoNanos> {
+    pub(super) fn next_timeout(&self) -> Option<MonoNanos> {
         match self.phase {
             Phase::Off | Phase::Connecting | Phase::Closing => None,
             Phase::Waiting(at) => Some(at),
             Phase::Open => {
                 let streams = self.streams.iter().filter_map(Stream::deadline);
                 let fixed = [self.next_ping, self.last_frame.after(SILENCE_MAX_NS)];
-                streams.chain(fixed).chain(self.data_deadline()).min()
+                let proof = if let Proof::Asked(at) = self.proof { Some(at.after(ACK_TIMEOUT_NS)) } else { None };
+                streams.chain(fixed).chain(self.data_deadline()).chain(proof).min()
             }
         }
     }
 }
 
-impl Stream {
-    fn deadline(&self) -> Option<MonoNanos> {
-        match self.stage {
-            Stage::Idle => None,
-            Stage::Asked { at, .. } | Stage::Leaving { at, .. } => Some(at.after(ACK_TIMEOUT_NS)),
-            Stage::Live { at } if !self.served && !self.subscription.channel.is_private() => Some(at.after(self.unserved_ns)),
-            Stage::Live { .. } => None,
-            Stage::Refused { until } => Some(until),
-        }
-    }
-
-    /// True when this is the request that `reply` answers: by id, or where none is echoed by pair and state.
-    fn answers(&self, reply: &Reply) -> bool {
-        let id = match (self.stage, reply.subscribe) {
-            (Stage::Asked { id, .. }, true) | (Stage::Leaving { id, .. }, false) => id,
-            _ => return false,
-        };
-        self.subscription.channel == reply.channel
-            && match reply.id {
-                Some(echoed) => echoed == id,
-                None => reply.pair.is_none() || self.subscription.pair.is_none() || reply.pair == self.subscription.pair,
-            }
-    }
+/// Which connection of its role a link is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The one in use.
+    Current,
+    /// The one that will take its place.
+    Next,
+    /// Closed by us, or about to be.
+    Closing,
 }
 
-/// Both links.
+/// The links of one role.
+pub(super) struct Role {
+    pub(super) wanted: bool,
+    told: Option<LinkState>,
+    pub(super) current: Link,
+    pub(super) next: Option<Handover>,
+    /// The venue asked for a new connection: when it may be begun.
+    pub(super) notice: Option<MonoNanos>,
+    /// Notices before this time wait for it.
+    pub(super) calm_until: MonoNanos,
+}
+
+/// Both roles.
 pub(super) struct Links {
-    links: [Link; 2],
+    roles: [Role; 2],
+    /// Connections that were replaced and are being closed.
+    pub(super) retired: Vec<LinkId>,
+}
+
+/// What is subscribed besides books and private news, one stream a channel for all pairs.
+pub(super) fn news_channels(wanted: NewsWanted) -> impl Iterator<Item = Channel> {
+    let all = [(wanted.book_ticker, Channel::BookTicker), (wanted.trades, Channel::Trades), (wanted.tickers, Channel::Tickers)];
+    all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, channel)| channel)
 }
 
 impl Links {
-    pub(super) fn new(names: &PairNames, channel: BookChannel, private: bool) -> Links {
+    pub(super) fn new(names: &PairNames, channel: BookChannel, news: NewsWanted, private: bool) -> Links {
         let book = |(name, pair): (&str, PairId)| Subscription {
             channel: channel.wire(),
             payload: channel.payload(name),
-            pair: Some(pair),
+            pairs: vec![pair],
         };
-        let all: Vec<String> = names.iter().map(|(name, _)| name.to_string()).collect();
-        let own = |channel, payload: &[String]| Subscription { channel, payload: payload.to_vec(), pair: None };
-        let own = vec![own(Channel::Orders, &all), own(Channel::UserTrades, &all), own(Channel::Balances, &[])];
-        let public = Link::new(LinkRole::Public, true, names.iter().map(book).collect());
-        Links { links: [public, Link::new(LinkRole::Private, private, own)] }
+        let payload: Vec<String> = names.iter().map(|(name, _)| name.to_string()).collect();
+        let pairs: Vec<PairId> = names.iter().map(|(_, pair)| pair).collect();
+        let all = |channel| match channel {
+            // Takes no pairs.
+            Channel::Balances => Subscription { channel, payload: Vec::new(), pairs: Vec::new() },
+            _ => Subscription { channel, payload: payload.clone(), pairs: pairs.clone() },
+        };
+        let news = news_channels(news).filter(|_| !pairs.is_empty()).map(all);
+        let public = names.iter().map(book).chain(news).map(Stream::new).collect();
+        let own = PRIVATE_CHANNELS.into_iter().map(all).map(Stream::new).collect();
+        let role = |role, wanted, streams| Role {
+            wanted,
+            told: None,
+            current: Link::new(LinkId { role, shard: 0 }, streams),
+            next: None,
+            notice: None,
+            calm_until: MonoNanos(0),
+        };
+        Links { roles: [role(LinkRole::Public, true, public), role(LinkRole::Private, private, own)], retired: Vec::new() }
     }
 
     /// The links to open at start.
     pub(super) fn start(&mut self, now: MonoNanos) -> Vec<LinkId> {
         let mut open = Vec::new();
-        for link in self.links.iter_mut().filter(|link| link.wanted && link.phase == Phase::Off) {
-            link.phase = Phase::Connecting;
-            link.opened = now;
-            open.push(link.id);
+        for role in self.roles.iter_mut().filter(|role| role.wanted && role.current.phase == Phase::Off) {
+            role.current.phase = Phase::Connecting;
+            role.current.opened = now;
+            open.push(role.current.id);
         }
         open
     }
 
-    pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
-        self.links.iter_mut().find(|link| link.id == id)
+    pub(super) fn role(&mut self, role: LinkRole) -> Option<&mut Role> {
+        self.roles.iter_mut().find(|one| one.current.id.role == role)
     }
 
-    fn role_mut(&mut self, role: LinkRole) -> Option<&mut Link> {
-        self.links.iter_mut().find(|link| link.id.role == role)
+    pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        let role = self.role(id.role)?;
+        if role.current.id == id {
+            return Some(&mut role.current);
+        }
+        role.next.as_mut().map(|next| &mut next.link).filter(|link| link.id == id)
+    }
+
+    pub(super) fn is_next(&self, id: LinkId) -> bool {
+        self.roles.iter().any(|role| role.next.as_ref().is_some_and(|next| next.link.id == id))
+    }
+
+    /// Notes a frame; `None` for a link that this session does not know.
+    pub(super) fn saw_frame(&mut self, id: LinkId, now: MonoNanos) -> Option<Place> {
+        if self.retired.contains(&id) {
+            return Some(Place::Closing);
+        }
+        let is_next = self.is_next(id);
+        let link = self.get_mut(id)?;
+        link.last_frame = link.last_frame.max(now);
+        Some(match (link.phase, is_next) {
+            (Phase::Open, false) => Place::Current,
+            (Phase::Open, true) => Place::Next,
+            _ => Place::Closing,
+        })
     }
 
     pub(super) fn is_wanted(&self, role: LinkRole) -> bool {
-        self.links.iter().any(|link| link.id.role == role && link.wanted)
+        self.roles.iter().any(|one| one.current.id.role == role && one.wanted)
     }
 
-    /// True when this is news: the link was being opened.
-    pub(super) fn connected(&mut self, id: LinkId, now: MonoNanos) -> bool {
-        let Some(link) = self.get_mut(id) else { return false };
-        if link.phase != Phase::Connecting {
-            return false;
-        }
-        link.phase = Phase::Open;
-        link.opened = now;
-        link.last_frame = now;
-        link.last_data = now;
-        link.next_ping = now.after(PING_PERIOD_NS);
-        true
+    /// True while the engine holds this role's link for usable.
+    pub(super) fn is_up(&self, role: LinkRole) -> bool {
+        self.roles.iter().any(|one| one.current.id.role == role && one.told == Some(LinkState::Up))
     }
 
-    /// Notes a book frame of `pair`.
-    pub(super) fn served(&mut self, pair: PairId, now: MonoNanos) {
-        let Some(link) = self.role_mut(LinkRole::Public) else { return };
-        link.last_data = now;
-        link.data_silence_ns = DATA_SILENCE_NS;
-        if let Some(stream) = link.streams.iter_mut().find(|stream| stream.subscription.pair == Some(pair)) {
-            stream.served = true;
-            stream.unserved_ns = UNSERVED_NS;
-            stream.nudges = 0;
+    /// The last pong of the public link in use.
+    pub(super) fn public_pong(&mut self) -> Option<(MonoNanos, VenueNanos)> {
+        self.role(LinkRole::Public)?.current.pong
+    }
+
+    /// The public link, or the one that will take its place.
+    pub(super) fn public(&mut self, next: bool) -> Option<&mut Link> {
+        let role = self.role(LinkRole::Public)?;
+        if next { role.next.as_mut().map(|next| &mut next.link) } else { Some(&mut role.current) }
+    }
+
+    /// Notes a frame of a book stream; true when it is the first since the stream was asked for.
+    pub(super) fn book_came(&mut self, next: bool, pair: PairId, begins: bool, now: MonoNanos) -> bool {
+        let Some(link) = self.public(next) else { return false };
+        let first = link.book_stream(pair).is_some_and(|stream| stream.came(begins));
+        // The answer to a subscription tells nothing about a market being alive.
+        link.news_came(now, !first);
+        first
+    }
+
+    /// A book is proved to be quiet: no silence of the link's.
+    pub(super) fn quiet_proved(&mut self, now: MonoNanos) {
+        if let Some(link) = self.public(false) {
+            link.last_data = link.last_data.max(now);
         }
     }
 
     pub(super) fn next_timeout(&self) -> Option<MonoNanos> {
-        self.links.iter().filter_map(Link::next_timeout).min()
+        let role = |role: &Role| {
+            let next = role.next.as_ref().and_then(Handover::next_timeout);
+            [role.current.next_timeout(), next, role.notice].into_iter().flatten().min()
+        };
+        self.roles.iter().filter_map(role).min()
+    }
+}
+
+impl Link {
+    /// Notes news of any public stream.
+    pub(super) fn news_came(&mut self, now: MonoNanos, alive: bool) {
+        self.last_data = now;
+        if alive {
+            self.data_silence_ns = DATA_SILENCE_NS;
+        }
     }
 }
 
 impl GateSession {
     /// Tells the engine about a link, once per change; a loss is told only after something else was.
     pub(super) fn tell_link(&mut self, role: LinkRole, state: LinkState, now: MonoNanos, updates: &mut Vec<Input>) {
-        let Some(link) = self.links.role_mut(role) else { return };
+        let Some(link) = self.links.role(role) else { return };
         if link.told == Some(state) || (link.told.is_none() && state == LinkState::Lost) {
             return;
         }
@@ -287,155 +316,287 @@ impl GateSession {
         updates.push(Input::Link(LinkChange { venue: self.venue, role, state, at: now }));
     }
 
-    /// Closes a link; `handle_lost` decides when it is opened again.
+    pub(super) fn link_connected(&mut self, id: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
+        let is_next = self.links.is_next(id);
+        let Some(link) = self.links.get_mut(id) else { return };
+        if link.phase != Phase::Connecting {
+            return;
+        }
+        link.connected(now);
+        if id.role == LinkRole::Public && !is_next {
+            self.tell_link(id.role, LinkState::Up, now, updates);
+        }
+        let count = self.links.get_mut(id).map_or(0, |link| link.streams.len());
+        for index in 0..count {
+            self.request(id, index, true, now);
+        }
+    }
+
+    pub(super) fn link_lost(&mut self, id: LinkId, now: MonoNanos, reason: LossReason, updates: &mut Vec<Input>) {
+        // Frames still queued for the old connection would be signed for, or mean, another one.
+        self.forget_queued(id);
+        if let Some(index) = self.links.retired.iter().position(|retired| *retired == id) {
+            self.links.retired.swap_remove(index);
+            return;
+        }
+        let is_next = self.links.is_next(id);
+        let wanted = !self.stopped && self.links.is_wanted(id.role);
+        let Some(link) = self.links.get_mut(id) else { return };
+        link.lost(now, wanted, &mut self.jitter);
+        self.stats.reconnect(reason.as_str());
+        if is_next {
+            return self.next_lost(id.role, now, updates);
+        }
+        if self.take_over_at_loss(id.role, now, updates) {
+            return;
+        }
+        self.tell_link(id.role, LinkState::Lost, now, updates);
+        if id.role == LinkRole::Public {
+            self.books_down(ResyncReason::Reconnect, now, updates);
+        } else {
+            self.private_down();
+        }
+    }
+
+    /// Drops what is queued for a connection that is gone.
+    pub(super) fn forget_queued(&mut self, id: LinkId) {
+        self.queue.retain(
+            |out| !matches!(out, Outgoing::Subscription { link, .. } | Outgoing::Ping(link) | Outgoing::Close(link) if *link == id),
+        );
+    }
+
+    /// Closes the link of a role, and the one that was to take its place; `handle_lost` decides when it is opened again.
     pub(super) fn close_link(&mut self, role: LinkRole) {
+        self.drop_next(role);
         let stopped = self.stopped;
-        let Some(link) = self.links.role_mut(role) else { return };
+        let Some(link) = self.links.role(role).map(|role| &mut role.current) else { return };
         match link.phase {
             Phase::Open | Phase::Connecting => {
                 link.phase = Phase::Closing;
                 let id = link.id;
-                self.queue.retain(|out| !matches!(out, Outgoing::Open(l) if *l == id));
-                self.queue.push_back(Outgoing::Close(id));
+                self.queue_close(id);
             }
             Phase::Waiting(_) if stopped => link.phase = Phase::Off,
             Phase::Waiting(_) | Phase::Off | Phase::Closing => {}
         }
     }
 
-    pub(super) fn subscribe_all(&mut self, role: LinkRole, now: MonoNanos) {
-        let count = self.links.role_mut(role).map_or(0, |link| link.streams.len());
-        for index in 0..count {
-            self.request(role, index, true, now);
-        }
+    pub(super) fn queue_close(&mut self, id: LinkId) {
+        self.queue.retain(|out| !matches!(out, Outgoing::Open(link) if *link == id));
+        self.queue.push_back(Outgoing::Close(id));
+    }
+
+    fn next_frame_id(&mut self) -> u64 {
+        self.frame_ids = self.frame_ids % 0x7fff_ffff + 1;
+        self.frame_ids
     }
 
     /// Queues a subscribe or unsubscribe request of one stream.
-    fn request(&mut self, role: LinkRole, index: usize, subscribe: bool, now: MonoNanos) {
-        self.frame_ids = self.frame_ids % 0x7fff_ffff + 1;
-        let id = self.frame_ids;
-        let Some(link) = self.links.role_mut(role) else { return };
-        let link_id = link.id;
-        let Some(stream) = link.streams.get_mut(index) else { return };
-        stream.served = false;
-        stream.stage = if subscribe { Stage::Asked { id, at: now } } else { Stage::Leaving { id, at: now } };
+    pub(super) fn request(&mut self, link: LinkId, index: usize, subscribe: bool, now: MonoNanos) {
+        let id = self.next_frame_id();
+        let Some(stream) = self.links.get_mut(link).and_then(|link| link.streams.get_mut(index)) else { return };
+        stream.asked(id, subscribe, now);
         let subscription = stream.subscription.clone();
-        self.queue.push_back(Outgoing::Subscription { link: link_id, id, subscription, subscribe });
+        self.queue.push_back(Outgoing::Subscription { link, id, subscription, subscribe });
     }
 
-    /// Leaves a book stream and asks for it again, if it is acknowledged now.
-    pub(super) fn resubscribe(&mut self, pair: PairId, now: MonoNanos) {
-        let Some(link) = self.links.role_mut(LinkRole::Public) else { return };
-        let live = |stream: &Stream| stream.subscription.pair == Some(pair) && matches!(stream.stage, Stage::Live { .. });
-        if link.phase == Phase::Open
-            && let Some(index) = link.streams.iter().position(live)
-        {
-            self.request(LinkRole::Public, index, false, now);
+    /// Leaves a book's stream and asks for it again, if it is acknowledged now. True when it was.
+    pub(super) fn resubscribe(&mut self, pair: PairId, next: bool, now: MonoNanos) -> bool {
+        let Some(link) = self.links.public(next).filter(|link| link.phase == Phase::Open) else { return false };
+        let live = |stream: &Stream| stream.subscription.book() == Some(pair) && stream.is_live();
+        let (id, index) = (link.id, link.streams.iter().position(live));
+        match index {
+            Some(index) => {
+                self.request(id, index, false, now);
+                true
+            }
+            None => false,
         }
     }
 
-    pub(super) fn on_reply(&mut self, role: LinkRole, reply: Reply, now: MonoNanos, updates: &mut Vec<Input>) {
+    pub(super) fn on_reply(&mut self, id: LinkId, reply: Reply, now: MonoNanos, updates: &mut Vec<Input>) {
         if reply.error.is_some() {
             self.stats.reject(FrameReject::VenueError);
         } else {
             self.stats.ignored += 1;
         }
-        let Some(link) = self.links.role_mut(role) else { return };
+        let Some(link) = self.links.get_mut(id) else { return };
         let Some(index) = link.streams.iter().position(|stream| stream.answers(&reply)) else { return };
-        let Some(stream) = link.streams.get_mut(index) else { return };
         if !reply.subscribe {
             // Left, or was not subscribed: either way it can be asked for again.
-            return self.request(role, index, true, now);
+            return self.request(id, index, true, now);
         }
-        match (reply.error, stream.subscription.pair) {
-            (None, _) => stream.stage = Stage::Live { at: now },
-            (Some(_), Some(pair)) => {
-                let wait = backoff_ns(REFUSED_FIRST_NS, REFUSED_MAX_NS, stream.refusals);
-                stream.refusals = stream.refusals.saturating_add(1);
-                stream.stage = Stage::Refused { until: now.after(wait) };
+        let Some(stream) = link.streams.get_mut(index) else { return };
+        match reply.error.map(|error| error.cause) {
+            // Subscribed already: that subscription goes on delivering. If it brings no whole book in time, it is left.
+            None | Some(ErrorCause::AlreadySubscribed) => {
+                stream.stage = Stage::Live { at: now };
+                let private = stream.subscription.channel.is_private();
+                if let Some(pair) = stream.subscription.pairs.first().copied().filter(|_| private) {
+                    self.admit_if_told(id, pair, now);
+                }
+            }
+            Some(cause) => self.on_refused(id, index, cause, now, updates),
+        }
+        self.link_settled(id, now, updates);
+    }
+
+    /// Ends what a refused private channel of a pair began, once none of them is refused.
+    fn admit_if_told(&mut self, id: LinkId, pair: PairId, now: MonoNanos) {
+        let refused = |s: &Stream| s.subscription.pairs.first() == Some(&pair) && matches!(s.stage, Stage::Refused { .. });
+        let link = self.links.get_mut(id);
+        if link.is_none_or(|link| link.streams.iter().any(refused)) || !self.books.admit(pair) {
+            return;
+        }
+        if let (true, Some(index)) = (self.books.channel.is_obu(), self.books.index(pair)) {
+            self.renew(index, now);
+        }
+    }
+
+    fn on_refused(&mut self, id: LinkId, index: usize, cause: ErrorCause, now: MonoNanos, updates: &mut Vec<Input>) {
+        let Some(link) = self.links.get_mut(id) else { return };
+        let Some(stream) = link.streams.get_mut(index) else { return };
+        let parts = stream.parts();
+        if cause == ErrorCause::Pair && !parts.is_empty() {
+            // One pair failed the whole list: each on its own, so that just this one stays unserved.
+            link.streams.remove(index);
+            let from = link.streams.len();
+            link.streams.extend(parts);
+            for index in from..link.streams.len() {
+                self.request(id, index, true, now);
+            }
+            return;
+        }
+        let private = stream.subscription.channel.is_private();
+        let pair = stream.subscription.pairs.first().copied().filter(|_| stream.subscription.pairs.len() == 1);
+        if private && cause != ErrorCause::Pair {
+            // Perhaps for the time it was signed with, perhaps for the key: a signed read tells by its label, which the stream does
+            // not have.
+            self.start_clock_round(now);
+            self.submit_read(ReadKind::Account, now, updates);
+            return self.fail_link(id, now, updates);
+        }
+        let book = stream.subscription.book();
+        stream.refused(now);
+        match (book, pair) {
+            (Some(pair), _) => self.resync(pair, ResyncReason::Unserved, None, now, updates),
+            (None, Some(pair)) if private => {
+                // Its orders would be unseen: nothing may be decided on this pair.
+                self.books.bar(pair);
                 self.resync(pair, ResyncReason::Unserved, None, now, updates);
             }
-            (Some(_), None) => {
-                // A private channel was refused, perhaps for the time it was signed with, perhaps for the key: a signed read
-                // tells by its label, which the stream does not have.
-                self.start_clock_round(now);
-                self.submit_read(ReadKind::Account, now, updates);
-                return self.close_link(role);
-            }
+            _ => self.stats.resync(ResyncReason::Unserved),
         }
-        let all_live = self.links.role_mut(role).is_some_and(|link| link.all_live());
-        if role == LinkRole::Private && all_live {
-            self.tell_link(role, LinkState::Up, now, updates);
+    }
+
+    /// Asks for the proof of life that a settled link owes, or acts on it.
+    fn link_settled(&mut self, id: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
+        let Some(link) = self.links.get_mut(id).filter(|link| link.is_settled()) else { return };
+        if link.proof == Proof::Missing && id.role == LinkRole::Private {
+            link.proof = Proof::Asked(now);
+            link.next_ping = now.after(PING_PERIOD_NS);
+            self.queue.push_back(Outgoing::Ping(id));
         }
+        if self.links.is_next(id) {
+            self.next_settled(id.role, now, updates);
+        }
+    }
+
+    pub(super) fn on_pong(&mut self, id: LinkId, sent_at: Option<VenueNanos>, now: MonoNanos, updates: &mut Vec<Input>) {
+        self.stats.ignored += 1;
+        let Some(link) = self.links.get_mut(id) else { return };
+        if let Some(sent_at) = sent_at {
+            link.pong = Some((now, sent_at));
+        }
+        if let Proof::Asked(_) = link.proof {
+            link.proof = Proof::Given;
+        }
+        if self.links.is_next(id) {
+            self.next_settled(id.role, now, updates);
+        } else if id.role == LinkRole::Private {
+            self.private_proved(now, updates);
+        }
+    }
+
+    /// A ping out of turn, for its answer's time.
+    pub(super) fn ping_public(&mut self, older_than_ns: u64, now: MonoNanos) {
+        let Some(link) = self.links.public(false).filter(|link| link.phase == Phase::Open) else { return };
+        let fresh = link.pong.is_some_and(|(at, _)| now.since(at) < older_than_ns);
+        let asked = link.next_ping.0.saturating_sub(PING_PERIOD_NS);
+        if !fresh && now.0.saturating_sub(asked) >= older_than_ns {
+            link.next_ping = now.after(PING_PERIOD_NS);
+            let id = link.id;
+            self.queue.push_back(Outgoing::Ping(id));
+        }
+    }
+
+    /// Gives a connection up: the one in use is closed and opened anew, the one that was to follow it is tried again.
+    pub(super) fn fail_link(&mut self, id: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
+        if self.links.is_next(id) { self.fail_next(id.role, now, updates) } else { self.close_link(id.role) }
     }
 
     pub(super) fn links_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         for role in [LinkRole::Public, LinkRole::Private] {
-            self.link_timeout(role, now, updates);
+            if let Some(id) = self.links.role(role).map(|role| role.current.id) {
+                self.link_timeout(id, now, updates);
+            }
+            self.handover_timeout(role, now, updates);
         }
+        self.private_timeout(now, updates);
     }
 
-    fn link_timeout(&mut self, role: LinkRole, now: MonoNanos, updates: &mut Vec<Input>) {
-        let Some(link) = self.links.role_mut(role) else { return };
+    pub(super) fn link_timeout(&mut self, id: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
+        let Some(link) = self.links.get_mut(id) else { return };
         match link.phase {
             Phase::Waiting(at) if at <= now => {
                 link.phase = Phase::Connecting;
-                let id = link.id;
                 return self.queue.push_back(Outgoing::Open(id));
             }
             Phase::Open => {}
             _ => return,
         }
-        for stream in &mut link.streams {
-            // Frames of a stream are a better proof of the subscription than its lost acknowledgement.
-            if let Stage::Asked { at, .. } = stream.stage
-                && stream.served
-                && at.after(ACK_TIMEOUT_NS) <= now
-            {
-                stream.stage = Stage::Live { at: now };
-            }
-        }
-        let unacknowledged = |stream: &Stream| match stream.stage {
-            Stage::Asked { at, .. } | Stage::Leaving { at, .. } => at.after(ACK_TIMEOUT_NS) <= now,
-            _ => false,
-        };
-        if now.since(link.last_frame) >= SILENCE_MAX_NS || link.streams.iter().any(unacknowledged) {
-            return self.close_link(role);
+        let silent = now.since(link.last_frame) >= SILENCE_MAX_NS;
+        let unproved = matches!(link.proof, Proof::Asked(at) if at.after(ACK_TIMEOUT_NS) <= now);
+        if silent || unproved {
+            return self.fail_link(id, now, updates);
         }
         if link.data_deadline().is_some_and(|at| at <= now) {
             link.data_silence_ns = link.data_silence_ns.saturating_mul(2).min(DATA_SILENCE_MAX_NS);
-            return self.close_link(role);
+            return self.fail_link(id, now, updates);
         }
         if link.next_ping <= now {
             link.next_ping = now.after(PING_PERIOD_NS);
-            let id = link.id;
             self.queue.push_back(Outgoing::Ping(id));
         }
-        for index in 0.. {
-            let Some(stream) = self.links.role_mut(role).and_then(|link| link.streams.get_mut(index)) else { break };
-            if stream.deadline().is_none_or(|at| at > now) {
-                continue;
-            }
-            match (stream.stage, stream.subscription.pair) {
-                (Stage::Refused { .. }, _) => self.request(role, index, true, now),
-                (Stage::Live { .. }, Some(pair)) => {
-                    stream.unserved_ns = stream.unserved_ns.saturating_mul(2).min(UNSERVED_MAX_NS);
-                    stream.stage = Stage::Live { at: now };
-                    stream.nudges += 1;
-                    let leave = stream.nudges > NUDGES;
-                    let subscription = stream.subscription.clone();
-                    self.resync(pair, ResyncReason::Unserved, None, now, updates);
-                    if leave {
-                        self.request(role, index, false, now);
+        let mut index = 0;
+        while let Some(stream) = self.links.get_mut(id).and_then(|link| link.streams.get_mut(index)) {
+            let due = stream.overdue(now);
+            let (book, subscription) = (stream.subscription.book(), due.map(|_| stream.subscription.clone()));
+            match due {
+                None => {}
+                Some(Overdue::Acknowledgement) => return self.fail_link(id, now, updates),
+                Some(Overdue::Ask) => self.request(id, index, true, now),
+                Some(unserved @ (Overdue::Leave | Overdue::Nudge)) => {
+                    match book.filter(|_| !self.links.is_next(id)) {
+                        Some(pair) => self.resync(pair, ResyncReason::Unserved, None, now, updates),
+                        None => self.stats.resync(ResyncReason::Unserved),
+                    }
+                    if unserved == Overdue::Leave {
+                        self.request(id, index, false, now);
                     } else {
                         // Its acknowledgement is not waited for: the first one holds.
-                        self.frame_ids = self.frame_ids % 0x7fff_ffff + 1;
-                        let (link, id) = (LinkId { role, shard: 0 }, self.frame_ids);
-                        self.queue.push_back(Outgoing::Subscription { link, id, subscription, subscribe: true });
+                        let frame = self.next_frame_id();
+                        let again = subscription.map(|subscription| Outgoing::Subscription {
+                            link: id,
+                            id: frame,
+                            subscription,
+                            subscribe: true,
+                        });
+                        self.queue.extend(again);
                     }
                 }
-                _ => {}
             }
+            index += 1;
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The protocol half of one Gate spot account: bytes and time in, inputs and requests out. No socket, no clock.
 //!
 //! Split by the state each part owns:
-//! - [`links`]: the two WebSocket links: back-off, subscriptions and their acknowledgements, pings, dead links.
-//! - [`books`]: the sequence of every book, snapshots and resyncs.
-//! - [`private`]: order, fill and balance news of the private link.
-//! - [`orders`]: placing, cancelling and looking up over REST.
+//! - [`links`]: the WebSocket links of the streams: back-off, pings, proofs, dead links. [`streams`]: one subscription and its
+//!   stages. [`handover`]: another connection before the venue closes this one; [`joining`]: how books go over to it.
+//! - [`books`]: the sequence of every book, snapshots and resyncs. [`obu`]: the stream that needs no copy. [`audit`]: proof of quiet
+//!   books over REST. [`news`]: best levels, trades, tickers.
+//! - [`private`]: order, fill and balance news of the private link, and the proof that it lives.
+//! - [`orders`]: placing, amending, cancelling and looking up, and what every answer to it means.
+//! - [`order_entry`]: the logged-in WebSocket way that orders may take instead of REST.
 //! - [`reads`]: balances, open orders, trades, fees, rights.
 //! - [`clock`]: the venue's clock. [`budgets`]: rate limits.
 //!
@@ -12,27 +15,40 @@
 //! Requests and frames are queued as *what to send* and become bytes in [`GateSession::poll_transmit`], so every signature is made
 //! with the time at which its bytes leave.
 
+mod audit;
 mod books;
 mod budgets;
 mod clock;
+mod handover;
+mod joining;
 mod links;
+mod news;
+mod obu;
+mod order_entry;
 mod orders;
 mod private;
 mod reads;
+mod streams;
 
 use crate::sign::Signer;
 use crate::wire::frames::Frame;
+use crate::wire::news::NewsWanted;
 use crate::wire::{Decoder, PairNames, Reject, Scope, encode};
 use books::Books;
 use budgets::Budgets;
 use clock::VenueClock;
 use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
-use domain::{Command, ErrorClass, Input, LinkRole, LinkState, MonoNanos, NewOrder, PairId, ResyncReason, UnixNanos, VenueId};
-use links::{Links, Subscription};
-use orders::CancelAll;
+use domain::{
+    Amend, Command, ErrorClass, Input, LinkRole, LinkState, MonoNanos, NewOrder, PairId, ResyncReason, UnixNanos, VenueId,
+};
+use links::{Links, Place, news_channels};
+use order_entry::OrderEntry;
+use orders::{CancelAll, Way};
+use private::PrivateProof;
 use reads::{OpenOrdersRead, TradesRead};
 use std::collections::{BTreeMap, VecDeque};
+use streams::Subscription;
 use venue::{
     ConnectorError, HttpRequest, IoFailure, LinkId, LossReason, Method, Response, SessionConfig, SessionStats, Ticket, Transmit,
     VenueSession,
@@ -57,6 +73,8 @@ enum Outgoing {
         subscribe: bool,
     },
     Ping(LinkId),
+    /// A login of an order-entry link with this correlation, signed when it leaves.
+    Login(LinkId, u64),
     Ask(Asked),
 }
 
@@ -66,11 +84,20 @@ struct Asked {
     attempt: u8,
 }
 
-/// What a REST request is for.
+impl Asked {
+    /// The same request, for what may still be told about it.
+    fn again(&self) -> Asked {
+        Asked { what: self.what.clone(), attempt: self.attempt }
+    }
+}
+
+/// What a request is for.
+#[derive(Clone)]
 enum What {
     Time,
-    Base { pair: PairId, generation: u64 },
-    Place { order: NewOrder, resent: bool },
+    Base { pair: PairId, copy: Copy },
+    Place { order: NewOrder, way: Way, resent: bool },
+    Amend(Amend),
     Cancel(OrderRef),
     CancelAll(CancelAll),
     LookUp(OrderRef),
@@ -80,6 +107,15 @@ enum What {
     Fees { index: usize },
     Account,
     AccountDetail,
+}
+
+/// What a copy of a book is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Copy {
+    /// The base of a chain of changes.
+    Book { generation: u64 },
+    /// A comparison with a quiet book.
+    Audit,
 }
 
 /// A request on the wire.
@@ -97,7 +133,9 @@ pub struct GateSession {
     decoder: Decoder,
     signer: Option<Signer>,
     links: Links,
+    entry: OrderEntry,
     books: Books,
+    private: PrivateProof,
     clock: VenueClock,
     budgets: Budgets,
     /// Orders and cancels: before everything else.
@@ -156,15 +194,21 @@ impl GateSession {
             _ => None,
         };
         let pairs: Vec<PairId> = names.iter().map(|(_, pair)| pair).collect();
-        let streams = pairs.iter().map(|pair| channel.stream_stats(*pair)).collect();
+        let options = config.options;
+        let wanted = NewsWanted { book_ticker: options.book_ticker, trades: options.trades, tickers: options.tickers };
+        // The books' first, then those of each further channel, all in the order of pairs.
+        let channels = std::iter::once(channel.wire()).chain(news_channels(wanted));
+        let streams = channels.flat_map(|channel| pairs.iter().map(move |pair| news::stream_stats(*pair, channel))).collect();
         let stats = SessionStats { streams, ..SessionStats::default() };
         Ok(GateSession {
             venue: config.venue,
-            links: Links::new(&names, channel, signer.is_some()),
+            entry: OrderEntry::new(config.options.order_entry, signer.is_some()),
+            links: Links::new(&names, channel, wanted, signer.is_some()),
             books: Books::new(channel, &pairs),
+            private: PrivateProof::default(),
             budgets: Budgets::new(&pairs),
             clock: VenueClock::default(),
-            decoder: Decoder::new(names),
+            decoder: Decoder::new(names).wanting(wanted),
             signer,
             urgent: VecDeque::new(),
             queue: VecDeque::new(),
@@ -181,7 +225,7 @@ impl GateSession {
     fn ask(&mut self, what: What) {
         let asked = Asked { what, attempt: 0 };
         match asked.what {
-            What::Place { .. } | What::Cancel(_) | What::CancelAll(_) => self.urgent.push_back(asked),
+            What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) => self.urgent.push_back(asked),
             _ => self.queue.push_back(Outgoing::Ask(asked)),
         }
     }
@@ -191,10 +235,12 @@ impl GateSession {
     }
 
     /// Counts a refused frame or body and acts on what it puts in doubt.
-    fn refuse(&mut self, link: LinkRole, reject: Reject, now: MonoNanos, updates: &mut Vec<Input>) {
+    fn refuse(&mut self, link: LinkId, reject: Reject, now: MonoNanos, updates: &mut Vec<Input>) {
         self.stats.reject(reject.reason);
-        match (link, reject.scope) {
+        match (link.role, reject.scope) {
             (_, Scope::Nothing) => {}
+            // Nothing hangs on the connection that is only to follow.
+            _ if self.links.is_next(link) => self.fail_next(link.role, now, updates),
             (_, Scope::Book(pair, reason)) => self.resync(pair, reason, None, now, updates),
             // A hole in the private news: only a new link, after which the engine reconciles, fills it.
             (LinkRole::Private, _) | (_, Scope::Private) => self.close_link(LinkRole::Private),
@@ -209,9 +255,8 @@ impl GateSession {
         if !body.is_empty() {
             headers.push(("Content-Type", "application/json".into()));
         }
-        if let What::Place { order: NewOrder { deadline: Some(deadline), .. }, .. } = what {
-            let expires_ns = venue_time_ns.saturating_add(i64::try_from(deadline.since(now)).unwrap_or(i64::MAX));
-            headers.push(("x-gate-exptime", UnixNanos(expires_ns).millis().to_string()));
+        if let Some(expires_ms) = orders::expiry_ms(what, now, venue_time_ns) {
+            headers.push(("x-gate-exptime", expires_ms.to_string()));
         }
         let path = format!("{}{path}", crate::connector::API_PREFIX);
         if let Some(signer) = self.signer.as_ref().filter(|_| !matches!(what, What::Time | What::Base { .. })) {
@@ -228,11 +273,24 @@ impl GateSession {
         let get = |path: &str, query: String| (Method::Get, path.to_string(), query, Vec::new());
         match what {
             What::Time => get("/spot/time", String::new()),
-            What::Base { pair, .. } => get("/spot/order_book", format!("currency_pair={}&limit=100&with_id=true", name(*pair))),
+            What::Base { pair, copy } => {
+                let limit = if *copy == Copy::Audit { audit::AUDIT_LEVELS } else { 100 };
+                get("/spot/order_book", format!("currency_pair={}&limit={limit}&with_id=true", name(*pair)))
+            }
             What::Place { order, .. } => {
                 let scale = self.decoder.names.tables.pair(order.pair).map(|info| info.scale);
                 let scale = scale.expect("Invariant: only orders on configured pairs are queued");
                 (Method::Post, "/spot/orders".into(), String::new(), encode::order_body(order, name(order.pair), scale))
+            }
+            What::Amend(amend) => {
+                let scale = self.decoder.names.tables.pair(amend.order.pair).map(|info| info.scale);
+                let scale = scale.expect("Invariant: only orders on configured pairs are queued");
+                (
+                    Method::Patch,
+                    orders::order_path(&amend.order),
+                    format!("currency_pair={}&account=spot", name(amend.order.pair)),
+                    format!("{{{}}}", encode::amend_members(amend, scale)).into_bytes(),
+                )
             }
             What::Cancel(order) => (
                 Method::Delete,
@@ -263,7 +321,7 @@ impl GateSession {
                 updates.push(orders::not_sent(order, now));
                 false
             }
-            What::Base { pair, generation } => self.books.wants(*pair, *generation),
+            What::Base { pair, copy: Copy::Book { generation } } => self.books.wants(*pair, *generation),
             _ => true,
         }
     }
@@ -273,7 +331,7 @@ impl GateSession {
         let request = self.render(&asked.what, now, venue_time_ns);
         let order = matches!(asked.what, What::Place { .. });
         let timeout_ns = match asked.what {
-            What::Place { .. } | What::Cancel(_) | What::CancelAll(_) => ORDER_TIMEOUT_NS,
+            What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) => ORDER_TIMEOUT_NS,
             _ => READ_TIMEOUT_NS,
         };
         self.tickets += 1;
@@ -335,57 +393,53 @@ impl VenueSession for GateSession {
         for link in self.links.start(now) {
             self.queue.push_back(Outgoing::Open(link));
         }
+        self.entry_start(now);
         self.start_clock_round(now);
     }
 
     fn handle_connected(&mut self, link: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
-        if self.links.connected(link, now) {
-            if link.role == LinkRole::Public {
-                self.tell_link(link.role, LinkState::Up, now, updates);
-            }
-            self.subscribe_all(link.role, now);
+        if link.role == LinkRole::OrderEntry {
+            return self.entry_connected(link, now);
         }
+        self.link_connected(link, now, updates);
     }
 
     fn handle_frame(&mut self, link: LinkId, now: MonoNanos, frame: &mut [u8], updates: &mut Vec<Input>) {
         self.stats.frames += 1;
-        let closing = match self.links.get_mut(link) {
-            Some(link) => link.saw_frame(now),
-            None => return self.stats.ignored += 1,
-        };
-        // What was buffered before we closed the public link is old; private news stays true however late it is.
-        if closing && link.role != LinkRole::Private {
-            self.stats.ignored += 1;
-            return;
+        if link.role == LinkRole::OrderEntry {
+            return self.entry_frame(link, now, frame, updates);
         }
+        let place = match self.links.saw_frame(link, now) {
+            // What was buffered before we closed a public link is old; private news stays true however late it is.
+            Some(place) if place != Place::Closing || link.role == LinkRole::Private => place,
+            _ => return self.stats.ignored += 1,
+        };
+        let alive = place != Place::Closing;
         match self.decoder.frame(frame, now) {
-            Ok(Frame::Book(book)) => self.on_book(book, now, updates),
-            Ok(Frame::Reply(reply)) => self.on_reply(link.role, reply, now, updates),
-            Ok(Frame::Upgrade) => {
-                self.stats.ignored += 1;
-                self.close_link(link.role);
+            Ok(Frame::Book(book)) => self.on_book(book, place, now, updates),
+            Ok(Frame::Top(top)) => self.on_top(top, place, now, updates),
+            Ok(Frame::Trade(trade)) => self.on_trade(trade, place, now, updates),
+            Ok(Frame::Ticker(ticker)) => self.on_ticker(ticker, place, now, updates),
+            Ok(Frame::Orders(rows)) => self.on_orders(rows, alive, now, updates),
+            Ok(Frame::Fills(fills)) => self.on_fills(fills, alive, now, updates),
+            // Not numbered: two connections together could tell them out of order.
+            Ok(Frame::Balances(rows)) if place == Place::Current => self.on_balances(rows, now, updates),
+            Ok(Frame::Reply(reply)) if alive => self.on_reply(link, reply, now, updates),
+            Ok(Frame::Pong(sent_at)) if alive => self.on_pong(link, sent_at, now, updates),
+            Ok(Frame::Upgrade) if alive => self.on_upgrade(link, now, updates),
+            Ok(Frame::Ignored | Frame::Balances(_) | Frame::Reply(_) | Frame::Pong(_) | Frame::Upgrade) => {
+                self.stats.ignored += 1
             }
-            Ok(Frame::Pong | Frame::Ignored) => self.stats.ignored += 1,
-            Ok(Frame::Orders(rows)) => self.on_orders(rows, updates),
-            Ok(Frame::Fills(fills)) => self.on_fills(fills, updates),
-            Ok(Frame::Balances(rows)) => self.on_balances(rows, now, updates),
-            Err(reject) => self.refuse(link.role, reject, now, updates),
+            Err(reject) if alive => self.refuse(link, reject, now, updates),
+            Err(reject) => self.stats.reject(reject.reason),
         }
     }
 
     fn handle_lost(&mut self, link: LinkId, now: MonoNanos, reason: LossReason, updates: &mut Vec<Input>) {
-        let stopped = self.stopped;
-        let Some(state) = self.links.get_mut(link) else { return };
-        state.lost(now, stopped, &mut self.jitter);
-        self.stats.reconnect(reason.as_str());
-        // Frames still queued for the old connection would be signed for, or mean, another one.
-        self.queue.retain(
-            |out| !matches!(out, Outgoing::Subscription { link: l, .. } | Outgoing::Ping(l) | Outgoing::Close(l) if *l == link),
-        );
-        self.tell_link(link.role, LinkState::Lost, now, updates);
-        if link.role == LinkRole::Public {
-            self.books_down(ResyncReason::Reconnect, now, updates);
+        if link.role == LinkRole::OrderEntry {
+            return self.entry_lost(link, now, reason, updates);
         }
+        self.link_lost(link, now, reason, updates);
     }
 
     fn handle_response(&mut self, ticket: Ticket, now: MonoNanos, response: Response<'_>, updates: &mut Vec<Input>) {
@@ -419,19 +473,22 @@ impl VenueSession for GateSession {
             self.start_clock_round(now);
         }
         self.links_timeout(now, updates);
-        self.books_timeout(now);
+        self.entry_timeout(now, updates);
+        self.books_timeout(now, updates);
     }
 
     fn handle_paused(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         // The monotonic clock may have stood still: what ties it to the venue's is void until the next sample.
         self.clock.forget_monotonic();
         self.books_down(ResyncReason::Paused, now, updates);
+        self.private_down();
         for role in [LinkRole::Public, LinkRole::Private] {
             if self.links.is_wanted(role) {
                 self.tell_link(role, LinkState::Paused, now, updates);
                 self.close_link(role);
             }
         }
+        self.entry_paused(now, updates);
         self.start_clock_round(now);
     }
 
@@ -442,6 +499,7 @@ impl VenueSession for GateSession {
             Command::Cancel(order) => self.submit_cancel(order, now, updates),
             Command::CancelAll { pair, .. } => self.submit_cancel_all(*pair, now, updates),
             Command::LookUp(order) => self.submit_look_up(order, now, updates),
+            Command::Amend(amend) => self.submit_amend(amend, now, updates),
             Command::Read { read, .. } => self.submit_read(*read, now, updates),
             Command::Resync { pair, reason, .. } => {
                 let floor = self.books.live_id(*pair);
@@ -452,8 +510,8 @@ impl VenueSession for GateSession {
 
     fn poll_transmit(&mut self, now: MonoNanos, wall: UnixNanos, updates: &mut Vec<Input>) -> Option<Transmit> {
         while let Some(asked) = self.urgent.pop_front() {
-            if self.may_leave(&asked.what, now, updates) {
-                return Some(self.transmit_request(asked, now, wall));
+            if let Some(transmit) = self.transmit_urgent(asked, now, wall, updates) {
+                return Some(transmit);
             }
         }
         loop {
@@ -462,21 +520,32 @@ impl VenueSession for GateSession {
                 Outgoing::Close(link) => return Some(Transmit::Close(link)),
                 Outgoing::Ping(link) => {
                     let time_s = UnixNanos(self.clock.venue_time_ns(now, wall)).seconds();
-                    return Some(Transmit::Frame { link, text: encode::ping(time_s) });
+                    return Some(Transmit::Frame { link, text: encode::ping(time_s), order: false });
                 }
                 Outgoing::Subscription { link, id, subscription, subscribe } => {
                     let time_s = UnixNanos(self.clock.venue_time_ns(now, wall)).seconds();
                     let payload: Vec<&str> = subscription.payload.iter().map(String::as_str).collect();
                     let text = encode::subscription(subscription.channel, subscribe, id, time_s, &payload, self.signer.as_ref());
-                    return Some(Transmit::Frame { link, text });
+                    return Some(Transmit::Frame { link, text, order: false });
+                }
+                Outgoing::Login(link, number) => {
+                    if let Some(transmit) = self.entry_login(link, number, now, wall) {
+                        return Some(transmit);
+                    }
                 }
                 Outgoing::Ask(asked) => {
                     if !self.may_leave(&asked.what, now, updates) {
                         continue;
                     }
-                    match self.budgets.may_read(&asked.what, now) {
-                        Ok(()) => return Some(self.transmit_request(asked, now, wall)),
-                        Err(at) => self.ask_later(at, asked),
+                    // Look-ups go over REST, which says most about orders in doubt for a broken order link. A repeat, and one that
+                    // finds the budget of reads spent, takes the other way.
+                    let entry = self.entry.ready().filter(|_| matches!(asked.what, What::LookUp(_)));
+                    match (entry, self.budgets.may_read(&asked.what, now)) {
+                        (Some(slot), budget) if asked.attempt > 0 || budget.is_err() => {
+                            return Some(self.entry_transmit(slot, asked, now, wall));
+                        }
+                        (_, Ok(())) => return Some(self.transmit_request(asked, now, wall)),
+                        (_, Err(at)) => self.ask_later(at, asked),
                     }
                 }
             }
@@ -485,7 +554,8 @@ impl VenueSession for GateSession {
 
     fn poll_timeout(&self) -> Option<MonoNanos> {
         let later = self.later.iter().map(|(at, _)| *at).min();
-        [later, self.clock.due_at(), self.links.next_timeout(), self.books.next_timeout()].into_iter().flatten().min()
+        let streams = [self.links.next_timeout(), self.books.next_timeout(), self.next_audit(), self.private.next_timeout()];
+        [later, self.clock.due_at(), self.entry.next_timeout()].into_iter().chain(streams).flatten().min()
     }
 
     fn shutdown(&mut self, _now: MonoNanos) {
@@ -494,6 +564,7 @@ impl VenueSession for GateSession {
         for role in [LinkRole::Public, LinkRole::Private] {
             self.close_link(role);
         }
+        self.entry_shutdown();
         self.clock.stop();
     }
 
@@ -506,8 +577,9 @@ impl GateSession {
     fn route_answer(&mut self, flight: InFlight, answer: Answer<'_>, now: MonoNanos, updates: &mut Vec<Input>) {
         match flight.asked.what {
             What::Time => self.on_time(&flight, answer, now, updates),
-            What::Base { pair, generation } => self.on_base(pair, generation, answer, now, updates),
-            What::Place { .. } | What::Cancel(_) | What::CancelAll(_) | What::LookUp(_) => {
+            What::Base { pair, copy: Copy::Book { generation } } => self.on_base(pair, generation, answer, now, updates),
+            What::Base { pair, copy: Copy::Audit } => self.on_audit(pair, answer, flight.sent, now, updates),
+            What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::LookUp(_) => {
                 self.on_order_answer(flight, answer, now, updates)
             }
             _ => self.on_read_answer(flight, answer, now, updates),

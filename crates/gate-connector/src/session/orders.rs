@@ -1,19 +1,40 @@
-//! Orders over REST: placing, cancelling, looking up (Gate API v4, orders).
+//! Orders: placing, amending, cancelling, looking up (Gate API v4, orders), by REST or by WebSocket order entry.
 //!
-//! A placement is sent once and never again. Its answer is one of three: accepted, definitely refused, unknown; what can't be read
-//! is unknown. Executions are never made of order replies: they come with their trade ids from the stream or `my_trades`.
+//! A placement is sent once and never again. Its way is chosen when it is submitted; if that way is gone before a byte has left, the
+//! order is not sent, and what may have left on one way is never repeated on the other. Its answer is one of three: accepted,
+//! definitely refused, unknown; what can't be read is unknown. Executions are never made of order replies: they come with their trade
+//! ids from the stream or `my_trades`.
+//!
+//! Both ways end here: [`Told`] is an answer without its way. Start at [`GateSession::on_order_answer`] for REST; `order_entry`
+//! calls the same methods with what its replies say.
 
-use super::{Answer, GateSession, InFlight, What};
+use super::{Answer, Asked, GateSession, InFlight, ORDER_TIMEOUT_NS, What};
 use crate::errors::{self, Placement};
+use crate::wire::Decoder;
+use crate::wire::Reject;
 use crate::wire::bodies::ErrorLabel;
-use crate::wire::rows::{OrderRow, Stamp, TEXT_PREFIX};
+use crate::wire::rows::{EchoedTif, OrderRow, Stamp, TEXT_PREFIX};
 use domain::command::OrderRef;
 use domain::mutants::{self, Mutant};
+use domain::time::SECOND;
 use domain::{
-    ErrorClass, Finish, FrameReject, Input, Label, MonoNanos, NewOrder, OrderReport, OrderSource, OrderUpdate, PairId, Qty,
-    RoundTrip, UnknownCause,
+    Amend, ErrorClass, Finish, FrameReject, Input, Label, MonoNanos, NewOrder, OrderReport, OrderSource, OrderUpdate, PairId,
+    Qty, RoundTrip, UnixNanos, UnknownCause,
 };
 use venue::IoFailure;
+
+/// A cancel is void at the venue after this long. Late by seconds it is as good as ever, and it must not fail for a clock that is off
+/// by as much; late by more, a cancel-all could meet orders that were not there when it was asked for.
+const CANCEL_EXPIRY_NS: u64 = 10 * SECOND;
+
+/// The way an order takes, chosen when it is submitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// A request of its own.
+    Rest,
+    /// A frame on the logged-in link.
+    Entry,
+}
 
 /// Cancelling everything on one pair.
 #[derive(Clone, Copy)]
@@ -21,12 +42,73 @@ pub(super) struct CancelAll {
     pub(super) pair: PairId,
 }
 
-/// Path of one order: by the venue's id where it is known, else by ours, whose prefix belongs to every look-up.
-pub(super) fn order_path(order: &OrderRef) -> String {
-    match order.venue_order_id {
-        Some(id) => format!("/spot/orders/{id}"),
-        None => format!("/spot/orders/{TEXT_PREFIX}{}", order.client_id),
+/// An answer to an order request, whichever way it came.
+pub(super) enum Told<T> {
+    /// The venue did it and says what came of it, or says something that can't be read.
+    Done(Result<T, Reject>),
+    /// The venue refused or failed.
+    Failed { status: u16, class: ErrorClass, label: Option<ErrorLabel> },
+    /// Nothing came.
+    Silent(IoFailure),
+}
+
+impl<T> Told<T> {
+    /// Who says so: the venue, or our own edge.
+    const fn source(&self) -> OrderSource {
+        match self {
+            Told::Silent(_) => OrderSource::Edge,
+            Told::Done(_) | Told::Failed { .. } => OrderSource::Reply,
+        }
     }
+
+    /// The class of what is no success.
+    const fn class(&self) -> ErrorClass {
+        match self {
+            Told::Failed { class, .. } => *class,
+            Told::Done(_) | Told::Silent(_) => ErrorClass::Unknown,
+        }
+    }
+
+    fn is_not_found(&self) -> bool {
+        matches!(self, Told::Failed { label: Some(label), .. } if errors::is_not_found(Some(&label.0)))
+    }
+}
+
+/// How an order row compares with what was asked (F24).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Echo {
+    /// It repeats our terms.
+    Same,
+    /// It names our order, with other terms.
+    Changed,
+    /// It is about another order.
+    Other,
+}
+
+/// What the venue names one of our orders by: its own id where that is known, else ours, whose prefix belongs to every look-up.
+pub(super) fn order_name(order: &OrderRef) -> String {
+    match order.venue_order_id {
+        Some(id) => id.to_string(),
+        None => format!("{TEXT_PREFIX}{}", order.client_id),
+    }
+}
+
+/// Path of one order.
+pub(super) fn order_path(order: &OrderRef) -> String {
+    format!("/spot/orders/{}", order_name(order))
+}
+
+/// Venue time in milliseconds after which the gateway must refuse this request (`x-gate-exptime`), where it has such a time.
+pub(super) fn expiry_ms(what: &What, now: MonoNanos, venue_time_ns: i64) -> Option<i64> {
+    let left_ns = match what {
+        What::Place { order, .. } => order.deadline?.since(now),
+        // An amendment that arrives after its answer was given up must not take effect behind our back.
+        What::Amend(_) => ORDER_TIMEOUT_NS,
+        What::Cancel(_) | What::CancelAll(_) => CANCEL_EXPIRY_NS,
+        _ => return None,
+    };
+    let expires_ns = venue_time_ns.saturating_add(i64::try_from(left_ns).unwrap_or(i64::MAX));
+    Some(UnixNanos(expires_ns).millis())
 }
 
 /// The edge did not send this order.
@@ -53,7 +135,7 @@ const fn cause_of(failure: IoFailure) -> UnknownCause {
 
 impl GateSession {
     pub(super) fn submit_order(&mut self, order: &NewOrder, now: MonoNanos, updates: &mut Vec<Input>) {
-        if self.signer.is_none() || self.decoder.names.name(order.pair).is_none() {
+        if !self.may_order(order.pair) {
             return updates.push(not_sent(order, now));
         }
         // An order late by its own budget is worse than none: refuse, do not queue.
@@ -61,12 +143,29 @@ impl GateSession {
             let report = OrderReport::Refused { class: ErrorClass::RateLimited, label: Label::cut("own rate budget") };
             return updates.push(placed(order, OrderSource::Edge, now, now, report));
         }
-        self.ask(What::Place { order: *order, resent: false });
+        let way = self.entry.way_of_a_placement(now);
+        self.ask(What::Place { order: *order, way, resent: false });
+    }
+
+    /// An amendment spends the budget of placements. What can't be sent, or is refused, is told as `CancelFailed`: the order's state
+    /// follows by query.
+    pub(super) fn submit_amend(&mut self, amend: &Amend, now: MonoNanos, updates: &mut Vec<Input>) {
+        let failed = |class| about(&amend.order, OrderSource::Edge, now, now, OrderReport::CancelFailed { class });
+        if !self.may_order(amend.order.pair) {
+            return updates.push(failed(ErrorClass::AuthFatal));
+        }
+        if amend.price.is_none() && amend.qty.is_none() {
+            return updates.push(failed(ErrorClass::FilterReject));
+        }
+        if !self.budgets.may_place(amend.order.pair, now) {
+            return updates.push(failed(ErrorClass::RateLimited));
+        }
+        self.ask(What::Amend(*amend));
     }
 
     pub(super) fn submit_cancel(&mut self, order: &OrderRef, now: MonoNanos, updates: &mut Vec<Input>) {
         let failed = |class| about(order, OrderSource::Edge, now, now, OrderReport::CancelFailed { class });
-        if self.signer.is_none() || self.decoder.names.name(order.pair).is_none() {
+        if !self.may_order(order.pair) {
             return updates.push(failed(ErrorClass::AuthFatal));
         }
         if !self.budgets.may_cancel(now) {
@@ -76,7 +175,7 @@ impl GateSession {
     }
 
     pub(super) fn submit_cancel_all(&mut self, pair: PairId, now: MonoNanos, updates: &mut Vec<Input>) {
-        let known = self.signer.is_some() && self.decoder.names.name(pair).is_some();
+        let known = self.may_order(pair);
         if known && self.budgets.may_cancel(now) {
             return self.ask(What::CancelAll(CancelAll { pair }));
         }
@@ -85,11 +184,16 @@ impl GateSession {
     }
 
     pub(super) fn submit_look_up(&mut self, order: &OrderRef, now: MonoNanos, updates: &mut Vec<Input>) {
-        if self.signer.is_none() || self.decoder.names.name(order.pair).is_none() {
+        if !self.may_order(order.pair) {
             let report = OrderReport::Unknown { cause: UnknownCause::LinkLost };
             return updates.push(about(order, OrderSource::Edge, now, now, report));
         }
         self.ask(What::LookUp(*order));
+    }
+
+    /// There is a key, and the pair is configured.
+    fn may_order(&self, pair: PairId) -> bool {
+        self.signer.is_some() && self.decoder.names.name(pair).is_some()
     }
 
     fn cancel_all_failed(
@@ -113,13 +217,54 @@ impl GateSession {
         })
     }
 
+    /// The answer to a request.
     pub(super) fn on_order_answer(&mut self, flight: InFlight, answer: Answer<'_>, now: MonoNanos, updates: &mut Vec<Input>) {
-        match flight.asked.what {
-            What::Place { order, resent } => self.on_placed(order, resent, flight.sent, answer, now, updates),
-            What::Cancel(_) => self.on_cancelled(flight, answer, now, updates),
-            What::CancelAll(_) => self.on_all_cancelled(flight, answer, now, updates),
-            What::LookUp(_) => self.on_looked_up(flight, answer, now, updates),
+        let InFlight { asked, sent, .. } = flight;
+        let source = if matches!(asked.what, What::LookUp(_)) { OrderSource::Query } else { OrderSource::Reply };
+        let stamp = Stamp { source, received: now, requested: sent };
+        if matches!(asked.what, What::CancelAll(_)) {
+            let told = self.told(answer, |decoder, body| decoder.cancelled(body, stamp));
+            return self.on_all_cancelled(asked, sent, told, now, updates);
+        }
+        if matches!((&asked.what, &answer), (What::Place { .. }, Answer::Http { .. })) {
+            self.order_round_trip(sent, now, updates);
+        }
+        let told = self.told(answer, |decoder, body| decoder.order(body, stamp));
+        self.on_order_told(asked, sent, told, now, updates);
+    }
+
+    /// What is said about one order, by either way.
+    pub(super) fn on_order_told(
+        &mut self,
+        asked: Asked,
+        sent: MonoNanos,
+        told: Told<Option<OrderRow>>,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
+        match asked.what {
+            What::Place { order, resent, .. } => self.on_placed(order, resent, sent, told, now, updates),
+            What::Amend(amend) => self.on_amended(&amend, sent, told, now, updates),
+            What::Cancel(_) => self.on_cancelled(asked, sent, told, now, updates),
+            What::LookUp(_) => self.on_looked_up(asked, sent, told, now, updates),
             _ => {}
+        }
+    }
+
+    /// A placement was answered after this long.
+    pub(super) fn order_round_trip(&self, sent: MonoNanos, now: MonoNanos, updates: &mut Vec<Input>) {
+        updates.push(Input::RoundTrip(RoundTrip { venue: self.venue, order: true, nanos: now.since(sent) }));
+    }
+
+    fn told<T>(&mut self, mut answer: Answer<'_>, decode: impl FnOnce(&mut Decoder, &mut [u8]) -> Result<T, Reject>) -> Told<T> {
+        match &mut answer {
+            Answer::Failed(failure) => Told::Silent(*failure),
+            Answer::Http { status: 200..=299, body } => Told::Done(decode(&mut self.decoder, body)),
+            Answer::Http { status, .. } => {
+                let status = *status;
+                let (class, label) = self.failure(&mut answer);
+                Told::Failed { status, class, label }
+            }
         }
     }
 
@@ -128,34 +273,26 @@ impl GateSession {
         order: NewOrder,
         resent: bool,
         sent: MonoNanos,
-        mut answer: Answer<'_>,
+        told: Told<Option<OrderRow>>,
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
-        if matches!(answer, Answer::Http { .. }) {
-            updates.push(Input::RoundTrip(RoundTrip { venue: self.venue, order: true, nanos: now.since(sent) }));
-        }
-        let report = match &mut answer {
-            Answer::Failed(IoFailure::NotSent) => {
-                return updates.push(placed(&order, OrderSource::Edge, sent, now, OrderReport::NotSent));
-            }
-            Answer::Failed(failure) => OrderReport::Unknown { cause: cause_of(*failure) },
-            Answer::Http { status: 200..=299, body } => {
-                let stamp = Stamp { source: OrderSource::Reply, received: now, requested: sent };
-                match self.decoder.order(body, stamp) {
-                    Ok(Some(row)) if echoes(&row, &order) => return updates.push(Input::Order(row.update)),
-                    // An answer to another order, or with other terms than asked: nothing is known of ours.
-                    Ok(_) => self.stats.reject(FrameReject::UnknownShape),
-                    Err(reject) => self.stats.reject(reject.reason),
+        let source = told.source();
+        let report = match told {
+            Told::Silent(IoFailure::NotSent) => OrderReport::NotSent,
+            Told::Silent(failure) => OrderReport::Unknown { cause: cause_of(failure) },
+            Told::Done(Ok(Some(row))) => match echo(&row, &order) {
+                Echo::Same => {
+                    self.private_expect(order.client_id, now);
+                    return updates.push(Input::Order(row.update));
                 }
-                OrderReport::Unknown { cause: UnknownCause::ServerError }
-            }
-            Answer::Http { status, .. } => {
-                let status = *status;
-                let (class, label) = self.failure(&mut answer);
-                if class == ErrorClass::ClockSkew {
-                    self.start_clock_round(now);
-                }
+                Echo::Changed => return self.on_changed_terms(row, &order, now, updates),
+                Echo::Other => self.unreadable(FrameReject::UnknownShape),
+            },
+            Told::Done(Ok(None)) => self.unreadable(FrameReject::UnknownShape),
+            Told::Done(Err(reject)) => self.unreadable(reject.reason),
+            Told::Failed { status, class, label } => {
+                self.on_clock_skew(class, now);
                 let cut = label.as_ref().map_or_else(|| Label::cut(&format!("HTTP {status}")), ErrorLabel::cut);
                 match errors::placement(status, label.as_ref().map(|l| l.0.as_str())) {
                     Placement::RefusedUnlisted(_) if order.deadline.is_some_and(|deadline| now >= deadline) => {
@@ -167,78 +304,138 @@ impl GateSession {
             }
         };
         if matches!(report, OrderReport::Unknown { .. }) && !resent && mutants::active(Mutant::ResendOnUnknown) {
-            return self.ask(What::Place { order, resent: true });
+            return self.ask(What::Place { order, way: Way::Rest, resent: true });
         }
-        let source = if matches!(answer, Answer::Failed(_)) { OrderSource::Edge } else { OrderSource::Reply };
         updates.push(placed(&order, source, sent, now, report));
     }
 
-    fn on_cancelled(&mut self, flight: InFlight, mut answer: Answer<'_>, now: MonoNanos, updates: &mut Vec<Input>) {
-        let What::Cancel(order) = flight.asked.what else { return };
-        let requested = flight.sent;
-        if let Answer::Http { status: 200..=299, body } = &mut answer {
-            let stamp = Stamp { source: OrderSource::Reply, received: now, requested };
-            return match self.own_row(body, stamp, &order) {
-                Some(update) => updates.push(Input::Order(update)),
-                None => updates.push(about(
-                    &order,
-                    OrderSource::Reply,
-                    requested,
-                    now,
-                    OrderReport::CancelFailed { class: ErrorClass::Unknown },
-                )),
-            };
-        }
-        let (class, label) = self.failure(&mut answer);
-        if errors::is_not_found(label.as_ref().map(|l| l.0.as_str())) {
-            return updates.push(about(&order, OrderSource::Reply, requested, now, OrderReport::NotFound));
-        }
-        self.on_clock_skew(class, now);
-        // Only what the venue surely did not act on is asked again; after that the order's state decides.
-        let not_executed = matches!(class, ErrorClass::RateLimited | ErrorClass::ClockSkew);
-        if !not_executed || self.try_again(flight.asked, class, now).is_err() {
-            let source = if matches!(answer, Answer::Failed(_)) { OrderSource::Edge } else { OrderSource::Reply };
-            updates.push(about(&order, source, requested, now, OrderReport::CancelFailed { class }));
+    /// An answer that tells nothing of our order: counted, and the order's outcome is unknown.
+    fn unreadable(&mut self, reason: FrameReject) -> OrderReport {
+        self.stats.reject(reason);
+        OrderReport::Unknown { cause: UnknownCause::ServerError }
+    }
+
+    /// The venue accepted our order with other terms than asked (F24). What still rests of it is cancelled at once; the order stays
+    /// unknown, so that look-ups and executions tell what it did, and no quantity is taken from this answer.
+    fn on_changed_terms(&mut self, row: OrderRow, order: &NewOrder, now: MonoNanos, updates: &mut Vec<Input>) {
+        let report = self.unreadable(FrameReject::OutOfRange);
+        self.private_expect(order.client_id, now);
+        updates.push(Input::Order(OrderUpdate { report, ..row.update }));
+        if matches!(row.update.report, OrderReport::Open { .. }) {
+            let (venue, pair, client_id, venue_order_id) = (order.venue, order.pair, order.client_id, row.update.venue_order_id);
+            self.submit_cancel(&OrderRef { venue, pair, client_id, venue_order_id }, now, updates);
         }
     }
 
-    fn on_all_cancelled(&mut self, flight: InFlight, mut answer: Answer<'_>, now: MonoNanos, updates: &mut Vec<Input>) {
-        let What::CancelAll(CancelAll { pair }) = flight.asked.what else { return };
-        let stamp = Stamp { source: OrderSource::Reply, received: now, requested: flight.sent };
-        if let Answer::Http { status: 200..=299, body } = &mut answer {
-            match self.decoder.cancelled(body, stamp) {
-                Ok(rows) => updates.extend(rows.into_iter().map(Input::Order)),
-                Err(reject) => {
-                    self.stats.reject(reject.reason);
-                    updates.push(self.cancel_all_failed(pair, flight.sent, now, stamp.source, ErrorClass::Unknown));
+    fn on_amended(
+        &mut self,
+        amend: &Amend,
+        sent: MonoNanos,
+        told: Told<Option<OrderRow>>,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
+        let (source, class) = (told.source(), told.class());
+        self.on_clock_skew(class, now);
+        let report = match told {
+            Told::Done(row) => match self.own_row(row, &amend.order) {
+                Some(row) if amended_as_asked(&row, amend) => return updates.push(Input::Order(row.update)),
+                Some(_) => {
+                    self.stats.reject(FrameReject::OutOfRange);
+                    OrderReport::CancelFailed { class }
+                }
+                None => OrderReport::CancelFailed { class },
+            },
+            ref failed if failed.is_not_found() => OrderReport::NotFound,
+            _ => OrderReport::CancelFailed { class },
+        };
+        updates.push(about(&amend.order, source, sent, now, report));
+    }
+
+    fn on_cancelled(
+        &mut self,
+        asked: Asked,
+        sent: MonoNanos,
+        told: Told<Option<OrderRow>>,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
+        let What::Cancel(order) = asked.what else { return };
+        let (source, class) = (told.source(), told.class());
+        let failed = OrderReport::CancelFailed { class };
+        match told {
+            Told::Done(row) => updates.push(match self.own_row(row, &order) {
+                Some(row) => Input::Order(row.update),
+                None => about(&order, source, sent, now, failed),
+            }),
+            told if told.is_not_found() => updates.push(about(&order, source, sent, now, OrderReport::NotFound)),
+            _ => {
+                self.on_clock_skew(class, now);
+                // Only what the venue surely did not act on is asked again; after that the order's state decides.
+                let not_executed = matches!(class, ErrorClass::RateLimited | ErrorClass::ClockSkew);
+                if !not_executed || self.try_again(asked, class, now).is_err() {
+                    updates.push(about(&order, source, sent, now, failed));
                 }
             }
-            return;
-        }
-        let class = self.failure(&mut answer).0;
-        self.on_clock_skew(class, now);
-        if self.try_again(flight.asked, class, now).is_err() {
-            updates.push(self.cancel_all_failed(pair, flight.sent, now, stamp.source, class));
         }
     }
 
-    fn on_looked_up(&mut self, flight: InFlight, mut answer: Answer<'_>, now: MonoNanos, updates: &mut Vec<Input>) {
-        let What::LookUp(order) = flight.asked.what else { return };
-        let requested = flight.sent;
-        let tell = |report| about(&order, OrderSource::Query, requested, now, report);
-        if let Answer::Http { status: 200..=299, body } = &mut answer {
-            let stamp = Stamp { source: OrderSource::Query, received: now, requested };
-            let update = self.own_row(body, stamp, &order).map(Input::Order);
-            return updates.push(update.unwrap_or(tell(OrderReport::Unknown { cause: UnknownCause::ServerError })));
+    /// A cancel by a list of ids was taken. Its row says nothing about executions: the order's end comes by stream, or by the look-up
+    /// that this asks for.
+    pub(super) fn on_cancel_taken(&self, order: &OrderRef, sent: MonoNanos, now: MonoNanos, updates: &mut Vec<Input>) {
+        let report = OrderReport::CancelFailed { class: ErrorClass::Unknown };
+        updates.push(about(order, OrderSource::Reply, sent, now, report));
+    }
+
+    pub(super) fn on_all_cancelled(
+        &mut self,
+        asked: Asked,
+        sent: MonoNanos,
+        told: Told<Vec<OrderUpdate>>,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
+        let What::CancelAll(CancelAll { pair }) = asked.what else { return };
+        let (source, class) = (told.source(), told.class());
+        match told {
+            Told::Done(Ok(rows)) => updates.extend(rows.into_iter().map(Input::Order)),
+            Told::Done(Err(reject)) => {
+                self.stats.reject(reject.reason);
+                updates.push(self.cancel_all_failed(pair, sent, now, source, class));
+            }
+            Told::Failed { .. } | Told::Silent(_) => {
+                self.on_clock_skew(class, now);
+                if self.try_again(asked, class, now).is_err() {
+                    updates.push(self.cancel_all_failed(pair, sent, now, source, class));
+                }
+            }
         }
-        let (class, label) = self.failure(&mut answer);
-        if errors::is_not_found(label.as_ref().map(|l| l.0.as_str())) {
-            return updates.push(tell(OrderReport::NotFound));
-        }
-        self.on_clock_skew(class, now);
-        if self.try_again(flight.asked, class, now).is_err() {
-            let cause = if let Answer::Failed(failure) = answer { cause_of(failure) } else { UnknownCause::ServerError };
-            updates.push(tell(OrderReport::Unknown { cause }));
+    }
+
+    fn on_looked_up(
+        &mut self,
+        asked: Asked,
+        sent: MonoNanos,
+        told: Told<Option<OrderRow>>,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
+        let What::LookUp(order) = asked.what else { return };
+        let class = told.class();
+        let tell = |report| about(&order, OrderSource::Query, sent, now, report);
+        match told {
+            Told::Done(row) => {
+                let unread = tell(OrderReport::Unknown { cause: UnknownCause::ServerError });
+                updates.push(self.own_row(row, &order).map_or(unread, |row| Input::Order(row.update)));
+            }
+            told if told.is_not_found() => updates.push(tell(OrderReport::NotFound)),
+            told => {
+                self.on_clock_skew(class, now);
+                if self.try_again(asked, class, now).is_err() {
+                    let cause = if let Told::Silent(failure) = told { cause_of(failure) } else { UnknownCause::ServerError };
+                    updates.push(tell(OrderReport::Unknown { cause }));
+                }
+            }
         }
     }
 
@@ -248,31 +445,40 @@ impl GateSession {
         }
     }
 
-    /// The order in a body, if it is the one that was asked about.
-    fn own_row(&mut self, body: &mut [u8], stamp: Stamp, order: &OrderRef) -> Option<OrderUpdate> {
-        let row = match self.decoder.order(body, stamp) {
+    /// The row of an answer, if it is the order that was asked about (F23).
+    fn own_row(&mut self, row: Result<Option<OrderRow>, Reject>, order: &OrderRef) -> Option<OrderRow> {
+        let mut row = match row {
             Ok(row) => row?,
             Err(reject) => {
                 self.stats.reject(reject.reason);
                 return None;
             }
         };
-        let mut update = row.update;
+        let update = &mut row.update;
         let by_id = order.venue_order_id.is_some() && order.venue_order_id == update.venue_order_id;
         if update.pair != order.pair || !(by_id || update.client_id == Some(order.client_id)) {
             self.stats.reject(FrameReject::UnknownShape);
             return None;
         }
         update.client_id = Some(order.client_id);
-        Some(update)
+        Some(row)
     }
 }
 
-/// True when a reply names our order and repeats its terms.
-fn echoes(row: &OrderRow, order: &NewOrder) -> bool {
-    row.update.client_id == Some(order.client_id)
-        && row.update.pair == order.pair
-        && row.side == order.side
-        && row.qty == Some(order.qty)
-        && row.price == Some(order.price)
+/// Compares a reply with the order that it should answer.
+fn echo(row: &OrderRow, order: &NewOrder) -> Echo {
+    if row.update.client_id != Some(order.client_id) || row.update.pair != order.pair {
+        return Echo::Other;
+    }
+    let tif = match row.tif {
+        EchoedTif::Absent => true,
+        EchoedTif::Known(tif) => tif == order.tif,
+        EchoedTif::Other => false,
+    };
+    let same = row.side == order.side && row.qty == Some(order.qty) && row.price == Some(order.price) && tif;
+    if same { Echo::Same } else { Echo::Changed }
+}
+
+fn amended_as_asked(row: &OrderRow, amend: &Amend) -> bool {
+    amend.price.is_none_or(|price| row.price == Some(price)) && amend.qty.is_none_or(|qty| row.qty == Some(qty))
 }

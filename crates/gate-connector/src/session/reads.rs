@@ -73,7 +73,9 @@ fn kind_of(what: &What) -> Option<ReadKind> {
         What::Trades(read) => ReadKind::Trades { pair: read.pair, since: read.since },
         What::Fees { .. } => ReadKind::Fees,
         What::Account | What::AccountDetail => ReadKind::Account,
-        What::Base { .. } | What::Place { .. } | What::Cancel(_) | What::CancelAll(_) | What::LookUp(_) => return None,
+        What::Base { .. } | What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::LookUp(_) => {
+            return None;
+        }
     })
 }
 

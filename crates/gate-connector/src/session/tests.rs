@@ -1,7 +1,13 @@
 //! The session under scripted time: no sockets, no sleeps.
 
+mod audit;
 mod books;
+mod handover;
 mod links;
+mod news;
+mod obu;
+mod order_entry;
 mod orders;
+mod private;
 mod reads;
 mod rig;

@@ -1,14 +1,12 @@
 //! REST bodies of the spot slice (Gate API v4): one method per request, each total.
 
 use super::book::{BookSide, LevelsOf, levels};
-use super::json::{
-    BODY_BYTES_MAX, Value, counter, fields, items, millis, number_text, object, optional_flag, optional_text, text,
-};
+use super::json::{BODY_BYTES_MAX, Value, counter, fields, items, millis, number_text, object, optional_flag, text};
 use super::rows::{self, OrderRow, Stamp};
 use super::{Decoder, Reject};
 use domain::decimal::{Excess, parse_units};
 use domain::{
-    Amount, AssetId, BalanceEntry, ErrorClass, FeeRates, Fill, FrameReject, Label, Level, OrderReport, OrderUpdate, PairId, Rate,
+    Amount, AssetId, BalanceEntry, ErrorClass, FeeRates, Fill, FrameReject, Label, Level, OrderUpdate, PairId, Rate,
     ResyncReason, VenueNanos,
 };
 use simd_json::prelude::*;
@@ -63,7 +61,7 @@ impl Decoder {
         body: &mut [u8],
         decode: impl FnOnce(Value<'_, '_>, &super::PairNames) -> Result<T, Reject>,
     ) -> Result<T, Reject> {
-        let Decoder { names, reader } = self;
+        let Decoder { names, reader, .. } = self;
         reader.read(body, BODY_BYTES_MAX, |root| decode(root, names))
     }
 
@@ -151,25 +149,7 @@ impl Decoder {
     /// [`Reject`] for a body of another shape.
     pub fn cancelled(&mut self, body: &mut [u8], stamp: Stamp) -> Result<Vec<OrderUpdate>, Reject> {
         self.body(body, |root, names| {
-            let read = |row: &Value<'_, '_>| {
-                let fields_of = object(row, "order")?;
-                fields!(fields_of, "succeeded" => succeeded, "label" => label, "text" => client_text);
-                if optional_flag(succeeded, "succeeded")? != Some(false) {
-                    return Ok(rows::order(row, names, stamp)?.map(|row| row.update));
-                }
-                let Some((pair, _)) = names.find(rows::pair_text(&fields_of)?) else { return Ok(None) };
-                let class = super::super::errors::class(400, optional_text(label, "label")?);
-                Ok(Some(OrderUpdate {
-                    venue: names.venue,
-                    pair,
-                    client_id: optional_text(client_text, "text")?.and_then(rows::client_id),
-                    venue_order_id: None,
-                    source: stamp.source,
-                    received: stamp.received,
-                    requested: stamp.requested,
-                    report: OrderReport::CancelFailed { class },
-                }))
-            };
+            let read = |row: &Value<'_, '_>| rows::cancelled(row, names, stamp);
             rows::list(&root, ROWS_MAX, "orders", read).map(|(list, _)| list)
         })
     }
@@ -205,7 +185,7 @@ impl Decoder {
         self.body(body, |root, names| rows::list(&root, ROWS_MAX, "my_trades", |row| rows::trade(row, names, stamp)))
     }
 
-    /// `/wallet/fee` for one pair. With GT deduction on, the GT rates apply and GT pays.
+    /// `/wallet/fee` for one pair. With GT deduction on, the GT rates apply and GT pays; with point deduction on, points pay.
     ///
     /// # Errors
     /// [`Reject`] for a body of another shape, or a deduction in an asset that the tables do not have.
@@ -221,10 +201,12 @@ impl Decoder {
             };
             let asset = |name| names.tables.asset_id(name).map(Some).ok_or(Reject::shape("fee asset"));
             let debit = debit.and_then(|d| d.as_i64());
-            let (taker, maker, paid_in) = if optional_flag(gt, "gt_discount")?.unwrap_or(false) {
+            // `debit_fee` 2: points pay, at the plain rate, whatever the switch of the GT discount says.
+            let in_points = debit == Some(2);
+            let (taker, maker, paid_in) = if !in_points && optional_flag(gt, "gt_discount")?.unwrap_or(false) {
                 (rate(gt_taker, "gt_taker_fee")?, rate(gt_maker, "gt_maker_fee")?, asset("GT")?)
             } else {
-                let paid_in = if debit == Some(2) { asset("POINT")? } else { None };
+                let paid_in = if in_points { asset("POINT")? } else { None };
                 (rate(taker, "taker_fee")?, rate(maker, "maker_fee")?, paid_in)
             };
             Ok(FeeRates { venue: names.venue, pair, taker, maker, paid_in })

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::wire::{Scope, samples::names};
-use domain::{Finish, MonoNanos, OrderSource, Qty};
+use domain::{Finish, MonoNanos, OrderReport, OrderSource, PairScale, Qty, Tables};
 use proptest::prelude::*;
 
 fn decoder() -> Decoder {
@@ -71,6 +71,54 @@ fn orders_end_by_status_and_never_by_what_is_left() {
     assert_eq!((row.price.unwrap().units(), row.qty.unwrap().units(), row.update.requested), (8_000_000, 120, MonoNanos(5)));
 }
 
+/// Fees of an execution in each asset that can pay them, each as charged (Gate API v4, order response, rule 5).
+#[test]
+fn every_fee_of_an_execution_keeps_its_asset() {
+    let row = |fees: &str| {
+        let text = format!(
+            r#"[{{"id":"1","currency_pair":"BTC_USDT","side":"sell","role":"taker","amount":"0.001","price":"60000","order_id":"7",{fees}}}]"#
+        );
+        decoder()
+            .my_trades(&mut bytes(&text), STAMP)
+            .map(|(fills, _)| fills[0].fees.iter().map(|(asset, fee)| (asset.0, fee.to_text())).collect::<Vec<_>>())
+    };
+    let (gt, point, usdt) = (2, 3, 4);
+    assert_eq!(row(r#""fee":"0.06","fee_currency":"USDT","point_fee":"0","gt_fee":"0""#), Ok(vec![(usdt, "0.06".into())]));
+    // Without `fee_currency` the fee is in what was received.
+    assert_eq!(row(r#""fee":"0.06""#), Ok(vec![(usdt, "0.06".into())]));
+    assert_eq!(row(r#""fee":"0","fee_currency":"USDT","gt_fee":"0.007""#), Ok(vec![(gt, "0.007".into())]));
+    let all = row(r#""fee":"0.01","fee_currency":"USDT","gt_fee":"0.002","point_fee":"0.03""#).unwrap();
+    assert_eq!(all, [(usdt, "0.01".into()), (gt, "0.002".into()), (point, "0.03".into())]);
+    assert_eq!(row(r#""fee":"0.01","fee_currency":"DOGE""#).unwrap_err().reason, FrameReject::UnknownShape);
+    assert_eq!(row(r#""fee":0.01"#).unwrap_err().reason, FrameReject::UnknownShape);
+}
+
+/// Executions may be finer than orders may be: they are kept to the unit while the pair's scale holds them, and refused beyond.
+#[test]
+fn executions_finer_than_orders_are_kept_or_refused_and_never_rounded() {
+    let mut tables = Tables::clone(&crate::wire::samples::tables());
+    tables.pairs[0].scale = PairScale::new(2, 10).unwrap();
+    let names = crate::wire::PairNames::new(domain::VenueId(0), std::sync::Arc::new(tables), &[PairId(0)]);
+    let mut decoder = Decoder::new(names);
+    let row = |amount: &str| {
+        format!(
+            r#"[{{"id":"1","currency_pair":"BTC_USDT","side":"buy","role":"taker","amount":"{amount}","price":"60000","order_id":"7","fee":"0"}}]"#
+        )
+    };
+    let mut read = |amount: &str| {
+        let list = decoder.my_trades(&mut bytes(&row(amount)), STAMP);
+        list.map(|(fills, _)| fills[0].qty.units()).map_err(|reject| reject.reason)
+    };
+    assert_eq!(read("0.0021"), Ok(21_000_000));
+    assert_eq!(read("0.0021034567"), Ok(21_034_567));
+    assert_eq!(read("0.0021034567000"), Ok(21_034_567));
+    assert_eq!(read("0.00210345671"), Err(FrameReject::BadNumber));
+    // Orders on the same pair: what is filled and what is left are as fine.
+    let fine = ORDER.replace("STATUS", "cancelled").replace(r#""0.0001""#, r#""0.0000123456""#);
+    let update = decoder.order(&mut bytes(&fine), STAMP).unwrap().unwrap().update;
+    assert_eq!(update.report, OrderReport::Finished { finish: Finish::Cancelled, filled: Qty::from_units(123_456).unwrap() });
+}
+
 #[test]
 fn open_orders_count_what_stands_elsewhere_and_ask_for_more_when_a_page_is_full() {
     let open = ORDER.replace("STATUS", "open");
@@ -94,6 +142,10 @@ fn cancelling_all_tells_each_end_and_each_failure() {
     assert!(matches!(rows[0].report, OrderReport::Finished { .. }));
     assert_eq!(rows[1].report, OrderReport::CancelFailed { class: ErrorClass::UnknownOrder });
     assert_eq!(rows[1].client_id.map(|id| id.counter()), Some(5));
+    // A failure was seen without `succeeded`: its label says so.
+    let bare = failed.replace(r#""succeeded":false,"#, "");
+    let rows = decoder().cancelled(&mut bytes(&format!("[{bare}]")), STAMP).unwrap();
+    assert_eq!(rows[0].report, OrderReport::CancelFailed { class: ErrorClass::UnknownOrder });
 }
 
 #[test]
@@ -118,6 +170,7 @@ fn fees_follow_the_deduction_that_is_on() {
     assert_eq!(fee(false, 3), (1_000_000, -100_000, None));
     assert_eq!(fee(true, 1), (900_000, 800_000, Some(2)));
     assert_eq!(fee(false, 2), (1_000_000, -100_000, Some(3)));
+    assert_eq!(fee(true, 2), (1_000_000, -100_000, Some(3)));
     let reason = |text| decoder().fee(&mut bytes(text), PairId(1)).unwrap_err().reason;
     assert_eq!(reason(r#"{"maker_fee":"0.001"}"#), FrameReject::MissingField);
     assert_eq!(reason(r#"{"taker_fee":"2","maker_fee":"0.001"}"#), FrameReject::OutOfRange);

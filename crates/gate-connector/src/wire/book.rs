@@ -98,7 +98,12 @@ fn read(
 
 fn price_of(value: &Value<'_, '_>, scale: PairScale, what: &'static str) -> Result<Price, (Reject, ResyncReason)> {
     let gap = |reason| (Reject::new(reason, what), ResyncReason::Gap);
-    let text = value.as_str().ok_or_else(|| gap(FrameReject::BadNumber))?;
+    price_units(value.as_str().ok_or_else(|| gap(FrameReject::BadNumber))?, scale, what)
+}
+
+/// A positive price, exact in the pair's scale; one that is finer calls for a resync with the reason `scale`.
+pub(super) fn price_units(text: &str, scale: PairScale, what: &'static str) -> Result<Price, (Reject, ResyncReason)> {
+    let gap = |reason| (Reject::new(reason, what), ResyncReason::Gap);
     let units = parse_units(text.as_bytes(), u32::from(scale.price_decimals()), Excess::Refuse).map_err(|error| match error {
         NumberError::TooFine => (Reject::new(FrameReject::BadNumber, what), ResyncReason::Scale),
         other => gap(number::reject_of(other)),
@@ -107,7 +112,11 @@ fn price_of(value: &Value<'_, '_>, scale: PairScale, what: &'static str) -> Resu
 }
 
 fn qty_of(value: &Value<'_, '_>, scale: PairScale, what: &'static str) -> Result<Qty, Reject> {
-    let text = value.as_str().ok_or(Reject::new(FrameReject::BadNumber, what))?;
+    qty_units(value.as_str().ok_or(Reject::new(FrameReject::BadNumber, what))?, scale, what)
+}
+
+/// A quantity, floored to the pair's scale, but never to zero unless it is zero.
+pub(super) fn qty_units(text: &str, scale: PairScale, what: &'static str) -> Result<Qty, Reject> {
     let units = parse_units(text.as_bytes(), u32::from(scale.qty_decimals()), Excess::FloorKeepNonZero)
         .map_err(|error| Reject::new(number::reject_of(error), what))?;
     Qty::from_units(units).ok_or(Reject::new(FrameReject::OutOfRange, what))

@@ -4,10 +4,10 @@
 use super::frames::Channel;
 use super::rows::TEXT_PREFIX;
 use crate::sign::Signer;
-use domain::{NewOrder, PairScale, TimeInForce};
+use domain::{Amend, NewOrder, PairScale, TimeInForce};
 
 /// Text as the inside of a JSON string.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -48,7 +48,12 @@ pub fn ping(time_s: i64) -> String {
     format!(r#"{{"time":{time_s},"channel":"spot.ping"}}"#)
 }
 
-/// The body of `POST /spot/orders`: always a limit, always an explicit time in force, the full reply asked for.
+/// How much of an order its answer tells (`action_mode`). `FULL` is the venue's default and is asked for by name: the answer echoes the
+/// terms, which are compared with what was asked, and states the end of an IOC order. `ACK` would tell neither; `RESULT` would leave
+/// out the fees, which come with the executions anyway, but its fields are not documented one by one.
+const ACTION_MODE: &str = "FULL";
+
+/// The order object of `POST /spot/orders` and `spot.order_place`: always a limit, always an explicit time in force.
 pub fn order_body(order: &NewOrder, pair_name: &str, scale: PairScale) -> Vec<u8> {
     let tif = match order.tif {
         TimeInForce::Ioc => "ioc",
@@ -57,7 +62,7 @@ pub fn order_body(order: &NewOrder, pair_name: &str, scale: PairScale) -> Vec<u8
     format!(
         concat!(
             r#"{{"text":"{}{}","currency_pair":"{}","type":"limit","account":"spot","side":"{}","amount":"{}","price":"{}","#,
-            r#""time_in_force":"{}","action_mode":"FULL"}}"#
+            r#""time_in_force":"{}","action_mode":"{}"}}"#
         ),
         TEXT_PREFIX,
         order.client_id,
@@ -65,9 +70,17 @@ pub fn order_body(order: &NewOrder, pair_name: &str, scale: PairScale) -> Vec<u8
         order.side,
         scale.qty_text(order.qty),
         scale.price_text(order.price),
-        tif
+        tif,
+        ACTION_MODE
     )
     .into_bytes()
+}
+
+/// The changes of an amendment as members of a JSON object, without its braces; empty when nothing changes.
+pub fn amend_members(amend: &Amend, scale: PairScale) -> String {
+    let amount = amend.qty.map(|qty| format!(r#""amount":"{}""#, scale.qty_text(qty)));
+    let price = amend.price.map(|price| format!(r#""price":"{}""#, scale.price_text(price)));
+    amount.into_iter().chain(price).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

@@ -7,9 +7,12 @@ use super::book::{BookSide, LevelsOf, levels};
 use super::json::{
     FRAME_BYTES_MAX, Object, Value, counter, fields, items, millis, object, optional_flag, optional_text, required, text,
 };
+use super::news::{self, NewsWanted, TopFrame};
 use super::rows::{self, Stamp};
 use super::{Decoder, PairNames, Reject, Scope};
-use domain::{BalanceEntry, Fill, FrameReject, Level, MonoNanos, OrderSource, OrderUpdate, PairId, VenueNanos};
+use domain::{
+    BalanceEntry, Fill, FrameReject, Level, MonoNanos, OrderSource, OrderUpdate, PairId, PublicTrade, Ticker, VenueNanos,
+};
 use simd_json::prelude::*;
 
 /// Most rows that a private push may have.
@@ -22,6 +25,14 @@ pub enum Channel {
     OrderBook,
     /// `spot.order_book_update`: changes, based on REST.
     OrderBookUpdate,
+    /// `spot.obu`: a whole book first, then changes; streams are named `ob.<pair>.<levels>`.
+    Obu,
+    /// `spot.book_ticker`: best levels.
+    BookTicker,
+    /// `spot.trades`.
+    Trades,
+    /// `spot.tickers`.
+    Tickers,
     /// `spot.orders`.
     Orders,
     /// `spot.usertrades`.
@@ -31,11 +42,27 @@ pub enum Channel {
 }
 
 impl Channel {
+    const ALL: [Channel; 9] = [
+        Channel::OrderBook,
+        Channel::OrderBookUpdate,
+        Channel::Obu,
+        Channel::BookTicker,
+        Channel::Trades,
+        Channel::Tickers,
+        Channel::Orders,
+        Channel::UserTrades,
+        Channel::Balances,
+    ];
+
     /// The name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Channel::OrderBook => "spot.order_book",
             Channel::OrderBookUpdate => "spot.order_book_update",
+            Channel::Obu => "spot.obu",
+            Channel::BookTicker => "spot.book_ticker",
+            Channel::Trades => "spot.trades",
+            Channel::Tickers => "spot.tickers",
             Channel::Orders => "spot.orders",
             Channel::UserTrades => "spot.usertrades",
             Channel::Balances => "spot.balances",
@@ -43,9 +70,7 @@ impl Channel {
     }
 
     fn parse(text: &str) -> Option<Channel> {
-        [Channel::OrderBook, Channel::OrderBookUpdate, Channel::Orders, Channel::UserTrades, Channel::Balances]
-            .into_iter()
-            .find(|channel| channel.as_str() == text)
+        Channel::ALL.into_iter().find(|channel| channel.as_str() == text)
     }
 
     /// True for channels that need a signature.
@@ -56,12 +81,8 @@ impl Channel {
 
 /// Channels that exist and are not used: their frames are ignored, not refused.
 const UNUSED: &[&str] = &[
-    "spot.tickers",
-    "spot.trades",
     "spot.trades_v2",
     "spot.candlesticks",
-    "spot.book_ticker",
-    "spot.obu",
     "spot.orders_v2",
     "spot.usertrades_v2",
     "spot.margin_balances",
@@ -76,6 +97,12 @@ const UNUSED: &[&str] = &[
 pub enum Frame {
     /// News about a book.
     Book(BookFrame),
+    /// Best levels.
+    Top(TopFrame),
+    /// A public trade.
+    Trade(PublicTrade),
+    /// A 24-hour summary.
+    Ticker(Ticker),
     /// Order rows.
     Orders(Vec<OrderUpdate>),
     /// Executions.
@@ -84,8 +111,8 @@ pub enum Frame {
     Balances(Vec<BalanceEntry>),
     /// The answer to a subscribe or unsubscribe request.
     Reply(Reply),
-    /// The answer to an application ping.
-    Pong,
+    /// The answer to an application ping, and when the venue sent it.
+    Pong(Option<VenueNanos>),
     /// The venue asks for a new connection: this one will be closed for maintenance.
     Upgrade,
     /// A known channel that is not used.
@@ -99,6 +126,8 @@ pub struct BookFrame {
     pub pair: PairId,
     /// Which channel.
     pub channel: Channel,
+    /// Levels a side of the stream where the frame names them (`spot.obu`), else zero.
+    pub levels: u16,
     /// When the venue sent the frame (`time_ms`; frames before 2022 have none).
     pub sent_at: Option<VenueNanos>,
     /// When the book last changed (`result.t`).
@@ -147,8 +176,29 @@ pub struct Reply {
     pub id: Option<u64>,
     /// The first pair of the echoed payload.
     pub pair: Option<PairId>,
-    /// The code of the error, if it failed.
-    pub error: Option<i64>,
+    /// The error, if it failed.
+    pub error: Option<ReplyError>,
+}
+
+/// Why a subscribe or unsubscribe request failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyError {
+    /// The code; -1 where it can't be read.
+    pub code: i64,
+    /// What its message tells.
+    pub cause: ErrorCause,
+}
+
+/// What the message of a failed request tells. The codes alone do not: an invalid argument, an unknown pair, a second subscription
+/// and a refused signature can all be code 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCause {
+    /// The stream is subscribed already (`Alert sub …`); the first subscription goes on delivering.
+    AlreadySubscribed,
+    /// It names a pair, so one of several is at fault.
+    Pair,
+    /// Anything else.
+    Other,
 }
 
 impl Decoder {
@@ -157,12 +207,12 @@ impl Decoder {
     /// # Errors
     /// [`Reject`] for anything that is not a frame of a known channel in its documented shape.
     pub fn frame(&mut self, bytes: &mut [u8], received: MonoNanos) -> Result<Frame, Reject> {
-        let Decoder { names, reader } = self;
-        reader.read(bytes, FRAME_BYTES_MAX, |root| frame(&root, names, received))
+        let Decoder { names, reader, wanted } = self;
+        reader.read(bytes, FRAME_BYTES_MAX, |root| frame(&root, names, *wanted, received))
     }
 }
 
-fn frame(root: &Value<'_, '_>, names: &PairNames, received: MonoNanos) -> Result<Frame, Reject> {
+fn frame(root: &Value<'_, '_>, names: &PairNames, wanted: NewsWanted, received: MonoNanos) -> Result<Frame, Reject> {
     let root = object(root, "frame")?;
     fields!(root,
         "channel" => channel, "event" => event, "result" => result, "error" => error, "time_ms" => time_ms, "id" => id,
@@ -174,31 +224,55 @@ fn frame(root: &Value<'_, '_>, names: &PairNames, received: MonoNanos) -> Result
     let name =
         text(channel, "channel").map_err(|r| if r.reason == FrameReject::MissingField { Reject::shape("channel") } else { r })?;
     let event = optional_text(event, "event")?.unwrap_or_default();
-    let Some(channel) = Channel::parse(name) else { return other_channel(name, event, result, error.is_some()) };
+    let Some(channel) = Channel::parse(name) else { return other_channel(name, event, result, time_ms, error.is_some()) };
     if event == "subscribe" || event == "unsubscribe" {
         return Ok(Frame::Reply(Reply {
             channel,
             subscribe: event == "subscribe",
             id: id.and_then(|id| id.as_u64()),
             pair: payload.and_then(|p| first_pair(&p, names)),
-            error: error.map(|e| error_code(&e)),
+            error: error.map(|e| reply_error(&e, names)),
         }));
     }
     if error.is_some() {
         return Err(Reject::new(FrameReject::VenueError, "error"));
     }
-    if event != "update" {
+    // Documented samples of `spot.obu` have no event; captures have one.
+    if event != "update" && !(channel == Channel::Obu && event.is_empty()) {
         return Err(Reject::shape("event"));
+    }
+    if is_unwanted(channel, wanted) {
+        return Ok(Frame::Ignored);
     }
     let result = required(result, "result")?;
     let stamp = Stamp { source: OrderSource::Stream, received, requested: received };
     let private = |reject: Reject| reject.within(Scope::Private);
+    // No book depends on these.
+    let aside = |reject: Reject| reject.within(Scope::Nothing);
     match channel {
-        Channel::OrderBook | Channel::OrderBookUpdate => {
+        Channel::OrderBook | Channel::OrderBookUpdate | Channel::Obu => {
             let sent_at = millis(time_ms, "time_ms")?;
             let result = object(&result, "result")?;
-            let body = if channel == Channel::OrderBook { snapshot(&result, names) } else { update(&result, names) };
-            body.map(|(pair, changed_at, body)| Frame::Book(BookFrame { pair, channel, sent_at, changed_at, body }))
+            let news = match channel {
+                Channel::OrderBook => snapshot(&result, names),
+                Channel::OrderBookUpdate => update(&result, names, false),
+                _ => update(&result, names, true),
+            };
+            news.map(|BookNews { pair, levels, changed_at, body }| {
+                Frame::Book(BookFrame { pair, channel, levels, sent_at, changed_at, body })
+            })
+        }
+        Channel::BookTicker => {
+            let read = || news::top(&object(&result, "result")?, millis(time_ms, "time_ms")?, names);
+            read().map(Frame::Top).map_err(aside)
+        }
+        Channel::Trades => {
+            let read = || news::trade(&object(&result, "result")?, received, names);
+            read().map(Frame::Trade).map_err(aside)
+        }
+        Channel::Tickers => {
+            let read = || news::ticker(&object(&result, "result")?, received, names);
+            read().map(Frame::Ticker).map_err(aside)
         }
         Channel::Orders => {
             let read = |row: &Value<'_, '_>| Ok(rows::order(row, names, stamp)?.map(|row| row.update));
@@ -213,11 +287,27 @@ fn frame(root: &Value<'_, '_>, names: &PairNames, received: MonoNanos) -> Result
     }
 }
 
-fn other_channel(name: &str, event: &str, result: Option<Value<'_, '_>>, failed: bool) -> Result<Frame, Reject> {
+/// True for a channel of public news that the session did not ask for.
+fn is_unwanted(channel: Channel, wanted: NewsWanted) -> bool {
+    match channel {
+        Channel::BookTicker => !wanted.book_ticker,
+        Channel::Trades => !wanted.trades,
+        Channel::Tickers => !wanted.tickers,
+        _ => false,
+    }
+}
+
+fn other_channel(
+    name: &str,
+    event: &str,
+    result: Option<Value<'_, '_>>,
+    time_ms: Option<Value<'_, '_>>,
+    failed: bool,
+) -> Result<Frame, Reject> {
     let nothing = |reason| Err(Reject::new(reason, "channel").within(Scope::Nothing));
     match name {
         _ if failed => nothing(FrameReject::VenueError),
-        "spot.pong" => Ok(Frame::Pong),
+        "spot.pong" => Ok(Frame::Pong(millis(time_ms, "time_ms").map_err(|reject| reject.within(Scope::Nothing))?)),
         "spot.system" => {
             let kind = match result.and_then(|r| r.as_object()) {
                 Some(result) => {
@@ -233,7 +323,12 @@ fn other_channel(name: &str, event: &str, result: Option<Value<'_, '_>>, failed:
     }
 }
 
-type BookNews = (PairId, Option<VenueNanos>, BookFrameBody);
+struct BookNews {
+    pair: PairId,
+    levels: u16,
+    changed_at: Option<VenueNanos>,
+    body: BookFrameBody,
+}
 
 fn snapshot(result: &Object<'_, '_>, names: &PairNames) -> Result<BookNews, Reject> {
     fields!(result, "t" => time, "lastUpdateId" => id, "s" => pair, "bids" => bids, "asks" => asks);
@@ -245,12 +340,21 @@ fn snapshot(result: &Object<'_, '_>, names: &PairNames) -> Result<BookNews, Reje
         levels(Some(required(bids, "bids").map_err(doubt)?), pair, info.scale, BookSide::Bids, LevelsOf::Snapshot, "bids")?;
     let asks =
         levels(Some(required(asks, "asks").map_err(doubt)?), pair, info.scale, BookSide::Asks, LevelsOf::Snapshot, "asks")?;
-    Ok((pair, changed_at, BookFrameBody::Full { id, bids, asks }))
+    Ok(BookNews { pair, levels: 0, changed_at, body: BookFrameBody::Full { id, bids, asks } })
 }
 
-fn update(result: &Object<'_, '_>, names: &PairNames) -> Result<BookNews, Reject> {
+/// The pair's name and the levels in the name of a `spot.obu` stream, by its first and last point: names may hold others.
+fn stream_name(name: &str) -> Option<(&str, u16)> {
+    let (pair, levels) = name.strip_prefix("ob.")?.rsplit_once('.')?;
+    Some((pair, levels.parse().ok()?))
+}
+
+/// A frame of `spot.order_book_update`, or of `spot.obu`, which has the same members but for the name.
+fn update(result: &Object<'_, '_>, names: &PairNames, named: bool) -> Result<BookNews, Reject> {
     fields!(result, "t" => time, "U" => first, "u" => last, "s" => pair, "b" => bids, "a" => asks, "full" => full);
-    let (pair, info) = configured(text(pair, "s")?, names)?;
+    let name = text(pair, "s")?;
+    let (name, levels_told) = if named { stream_name(name).ok_or(Reject::shape("s"))? } else { (name, 0) };
+    let (pair, info) = configured(name, names)?;
     let doubt = |reject: Reject| reject.within(Scope::Book(pair, domain::ResyncReason::Gap));
     let last = counter(last, "u").map_err(doubt)?;
     let changed_at = millis(time, "t").map_err(doubt)?;
@@ -259,13 +363,13 @@ fn update(result: &Object<'_, '_>, names: &PairNames) -> Result<BookNews, Reject
     let bids = levels(bids, pair, info.scale, BookSide::Bids, of, "b")?;
     let asks = levels(asks, pair, info.scale, BookSide::Asks, of, "a")?;
     if full {
-        return Ok((pair, changed_at, BookFrameBody::Full { id: last, bids, asks }));
+        return Ok(BookNews { pair, levels: levels_told, changed_at, body: BookFrameBody::Full { id: last, bids, asks } });
     }
     let first = counter(first, "U").map_err(doubt)?;
     if first > last {
         return Err(doubt(Reject::new(FrameReject::OutOfRange, "U")));
     }
-    Ok((pair, changed_at, BookFrameBody::Delta(Delta { first, last, bids, asks })))
+    Ok(BookNews { pair, levels: levels_told, changed_at, body: BookFrameBody::Delta(Delta { first, last, bids, asks }) })
 }
 
 fn configured<'n>(name: &str, names: &'n PairNames) -> Result<(PairId, &'n domain::PairInfo), Reject> {
@@ -274,12 +378,24 @@ fn configured<'n>(name: &str, names: &'n PairNames) -> Result<(PairId, &'n domai
 
 fn first_pair(payload: &Value<'_, '_>, names: &PairNames) -> Option<PairId> {
     let first = items(payload, ROWS_MAX, "payload").ok()?.next()?;
-    names.find(first.as_str()?).map(|(pair, _)| pair)
+    let name = first.as_str()?;
+    names.find(stream_name(name).map_or(name, |(pair, _)| pair)).map(|(pair, _)| pair)
 }
 
-/// The code of an error object; an error without a readable code is still an error.
-fn error_code(error: &Value<'_, '_>) -> i64 {
-    error.as_object().and_then(|e| e.get("code")).and_then(|code| code.as_i64()).unwrap_or(-1)
+/// What an error object tells; an error without a readable code is still an error.
+fn reply_error(error: &Value<'_, '_>, names: &PairNames) -> ReplyError {
+    let member = |name: &str| error.as_object().and_then(|e| e.get(name));
+    let code = member("code").and_then(|code| code.as_i64()).unwrap_or(-1);
+    let message = member("message");
+    let message = message.as_ref().and_then(|message| message.as_str()).unwrap_or_default();
+    let cause = if message.contains("Alert sub") {
+        ErrorCause::AlreadySubscribed
+    } else if message.contains("currency pair") || names.iter().any(|(name, _)| message.contains(name)) {
+        ErrorCause::Pair
+    } else {
+        ErrorCause::Other
+    };
+    ReplyError { code, cause }
 }
 
 #[cfg(test)]

@@ -128,15 +128,27 @@ fn every_fault_of_a_book_frame_is_refused_by_its_reason() {
 #[test]
 fn other_frames_are_told_apart() {
     let text = |t: &str| read(t);
-    assert_eq!(text(r#"{"time":1,"channel":"spot.pong","event":"","result":null}"#), Ok(Frame::Pong));
+    assert_eq!(text(r#"{"time":1,"channel":"spot.pong","event":"","result":null}"#), Ok(Frame::Pong(None)));
+    assert_eq!(
+        text(r#"{"time":1,"time_ms":1750000000123,"channel":"spot.pong","event":"","result":null}"#),
+        Ok(Frame::Pong(VenueNanos::from_millis(1_750_000_000_123)))
+    );
     assert_eq!(text(r#"{"channel":"spot.system","event":"update","result":{"type":"upgrade"}}"#), Ok(Frame::Upgrade));
     assert_eq!(text(r#"{"channel":"spot.system","event":"upgrade"}"#), Ok(Frame::Upgrade));
-    for unused in ["spot.tickers", "spot.trades", "spot.candlesticks", "spot.book_ticker", "spot.obu", "futures.order_book"] {
+    for unused in ["spot.trades_v2", "spot.candlesticks", "spot.priceorders", "futures.order_book", "futures.obu"] {
         assert_eq!(read(&format!(r#"{{"channel":"{unused}","event":"update","result":{{}}}}"#)), Ok(Frame::Ignored), "{unused}");
         refused(
             &format!(r#"{{"channel":"{unused}","event":"subscribe","error":{{"code":2}}}}"#),
             FrameReject::VenueError,
             Scope::Nothing,
+        );
+    }
+    // Public news that nobody asked for is not even read.
+    for unwanted in ["spot.tickers", "spot.trades", "spot.book_ticker"] {
+        assert_eq!(
+            read(&format!(r#"{{"channel":"{unwanted}","event":"update","result":[7]}}"#)),
+            Ok(Frame::Ignored),
+            "{unwanted}"
         );
     }
     refused(r#"{"channel":"spot.novelty","event":"update","result":{}}"#, FrameReject::UnknownShape, Scope::Nothing);
@@ -172,8 +184,158 @@ fn replies_are_read_with_and_without_what_they_echo() {
     let failed = reply(
         r#"{"time":1,"channel":"spot.orders","event":"subscribe","error":{"code":4,"message":"x"},"result":{"status":"fail"}}"#,
     );
-    assert_eq!(failed.error, Some(4));
-    assert_eq!(reply(r#"{"channel":"spot.orders","event":"subscribe","error":"odd"}"#).error, Some(-1));
+    assert_eq!(failed.error, Some(ReplyError { code: 4, cause: ErrorCause::Other }));
+    let odd = reply(r#"{"channel":"spot.orders","event":"subscribe","error":"odd"}"#);
+    assert_eq!(odd.error, Some(ReplyError { code: -1, cause: ErrorCause::Other }));
+    let obu =
+        reply(r#"{"id":3,"channel":"spot.obu","event":"subscribe","payload":["ob.ETH_USDT.50"],"result":{"status":"success"}}"#);
+    assert_eq!((obu.channel, obu.pair, obu.error), (Channel::Obu, Some(PairId(1)), None));
+}
+
+#[test]
+fn the_message_of_an_error_tells_what_its_code_does_not() {
+    for (message, cause) in [
+        ("Alert sub ob.BTC_USDT.50", ErrorCause::AlreadySubscribed),
+        ("unknown currency pair: NOPE_USDT", ErrorCause::Pair),
+        ("BTC_USDT is not traded", ErrorCause::Pair),
+        ("provided level not supported: 7", ErrorCause::Other),
+        ("authenticate failed", ErrorCause::Other),
+        ("", ErrorCause::Other),
+    ] {
+        let text = format!(
+            r#"{{"channel":"spot.obu","event":"subscribe","error":{{"code":2,"message":"{message}"}},"result":{{"status":"fail"}}}}"#
+        );
+        match read(&text) {
+            Ok(Frame::Reply(reply)) => assert_eq!(reply.error, Some(ReplyError { code: 2, cause }), "{message}"),
+            other => panic!("{message}: {other:?}"),
+        }
+    }
+}
+
+fn obu(result: &str) -> String {
+    format!(r#"{{"channel":"spot.obu","event":"update","time_ms":1750000000300,"result":{result}}}"#)
+}
+
+#[test]
+fn obu_frames_are_whole_or_changes_and_may_lack_sides_and_event() {
+    let frame = |text: &str| match read(text) {
+        Ok(Frame::Book(frame)) => frame,
+        other => panic!("{text}: {other:?}"),
+    };
+    let full = frame(&obu(
+        r#"{"t":1750000000298,"full":true,"s":"ob.BTC_USDT.50","u":7010,"b":[["100.0","1"],["100.1","2"]],"a":[["100.2","3"]]}"#,
+    ));
+    assert_eq!((full.channel, full.levels, full.pair), (Channel::Obu, 50, PairId(0)));
+    assert_eq!(full.sent_at, VenueNanos::from_millis(1_750_000_000_300));
+    assert_eq!(full.changed_at, VenueNanos::from_millis(1_750_000_000_298));
+    let BookFrameBody::Full { id: 7010, bids, .. } = full.body else { panic!() };
+    assert_eq!(bids[0].price.units(), 10_010, "sorted here");
+    // Id-only changes (§14.2, 8) and one with a single side.
+    let ids = frame(&obu(r#"{"t":1,"s":"ob.BTC_USDT.400","U":7011,"u":7012}"#));
+    assert_eq!(
+        (ids.levels, ids.body),
+        (400, BookFrameBody::Delta(Delta { first: 7011, last: 7012, bids: vec![], asks: vec![] }))
+    );
+    let one = frame(&obu(r#"{"t":1,"s":"ob.BTC_USDT.50","U":7011,"u":7011,"a":[["100.3","0"]]}"#));
+    assert!(matches!(one.body, BookFrameBody::Delta(Delta { bids, asks, .. }) if bids.is_empty() && asks.len() == 1));
+    // The documented samples have no event; a null is absent.
+    let bare = frame(r#"{"channel":"spot.obu","result":{"t":1,"full":true,"s":"ob.BTC_USDT.50","u":1,"b":null,"a":[]}}"#);
+    assert_eq!(bare.body, BookFrameBody::Full { id: 1, bids: vec![], asks: vec![] });
+}
+
+#[test]
+fn faults_of_obu_frames_are_refused_by_their_reason() {
+    use FrameReject::{BadNumber, MissingField, OutOfRange, UnknownPair, UnknownShape, Unsorted};
+    refused(&obu(r#"{"s":"ob.XRP_USDT.50","full":true,"u":1}"#), UnknownPair, Scope::Nothing);
+    for name in ["BTC_USDT", "ob.BTC_USDT", "ob.BTC_USDT.deep", "ob..", ""] {
+        let reason = read(&obu(&format!(r#"{{"s":"{name}","full":true,"u":1}}"#))).unwrap_err().reason;
+        assert!(matches!(reason, UnknownShape | UnknownPair), "{name}: {reason}");
+    }
+    refused(&obu(r#"{"s":"ob.BTC_USDT.50","u":2}"#), MissingField, IN_DOUBT);
+    refused(&obu(r#"{"s":"ob.BTC_USDT.50","U":2}"#), MissingField, IN_DOUBT);
+    refused(&obu(r#"{"s":"ob.BTC_USDT.50","U":3,"u":2}"#), OutOfRange, IN_DOUBT);
+    refused(&obu(r#"{"s":"ob.BTC_USDT.50","full":1,"u":2}"#), UnknownShape, IN_DOUBT);
+    refused(&obu(r#"{"s":"ob.BTC_USDT.50","U":2,"u":2,"b":[["1","1"],["1","2"]]}"#), Unsorted, IN_DOUBT);
+    refused(&obu(r#"{"s":"ob.BTC_USDT.50","U":2,"u":2,"b":[[1,"1"]]}"#), BadNumber, IN_DOUBT);
+    refused(
+        &obu(r#"{"s":"ob.BTC_USDT.50","U":2,"u":2,"b":[["1.001","1"]]}"#),
+        BadNumber,
+        Scope::Book(PairId(0), ResyncReason::Scale),
+    );
+    refused(r#"{"channel":"spot.order_book","result":{}}"#, UnknownShape, Scope::Anything);
+}
+
+fn wanting(text: &str) -> Result<Frame, Reject> {
+    let wanted = NewsWanted { book_ticker: true, trades: true, tickers: true };
+    Decoder::new(names()).wanting(wanted).frame(&mut text.as_bytes().to_vec(), MonoNanos(7))
+}
+
+fn news(channel: &str, result: &str) -> String {
+    format!(r#"{{"time":1,"time_ms":1750000000123,"channel":"{channel}","event":"update","result":{result}}}"#)
+}
+
+#[test]
+fn best_levels_trades_and_tickers_are_read() {
+    let Ok(Frame::Top(top)) =
+        wanting(&news("spot.book_ticker", r#"{"t":1750000000120,"u":7001,"s":"BTC_USDT","b":"100.1","B":"0.5","a":"","A":""}"#))
+    else {
+        panic!()
+    };
+    assert_eq!((top.pair, top.id, top.ask), (PairId(0), 7001, None));
+    assert_eq!(top.bid.map(|l| (l.price.units(), l.qty.units())), Some((10_010, 500_000)));
+    assert_eq!(top.changed_at, VenueNanos::from_millis(1_750_000_000_120));
+
+    let row = r#"{"id":309143071,"id_market":5,"create_time":1606292218,"create_time_ms":"1606292218213.4578","side":"sell","currency_pair":"ETH_USDT","amount":"16.47000001","price":"0.47","range":"1-2","stock":"ETH"}"#;
+    let Ok(Frame::Trade(trade)) = wanting(&news("spot.trades", row)) else { panic!() };
+    assert_eq!((trade.pair, trade.trade_id.as_str(), trade.taker_side), (PairId(1), "309143071", Side::Sell));
+    assert_eq!((trade.price.units(), trade.qty.units(), trade.received), (47, 164_700, MonoNanos(7)));
+    assert_eq!(trade.executed_at, Some(VenueNanos(1_606_292_218_213_457_800)));
+
+    let row = r#"{"currency_pair":"BTC_USDT","last":"19106.55","lowest_ask":"","highest_bid":"0","change_percentage":"3.66","base_volume":"2811.3","quote_volume":"53454012.2315","high_24h":"1","low_24h":"1"}"#;
+    let Ok(Frame::Ticker(ticker)) = wanting(&news("spot.tickers", row)) else { panic!() };
+    assert_eq!((ticker.last.map(|p| p.units()), ticker.bid, ticker.ask), (Some(1_910_655), None, None));
+    assert_eq!(ticker.quote_volume.to_text(), "53454012.2315");
+}
+
+#[test]
+fn faults_of_news_put_no_book_in_doubt_but_for_the_scale() {
+    use FrameReject::{BadNumber, MissingField, OutOfRange, UnknownPair, UnknownShape};
+    let scale = Scope::Book(PairId(0), ResyncReason::Scale);
+    for (channel, result, reason, scope) in [
+        ("spot.book_ticker", r#"{"u":1,"s":"XRP_USDT","b":"1","B":"1","a":"2","A":"1"}"#, UnknownPair, Scope::Nothing),
+        ("spot.book_ticker", r#"{"s":"BTC_USDT","b":"1","B":"1","a":"2","A":"1"}"#, MissingField, Scope::Nothing),
+        ("spot.book_ticker", r#"{"u":1,"s":"BTC_USDT","B":"1","a":"2","A":"1"}"#, MissingField, Scope::Nothing),
+        ("spot.book_ticker", r#"{"u":1,"s":"BTC_USDT","b":1,"B":"1","a":"2","A":"1"}"#, BadNumber, Scope::Nothing),
+        ("spot.book_ticker", r#"{"u":1,"s":"BTC_USDT","b":"-1","B":"1","a":"2","A":"1"}"#, OutOfRange, Scope::Nothing),
+        ("spot.book_ticker", r#"{"u":1,"s":"BTC_USDT","b":"","B":"1","a":"2","A":"1"}"#, OutOfRange, Scope::Nothing),
+        ("spot.book_ticker", r#"{"u":1,"s":"BTC_USDT","b":"1.001","B":"1","a":"2","A":"1"}"#, BadNumber, scale),
+        ("spot.book_ticker", r#"[]"#, UnknownShape, Scope::Nothing),
+        (
+            "spot.trades",
+            r#"{"id":1,"side":"hold","currency_pair":"BTC_USDT","amount":"1","price":"1"}"#,
+            UnknownShape,
+            Scope::Nothing,
+        ),
+        (
+            "spot.trades",
+            r#"{"id":"1","side":"buy","currency_pair":"BTC_USDT","amount":"1","price":"1"}"#,
+            BadNumber,
+            Scope::Nothing,
+        ),
+        (
+            "spot.trades",
+            r#"{"id":1,"side":"buy","currency_pair":"BTC_USDT","amount":"0","price":"1"}"#,
+            OutOfRange,
+            Scope::Nothing,
+        ),
+        ("spot.trades", r#"{"id":1,"side":"buy","currency_pair":"BTC_USDT","amount":"1"}"#, MissingField, Scope::Nothing),
+        ("spot.tickers", r#"{"currency_pair":"BTC_USDT","last":"NaN","quote_volume":"1"}"#, BadNumber, Scope::Nothing),
+        ("spot.tickers", r#"{"currency_pair":"BTC_USDT","last":"1","quote_volume":"-1"}"#, OutOfRange, Scope::Nothing),
+        ("spot.tickers", r#"{"currency_pair":"BTC_USDT","last":"1"}"#, MissingField, Scope::Nothing),
+    ] {
+        let reject = wanting(&news(channel, result)).unwrap_err();
+        assert_eq!((reject.reason, reject.scope), (reason, scope), "{channel} {result}: {reject}");
+    }
 }
 
 const ID: &str = "t-00100000023000000004";
@@ -319,8 +481,11 @@ proptest! {
 
     /// One byte of a good frame changed: read or refused, never a panic.
     #[test]
-    fn any_mutation_of_a_good_frame_is_answered(at in any::<prop::sample::Index>(), byte in any::<u8>(), which in 0usize..4) {
+    fn any_mutation_of_a_good_frame_is_answered(at in any::<prop::sample::Index>(), byte in any::<u8>(), which in 0usize..7) {
         let frames = [
+            obu(r#"{"t":1,"full":true,"s":"ob.BTC_USDT.50","u":7,"b":[["100.10","1"]],"a":[["100.2","3"]]}"#),
+            news("spot.book_ticker", r#"{"t":1,"u":7,"s":"BTC_USDT","b":"1","B":"1","a":"2","A":"1"}"#),
+            news("spot.trades", r#"{"id":1,"create_time_ms":"1.5","side":"buy","currency_pair":"BTC_USDT","amount":"1","price":"1"}"#),
             book(r#"{"t":1,"lastUpdateId":7,"s":"BTC_USDT","bids":[["100.10","1"]],"asks":[["100.2","3"]]}"#),
             delta(r#"{"t":1,"s":"BTC_USDT","U":8,"u":9,"b":[["1.5","1"]],"a":[]}"#),
             private("spot.orders", &order_row(&[])),
@@ -329,6 +494,7 @@ proptest! {
         let mut bytes = frames[which].clone().into_bytes();
         let index = at.index(bytes.len());
         bytes[index] = byte;
-        let _ = Decoder::new(names()).frame(&mut bytes, MonoNanos(0));
+        let wanted = NewsWanted { book_ticker: true, trades: true, tickers: true };
+        let _ = Decoder::new(names()).wanting(wanted).frame(&mut bytes, MonoNanos(0));
     }
 }

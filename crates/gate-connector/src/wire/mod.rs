@@ -4,7 +4,9 @@
 //! - [`number`]: exact amounts.
 //! - [`book`]: price levels of all book messages.
 //! - [`rows`]: orders, executions and balances, the same on stream and REST.
-//! - [`frames`]: WebSocket frames. [`bodies`]: REST bodies. [`encode`]: what we send.
+//! - [`news`]: best levels, trades and tickers.
+//! - [`frames`]: WebSocket frames. [`order_entry`]: requests and replies of WebSocket order entry.
+//! - [`bodies`]: REST bodies. [`encode`]: what we send.
 //!
 //! Unknown fields are tolerated; an unknown enum value, a missing field or a repeated one is refused, never guessed at.
 
@@ -13,7 +15,9 @@ pub mod book;
 pub mod encode;
 pub mod frames;
 pub mod json;
+pub mod news;
 pub mod number;
+pub mod order_entry;
 pub mod rows;
 
 use domain::{FrameReject, PairId, PairInfo, ResyncReason, Tables, VenueId};
@@ -71,13 +75,21 @@ impl Reject {
 pub struct Decoder {
     /// Gate's names.
     pub names: PairNames,
+    /// Channels of public news that are read.
+    pub wanted: news::NewsWanted,
     reader: json::JsonReader,
 }
 
 impl Decoder {
-    /// A decoder for these pairs.
+    /// A decoder for these pairs, which reads no public news but books.
     pub fn new(names: PairNames) -> Decoder {
-        Decoder { names, reader: json::JsonReader::default() }
+        Decoder { names, wanted: news::NewsWanted::default(), reader: json::JsonReader::default() }
+    }
+
+    /// The same, reading this public news too.
+    #[must_use]
+    pub fn wanting(self, wanted: news::NewsWanted) -> Decoder {
+        Decoder { wanted, ..self }
     }
 }
 

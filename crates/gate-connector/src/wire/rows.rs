@@ -1,14 +1,14 @@
 //! Orders, executions and balances as Gate spells them, on the stream and in REST bodies (Gate API v4, order response and
 //! "type traps": ids are strings in one place and integers in another, stream rows have `event` where REST has `status`).
 
-use super::json::{Object, Value, counter, fields, millis, number_text, object, optional_text, required, text};
+use super::json::{Object, Value, counter, fields, millis, number_text, object, optional_flag, optional_text, required, text};
 use super::number::{Finer, parse_amount, reject_of};
 use super::{PairNames, Reject};
 use arrayvec::ArrayVec;
 use domain::decimal::{Excess, parse_units};
 use domain::{
     Amount, AssetId, BalanceEntry, ClientOrderId, Fill, Finish, FrameReject, MonoNanos, OrderReport, OrderSource, OrderUpdate,
-    PairInfo, Price, Qty, Role, Side, TradeId, VenueOrderId,
+    PairInfo, Price, Qty, Role, Side, TimeInForce, TradeId, VenueOrderId,
 };
 use simd_json::prelude::*;
 
@@ -37,6 +37,19 @@ pub struct OrderRow {
     pub price: Option<Price>,
     /// Base quantity; `None` for market buys, whose amount is in quote.
     pub qty: Option<Qty>,
+    /// How long it may rest, as the row says.
+    pub tif: EchoedTif,
+}
+
+/// The time in force that a row echoes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EchoedTif {
+    /// The row does not say.
+    Absent,
+    /// One that we send.
+    Known(TimeInForce),
+    /// One that we never send (`poc`, `fok`), or an unknown one.
+    Other,
 }
 
 /// Reads one order. `None` when it stands on a pair that is not configured.
@@ -47,7 +60,7 @@ pub fn order(value: &Value<'_, '_>, names: &PairNames, stamp: Stamp) -> Result<O
     let row = object(value, "order")?;
     fields!(row,
         "id" => id, "text" => client_text, "currency_pair" => pair, "status" => status, "event" => event, "finish_as" => finish_as,
-        "type" => kind, "side" => side, "amount" => amount, "price" => price, "left" => left,
+        "type" => kind, "side" => side, "amount" => amount, "price" => price, "left" => left, "time_in_force" => tif,
         "filled_amount" => filled_amount, "filled_total" => filled_total, "avg_deal_price" => average);
     let venue_order_id = VenueOrderId::new(&id_text(id, "id")?).ok_or(Reject::new(FrameReject::OutOfRange, "id"))?;
     let Some((pair, info)) = names.find(text(pair, "currency_pair")?) else { return Ok(None) };
@@ -68,8 +81,9 @@ pub fn order(value: &Value<'_, '_>, names: &PairNames, stamp: Stamp) -> Result<O
         }
         (None, None) => {
             let total = amount_of(number_text(filled_total, "filled_total")?, "filled_total")?;
-            let average =
-                amount_of(optional_text(average, "avg_deal_price")?.filter(|t| !t.is_empty()).unwrap_or("0"), "avg_deal_price")?;
+            // A quotient of the venue's: it may have more decimals than an amount keeps.
+            let average = optional_text(average, "avg_deal_price")?.filter(|t| !t.is_empty()).unwrap_or("0");
+            let average = parse_amount(average, Finer::Cut).map_err(|e| Reject::new(reject_of(e), "avg_deal_price"))?;
             quotient(total, average, info).ok_or(Reject::new(FrameReject::OutOfRange, "avg_deal_price"))?
         }
     };
@@ -101,7 +115,39 @@ pub fn order(value: &Value<'_, '_>, names: &PairNames, stamp: Stamp) -> Result<O
         requested: stamp.requested,
         report,
     };
-    Ok(Some(OrderRow { update, side, price, qty }))
+    let tif = match optional_text(tif, "time_in_force")?.filter(|t| !t.is_empty() && *t != "-") {
+        None => EchoedTif::Absent,
+        Some("ioc") => EchoedTif::Known(TimeInForce::Ioc),
+        Some("gtc") => EchoedTif::Known(TimeInForce::Gtc),
+        Some(_) => EchoedTif::Other,
+    };
+    Ok(Some(OrderRow { update, side, price, qty, tif }))
+}
+
+/// Reads one row of the answer to cancelling all orders of a pair: the order's end, or why its cancel failed. `succeeded` was seen
+/// absent on failures, which then have a label. `None` when it stands on a pair that is not configured.
+///
+/// # Errors
+/// As [`order`].
+pub fn cancelled(value: &Value<'_, '_>, names: &PairNames, stamp: Stamp) -> Result<Option<OrderUpdate>, Reject> {
+    let row = object(value, "order")?;
+    fields!(row, "succeeded" => succeeded, "label" => label, "text" => client_text, "id" => id);
+    let label = optional_text(label, "label")?.filter(|label| !label.is_empty());
+    if optional_flag(succeeded, "succeeded")?.unwrap_or(label.is_none()) {
+        return Ok(order(value, names, stamp)?.map(|row| row.update));
+    }
+    let Some((pair, _)) = names.find(pair_text(&row)?) else { return Ok(None) };
+    let class = crate::errors::class(400, label);
+    Ok(Some(OrderUpdate {
+        venue: names.venue,
+        pair,
+        client_id: optional_text(client_text, "text")?.and_then(client_id),
+        venue_order_id: id.and_then(|id| VenueOrderId::new(&id_text(Some(id), "id").ok()?)),
+        source: stamp.source,
+        received: stamp.received,
+        requested: stamp.requested,
+        report: OrderReport::CancelFailed { class },
+    }))
 }
 
 /// Our id out of `text`, or `None` for a foreign one.

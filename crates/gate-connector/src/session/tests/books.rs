@@ -69,6 +69,10 @@ fn snapshots_replace_and_their_id_must_not_fall() {
 fn times_of_a_book_are_the_frames_own() {
     let mut rig = Rig::live("order_book", false);
     rig.frame(PUBLIC, &snapshot("BTC_USDT", 5));
+    // The frame that answers a subscription may be as old as the book's last change (§14.2, 10): no word on how late the feed runs.
+    let Some(Input::Book(update)) = rig.take().pop() else { panic!() };
+    assert_eq!((update.sent_at, update.changed_at.unwrap().0), (None, 1_750_000_000_100_000_000));
+    rig.frame(PUBLIC, &snapshot("BTC_USDT", 6));
     let Some(Input::Book(update)) = rig.take().pop() else { panic!() };
     assert_eq!(update.sent_at.unwrap().0, 1_750_000_000_123_000_000);
     assert_eq!(update.changed_at.unwrap().0, 1_750_000_000_100_000_000);
@@ -230,7 +234,8 @@ fn failed_and_refused_copies_are_asked_for_again() {
             "empty" => rig.answer(ticket, 200, r#"{"current":1,"update":1,"asks":[],"bids":[]}"#),
             _ => rig.answer(ticket, 200, &base(10).replace("101", "99")),
         }
-        let out = rig.run(4 * SECOND);
+        // A refusal for the rate parks the budget for a window.
+        let out = rig.run(if answer == "429" { 12 } else { 4 } * SECOND);
         let next = out.into_iter().find_map(|o| if let Transmit::Request { ticket, .. } = o { Some(ticket) } else { None });
         ticket = next.unwrap_or_else(|| panic!("after {answer}"));
     }

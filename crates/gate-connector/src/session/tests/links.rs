@@ -42,13 +42,82 @@ fn each_book_is_subscribed_and_each_private_channel_signed() {
 }
 
 #[test]
-fn the_private_link_is_up_only_after_its_third_acknowledgement() {
+fn the_private_link_is_up_only_when_it_answers_after_its_third_acknowledgement() {
     let (mut rig, frames) = Rig::open("order_book", true);
+    rig.pong(PRIVATE);
     for (index, frame) in frames.iter().filter(|f| f.get("auth").is_some()).enumerate() {
         assert_eq!(rig.link_news(), [], "before acknowledgement {index}");
+        assert!(!rig.frames().iter().any(|f| f["channel"] == "spot.ping"));
         rig.acknowledge(frame);
     }
+    assert_eq!(rig.link_news(), []);
+    assert_eq!(rig.frames().iter().filter(|f| f["channel"] == "spot.ping").count(), 1);
+    // The pong of another connection proves nothing.
+    rig.pong(PUBLIC);
+    assert_eq!(rig.link_news(), []);
+    rig.pong(PRIVATE);
     assert_eq!(rig.link_news(), [(LinkRole::Private, LinkState::Up)]);
+}
+
+#[test]
+fn an_acknowledged_private_link_that_does_not_answer_is_given_up() {
+    let (mut rig, frames) = Rig::open("order_book", true);
+    frames.iter().filter(|f| f.get("auth").is_some()).for_each(|f| rig.acknowledge(f));
+    rig.drain();
+    let out = rig.run(5 * SECOND - 1);
+    assert!(!out.contains(&Transmit::Close(PRIVATE)), "{out:?}");
+    assert!(rig.run(1).contains(&Transmit::Close(PRIVATE)));
+}
+
+#[test]
+fn one_unknown_pair_fails_a_list_but_not_the_other_pairs() {
+    // Gate API v4, frames: one unknown symbol in a list fails the whole subscription.
+    let (mut rig, frames) = Rig::open("order_book", true);
+    let refuse = |rig: &mut Rig, frame: &serde_json::Value| {
+        let (id, channel) = (&frame["id"], frame["channel"].as_str().unwrap());
+        rig.frame(PRIVATE, &format!(r#"{{"time":1,"id":{id},"channel":"{channel}","event":"subscribe","error":{{"code":2,"message":"unknown currency pair: ETH_USDT"}},"result":{{"status":"fail"}}}}"#));
+    };
+    for pair in ["BTC_USDT", "ETH_USDT"] {
+        rig.frame(PUBLIC, &super::books::snapshot(pair, 1));
+    }
+    rig.take();
+    for frame in &frames {
+        if frame["channel"] == "spot.orders" { refuse(&mut rig, frame) } else { rig.acknowledge(frame) }
+    }
+    let parts = rig.frames();
+    let payloads: Vec<String> = parts.iter().map(|f| f["payload"].to_string()).collect();
+    assert_eq!(payloads, [r#"["BTC_USDT"]"#, r#"["ETH_USDT"]"#]);
+    rig.acknowledge(&parts[0]);
+    assert_eq!(rig.book_news(), Vec::<String>::new());
+    refuse(&mut rig, &parts[1]);
+    // The pair whose orders would be unseen is not trusted, whatever its book says; the other one trades.
+    assert_eq!(rig.book_news(), ["U unserved"]);
+    rig.frame(PUBLIC, &super::books::snapshot("ETH_USDT", 2));
+    rig.frame(PUBLIC, &super::books::snapshot("BTC_USDT", 2));
+    assert_eq!(rig.book_news(), ["S2"]);
+    rig.drain();
+    rig.pong(PRIVATE);
+    assert_eq!(rig.link_news(), [(LinkRole::Private, LinkState::Up)]);
+    // It is asked for again, and once the venue takes it the book is trusted again.
+    let out = rig.run(2 * SECOND);
+    let again = out.iter().find_map(|o| match o {
+        Transmit::Frame { text, .. } if text.contains("spot.orders") => Some(serde_json::from_str(text).unwrap()),
+        _ => None,
+    });
+    rig.acknowledge(&again.unwrap());
+    rig.take();
+    rig.frame(PUBLIC, &super::books::snapshot("ETH_USDT", 3));
+    assert_eq!(rig.book_news(), ["S3"]);
+}
+
+#[test]
+fn a_refused_signature_is_no_unknown_pair() {
+    // Failures of the authentication are relayed as code 2 too.
+    let (mut rig, frames) = Rig::open("order_book", true);
+    let orders = frames.iter().find(|f| f["channel"] == "spot.orders").unwrap();
+    let id = &orders["id"];
+    rig.frame(PRIVATE, &format!(r#"{{"time":1,"id":{id},"channel":"spot.orders","event":"subscribe","error":{{"code":2,"message":"invalid key provided"}},"result":{{"status":"fail"}}}}"#));
+    assert!(rig.drain().contains(&Transmit::Close(PRIVATE)));
 }
 
 #[test]
@@ -57,6 +126,8 @@ fn acknowledgements_without_echoes_are_taken_in_turn() {
     for channel in ["spot.balances", "spot.orders", "spot.orders", "spot.usertrades"] {
         rig.frame(PRIVATE, &format!(r#"{{"time":1,"channel":"{channel}","event":"subscribe","result":{{"status":"success"}}}}"#));
     }
+    rig.drain();
+    rig.pong(PRIVATE);
     assert_eq!(rig.link_news(), [(LinkRole::Private, LinkState::Up)]);
 }
 
@@ -80,7 +151,7 @@ fn frames_of_an_unacknowledged_stream_stand_in_for_its_acknowledgement() {
     rig.pass(SECOND);
     rig.frame(PUBLIC, &super::books::snapshot("BTC_USDT", 1));
     rig.frame(PUBLIC, &super::books::snapshot("ETH_USDT", 1));
-    assert_eq!(rig.run(6 * SECOND), []);
+    assert!(rig.run(6 * SECOND).iter().all(|out| matches!(out, Transmit::Request { .. })), "nothing but audits");
 }
 
 #[test]
@@ -127,7 +198,9 @@ fn pings_go_out_and_silence_closes_the_link() {
     let mut rig = Rig::live("order_book", true);
     let out = rig.run(15 * SECOND);
     let pings = |out: &[Transmit], link| {
-        out.iter().filter(|o| matches!(o, Transmit::Frame { link: l, text } if *l == link && text.contains("spot.ping"))).count()
+        out.iter()
+            .filter(|o| matches!(o, Transmit::Frame { link: l, text, .. } if *l == link && text.contains("spot.ping")))
+            .count()
     };
     assert_eq!((pings(&out, PUBLIC), pings(&out, PRIVATE)), (1, 1));
     // Pongs keep the private link, though it has no news.
@@ -151,13 +224,6 @@ fn reconnects_back_off_with_jitter_up_to_ten_seconds() {
     assert!(waits[11] >= 5 * SECOND && waits[11] <= 10 * SECOND + MILLI, "{waits:?}");
     let lost = rig.link_news().iter().filter(|n| n.1 == LinkState::Lost).count();
     assert_eq!(lost, 1, "a loss is told once");
-}
-
-#[test]
-fn a_maintenance_notice_reopens_the_link() {
-    let mut rig = Rig::live("order_book", false);
-    rig.frame(PUBLIC, r#"{"channel":"spot.system","event":"update","result":{"type":"upgrade"}}"#);
-    assert_eq!(rig.drain(), [Transmit::Close(PUBLIC)]);
 }
 
 #[test]

@@ -11,12 +11,15 @@ fn read(rig: &mut Rig, read: ReadKind) {
 
 #[track_caller]
 fn failed(rig: &mut Rig, class: ErrorClass) {
-    let inputs = rig.take();
+    let mut inputs = rig.take();
+    // Books that nobody serves here are told so meanwhile.
+    inputs.retain(|input| !matches!(input, Input::Book(_)));
     assert!(matches!(inputs.as_slice(), [Input::ReadFailed(failure)] if failure.class == class), "{inputs:?}");
 }
 
 fn next_request(rig: &mut Rig) -> Option<venue::Ticket> {
-    rig.run(2 * SECOND).into_iter().find_map(|o| if let Transmit::Request { ticket, .. } = o { Some(ticket) } else { None })
+    // Longer than a refused read parks its budget.
+    rig.run(12 * SECOND).into_iter().find_map(|o| if let Transmit::Request { ticket, .. } = o { Some(ticket) } else { None })
 }
 
 #[test]

@@ -8,13 +8,17 @@ use domain::{
     Price, Purpose, Qty, Side, TimeInForce, UnixNanos, VenueId,
 };
 use secrecy::SecretString;
-use venue::{HttpRequest, IoFailure, LinkId, LossReason, Response, SessionConfig, Ticket, Transmit, VenueSession};
+use venue::{
+    HttpRequest, IoFailure, LinkId, LossReason, OrderEntry, Response, SessionConfig, SessionOptions, Ticket, Transmit,
+    VenueSession,
+};
 
 /// Our wall clock at monotonic zero.
 pub(super) const WALL_S: i64 = 1_750_000_000;
 
 pub(super) const PUBLIC: LinkId = LinkId { role: LinkRole::Public, shard: 0 };
 pub(super) const PRIVATE: LinkId = LinkId { role: LinkRole::Private, shard: 0 };
+pub(super) const ENTRY: LinkId = LinkId { role: LinkRole::OrderEntry, shard: 0 };
 
 pub(super) struct Rig {
     pub(super) session: GateSession,
@@ -38,6 +42,10 @@ impl Sent {
 
 impl Rig {
     pub(super) fn new(channel: &str, keys: bool) -> Rig {
+        Rig::with(channel, keys, SessionOptions::default())
+    }
+
+    pub(super) fn with(channel: &str, keys: bool, options: SessionOptions) -> Rig {
         let secret = |text: &str| keys.then(|| SecretString::from(text));
         let session = GateSession::new(SessionConfig {
             venue: VenueId(0),
@@ -46,6 +54,7 @@ impl Rig {
             key: secret("abcd1234wxyz"),
             secret: secret("secret"),
             book_channel: channel.into(),
+            options,
             seed: 7,
         });
         Rig { session: session.unwrap(), now: MonoNanos(SECOND), updates: Vec::new() }
@@ -53,7 +62,11 @@ impl Rig {
 
     /// Started, both links open, clock samples answered, nothing queued.
     pub(super) fn open(channel: &str, keys: bool) -> (Rig, Vec<serde_json::Value>) {
-        let mut rig = Rig::new(channel, keys);
+        Rig::open_with(channel, keys, SessionOptions::default())
+    }
+
+    pub(super) fn open_with(channel: &str, keys: bool, options: SessionOptions) -> (Rig, Vec<serde_json::Value>) {
+        let mut rig = Rig::with(channel, keys, options);
         rig.session.start(rig.now);
         let mut open = Vec::new();
         let mut frames = Vec::new();
@@ -87,12 +100,31 @@ impl Rig {
 
     /// As `open`, with every subscription acknowledged.
     pub(super) fn live(channel: &str, keys: bool) -> Rig {
-        let (mut rig, frames) = Rig::open(channel, keys);
+        Rig::live_with(channel, keys, SessionOptions::default())
+    }
+
+    /// As `live`, with orders over a WebSocket link that is logged in.
+    pub(super) fn live_entry() -> Rig {
+        Rig::live_with("order_book", true, SessionOptions { order_entry: OrderEntry::WebSocket, ..SessionOptions::default() })
+    }
+
+    pub(super) fn live_with(channel: &str, keys: bool, options: SessionOptions) -> Rig {
+        let (mut rig, frames) = Rig::open_with(channel, keys, options);
         for frame in frames {
             rig.acknowledge(&frame);
         }
+        // The private link is believed when it answers after that.
+        if keys {
+            rig.drain();
+            rig.pong(PRIVATE);
+        }
         rig.updates.clear();
         rig
+    }
+
+    pub(super) fn pong(&mut self, link: LinkId) {
+        let time_ms = self.wall().millis();
+        self.frame(link, &format!(r#"{{"time":1,"time_ms":{time_ms},"channel":"spot.pong","event":"","result":null}}"#));
     }
 
     fn answer_time(&mut self, ticket: Ticket) {
@@ -117,10 +149,25 @@ impl Rig {
     }
 
     pub(super) fn acknowledge(&mut self, request: &serde_json::Value) {
+        if request["channel"] == "spot.login" {
+            return self.log_in(ENTRY, request);
+        }
         let private = request.get("auth").is_some();
         let mut reply = request.clone();
         reply["result"] = serde_json::json!({"status": "success"});
         self.frame(if private { PRIVATE } else { PUBLIC }, &reply.to_string());
+    }
+
+    /// Answers a login.
+    pub(super) fn log_in(&mut self, link: LinkId, request: &serde_json::Value) {
+        self.reply(link, request, "200", r#""data":{"result":{"api_key":"abcd1234wxyz","uid":"1"}}"#);
+    }
+
+    /// Answers a request of order entry.
+    pub(super) fn reply(&mut self, link: LinkId, request: &serde_json::Value, status: &str, rest: &str) {
+        let (id, channel) = (&request["payload"]["req_id"], &request["channel"]);
+        let header = format!(r#"{{"status":"{status}","channel":{channel},"event":"api"}}"#);
+        self.frame(link, &format!(r#"{{"request_id":{id},"header":{header},{rest}}}"#));
     }
 
     pub(super) fn drain(&mut self) -> Vec<Transmit> {
@@ -221,6 +268,7 @@ impl Rig {
             Input::Book(update) => Some(match update.body {
                 BookBody::Snapshot { id, .. } => format!("S{id}"),
                 BookBody::Delta { first, last, .. } => format!("D{first}-{last}"),
+                BookBody::Top { id, .. } => format!("T{id}"),
                 BookBody::Evidence { id } => format!("E{id}"),
                 BookBody::Untrusted { reason } => format!("U {reason}"),
             }),
