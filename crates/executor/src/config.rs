@@ -34,6 +34,9 @@ pub struct ExecutorConfig {
     pub book_age_max_ns: u64,
     /// Caps on hedges.
     pub limits: Limits,
+    /// Only learn: unknown orders are resolved, missed executions booked and balances compared, but nothing is hedged or cancelled
+    /// (`reconcile`).
+    pub observe_only: bool,
 }
 
 impl ExecutorConfig {
@@ -55,6 +58,7 @@ impl ExecutorConfig {
             hedge_pause_ns: 250 * MILLI,
             book_age_max_ns: SECOND,
             limits,
+            observe_only: false,
         }
     }
 }

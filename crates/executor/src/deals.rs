@@ -282,6 +282,8 @@ impl Executor {
         if lo.units() > 0 || hi.units() < 0 {
             if waits {
                 wake = orders_wake(&self.orders, self.deals.all.get(&id), now);
+            } else if self.config.observe_only {
+                // The exposure stands in the report; a run closes it.
             } else if now >= hedge_at {
                 self.try_hedge(id, (lo, hi), now, market, out);
                 wake = Some(now.after(self.config.hedge_pause_ns));

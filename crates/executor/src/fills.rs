@@ -61,6 +61,13 @@ impl Executor {
         let Some(order) = self.orders.get_mut(id) else { return };
         let effects = order.book(fill.qty, now);
         self.deals.book(terms.deal, fill, base, quote);
+        let rates = self.fees_of(fill.venue, fill.pair);
+        if let Some(info) = self.tables.pair(fill.pair)
+            && self.fee_watch.judge(fill, info, rates)
+            && let Some(venue) = self.venues.get_mut(fill.venue.index())
+        {
+            venue.want_fees(now);
+        }
         self.tally.fills += 1;
         self.tally.add_flow(fill.pair, quote, base);
         out.notices.push(Notice::Filled {

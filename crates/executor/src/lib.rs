@@ -9,6 +9,7 @@
 //! | `registry.rs` | all orders, found by our id or the venue's; booked trade ids |
 //! | `resolve.rs` | unknown orders: look-ups, and the proof of absence |
 //! | `fills.rs` | booking a fill: ledger, order, deal; foreign fills; lost intents |
+//! | `fees.rs` | the watch over fees that are not the predicted ones |
 //! | `ledger.rs` | totals, reservations, what is available |
 //! | `deals.rs`, `hedge.rs` | exposure intervals, and the ladder that closes them |
 //! | `reconcile.rs` | comparing with the venue: at start, after a reconnect, periodically, at the end |
@@ -28,6 +29,7 @@
 
 pub mod config;
 mod deals;
+mod fees;
 mod fills;
 mod hedge;
 pub mod ids;
@@ -54,6 +56,7 @@ use domain::{
     Notice, OpenOrdersReport, OrderOutcome, OrderReport, OrderSource, OrderUpdate, PairId, Purpose, ReadFailure, Side,
     StopReason, Tables, TimeInForce, TradesReport, UnixNanos, VenueId,
 };
+use fees::FeeWatch;
 use orders::{Effects, Order, Phase};
 use reconcile::VenueState;
 use registry::Orders;
@@ -73,6 +76,9 @@ pub struct Executor {
     deals: Deals,
     venues: Vec<VenueState>,
     fees: Vec<Option<FeeRates>>,
+    fee_watch: FeeWatch,
+    /// Venues that pause for fees that their rates do not explain.
+    fee_paused: BTreeSet<VenueId>,
     frozen_pairs: BTreeSet<PairId>,
     pauses: Pauses,
     tally: Tally,
@@ -110,6 +116,8 @@ impl Executor {
             deals: Deals::default(),
             venues: tables.venue_ids().map(VenueState::new).collect(),
             fees: vec![None; venues * pairs],
+            fee_watch: FeeWatch::default(),
+            fee_paused: BTreeSet::new(),
             frozen_pairs: BTreeSet::new(),
             pauses: Pauses::default(),
             tally: Tally::default(),
@@ -215,6 +223,7 @@ impl Executor {
         if let Some(slot) = self.fees.get_mut(index) {
             *slot = Some(*fees);
         }
+        self.fee_watch.told(fees);
         if let Some(venue) = self.venues.get_mut(fees.venue.index()) {
             venue.fees_told();
         }
@@ -442,6 +451,7 @@ impl Executor {
 
     /// A person resumes: balances that drifted may be adopted again, once they are stated steadily.
     pub fn handle_resume(&mut self) {
+        self.fee_watch.resumed();
         for venue in &mut self.venues {
             venue.allow_adoption();
         }
@@ -485,6 +495,14 @@ impl Executor {
             out.stops.push(StopRequest::set(Freeze, StopReason::UnknownOrder, None, Some(*pair)));
         }
         self.frozen_pairs = unknown;
+        let drifting: BTreeSet<VenueId> = self.fee_watch.venues().collect();
+        for venue in self.fee_paused.difference(&drifting) {
+            out.stops.push(StopRequest::clear(Pause, StopReason::FeeDrift, Some(*venue), None));
+        }
+        for venue in drifting.difference(&self.fee_paused) {
+            out.stops.push(StopRequest::set(Pause, StopReason::FeeDrift, Some(*venue), None));
+        }
+        self.fee_paused = drifting;
         let limit = self.config.unhedged_max_ns;
         let in_doubt = self.orders.active_orders().filter(|o| !o.is_done()).filter_map(|o| o.probe.since());
         let pauses = Pauses {
@@ -567,6 +585,9 @@ impl Executor {
     /// [`Executor::finished`].
     pub fn begin_shutdown(&mut self, _now: MonoNanos, out: &mut Outbox) {
         self.shutdown = true;
+        if self.config.observe_only {
+            return;
+        }
         for order in self.orders.active_orders().filter(|order| order.phase == Phase::Open) {
             let terms = &order.terms;
             out.commands.push(Command::Cancel(OrderRef {
@@ -580,8 +601,13 @@ impl Executor {
 
     /// Once everything is quiet in a shutdown, every reachable venue is compared a last time.
     fn drive_shutdown(&mut self, now: MonoNanos) {
-        let quiet =
-            self.shutdown && self.deals.open_count() == 0 && self.orders.active().is_empty() && self.orders.early.is_empty();
+        let settled = if self.config.observe_only {
+            // What rests or is unhedged stays so; only what is not known keeps an observer busy.
+            self.orders.active_orders().all(|order| order.phase == Phase::Open)
+        } else {
+            self.deals.open_count() == 0 && self.orders.active().is_empty()
+        };
+        let quiet = self.shutdown && settled && self.orders.early.is_empty();
         if !quiet {
             self.quiet_since = None;
         } else if self.quiet_since.is_none() {
@@ -593,7 +619,9 @@ impl Executor {
     /// A shutdown was begun and is complete: no open order, no open deal, and every venue that was ever reached has stated its
     /// open orders and balances since: equal to ours, or different for longer than the grace time (see the report).
     pub fn finished(&self) -> bool {
-        self.quiet_since.is_some_and(|quiet| self.venues.iter().all(|venue| venue.compared_since(quiet)))
+        // A run may end without a venue that it never reached; an observer has learnt nothing then.
+        let reached = |venue: &VenueState| venue.ever_up() || !self.config.observe_only;
+        self.quiet_since.is_some_and(|quiet| self.venues.iter().all(|venue| venue.compared_since(quiet) && reached(venue)))
     }
 
     /// Whether a venue's ledger equalled its accounts at the last comparison; `None` before the first.

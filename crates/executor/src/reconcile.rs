@@ -234,6 +234,10 @@ impl VenueState {
         self.open_orders.want(now);
     }
 
+    pub(crate) fn want_fees(&mut self, now: MonoNanos) {
+        self.fees.want(now);
+    }
+
     pub(crate) fn want_trades(&mut self, pair: PairId, now: MonoNanos) {
         self.trades.entry(pair).or_default().read.want(now);
     }

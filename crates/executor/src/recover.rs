@@ -90,6 +90,7 @@ impl Executor {
     pub fn finish_recovery(&mut self, now: MonoNanos) {
         self.restart(now);
         self.tally = Tally::default();
+        self.fee_watch.forget_count();
         self.restamp = true;
         if let Some(seen) = self.epoch_seen {
             if mutants::active(Mutant::IdReusedAfterRestart) {
@@ -120,6 +121,7 @@ impl Executor {
             }
         }
         self.frozen_pairs.clear();
+        self.fee_paused.clear();
         self.pauses = Default::default();
         self.shutdown = false;
         self.quiet_since = None;

@@ -58,6 +58,8 @@ pub struct ExecutionReport {
     pub deals_open: u32,
     /// Hedges sent.
     pub hedges: u64,
+    /// Fills whose fee was not the predicted one.
+    pub fee_drift: u64,
     /// Fees paid, by venue and asset.
     pub fees: Vec<(VenueId, AssetId, Amount)>,
     /// Flows by pair.
@@ -221,6 +223,7 @@ impl Executor {
             deals_empty: tally.deals_empty,
             deals_open: self.open_deals(),
             hedges: tally.hedges,
+            fee_drift: self.fee_watch.drifts,
             fees: tally.fees.clone(),
             flows: tally.flows.clone(),
             dust: tally.dust.clone(),

@@ -13,6 +13,9 @@ use venue::{LinkId, LossReason, Response, SessionStats, Ticket, Transmit, VenueS
 /// Inputs taken into one batch at most; what is left goes into the next.
 pub const BATCH_INPUTS_MAX: usize = 1024;
 
+/// Order round trips kept for whoever measures; further ones are dropped until they are taken.
+const ROUND_TRIPS_KEPT: usize = 256;
+
 /// The two logs of a run.
 pub struct NodeLogs {
     /// Everything recovery reads: inputs that are not market data, and intents.
@@ -29,6 +32,8 @@ pub struct Node {
     pending: VecDeque<(MonoNanos, Input)>,
     scratch: Vec<Input>,
     notices: Vec<Notice>,
+    /// Nanoseconds from handing a placement over to its answer, by either way.
+    order_round_trips: Vec<u64>,
     delayed_intents: Vec<Record>,
     sequence: u64,
     state_failed: bool,
@@ -48,6 +53,7 @@ impl Node {
             pending: VecDeque::new(),
             scratch: Vec::new(),
             notices: Vec::new(),
+            order_round_trips: Vec::with_capacity(ROUND_TRIPS_KEPT),
             delayed_intents: Vec::new(),
             sequence: 0,
             state_failed: false,
@@ -75,6 +81,14 @@ impl Node {
     fn with_session(&mut self, venue: VenueId, now: MonoNanos, call: impl FnOnce(&mut dyn VenueSession, &mut Vec<Input>)) {
         if let Some(session) = self.sessions.get_mut(venue.index()) {
             call(session.as_mut(), &mut self.scratch);
+            for input in &self.scratch {
+                if let Input::RoundTrip(trip) = input
+                    && trip.order
+                    && self.order_round_trips.len() < ROUND_TRIPS_KEPT
+                {
+                    self.order_round_trips.push(trip.nanos);
+                }
+            }
             self.pending.extend(self.scratch.drain(..).map(|input| (now, input)));
         }
     }
@@ -227,6 +241,11 @@ impl Node {
     /// What there is to tell since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
+    }
+
+    /// Round trips of placements since the last call, nanoseconds, whichever way they took; at most a few hundred are kept.
+    pub fn take_order_round_trips(&mut self) -> impl Iterator<Item = u64> + '_ {
+        self.order_round_trips.drain(..)
     }
 
     /// The engine.

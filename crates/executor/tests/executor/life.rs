@@ -223,3 +223,31 @@ fn fees_charged_on_what_is_spent_are_reserved() {
     rig.check_reserved(A, "0", "600.6");
     rig.check_reserved(B, "0.00999999", "0");
 }
+
+/// A fee that is not the predicted one (F21): booked as charged, openings with that venue pause, and the rates are asked for; once
+/// they explain it, the pause ends. Folding the log gives the same pause.
+#[test]
+fn an_unpredicted_fee_pauses_its_venue_until_the_rates_explain_it() {
+    let pause = StopRequest::set(StopKind::Pause, StopReason::FeeDrift, Some(A), None);
+    let mut rig = Rig::started();
+    let (buy, sell) = rig.open(BUY, SELL);
+    rig.execute(&sell, 999_000);
+    let mut dear = rig.next_fill(&buy, 1_000_000, 6_000_000);
+    dear.fees[0].1 = amount("0.00002");
+    rig.exec.handle_fill(rig.now, &dear, &mut rig.out);
+    rig.finish(&buy, 1_000_000);
+    rig.decide();
+    rig.check_ledger(A, "10.00998", "999400");
+    assert!(rig.has_stop(pause), "{:?}", rig.out.stops);
+    assert!(rig.reads().contains(&ReadKind::Fees));
+    assert_eq!(rig.exec.report().fee_drift, 1);
+    // The rates as before explain nothing; the tier that was charged does.
+    rig.exec.handle_fees(&fees(A));
+    rig.decide();
+    let clear = StopRequest::clear(StopKind::Pause, StopReason::FeeDrift, Some(A), None);
+    assert!(!rig.has_stop(clear));
+    rig.exec.handle_fees(&FeeRates { taker: domain::Rate::from_bps(20).unwrap(), ..fees(A) });
+    rig.decide();
+    assert!(rig.has_stop(clear));
+    assert_eq!(rig.exec.report().fee_drift, 1);
+}
