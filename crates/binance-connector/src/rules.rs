@@ -1,0 +1,200 @@
+//! Instrument rules out of `GET …/exchangeInfo` of the three markets (Binance REST API, exchange information; filters).
+//!
+//! Decimals are those of `PRICE_FILTER.tickSize` and `LOT_SIZE.stepSize` without trailing zeros. A tick or step that is no power of ten
+//! (0.0005, 5) is known by its digits only: orders made with them may be refused by the filter, books are exact. Orders outlive a tick
+//! that was raised: such finer prices are left out of books ([`venue::levels::FinerPrice`]). COIN-M quantities are contracts. Open is only what is `TRADING`, and on spot also `isSpotTradingAllowed`.
+
+use crate::market::{Market, venue_name};
+use crate::wire::Reject;
+use crate::wire::bodies::error_body;
+use domain::{Amount, FrameReject, InstrumentKind, Symbol};
+use rust_decimal::Decimal;
+use simd_json::prelude::*;
+use venue::json::{JsonReader, Object, Value, items, object, optional_flag, optional_text, required, text};
+use venue::{ConnectorError, HttpRequest, RawRules, fields};
+
+/// Largest list of all pairs read, in bytes.
+const RULES_BYTES_MAX: usize = 32 << 20;
+/// Pairs the list may have.
+const SYMBOLS_MAX: usize = 50_000;
+/// Filters a pair may have.
+const FILTERS_MAX: usize = 64;
+/// Decimals a price or quantity may have; the tables refuse more than 18 together anyway.
+const DECIMALS_MAX: u32 = 18;
+/// "Invalid symbol."
+const INVALID_SYMBOL: i64 = -1121;
+
+const WHAT: &str = "GET exchangeInfo";
+
+/// Asks for the rules of `symbols`, which are all of `market`. Spot lists thousands of pairs, so only those are asked for.
+pub(crate) fn request(market: Market, symbols: &[Symbol]) -> HttpRequest {
+    let query = match market {
+        Market::Spot => {
+            let names: Vec<String> = symbols.iter().filter_map(venue_name).map(|name| format!("%22{name}%22")).collect();
+            format!("symbols=%5B{}%5D", names.join(","))
+        }
+        Market::UsdM | Market::CoinM => String::new(),
+    };
+    crate::connector::get(market.path("exchangeInfo"), query)
+}
+
+/// Reads the rules of `symbols`, which are all of one market, out of an answer.
+///
+/// # Errors
+/// [`ConnectorError::Refused`] for a status that is not 2xx, [`ConnectorError::BadAnswer`] for another shape,
+/// [`ConnectorError::UnknownPair`] for a symbol that is not listed.
+pub fn decode(status: u16, body: &mut [u8], symbols: &[Symbol]) -> Result<Vec<RawRules>, ConnectorError> {
+    let mut reader = JsonReader::default();
+    if !(200..300).contains(&status) {
+        let error = error_body(&mut reader, body);
+        return Err(match (error, symbols) {
+            (Some(error), [symbol]) if error.code == INVALID_SYMBOL => ConnectorError::UnknownPair(symbol.clone()),
+            (Some(error), _) if error.code == INVALID_SYMBOL => {
+                let names: Vec<String> = symbols.iter().map(Symbol::to_string).collect();
+                ConnectorError::BadAnswer { what: WHAT, why: format!("not all of {} are listed", names.join(", ")) }
+            }
+            (Some(error), _) => {
+                ConnectorError::Refused { what: WHAT, status, label: format!("{} {}", error.code, error.message) }
+            }
+            (None, _) => ConnectorError::Refused { what: WHAT, status, label: String::new() },
+        });
+    }
+    let listed = reader
+        .read(body, RULES_BYTES_MAX, |root| {
+            fields!(object(&root, "exchangeInfo")?, "symbols" => rows);
+            let mut listed = Vec::new();
+            for row in items(&required(rows, "symbols")?, SYMBOLS_MAX, "symbols")? {
+                listed.extend(row_of(&row, symbols)?);
+            }
+            Ok(listed)
+        })
+        .map_err(|reject| ConnectorError::BadAnswer { what: WHAT, why: reject.to_string() })?;
+    symbols
+        .iter()
+        .map(|symbol| {
+            let mut found = listed.iter().filter(|rules| &rules.symbol == symbol);
+            match (found.next(), found.next()) {
+                (Some(rules), None) => Ok(rules.clone()),
+                (None, _) => Err(ConnectorError::UnknownPair(symbol.clone())),
+                (Some(_), Some(_)) => Err(ConnectorError::BadAnswer { what: WHAT, why: format!("{symbol} is listed twice") }),
+            }
+        })
+        .collect()
+}
+
+/// The rules of one row, or `None` for a symbol that is not wanted (whose fields are not judged).
+fn row_of(value: &Value<'_, '_>, symbols: &[Symbol]) -> Result<Option<RawRules>, Reject> {
+    let row = object(value, "symbol")?;
+    fields!(row,
+        "symbol" => name, "baseAsset" => base, "quoteAsset" => quote, "marginAsset" => margin, "status" => status,
+        "contractStatus" => contract_status, "isSpotTradingAllowed" => spot_allowed, "contractSize" => contract_size,
+        "filters" => filters);
+    let name = text(name, "symbol")?;
+    let Some(symbol) = symbols.iter().find(|s| venue_name(s).as_deref() == Some(name)) else { return Ok(None) };
+    // A name alone may be another symbol's: `A/BC` and `AB/C` are written alike.
+    if text(base, "baseAsset")? != symbol.base || text(quote, "quoteAsset")? != symbol.quote {
+        return Ok(None);
+    }
+    if optional_text(margin, "marginAsset")? != symbol.settle.as_deref() {
+        return Ok(None);
+    }
+    // COIN-M tells it as `contractStatus`.
+    let status = optional_text(status, "status")?.or(optional_text(contract_status, "contractStatus")?);
+    let trading = status.ok_or(Reject::missing("status"))? == "TRADING";
+    let open = trading && (!symbol.is_spot() || optional_flag(spot_allowed, "isSpotTradingAllowed")?.unwrap_or(false));
+    let filters = Filters::read(&required(filters, "filters")?)?;
+    let kind = kind_of(symbol, contract_size)?;
+    let qty_decimals = filters.step.ok_or(Reject::missing("LOT_SIZE"))?;
+    Ok(Some(RawRules {
+        symbol: symbol.clone(),
+        price_decimals: filters.tick.ok_or(Reject::missing("PRICE_FILTER"))?,
+        qty_decimals,
+        execution_decimals: qty_decimals,
+        kind,
+        qty_min: filters.qty_min,
+        qty_max: filters.qty_max,
+        value_min: filters.value_min,
+        can_buy: open,
+        can_sell: open,
+    }))
+}
+
+/// One contract is one base on USD-M and `contractSize` dollars on COIN-M.
+fn kind_of(symbol: &Symbol, contract_size: Option<Value<'_, '_>>) -> Result<InstrumentKind, Reject> {
+    let Some(settle) = symbol.settle.clone() else { return Ok(InstrumentKind::Spot) };
+    let inverse = Market::of(symbol) == Some(Market::CoinM);
+    let units = match (inverse, contract_size) {
+        (false, _) => 1,
+        (true, size) => {
+            let size = required(size, "contractSize")?;
+            size.as_u64()
+                .filter(|size| (1..=1_000_000).contains(size))
+                .ok_or(Reject::new(FrameReject::BadNumber, "contractSize"))?
+        }
+    };
+    let multiplier = Amount::from_units(i128::from(units) * domain::number::AMOUNT_ONE);
+    Ok(match (symbol.expiry, inverse) {
+        (Some(expiry), _) => InstrumentKind::DatedFuture { multiplier, settle, expiry },
+        (None, true) => InstrumentKind::InversePerpetual { multiplier, settle },
+        (None, false) => InstrumentKind::LinearPerpetual { multiplier, settle },
+    })
+}
+
+/// What the filters of one pair say.
+#[derive(Default)]
+struct Filters {
+    tick: Option<u8>,
+    step: Option<u8>,
+    qty_min: Option<Decimal>,
+    qty_max: Option<Decimal>,
+    value_min: Option<Decimal>,
+}
+
+impl Filters {
+    fn read(value: &Value<'_, '_>) -> Result<Filters, Reject> {
+        let mut found = Filters::default();
+        for filter in items(value, FILTERS_MAX, "filters")? {
+            let filter = object(&filter, "filter")?;
+            fields!(filter, "filterType" => kind);
+            match text(kind, "filterType")? {
+                "PRICE_FILTER" => found.tick = Some(found.decimals(&filter, "tickSize")?),
+                "LOT_SIZE" => {
+                    found.step = Some(found.decimals(&filter, "stepSize")?);
+                    found.qty_min = limit(&filter, "minQty")?;
+                    found.qty_max = limit(&filter, "maxQty")?;
+                }
+                // Spot today, spot before, futures.
+                "NOTIONAL" | "MIN_NOTIONAL" => {
+                    let floor = limit(&filter, "minNotional")?.or(limit(&filter, "notional")?);
+                    found.value_min = found.value_min.max(floor);
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    fn decimals(&self, filter: &Object<'_, '_>, what: &'static str) -> Result<u8, Reject> {
+        let step = limit(filter, what)?.ok_or(Reject::missing(what))?.normalize();
+        u8::try_from(step.scale())
+            .ok()
+            .filter(|d| u32::from(*d) <= DECIMALS_MAX)
+            .ok_or(Reject::new(FrameReject::OutOfRange, what))
+    }
+}
+
+/// A limit; absent, empty and zero mean none.
+fn limit(filter: &Object<'_, '_>, what: &'static str) -> Result<Option<Decimal>, Reject> {
+    let Some((_, value)) = filter.iter().find(|(key, _)| *key == what) else { return Ok(None) };
+    let bad = Reject::new(FrameReject::BadNumber, what);
+    let text = value.into_string().ok_or(bad)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let value = Decimal::from_str_exact(text).map_err(|_| bad)?;
+    if value.is_sign_negative() && !value.is_zero() { Err(bad) } else { Ok(Some(value).filter(|v| !v.is_zero())) }
+}
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

@@ -1,0 +1,6 @@
+//! The session under scripted time: no sockets, no sleeps.
+
+mod books;
+mod links;
+mod other;
+mod rig;
