@@ -203,7 +203,9 @@ impl Bench {
         let (mut first, mut orders) = (None, 0);
         loop {
             while let Some((venue, transmit)) = self.node.poll_transmit(now, wall) {
-                if let (Some((begun, _)), Transmit::Request { order: true, .. }) = (&measured, &transmit) {
+                if let (Some((begun, _)), Transmit::Request { order: true, .. } | Transmit::Frame { order: true, .. }) =
+                    (&measured, &transmit)
+                {
                     first.get_or_insert_with(|| begun.elapsed());
                     orders += 1;
                 }
@@ -258,7 +260,7 @@ impl Bench {
                     self.turn(None);
                 }
             }
-            Transmit::Frame { link, text } => {
+            Transmit::Frame { link, text, .. } => {
                 let conn = self.conns.iter().find(|((v, _), l)| *v == at && **l == link).map(|((_, conn), _)| *conn);
                 if let Some(conn) = conn {
                     self.world.ws_frame(at, conn, WsFrame::Text(text.into_bytes()));

@@ -30,6 +30,7 @@ impl LiveSession {
             key: None,
             secret: None,
             book_channel: channel.into(),
+            options: venue::SessionOptions::default(),
             seed: 1,
         };
         let mut live =

@@ -20,6 +20,12 @@ pub struct SimConfig {
     pub pairs: Vec<String>,
     /// Book channel of each venue, by the connector's names.
     pub book_channels: [&'static str; 2],
+    /// Whether each venue's best-bid-offer channel is subscribed beside the book.
+    pub book_ticker: [bool; 2],
+    /// When each venue tells its connections that they will be closed for an upgrade, nanoseconds after the start.
+    pub upgrades: [Option<u64>; 2],
+    /// Whether each venue's orders go over the logged-in WebSocket link, with REST while it is down.
+    pub order_entry: [bool; 2],
     /// Greatest distance between the two venues' prices; below the fees of both legs there is nothing to earn.
     pub basis_bps: u32,
     /// Decimals of every asset but the quote: eight of them make fees that must be rounded.
@@ -36,13 +42,17 @@ impl SimConfig {
         let mut rng = Rng::fork(seed, 1);
         let channels = ["order_book", "order_book_update"];
         let mut channel = || channels[usize::from(rng.chance(500))];
-        let book_channels = [channel(), channel()];
+        let drawn = [channel(), channel()];
+        let (book_channels, book_ticker) = obu_and_tickers(seed, drawn);
         SimConfig {
             seed,
             duration_ns: 20 * SECOND,
             heal_max_ns: 120 * SECOND,
             pairs: vec!["BTC_USDT".into(), "SOL_USDT".into()],
             book_channels,
+            book_ticker,
+            upgrades: [None; 2],
+            order_entry: order_entry(seed),
             basis_bps: 60 + rng.below(90) as u32,
             base_decimals: if rng.chance(500) { 8 } else { 12 },
             wall_offset_ns: if rng.chance(500) { rng.between(-2_000_000_000, 2_000_000_000) } else { 0 },
@@ -52,6 +62,34 @@ impl SimConfig {
 
     /// As [`SimConfig::calm`], with a mix of faults that is drawn from the seed itself: some runs have many, some few.
     pub fn faulty(seed: u64) -> SimConfig {
-        SimConfig { faults: FaultMix::draw(seed), ..SimConfig::calm(seed) }
+        SimConfig { faults: FaultMix::draw(seed), upgrades: upgrades(seed), ..SimConfig::calm(seed) }
     }
+}
+
+/// `obu` in the place of every third book channel, and a ticker beside every second. Drawn apart from everything else, so that it moves
+/// no other choice of the seed.
+fn obu_and_tickers(seed: u64, mut channels: [&'static str; 2]) -> ([&'static str; 2], [bool; 2]) {
+    let mut rng = Rng::fork(seed, 7);
+    for channel in &mut channels {
+        if rng.chance(330) {
+            *channel = "obu";
+        }
+    }
+    (channels, [rng.chance(500), rng.chance(500)])
+}
+
+/// An upgrade of every fourth venue. Drawn apart as well.
+fn upgrades(seed: u64) -> [Option<u64>; 2] {
+    let mut rng = Rng::fork(seed, 8);
+    let mut one = || {
+        let at = 3 * SECOND + rng.below(13 * SECOND);
+        rng.chance(250).then_some(at)
+    };
+    [one(), one()]
+}
+
+/// A way of orders for each venue, half of them each. Drawn apart from everything else, so that it moves no other choice of the seed.
+fn order_entry(seed: u64) -> [bool; 2] {
+    let mut rng = Rng::fork(seed, 5);
+    [rng.chance(500), rng.chance(500)]
 }

@@ -99,7 +99,9 @@ pub struct FaultMix {
     pub public: FrameFaults,
     /// Private frames to the engine.
     pub private: FrameFaults,
-    /// Frames to the venue: lost and delayed only.
+    /// Replies of WebSocket order entry to the engine.
+    pub entry: FrameFaults,
+    /// Frames to the venue, orders among them: lost and delayed only.
     pub outgoing: FrameFaults,
     /// Placements and cancels.
     pub orders: RequestFaults,
@@ -169,7 +171,31 @@ impl FaultMix {
         if rng.chance(200) {
             mix.make_doubtful(&mut rng);
         }
+        mix.draw_entry(seed);
         mix
+    }
+
+    /// Faults of WebSocket order entry. Drawn apart, so that they move no other fault of the seed; without such a link they do nothing.
+    fn draw_entry(&mut self, seed: u64) {
+        let mut rng = Rng::fork(seed, 6);
+        self.entry = frame_faults(&mut rng, 100);
+        let mut ordinals = || -> Vec<u64> {
+            if !rng.chance(400) {
+                return Vec::new();
+            }
+            (0..=rng.below(4)).map(|_| 1 + rng.below(40)).collect()
+        };
+        self.venue.ws_drop_reply_after_order = ordinals();
+        self.venue.ws_ack_only_after_order = ordinals();
+        self.venue.ws_final_only_after_order = ordinals();
+        self.venue.ws_cut_after_order = ordinals();
+        if rng.chance(500) {
+            for _ in 0..=rng.below(4) {
+                let at = SCRIPT_FROM_NS + rng.below(SCRIPT_TO_NS - SCRIPT_FROM_NS);
+                self.script.push((at, Event::Cut { venue: rng.below(2) as usize, role: LinkRole::OrderEntry }));
+            }
+            self.script.sort_by_key(|(at, _)| *at);
+        }
     }
 
     /// Faults that meet each other: replies are lost while the private stream is bad and look-ups mislead, so that orders stay
@@ -319,7 +345,9 @@ mod tests {
         assert!(with(|mix| mix.private.lost > 0) > 50);
         assert!(with(|mix| mix.orders.reply_lost > 0) > 50);
         assert!(with(|mix| mix.script.iter().any(|(_, event)| matches!(event, Event::Crash { .. }))) > 50);
-        assert!(with(|mix| mix.script.is_empty()) > 10);
+        assert!(with(|mix| mix.script.is_empty()) > 5);
+        assert!(with(|mix| mix.entry.lost > 0) > 50);
+        assert!(with(|mix| !mix.venue.ws_cut_after_order.is_empty()) > 50);
         assert!(FaultMix::none().is_none());
     }
 }

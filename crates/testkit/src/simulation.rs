@@ -356,14 +356,18 @@ impl Simulation {
             let Some(process) = &mut self.process else { return Ok(()) };
             let (now, wall) = (process.mono(self.t_ns), process.wall(self.t_ns));
             let Some((venue, transmit)) = process.node.poll_transmit(now, wall) else { return Ok(()) };
-            if let Transmit::Request { request, order: true, .. } = &transmit {
+            let placed = match &transmit {
+                Transmit::Request { request, order: true, .. } => Some(tamper::placed_text(&request.body)),
+                Transmit::Frame { text, order: true, .. } => Some(tamper::placed_text_in_frame(text)),
+                _ => None,
+            };
+            if let Some(text) = placed {
                 if let Some(PlannedDeath { orders_left: Some(left), .. }) = &mut self.death {
                     if *left == 0 {
                         return self.die();
                     }
                     *left -= 1;
                 }
-                let text = tamper::placed_text(&request.body);
                 let judged = self.judge.orders.leaves(text.as_deref());
                 self.verdict(judged)?;
             }
@@ -444,7 +448,8 @@ impl Simulation {
                 process.node.frame(venue, link, now, &mut bytes);
             }
             Arrival::Lost { venue, link, reason } => {
-                if link.role == LinkRole::Public {
+                // One of two during a handover is no loss of the other.
+                if link.role == LinkRole::Public && !self.wires.is_up(venue, LinkRole::Public) {
                     self.judge.deliveries.link_lost(venue);
                 }
                 process.node.lost(venue, link, now, reason);

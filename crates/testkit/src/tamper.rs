@@ -10,7 +10,7 @@ pub fn cross_book(frame: &[u8]) -> Option<Vec<u8>> {
     }
     let (bids, asks) = match root.get("channel")?.as_str()? {
         "spot.order_book" => ("bids", "asks"),
-        "spot.order_book_update" => ("b", "a"),
+        "spot.order_book_update" | "spot.obu" => ("b", "a"),
         _ => return None,
     };
     let result = root.get_mut("result")?.as_object_mut()?;
@@ -36,20 +36,32 @@ pub fn age_order(body: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&root).ok()
 }
 
-/// The pair that a frame of a book channel is about.
+/// The pair that a frame of a book channel, or of its best levels, is about.
 pub fn book_pair(frame: &[u8]) -> Option<String> {
     let root: Value = serde_json::from_slice(frame).ok()?;
     let channel = root.get("channel")?.as_str()?;
-    if root.get("event")?.as_str()? != "update" || !channel.starts_with("spot.order_book") {
+    let known = channel.starts_with("spot.order_book") || matches!(channel, "spot.obu" | "spot.book_ticker");
+    if root.get("event")?.as_str()? != "update" || !known {
         return None;
     }
-    Some(root.get("result")?.get("s")?.as_str()?.to_owned())
+    let name = root.get("result")?.get("s")?.as_str()?;
+    // `spot.obu` names the stream: `ob.BTC_USDT.50`.
+    Some(name.strip_prefix("ob.").and_then(|rest| rest.rsplit_once('.')).map_or(name, |(pair, _)| pair).to_owned())
 }
 
 /// The client id in the body of a placement.
 pub fn placed_text(body: &[u8]) -> Option<String> {
     let root: Value = serde_json::from_slice(body).ok()?;
     Some(root.get("text")?.as_str()?.to_owned())
+}
+
+/// The client id in a frame that places an order.
+pub fn placed_text_in_frame(frame: &str) -> Option<String> {
+    let root: Value = serde_json::from_str(frame).ok()?;
+    if root.get("channel")?.as_str()? != "spot.order_place" {
+        return None;
+    }
+    Some(root.get("payload")?.get("req_param")?.get("text")?.as_str()?.to_owned())
 }
 
 #[cfg(test)]
@@ -84,5 +96,8 @@ mod tests {
         assert_eq!((aged["id"].as_str(), aged.get("avg_deal_price")), (Some("7"), None));
         assert_eq!(age_order(br#"{"label":"ORDER_NOT_FOUND"}"#), None);
         assert_eq!(placed_text(br#"{"text":"t-abc"}"#).as_deref(), Some("t-abc"));
+        let frame = |channel| format!(r#"{{"channel":"{channel}","payload":{{"req_param":{{"text":"t-abc"}}}}}}"#);
+        assert_eq!(placed_text_in_frame(&frame("spot.order_place")).as_deref(), Some("t-abc"));
+        assert_eq!(placed_text_in_frame(&frame("spot.order_amend")), None);
     }
 }

@@ -9,17 +9,19 @@ use executor::ExecutorConfig;
 use gate_connector::GateConnector;
 use risk::Limits;
 use secrecy::SecretString;
-use sim_exchange::gate::{GateConfig, GateDialect, GateFaults, Visibility};
+use sim_exchange::gate::{GateConfig, GateDialect, GateFaults, ScriptedFault, TimedFault, Visibility};
 use sim_exchange::world::{HttpRequest, OutputBody, VenueKind, World, WorldConfig};
 use spread_detector::DetectorConfig;
 use std::sync::Arc;
-use venue::{Connector, SessionConfig, VenueSession, build_tables};
+use venue::{Connector, OrderEntry, SessionConfig, SessionOptions, VenueSession, build_tables};
 
 /// This instance's number in client order ids.
 pub const INSTANCE: u16 = 7;
 /// Books older than this price nothing.
 pub const BOOK_AGE_MAX_NS: u64 = 600 * MILLI;
 
+/// How long after its notice a connection is closed for an upgrade.
+const UPGRADE_CLOSE_NS: u64 = 3 * SECOND;
 /// How long the venues ran before: longer than any stale statement is old, so that no statement is from before the accounts.
 const WARM_UP_NS: u64 = 5 * SECOND;
 
@@ -37,13 +39,19 @@ pub fn build_world(config: &SimConfig) -> World {
         market.pairs.retain(|pair| config.pairs.contains(&pair.pair));
         market.basis_bps = config.basis_bps;
         market.event_interval_ns = 60 * MILLI;
+        // As deep as the judge compares; deeper books only cost time.
+        market.levels = 20;
     }
-    for venue in &mut world.venues {
+    for (index, venue) in world.venues.iter_mut().enumerate() {
         let VenueKind::Gate(gate) = &mut venue.kind;
+        let upgrade = config.upgrades.get(index).copied().flatten();
+        let fault = TimedFault::Upgrade { close_after_ns: UPGRADE_CLOSE_NS };
         *gate = GateConfig {
             delays: config.faults.delays(),
             visibility: config.faults.visibility(),
             faults: config.faults.venue.clone(),
+            script: upgrade.map(|at_ns| ScriptedFault { at_ns, fault }).into_iter().collect(),
+            faults_from_ns: WARM_UP_NS,
             ..gate.clone()
         };
     }
@@ -74,6 +82,8 @@ pub struct Setup {
     pub engine: EngineConfig,
     keys: Vec<(String, String)>,
     channels: [&'static str; 2],
+    book_ticker: [bool; 2],
+    order_entry: [bool; 2],
     seed: u64,
 }
 
@@ -88,7 +98,8 @@ impl Setup {
         let mut listed = Vec::new();
         for venue in 0..world.venue_count() {
             let (status, mut body) = ask(world, venue);
-            let rules = GateConnector.decode_rules(status, &mut body, &symbols).expect("the simulator answers as documented");
+            let rules =
+                GateConnector.decode_rules(status, &mut body, &symbols, None).expect("the simulator answers as documented");
             listed.push((world.venue(venue).id.clone(), rules));
         }
         let (tables, rules) =
@@ -101,6 +112,8 @@ impl Setup {
             engine: engine_config(),
             keys,
             channels: config.book_channels,
+            book_ticker: config.book_ticker,
+            order_entry: config.order_entry,
             seed: config.seed,
         }
     }
@@ -120,6 +133,11 @@ impl Setup {
                 key: Some(SecretString::from(key.clone())),
                 secret: Some(SecretString::from(secret.clone())),
                 book_channel: self.channels[index % self.channels.len()].into(),
+                options: SessionOptions {
+                    book_ticker: self.book_ticker[index % self.book_ticker.len()],
+                    order_entry: if self.order_entry[index % 2] { OrderEntry::WebSocket } else { OrderEntry::Rest },
+                    ..SessionOptions::default()
+                },
                 seed: self.seed.wrapping_mul(31).wrapping_add(life * 2 + index as u64),
             };
             GateConnector.session(config).expect("the harness names known book channels")

@@ -228,7 +228,7 @@ impl Wires {
                     self.cut_conn(t_ns, conn, LossReason::ClosedByUs);
                 }
             }
-            Transmit::Frame { link, text } => self.send_frame(t_ns, venue, link, text),
+            Transmit::Frame { link, text, order: _ } => self.send_frame(t_ns, venue, link, text),
             Transmit::Request { ticket, request, timeout_ns, order: _ } => self.request(t_ns, venue, ticket, request, timeout_ns),
         }
     }
@@ -369,7 +369,11 @@ impl Wires {
 
     fn carry_frame(&mut self, t_ns: u64, number: u64, frame: WsFrame) {
         let Some(conn) = self.conns.get(&number) else { return };
-        let faults = if conn.link.role == LinkRole::Private { self.faults.private } else { self.faults.public };
+        let faults = match conn.link.role {
+            LinkRole::Private => self.faults.private,
+            LinkRole::OrderEntry => self.faults.entry,
+            LinkRole::Public | LinkRole::Rest => self.faults.public,
+        };
         let frame = match frame {
             WsFrame::Text(bytes) => WsFrame::Text(self.maybe_crossed(bytes)),
             // A driver answers these itself; they are no news.
@@ -415,12 +419,18 @@ impl Wires {
         }
     }
 
-    /// Breaks a link, if it is up or coming up.
+    /// Breaks the newest link of a role, if it is up or coming up.
     pub fn cut(&mut self, t_ns: u64, venue: VenueId, role: LinkRole) {
-        if let Some(conn) = self.conn_of(venue, LinkId { role, shard: 0 }) {
+        let current = |conn: &Conn| conn.life == self.life && (conn.venue, conn.link.role) == (venue, role);
+        if let Some(conn) = self.conns.iter().rev().find(|(_, conn)| current(conn)).map(|(number, _)| *number) {
             self.counts.links += 1;
             self.cut_conn(t_ns, conn, LossReason::SocketError);
         }
+    }
+
+    /// True while a connection of this role is up.
+    pub fn is_up(&self, venue: VenueId, role: LinkRole) -> bool {
+        self.conns.values().any(|conn| conn.up && conn.life == self.life && (conn.venue, conn.link.role) == (venue, role))
     }
 
     fn cut_conn(&mut self, t_ns: u64, number: u64, reason: LossReason) {

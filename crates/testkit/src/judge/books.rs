@@ -83,8 +83,33 @@ impl VenueBooks {
         let Some(state) = self.states.get(&(venue, pair)).and_then(|states| states.get(&id)) else {
             return Err(format!("the live book has the id {id}, which no state of the venue's book had"));
         };
-        for (what, ours, theirs) in [("bids", &bids, &state.bids), ("asks", &asks, &state.asks)] {
-            if ours != theirs {
+        let newer = match book.overlay_id() {
+            None => None,
+            Some(id) => match self.states.get(&(venue, pair)).and_then(|states| states.get(&id)) {
+                Some(state) => Some(state),
+                None => return Err(format!("a top overlays the book with the id {id}, which no state of the venue's book had")),
+            },
+        };
+        // A newer top hides what is better than it, and stands for what it is.
+        let shown = |held: &[Units], top: Option<Option<&Units>>, worse: fn(i64, i64) -> bool| -> Vec<Units> {
+            match top {
+                None => held.to_vec(),
+                Some(None) => Vec::new(),
+                Some(Some(top)) => {
+                    let rest = held.iter().filter(|level| worse(level.0, top.0));
+                    std::iter::once(top).chain(rest).take(DEPTH).copied().collect()
+                }
+            }
+        };
+        let theirs = [
+            shown(&state.bids, newer.map(|state| state.bids.first()), |level, top| level < top),
+            shown(&state.asks, newer.map(|state| state.asks.first()), |level, top| level > top),
+        ];
+        let depth = |ours: &[Units], theirs: &[Units]| if newer.is_some() { ours.len().min(theirs.len()) } else { DEPTH };
+        for (what, ours, theirs) in [("bids", &bids, &theirs[0]), ("asks", &asks, &theirs[1])] {
+            // Below a top the judge, which keeps as many levels as it compares, may know fewer than the engine.
+            let most = depth(ours, theirs);
+            if ours.iter().take(most).ne(theirs.iter().take(most)) {
                 let at = ours.iter().zip(theirs).position(|(a, b)| a != b).unwrap_or(ours.len().min(theirs.len()));
                 return Err(format!(
                     "{what} of the live book {id} differ from the venue's at level {at}: ours {:?}, theirs {:?}",
