@@ -244,3 +244,79 @@ fn the_recorded_gate_session_has_no_gap_and_never_crosses() {
     assert_eq!(of(&alone), of(&replay));
     assert_eq!((count(&alone, "frames"), count(&alone, "rejected_frames")), (141, 0), "the others are ignored, not refused");
 }
+
+/// The recordings' directory, or a line that says what is left out.
+fn recordings(what: &str) -> Option<PathBuf> {
+    let Some(data) = std::env::var_os("CROSSGATE_DATA").map(PathBuf::from) else {
+        eprintln!("left out: CROSSGATE_DATA names no recordings, so {what} are not replayed");
+        return None;
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    Some(root.join(data).canonicalize().expect("CROSSGATE_DATA names a directory"))
+}
+
+#[test]
+fn six_recorded_streams_of_three_markets_have_no_gap_and_never_cross() {
+    let Some(data) = recordings("the six Binance streams") else { return };
+    // Pair, file, changes of the book: the recordings' README.
+    const STREAMS: [(&str, &str, u64); 6] = [
+        ("BTC/USDT", "spot_btcusdt_20240808", 3_451),
+        ("BTC/USDT:USDT", "usdm_btcusdt_20240808", 6_551),
+        ("BTC/USD:BTC", "cm_btcusd_perp_20240808", 26_847),
+        ("ETH/USDT", "spot_ethusdt_20240808", 3_434),
+        ("ETH/USDT:USDT", "usdm_ethusdt_20240808", 6_586),
+        ("ETH/USD:ETH", "cm_ethusd_perp_20240808", 22_909),
+    ];
+    let dir = dir();
+    let mut command = crossgate(dir.path());
+    command.args(["replay", "--json"]);
+    for (pair, file, _) in STREAMS {
+        let file = data.join("hftbacktest").join(format!("{file}.zst"));
+        command.args(["--tape", &format!("venue=binance,pair={pair},format=hftbacktest:{}", file.display())]);
+    }
+    let replay = run(&mut command).expect(0).json();
+    assert_replay_keys(&replay);
+    for key in ["rejected_frames", "ignored_frames", "gaps", "crossed", "deals"] {
+        assert_eq!(count(&replay, key), 0, "`{key}`: {replay}");
+    }
+    assert_eq!(count(&replay, "frames"), 332_194, "every line but the six snapshots");
+    let streams = replay["streams"].as_array().expect("`streams` is a list");
+    assert_eq!(streams.len(), STREAMS.len());
+    for (pair, _, changes) in STREAMS {
+        let stream = streams.iter().find(|s| s["pair"] == pair).unwrap_or_else(|| panic!("no row of {pair}: {replay}"));
+        assert_eq!(count(stream, "frames"), changes, "{stream}");
+        assert_eq!(count(stream, "applied") + count(stream, "stale"), changes, "{stream}");
+        assert_eq!((count(stream, "gaps"), count(stream, "crossed")), (0, 0), "{stream}");
+        // Still trusted at the end: a book that lost its trust would be empty.
+        assert!(stream["best_bid"].is_string() && stream["best_ask"].is_string(), "{stream}");
+    }
+}
+
+#[test]
+fn recorded_binance_sessions_have_no_gap_and_never_cross() {
+    let Some(data) = recordings("the recorded Binance sessions") else { return };
+    let sessions: [(&str, u64, &[&str]); 2] = [
+        ("BINANCE", 265, &["NKN/USDT", "BLZ/ETH", "LRC/BTC", "RUNE/EUR"]),
+        ("BINANCE_FUTURES", 1_535, &["SUSHI/USDT:USDT", "AKRO/USDT:USDT", "KEEP/USDT:USDT", "CTK/USDT:USDT"]),
+    ];
+    for (name, frames, pairs) in sessions {
+        let dir = dir();
+        let mut command = crossgate(dir.path());
+        command.args(["replay", "--json"]);
+        for pair in pairs {
+            for part in ["http.0.0", "ws.1.0"] {
+                let file = data.join("cryptofeed").join(format!("{name}.{part}.zst"));
+                command.args(["--tape", &format!("venue=binance,pair={pair},format=cryptofeed:{}", file.display())]);
+            }
+        }
+        let replay = run(&mut command).expect(0).json();
+        assert_replay_keys(&replay);
+        for (key, expected) in [("frames", frames), ("rejected_frames", 0), ("gaps", 0), ("crossed", 0)] {
+            assert_eq!(count(&replay, key), expected, "`{key}` of {name}: {replay}");
+        }
+        for stream in replay["streams"].as_array().expect("`streams` is a list") {
+            assert_eq!(count(stream, "applied") + count(stream, "stale"), count(stream, "frames"), "{stream}");
+            assert!(stream["best_bid"].is_string() && stream["best_ask"].is_string(), "{stream}");
+        }
+    }
+}

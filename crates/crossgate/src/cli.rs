@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::exit::Failure;
-use crate::{config, control, doctor, record, replay, run, sim_command};
+use crate::{config, control, doctor, reconcile, record, replay, run, scan, sim_command};
 use clap::{Args, Parser, Subcommand};
 
 /// Cross-exchange arbitrage engine. Without a command: the demo, on simulated venues.
@@ -27,11 +27,15 @@ pub enum Command {
     Record(RecordArgs),
     /// Replay recorded frames, or the input journal of a run directory.
     Replay(ReplayArgs),
+    /// What could have been earned between recorded streams, or between the full books of one moment.
+    Scan(ScanArgs),
     /// Check, print or describe a configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Check time, keys, rules and rights before trading.
     Doctor(DoctorArgs),
+    /// Compare the venues' truth with the state log; repairs the local side only.
+    Reconcile(ReconcileArgs),
     /// Ask a running engine how it stands.
     Status(ControlArgs),
     /// Latch a running engine: no openings until `resume`.
@@ -113,6 +117,7 @@ pub struct ReplayArgs {
     #[arg(value_name = "RUN_DIR")]
     pub run_dir: Option<String>,
     /// A tape: `venue=KIND[:ID],pair=SYMBOL,format=FORMAT[,fee_bps=F]:FILE`, repeatable. Formats: crossgate, cryptofeed, hftbacktest.
+    /// None: the [[tape]] sections of the configuration.
     #[arg(long, value_name = "TAPE")]
     pub tape: Vec<String>,
     /// Replay with this configuration instead: a what-if, never compared.
@@ -121,6 +126,32 @@ pub struct ReplayArgs {
     /// Compare the outputs with the recorded hashes; exit 1 when they differ.
     #[arg(long)]
     pub verify: bool,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `scan`
+#[derive(Debug, Args)]
+pub struct ScanArgs {
+    /// A tape: `venue=KIND[:ID],pair=SYMBOL,format=FORMAT[,fee_bps=F]:FILE`, repeatable; every two streams of one base are compared.
+    #[arg(long, value_name = "TAPE")]
+    pub tape: Vec<String>,
+    /// Configuration whose [[tape]] sections are scanned when the command line names no tape.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Edges before fees that count as episodes, in basis points; default: 5,10,15.
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
+    pub thresholds_bps: Option<String>,
+    /// How long after its start an episode must still pay to be captured.
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    pub latency_ms: u64,
+    /// Full books of one moment: a JSON array of {venue, base, quote, bids, asks}.
+    #[arg(long, value_name = "FILE")]
+    pub books: Option<String>,
+    /// Taker fee on both venues, with --books.
+    #[arg(long, value_name = "F", allow_hyphen_values = true)]
+    pub fee_bps: Option<String>,
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,
@@ -152,6 +183,17 @@ pub struct ConfigFile {
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Configuration file.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: String,
+    /// One JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `reconcile`
+#[derive(Debug, Args)]
+pub struct ReconcileArgs {
+    /// Configuration file of the engine that wrote the run directory; it must not be running.
     #[arg(short, long, value_name = "FILE")]
     pub config: String,
     /// One JSON object on standard output.
@@ -201,8 +243,10 @@ pub fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Sim(args) => sim_command::sim_command(&args),
         Command::Record(args) => record::record_command(&args),
         Command::Replay(args) => replay::replay_command(&args),
+        Command::Scan(args) => scan::scan_command(&args),
         Command::Config(command) => config_command(&command),
         Command::Doctor(args) => doctor::doctor_command(&args),
+        Command::Reconcile(args) => reconcile::reconcile_command(&args),
         Command::Status(args) => control::status(&args),
         Command::Halt(args) => control::halt(&args),
         Command::Resume(args) => control::resume(&args),

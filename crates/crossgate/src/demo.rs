@@ -19,6 +19,11 @@ use tokio::sync::oneshot;
 use venue::Endpoints;
 use venue_io::TlsRoots;
 
+/// How long the venues trade before anyone can see them, so that there are trades and candles from the first moment.
+const WARM_UP_NS: u64 = 60_000_000_000;
+/// How much slower a pair named in `quiet_pairs` lives: an event about every half minute.
+const QUIET_SLOWNESS: u32 = 1_000;
+
 /// Address, key and secret of one simulated venue.
 #[derive(Clone, Debug)]
 pub struct SimulatedVenue {
@@ -49,7 +54,13 @@ pub struct Simulated {
 /// # Errors
 /// Exit code 3 for pairs or venues that can't be simulated, 1 when no port can be bound.
 pub fn start(loaded: &Loaded) -> Result<Simulated, Failure> {
-    let world = world_config(loaded, &loaded.config.venue)?;
+    let mut world = world_config(loaded, &loaded.config.venue)?;
+    // The engine sees only its own pairs: books that nobody reads cost time.
+    let wanted: Vec<String> = symbols(loaded)?.iter().map(|s| format!("{}_{}", s.base, s.quote)).collect();
+    world.pairs.retain(|pair| wanted.contains(&pair.id));
+    if let Some(market) = &mut world.market {
+        market.pairs.retain(|pair| wanted.contains(&pair.pair));
+    }
     let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)); world.venues.len()];
     start_world(world, listen, false)
 }
@@ -96,8 +107,12 @@ fn run_world(config: WorldConfig, server: ServerConfig, ready: &Ready, stopped: 
         }
     };
     runtime.block_on(async {
-        let handle: Result<ServerHandle, String> = match World::new(config, unix_now_ns()) {
-            Ok(world) => serve(world, server).await.map_err(|e| e.to_string()),
+        let now_ns = unix_now_ns();
+        let handle: Result<ServerHandle, String> = match World::new(config, now_ns.saturating_sub(WARM_UP_NS)) {
+            Ok(mut world) => {
+                world.advance(now_ns);
+                serve(world, server).await.map_err(|e| e.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         match handle {
@@ -173,7 +188,7 @@ impl SimulatedVenue {
 /// Exit code 3 naming a pair or kind that can't be simulated.
 pub fn world_config(loaded: &Loaded, venues: &[Venue]) -> Result<WorldConfig, Failure> {
     let config = &loaded.config;
-    let mut world = WorldConfig::demo(config.seed);
+    let mut world = WorldConfig::universe(config.seed);
     let wanted: Vec<String> = symbols(loaded)?.iter().map(|s| format!("{}_{}", s.base, s.quote)).collect();
     for (index, id) in wanted.iter().enumerate() {
         if !world.pairs.iter().any(|p| &p.id == id) {
@@ -186,13 +201,45 @@ pub fn world_config(loaded: &Loaded, venues: &[Venue]) -> Result<WorldConfig, Fa
     if let Some(market) = &mut world.market {
         market.basis_bps = whole_bps(loaded, "sim.basis_bps", config.sim.basis_bps.0)?;
         market.volatility_bps = whole_bps(loaded, "sim.volatility_bps", config.sim.volatility_bps.0)?;
+        if let Some(per_mille) = config.sim.faults.id_only_per_mille {
+            market.flicker_per_mille = per_mille;
+        }
+        for pair in market.pairs.iter_mut().filter(|pair| config.sim.faults.quiet_pairs.contains(&pair.pair)) {
+            pair.profile.slowness = QUIET_SLOWNESS;
+        }
     }
-    world.venues =
-        venues.iter().enumerate().map(|(index, venue)| simulated_venue(&world, config.seed, &config.sim, index, venue)).collect();
+    let known = |name: &String| world.pairs.iter().any(|pair| pair.id == *name);
+    let (silent, quiet) = (&config.sim.faults.silent_pairs, &config.sim.faults.quiet_pairs);
+    for (key, names) in [("sim.faults.silent_pairs", silent), ("sim.faults.quiet_pairs", quiet)] {
+        if let Some(name) = names.iter().find(|name| !known(name)) {
+            return Err(loaded.error(key, format!("the simulator has no pair {name}; write it as BTC_USDT")).into());
+        }
+    }
+    let mut balances = Vec::new();
+    for (index, balance) in config.sim.balance.iter().enumerate() {
+        if !world.assets.iter().any(|asset| asset.name == balance.asset) {
+            let what = format!("the simulator has no asset {}", balance.asset);
+            return Err(loaded.error(&format!("sim.balance[{index}].asset"), what).into());
+        }
+        let amount: Decimal = balance.amount.0.to_text().parse().map_err(|_| {
+            loaded
+                .error(&format!("sim.balance[{index}].amount"), "the simulator can't hold so much, or not so exactly".to_owned())
+        })?;
+        balances.push((balance.asset.clone(), amount));
+    }
+    let venue = |(index, venue)| simulated_venue(&world, config.seed, &config.sim, &balances, index, venue);
+    world.venues = venues.iter().enumerate().map(venue).collect();
     Ok(world)
 }
 
-fn simulated_venue(world: &WorldConfig, seed: u64, sim: &Sim, index: usize, venue: &Venue) -> VenueConfig {
+fn simulated_venue(
+    world: &WorldConfig,
+    seed: u64,
+    sim: &Sim,
+    balances: &[(String, Decimal)],
+    index: usize,
+    venue: &Venue,
+) -> VenueConfig {
     let template = &world.venues[index % world.venues.len()];
     let fee = Decimal::new(sim.fee_bps.0.nano(), domain::number::RATE_DECIMALS).normalize();
     let mut simulated = template.clone();
@@ -202,10 +249,19 @@ fn simulated_venue(world: &WorldConfig, seed: u64, sim: &Sim, index: usize, venu
     simulated.api_secret = format!("demo-secret-{}", venue.id);
     simulated.user_id = 10_000 + number;
     simulated.fees = FeeRates { maker: fee, taker: fee };
+    simulated.fee_debit = sim.pay_fees_in.debit();
+    for (asset, amount) in balances {
+        match simulated.balances.iter_mut().find(|(name, _)| name == asset) {
+            Some(entry) => entry.1 = *amount,
+            None => simulated.balances.push((asset.clone(), *amount)),
+        }
+    }
     simulated.first_id = number * 1_000_000_000;
     simulated.first_book_id = number * 50_000_000;
     let VenueKind::Gate(gate) = &mut simulated.kind;
     gate.seed = seed.wrapping_add(number);
+    sim.apply_faults(gate);
+    gate.faults_from_ns = WARM_UP_NS;
     if sim.key_may_withdraw {
         simulated.extra_permissions.push(("withdraw".into(), false));
     }

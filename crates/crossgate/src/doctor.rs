@@ -8,13 +8,18 @@ use crate::exit::Failure;
 use crate::probe::Probe;
 use crate::report::print_line;
 use crate::setup::{self, VenueSetup, symbols};
-use domain::{AccountFacts, ClockOffset, ErrorClass, FeeRates, Input, LinkRole, LinkState, ReadKind, VenueId};
+use domain::{
+    AccountFacts, Amount, ClockOffset, ErrorClass, FeeRates, Input, LinkRole, LinkState, ReadKind, Symbol, UnixNanos, VenueId,
+};
 use serde_json::json;
 use std::path::Path;
-use venue::build_tables;
+use venue::{CheckupConfig, Endpoints, Grade, RawRules, Response, build_tables};
+use venue_io::{HttpOutcome, request_once};
 
 /// How long the venues have to answer.
 const PATIENCE_NS: u64 = 15_000_000_000;
+/// How long one question of the venue's own part may take.
+const CHECKUP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// A clock that differs by more is a warning; by more than half a venue's window, a failure.
 const CLOCK_WARN_NS: u64 = 1_000_000_000;
 const CLOCK_FAIL_NS: u64 = 30_000_000_000;
@@ -95,7 +100,7 @@ async fn examine(loaded: &Loaded) -> Result<(Checks, bool), Failure> {
             let simulated = demo::start(loaded)?;
             (simulated.venues(loaded)?, Some(simulated))
         }
-        _ => (setup::live_venues(loaded, true)?, None),
+        mode => (setup::live_venues(loaded, mode == Mode::Live)?, None),
     };
     state_checks(loaded, &mut checks);
     let refused = venue_checks(loaded, &venues, &mut checks).await?;
@@ -134,8 +139,8 @@ fn state_checks(loaded: &Loaded, checks: &mut Checks) {
         }
         Err(error) => checks.add("disk", None, Status::Skip, format!("{error}"), ""),
     }
-    if loaded.config.mode == Mode::Sim {
-        checks.add("lock", None, Status::Skip, "simulated runs use a fresh directory each", "");
+    if loaded.config.mode != Mode::Live {
+        checks.add("lock", None, Status::Skip, "simulated and paper runs use a fresh directory each", "");
         return;
     }
     match journal::RunDir::open(Path::new(dir)) {
@@ -203,12 +208,87 @@ async fn venue_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Check
         checks.add("rules", None, Status::Fail, error.to_string(), "remove the pair");
         return Ok(false);
     }
+    minimum_checks(loaded, &listed, checks);
     let told = ask_all(loaded, venues).await?;
     let mut refused = false;
     for (venue, (told, configured)) in venues.iter().zip(told.iter().zip(&loaded.config.venue)) {
+        if venue.keys.is_none() {
+            judge_public(&venue.id, told, checks);
+            for id in ACCOUNT_CHECKS {
+                checks.add(id, Some(&venue.id), Status::Skip, "mode `paper` uses no key", "");
+            }
+            continue;
+        }
         refused |= judge(&venue.id, told, configured.withdrawal_disabled_attested, checks);
+        check_up(venue, &symbols, told.clock, checks).await?;
     }
     Ok(refused)
+}
+
+/// What needs a key to be checked.
+const ACCOUNT_CHECKS: [&str; 8] =
+    ["auth", "withdraw_right", "ip_binding", "fee_tier", "account_mode", "fee_token", "rate_headroom", "dead_man"];
+
+/// Limits of ours that no order above a venue's minimum can meet.
+fn minimum_checks(loaded: &Loaded, listed: &[(String, Vec<RawRules>)], checks: &mut Checks) {
+    let Some(risk) = &loaded.config.risk else { return };
+    for (venue, rules) in listed {
+        for rule in rules {
+            let least = rule.value_min.and_then(Amount::from_decimal).unwrap_or_default();
+            if least > risk.order_value_max.0.min(risk.deal_value_max.0) {
+                checks.add(
+                    "rules",
+                    Some(venue),
+                    Status::Fail,
+                    format!(
+                        "{}: the venue takes no order below {} {}, the limits allow none above",
+                        rule.symbol, least, rule.symbol.quote
+                    ),
+                    "raise [risk] order_value_max and deal_value_max, or remove the pair",
+                );
+            }
+        }
+    }
+}
+
+/// The venue's own part: what its connector knows to ask beside the session.
+async fn check_up(
+    venue: &VenueSetup,
+    symbols: &[Symbol],
+    clock: Option<ClockOffset>,
+    checks: &mut Checks,
+) -> Result<(), Failure> {
+    let Some(keys) = &venue.keys else { return Ok(()) };
+    let config = CheckupConfig { key: keys.key.clone(), secret: keys.secret.clone(), symbols: symbols.to_vec() };
+    let Some(mut checkup) = venue.connector.checkup(config) else {
+        for id in ["account_mode", "fee_token", "rate_headroom", "dead_man"] {
+            checks.add(id, Some(&venue.id), Status::Skip, "this connector knows nothing to ask", "");
+        }
+        return Ok(());
+    };
+    let local = venue_io::Clock::new();
+    let offset_ns = clock.map_or(0, |c| c.offset_ns);
+    // Signed by the venue's clock, as sessions do.
+    while let Some(request) = checkup.next_request(UnixNanos(local.wall().0.saturating_add(offset_ns))) {
+        let endpoints = Endpoints { rest: venue.connector.rest_url(&venue.endpoints, &request.path), ..venue.endpoints.clone() };
+        match request_once(&endpoints, &venue.tls, request, CHECKUP_TIMEOUT).await {
+            Err(error) => return Err(Failure::config(format!("venue `{}`: {error}", venue.id))),
+            Ok(HttpOutcome::Failed(failure)) => checkup.answer(Response::Failed(failure)),
+            Ok(HttpOutcome::Http { status, headers, mut body }) => {
+                checkup.answer(Response::Http { status, headers: &headers, body: &mut body });
+            }
+        }
+    }
+    for finding in checkup.findings() {
+        let status = match finding.grade {
+            Grade::Ok => Status::Ok,
+            Grade::Warn => Status::Warn,
+            Grade::Fail => Status::Fail,
+            Grade::Skip => Status::Skip,
+        };
+        checks.add(finding.id, Some(&venue.id), status, finding.detail, finding.fix);
+    }
+    Ok(())
 }
 
 async fn ask_all(loaded: &Loaded, venues: &[VenueSetup]) -> Result<Vec<Told>, Failure> {
@@ -227,12 +307,14 @@ async fn ask_all(loaded: &Loaded, venues: &[VenueSetup]) -> Result<Vec<Told>, Fa
     let mut probe = Probe::start(&setup.venues, sessions).map_err(Failure::config)?;
     let mut told: Vec<Told> = venues.iter().map(|_| Told::default()).collect();
     for index in 0..venues.len() {
-        for read in [ReadKind::Time, ReadKind::Account, ReadKind::Fees, ReadKind::Balances] {
+        let reads = [ReadKind::Time, ReadKind::Account, ReadKind::Fees, ReadKind::Balances];
+        let keyless = venues.get(index).is_none_or(|venue| venue.keys.is_none());
+        for read in reads.into_iter().filter(|read| !keyless || *read == ReadKind::Time) {
             probe.read(VenueId(index as u8), read);
         }
     }
     let until = probe.clock().now().after(PATIENCE_NS);
-    while probe.clock().now() < until && !told.iter().all(Told::complete) {
+    while probe.clock().now() < until && !told.iter().zip(venues).all(|(told, venue)| told.complete(venue.keys.is_none())) {
         for (venue, input) in probe.take_inputs() {
             if let Some(told) = told.get_mut(venue.index()) {
                 told.take(input);
@@ -245,7 +327,11 @@ async fn ask_all(loaded: &Loaded, venues: &[VenueSetup]) -> Result<Vec<Told>, Fa
 }
 
 impl Told {
-    fn complete(&self) -> bool {
+    /// True when everything that can be told without a key (or with one) is told.
+    fn complete(&self, keyless: bool) -> bool {
+        if keyless {
+            return self.clock.is_some() && self.public_up;
+        }
         let failed = |wanted: ReadKind| self.failed.iter().any(|(read, _)| *read == wanted);
         let auth = self.failed.iter().any(|(_, class)| *class == ErrorClass::AuthFatal);
         let answered = self.clock.is_some()
@@ -275,10 +361,9 @@ impl Told {
     }
 }
 
-/// Turns what a venue told into checks; true when a key or right is refused.
-fn judge(venue: &str, told: &Told, attested: bool, checks: &mut Checks) -> bool {
+/// What anybody may see of a venue: its clock and its streams.
+fn judge_public(venue: &str, told: &Told, checks: &mut Checks) {
     let venue = Some(venue);
-    let mut refused = false;
     match told.clock {
         Some(clock) => {
             let off = clock.offset_ns.unsigned_abs();
@@ -303,6 +388,13 @@ fn judge(venue: &str, told: &Told, attested: bool, checks: &mut Checks) -> bool 
         if told.public_up { "books arrive" } else { "no book arrived" },
         "check the ws host; some networks block WebSocket",
     );
+}
+
+/// Turns what a venue told into checks; true when a key or right is refused.
+fn judge(venue: &str, told: &Told, attested: bool, checks: &mut Checks) -> bool {
+    judge_public(venue, told, checks);
+    let venue = Some(venue);
+    let mut refused = false;
     let auth_failed = told.failed.iter().any(|(_, class)| *class == ErrorClass::AuthFatal);
     match told.balances {
         Some(count) => {
@@ -377,14 +469,6 @@ fn judge(venue: &str, told: &Told, attested: bool, checks: &mut Checks) -> bool 
             "fees could not be read",
             "the key needs the right to read fees; nothing is traded without them",
         ),
-    }
-    for (id, what) in [
-        ("account_mode", "classic or unified account"),
-        ("fee_token", "runway of the fee token"),
-        ("rate_headroom", "rate head-room"),
-        ("dead_man", "dead-man switch"),
-    ] {
-        checks.add(id, venue, Status::Skip, format!("{what}: not checked by this version"), "");
     }
     refused
 }

@@ -15,7 +15,7 @@ use node::{Node, NodeLogs};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use venue::{Response, Transmit, VenueSession};
-use venue_io::{Clock, EventReceiver, HttpOutcome, IoBody, IoEvent, SuspendMonitor, VenueIo, event_queue};
+use venue_io::{Clock, EventReceiver, HttpOutcome, IoBody, IoEvent, Routes, SuspendMonitor, VenueIo, event_queue};
 
 /// Longest sleep of the loop.
 const WAKE_EVERY: Duration = Duration::from_millis(50);
@@ -65,7 +65,6 @@ struct Loop {
     latency: LatencyBook,
     /// Receive time of the last frame of this turn: an order that no frame led to has no frame-to-order time.
     last_frame: Option<MonoNanos>,
-    order_started: Vec<(VenueId, venue::Ticket, MonoNanos)>,
 }
 
 /// Runs a node until its time is over, a signal, or a stop.
@@ -83,13 +82,14 @@ pub async fn run(
     let (sender, mut events) = event_queue();
     let mut ios = Vec::new();
     for (index, venue) in setup.venues.iter().enumerate() {
-        let io = VenueIo::new(VenueId(index as u8), &venue.endpoints, venue.tls.clone(), sender.clone(), clock)
+        let routes = Routes::of(venue.connector, &venue.endpoints);
+        let io = VenueIo::new(VenueId(index as u8), routes, venue.tls.clone(), sender.clone(), clock)
             .map_err(|e| Failure::config(format!("venue `{}`: {e}", venue.id)))?;
         ios.push(io);
     }
     drop(sender);
     let node = Node::new(sessions, engine, logs);
-    let mut state = Loop { clock, node, ios, latency: LatencyBook::default(), last_frame: None, order_started: Vec::new() };
+    let mut state = Loop { clock, node, ios, latency: LatencyBook::default(), last_frame: None };
     let started = clock.now();
     for rules in &setup.rules {
         state.node.push(started, Input::Rules(*rules));
@@ -259,23 +259,13 @@ impl Loop {
                 tracing::warn!(venue = venue.0, ?link, ?reason, detail, "link lost");
                 self.node.lost(venue, link, received, reason);
             }
-            IoBody::Response { ticket, outcome } => {
-                if let Some(at) = self.order_started.iter().position(|(v, t, _)| (*v, *t) == (venue, ticket)) {
-                    let (_, _, begun) = self.order_started.swap_remove(at);
-                    self.latency.order_round_trip.record(received.since(begun));
+            IoBody::Response { ticket, outcome } => match outcome {
+                HttpOutcome::Http { status, headers, mut body } => {
+                    let response = Response::Http { status, headers: &headers, body: &mut body };
+                    self.node.response(venue, ticket, received, response);
                 }
-                match outcome {
-                    HttpOutcome::Http { status, headers, mut body } => {
-                        self.node.response(
-                            venue,
-                            ticket,
-                            received,
-                            Response::Http { status, headers: &headers, body: &mut body },
-                        );
-                    }
-                    HttpOutcome::Failed(failure) => self.node.response(venue, ticket, received, Response::Failed(failure)),
-                }
-            }
+                HttpOutcome::Failed(failure) => self.node.response(venue, ticket, received, Response::Failed(failure)),
+            },
         }
     }
 
@@ -308,26 +298,25 @@ impl Loop {
             self.pump();
         }
         self.last_frame = None;
+        for nanos in self.node.take_order_round_trips() {
+            self.latency.order_round_trip.record(nanos);
+        }
     }
 
     fn pump(&mut self) {
         loop {
             let begun = self.clock.now();
             let Some((venue, transmit)) = self.node.poll_transmit(begun, self.clock.wall()) else { break };
-            let order = match &transmit {
-                Transmit::Request { ticket, order: true, .. } => Some(*ticket),
-                _ => None,
-            };
+            let order = matches!(&transmit, Transmit::Request { order: true, .. } | Transmit::Frame { order: true, .. });
             if let Some(io) = self.ios.get_mut(venue.index()) {
                 io.perform(transmit);
             }
-            if let Some(ticket) = order {
+            if order {
                 let done = self.clock.now();
                 self.latency.encode.record(done.since(begun));
                 if let Some(frame) = self.last_frame {
                     self.latency.tick_to_order.record(done.since(frame));
                 }
-                self.order_started.push((venue, ticket, done));
             }
         }
     }

@@ -4,7 +4,7 @@ use crate::setup::VenueSetup;
 use domain::{Command, Input, MonoNanos, ReadKind, VenueId};
 use std::time::Duration;
 use venue::{Response, Transmit, VenueSession};
-use venue_io::{Clock, EventReceiver, HttpOutcome, IoBody, IoEvent, IoSetupError, VenueIo, event_queue};
+use venue_io::{Clock, EventReceiver, HttpOutcome, IoBody, IoEvent, IoSetupError, Routes, VenueIo, event_queue};
 
 /// Sessions of all venues and their sockets.
 pub struct Probe {
@@ -33,7 +33,8 @@ impl Probe {
         let (sender, events) = event_queue();
         let mut ios = Vec::new();
         for (index, venue) in venues.iter().enumerate() {
-            ios.push(VenueIo::new(VenueId(index as u8), &venue.endpoints, venue.tls.clone(), sender.clone(), clock)?);
+            let routes = Routes::of(venue.connector, &venue.endpoints);
+            ios.push(VenueIo::new(VenueId(index as u8), routes, venue.tls.clone(), sender.clone(), clock)?);
         }
         let mut probe = Probe { clock, sessions, ios, events, inputs: Vec::new() };
         let now = clock.now();

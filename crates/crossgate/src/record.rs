@@ -63,7 +63,7 @@ impl Recorder {
                 }
             }
             Crossing::Out(venue, transmit) => match transmit {
-                Transmit::Frame { link, text } => (
+                Transmit::Frame { link, text, .. } => (
                     venue,
                     clock.now(),
                     Direction::Out,

@@ -3,7 +3,7 @@
 use crate::config::schema::Venue;
 use venue::{Connector, Endpoints};
 
-static CONNECTORS: &[&dyn Connector] = &[&gate_connector::GateConnector];
+static CONNECTORS: &[&dyn Connector] = &[&gate_connector::GateConnector, &binance_connector::BinanceConnector];
 
 /// A connector by the `kind` of the configuration.
 pub fn connector(kind: &str) -> Option<&'static dyn Connector> {

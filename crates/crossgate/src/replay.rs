@@ -68,7 +68,10 @@ pub fn replay_command(args: &ReplayArgs) -> Result<(), Failure> {
         }
         (None, false) => tape_replay::replay_tapes(&args.tape, args.config.as_deref())?,
         (Some(_), false) => return Err(Failure::usage("name a run directory or tapes, not both")),
-        (None, true) => return Err(Failure::usage("name a run directory, or tapes with --tape")),
+        (None, true) if !args.verify && tape_replay::config_has_tapes(args.config.as_deref())? => {
+            tape_replay::replay_tapes(&[], args.config.as_deref())?
+        }
+        (None, true) => return Err(Failure::usage("name a run directory, or tapes with --tape (or [[tape]] and -c)")),
     };
     let text = if args.json { Value::Object(result.json()).to_string() } else { result.text() };
     print_line(&text);

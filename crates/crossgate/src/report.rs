@@ -1,6 +1,7 @@
 //! What a run amounts to, as the JSON of `docs/interface.md` and as text for people.
 
 use crate::clock_text::{rfc3339, seconds, short};
+use crate::config::Mode;
 use crate::snapshot::LatencyBook;
 use domain::{Amount, OrderOutcome, UnixNanos, VenueId, Verdict};
 use journal::{MarketStatus, StateStatus};
@@ -176,7 +177,12 @@ pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
         "run_dir": facts.run_dir,
     });
     match value {
-        Value::Object(map) => map,
+        Value::Object(mut map) => {
+            if facts.mode == Mode::Paper.as_str() {
+                map.insert("upper_bound".into(), json!(true));
+            }
+            map
+        }
         _ => Map::new(),
     }
 }
@@ -193,6 +199,9 @@ pub fn run_text(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
         text.push('\n');
     };
     line(format_args!("\nRun ended {} after {} (mode {}, seed {})", rfc3339(ended), short(ran_ns), facts.mode, facts.seed));
+    if facts.mode == Mode::Paper.as_str() {
+        line(format_args!("Paper: {}", crate::paper::UPPER_BOUND));
+    }
     line(format_args!("\nOpportunities   {}", report.opportunities));
     for (verdict, count) in Verdict::ALL.iter().zip(report.verdicts).filter(|(_, n)| *n > 0) {
         line(format_args!("  {:<18}{count:>8}", verdict.as_str()));

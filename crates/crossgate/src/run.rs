@@ -68,7 +68,8 @@ async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
             let simulated = demo::start(&loaded)?;
             (simulated.venues(&loaded)?, Some(simulated))
         }
-        _ => (setup::live_venues(&loaded, true)?, None),
+        // Paper accounts are ours: no key is read, none can be used.
+        mode => (setup::live_venues(&loaded, mode == Mode::Live)?, None),
     };
     let view = View::new(args.no_tui);
     let dir_path = run_dir_path(&loaded, started)?;
@@ -81,7 +82,7 @@ async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
     let setup = setup::prepare(&loaded, venues).await?;
     let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
     let (mut engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, epoch, started)?;
-    let sessions = setup.sessions(&loaded)?;
+    let sessions = crate::paper::wrap(&loaded, &setup, setup.sessions(&loaded)?)?;
 
     let shared = Shared::default();
     let books = BookBoard::new(setup.tables.clone());
@@ -112,7 +113,7 @@ async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
             .map(|v| VenueFacts {
                 id: v.id.clone(),
                 kind: v.kind.clone(),
-                attested: v.withdrawal_disabled_attested || loaded.config.mode == Mode::Sim,
+                attested: v.withdrawal_disabled_attested || loaded.config.mode != Mode::Live,
             })
             .collect(),
     };
@@ -160,10 +161,11 @@ fn finish(end: &RunEnd, facts: &RunFacts, args: &RunArgs, ended: UnixNanos, dir:
     Ok(())
 }
 
-/// The run directory: the configured one; in mode `sim` a fresh one inside it, since simulated venues end with the process.
+/// The run directory: the configured one; in modes `sim` and `paper` a fresh one inside it, since simulated accounts end with the
+/// process.
 fn run_dir_path(loaded: &Loaded, started: UnixNanos) -> Result<String, Failure> {
     let base = &loaded.config.state.dir;
-    if loaded.config.mode != Mode::Sim {
+    if loaded.config.mode == Mode::Live {
         return Ok(base.clone());
     }
     std::fs::create_dir_all(base)
@@ -205,7 +207,11 @@ pub fn log_failure(error: &journal::LogError) -> Failure {
     Failure::failed(error.to_full_text())
 }
 
-fn open_engine(
+/// Recovers the engine from the run directory's state logs and opens this epoch's.
+///
+/// # Errors
+/// Exit code 1 for logs that can't be read or written, or that hold what the configuration no longer has.
+pub fn open_engine(
     loaded: &Loaded,
     setup: &Setup,
     dir: &mut RunDir,

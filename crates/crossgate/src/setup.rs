@@ -7,8 +7,9 @@ use crate::secrets::KeyPair;
 use domain::{InstrumentRules, Symbol, Tables, VenueId};
 use engine_core::EngineConfig;
 use std::sync::Arc;
+use venue::connector::RulesRequest;
 use venue::{Connector, ConnectorError, Endpoints, RawRules, SessionConfig, VenueSession, build_tables};
-use venue_io::{HttpOutcome, TlsRoots, request_once};
+use venue_io::{HttpOutcome, Routes, TlsRoots, request_once};
 
 /// How long one start-up request may take.
 const STARTUP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
@@ -96,33 +97,50 @@ pub fn symbols(loaded: &Loaded) -> Result<Vec<Symbol>, Failure> {
 /// # Errors
 /// As [`prepare`].
 pub async fn fetch_rules(loaded: &Loaded, venue: &VenueSetup, symbols: &[Symbol]) -> Result<Vec<RawRules>, Failure> {
+    let mut rules = Vec::new();
+    for asked in venue.connector.rules_requests(symbols) {
+        rules.extend(fetch_rules_once(loaded, venue, symbols, asked).await?);
+    }
+    Ok(rules)
+}
+
+/// The rules that one request is for.
+async fn fetch_rules_once(
+    loaded: &Loaded,
+    venue: &VenueSetup,
+    symbols: &[Symbol],
+    asked: RulesRequest,
+) -> Result<Vec<RawRules>, Failure> {
     let mut last = String::new();
     for attempt in 0..STARTUP_TRIES {
         if attempt > 0 {
             // A read may be repeated; a short growing pause spares the venue.
             tokio::time::sleep(std::time::Duration::from_millis(200 << attempt)).await;
         }
-        let request = venue.connector.rules_request();
-        match request_once(&venue.endpoints, &venue.tls, request, STARTUP_TIMEOUT).await {
+        let routes = Routes::of(venue.connector, &venue.endpoints);
+        match request_once(routes, &venue.tls, asked.request.clone(), STARTUP_TIMEOUT).await {
             Err(error) => return Err(Failure::config(format!("venue `{}`: {error}", venue.id))),
             Ok(HttpOutcome::Failed(failure)) => last = format!("{failure:?}"),
-            Ok(HttpOutcome::Http { status, mut body, .. }) => match venue.connector.decode_rules(status, &mut body, symbols) {
-                Ok(rules) => return Ok(rules),
-                Err(ConnectorError::UnknownPair(symbol)) => {
-                    let index = symbols.iter().position(|s| *s == symbol).unwrap_or_default();
-                    let what = format!("{symbol} is not listed on venue `{}`; remove it or correct its spelling", venue.id);
-                    return Err(loaded.error(&format!("pair[{index}].symbol"), what).into());
+            Ok(HttpOutcome::Http { status, mut body, .. }) => {
+                match venue.connector.decode_rules(status, &mut body, &asked.symbols, Some(venue_io::Clock::new().wall())) {
+                    Ok(rules) => return Ok(rules),
+                    Err(ConnectorError::UnknownPair(symbol)) => {
+                        let index = symbols.iter().position(|s| *s == symbol).unwrap_or_default();
+                        let what = format!("{symbol} is not listed on venue `{}`; remove it or correct its spelling", venue.id);
+                        return Err(loaded.error(&format!("pair[{index}].symbol"), what).into());
+                    }
+                    Err(error @ ConnectorError::Refused { status: 401 | 403, .. }) => {
+                        return Err(Failure::auth(format!("venue `{}`: {error}", venue.id)));
+                    }
+                    Err(error) => last = error.to_string(),
                 }
-                Err(error @ ConnectorError::Refused { status: 401 | 403, .. }) => {
-                    return Err(Failure::auth(format!("venue `{}`: {error}", venue.id)));
-                }
-                Err(error) => last = error.to_string(),
-            },
+            }
         }
     }
     Err(Failure::failed(format!(
         "venue `{}`: its rules can't be read from {} ({last}); check the host and the network with `crossgate doctor`",
-        venue.id, venue.endpoints.rest
+        venue.id,
+        venue.connector.rest_url(&venue.endpoints, &asked.request.path)
     )))
 }
 
@@ -144,6 +162,7 @@ impl Setup {
                 key: venue.keys.as_ref().map(|k| k.key.clone()),
                 secret: venue.keys.as_ref().map(|k| k.secret.clone()),
                 book_channel: channel.unwrap_or_else(|| venue.connector.book_channels()[0].to_string()),
+                options: loaded.config.venue.get(index).map(|v| v.options()).unwrap_or_default(),
                 seed: loaded.config.seed.wrapping_add(index as u64),
             };
             sessions.push(venue.connector.session(config).map_err(|e| Failure::config(format!("venue `{}`: {e}", venue.id)))?);

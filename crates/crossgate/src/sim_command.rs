@@ -39,9 +39,14 @@ pub fn sim_command(args: &SimArgs) -> Result<(), Failure> {
         )));
     }
     let world = demo::world_config(&loaded, &loaded.config.venue)?;
-    let listen = (0..world.venues.len() as u16)
-        .map(|i| SocketAddr::new(first.ip(), if first.port() == 0 { 0 } else { first.port() + i }))
-        .collect();
+    let pairs: Vec<String> = world.pairs.iter().map(|pair| pair.id.clone()).collect();
+    let port = |index: usize| match first.port() {
+        0 => Some(0),
+        port => u16::try_from(index).ok().and_then(|index| port.checked_add(index)),
+    };
+    let listen: Option<Vec<SocketAddr>> =
+        (0..world.venues.len()).map(|index| port(index).map(|port| SocketAddr::new(first.ip(), port))).collect();
+    let listen = listen.ok_or_else(|| Failure::usage(format!("--listen: {first} leaves no port for every venue")))?;
     let simulated = demo::start_world(world, listen, args.tls)?;
     let ca_file = simulated.ca_pem.as_ref().map(|pem| write_ca(pem)).transpose()?;
     let venues: Vec<_> = simulated
@@ -58,7 +63,8 @@ pub fn sim_command(args: &SimArgs) -> Result<(), Failure> {
         })
         .collect();
     print_line(&json!({ "venues": venues }).to_string());
-    eprintln!("simulated venues serve until Ctrl-C (seed {})", loaded.config.seed);
+    let faults = loaded.config.sim.faults_seed.map(|seed| format!(", faults drawn from seed {seed}")).unwrap_or_default();
+    eprintln!("simulated venues serve {} until Ctrl-C (seed {}{faults})", pairs.join(" "), loaded.config.seed);
     wait_for_signal()?;
     simulated.stop();
     if let Some(path) = ca_file {

@@ -263,6 +263,7 @@ fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, now: MonoNanos)
     for (outcome, count) in OrderOutcome::ALL.iter().zip(execution.outcomes).filter(|(o, _)| **o != OrderOutcome::Unknown) {
         copy.counter(names::ORDERS, &[("outcome", outcome.as_str())], count);
     }
+    copy.counter(names::FEE_DRIFT, &[], execution.fee_drift);
     copy.gauge(names::ORDERS_UNKNOWN, &[], f64::from(execution.orders_unknown));
     for (verdict, count) in Verdict::ALL.iter().zip(report.verdicts) {
         copy.counter(names::OPPORTUNITIES, &[("reason", verdict.as_str())], count);

@@ -14,9 +14,6 @@ use venue::connector::{host_of, loopback_class};
 /// The first failure.
 pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     let config = &loaded.config;
-    if config.mode == Mode::Paper {
-        return Err(loaded.error("mode", "`paper` is not built yet; use `sim` or `live`"));
-    }
     if config.instance >= domain::ids::INSTANCE_LIMIT {
         return Err(
             loaded.error("instance", format!("{} is too large; use 0 to {}", config.instance, domain::ids::INSTANCE_LIMIT - 1))
@@ -32,11 +29,14 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     }
     check_pairs(loaded)?;
     check_venues(loaded)?;
-    if config.mode == Mode::Live && config.risk.is_none() {
-        return Err(
-            loaded.error("risk", "every limit is required in mode `live`; add a [risk] section (configs/testnet.toml shows one)")
+    if config.mode != Mode::Sim && config.risk.is_none() {
+        let what = format!(
+            "every limit is required in mode `{}`; add a [risk] section (configs/testnet.toml shows one)",
+            config.mode.as_str()
         );
+        return Err(loaded.error("risk", what));
     }
+    check_paper(loaded)?;
     let limits = super::effective::limits(&config.risk.clone().unwrap_or_else(super::effective::default_risk));
     if let Err(error) = limits.validate() {
         return Err(loaded.error(&format!("risk.{}", limit_named(&error)), error));
@@ -44,6 +44,42 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     for (index, floor) in config.risk.iter().flat_map(|r| r.floor.iter().enumerate()) {
         if !config.venue.iter().any(|v| v.id == floor.venue) {
             return Err(loaded.error(&format!("risk.floor[{index}].venue"), format!("no venue `{}` is configured", floor.venue)));
+        }
+    }
+    Ok(())
+}
+
+fn check_paper(loaded: &Loaded) -> Result<(), ConfigError> {
+    let config = &loaded.config;
+    let Some(paper) = &config.paper else {
+        if config.mode == Mode::Paper {
+            return Err(loaded.error(
+                "paper",
+                "mode `paper` needs accounts; add [paper] and [[paper.balance]] with venue, asset and amount (configs/paper.toml shows them)",
+            ));
+        }
+        return Ok(());
+    };
+    for (index, balance) in paper.balance.iter().enumerate() {
+        let path = |key: &str| format!("paper.balance[{index}].{key}");
+        if !config.venue.iter().any(|v| v.id == balance.venue) {
+            return Err(loaded.error(&path("venue"), format!("no venue `{}` is configured", balance.venue)));
+        }
+        let used = config.pair.iter().filter_map(|p| Symbol::parse(&p.symbol).ok());
+        if !used.into_iter().any(|s| s.base == balance.asset || s.quote == balance.asset) {
+            return Err(
+                loaded.error(&path("asset"), format!("no configured pair uses `{}`; remove it or correct it", balance.asset))
+            );
+        }
+        if balance.amount.0.is_negative() {
+            return Err(loaded.error(&path("amount"), "is negative; an account can't owe"));
+        }
+    }
+    for venue in config.venue.iter().filter(|_| config.mode == Mode::Paper) {
+        if !paper.balance.iter().any(|b| b.venue == venue.id) {
+            return Err(
+                loaded.error("paper.balance", format!("venue `{}` owns nothing; add a [[paper.balance]] for it", venue.id))
+            );
         }
     }
     Ok(())

@@ -67,6 +67,7 @@ pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
             hedge_pause_ns: execution.hedge_pause.0,
             book_age_max_ns: strategy.book_age_max.0,
             limits,
+            observe_only: false,
         },
         limits,
         latency_allowance: strategy.latency_allowance_bps.0,

@@ -7,6 +7,7 @@ pub mod effective;
 pub mod load;
 pub mod locate;
 pub mod schema;
+pub mod sim;
 pub mod units;
 
 pub use load::{ConfigError, Loaded, load};

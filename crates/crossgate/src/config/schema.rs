@@ -1,5 +1,6 @@
 //! The configuration file as types. One TOML file per use, complete in itself; unknown keys are errors.
 
+pub use super::sim::Sim;
 use super::units::{Bps, Money, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Mode {
     /// Simulated venues in this process, over real loopback sockets.
     Sim,
-    /// Live books, simulated fills. Not built yet: refused by name.
+    /// Live public data without keys, simulated fills and accounts.
     Paper,
     /// Real venues with keys; needs `--live` too.
     Live,
@@ -59,6 +60,11 @@ pub struct Config {
     /// The simulated market; only with mode `sim` and the command `sim`.
     #[serde(default)]
     pub sim: Sim,
+    /// The paper accounts; required with mode `paper`, unused otherwise.
+    pub paper: Option<Paper>,
+    /// Recordings that `replay` and `scan` read when the command line names none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tape: Vec<Tape>,
 }
 
 /// `[state]`
@@ -126,6 +132,40 @@ pub struct Venue {
     /// Book channel; default: the venue's first (`order_book` on Gate).
     #[serde(default)]
     pub book_channel: Option<String>,
+    /// Subscribe the venue's best-bid-offer channel beside the book: a newer top overlays the book's (Gate `spot.book_ticker`).
+    #[serde(default)]
+    pub book_ticker: bool,
+    /// Subscribe public trades.
+    #[serde(default)]
+    pub trades: bool,
+    /// Subscribe 24-hour tickers.
+    #[serde(default)]
+    pub tickers: bool,
+    /// The way that orders take: `rest`, or `ws` for a logged-in WebSocket link, with REST while it is down.
+    #[serde(default)]
+    pub order_entry: OrderWay,
+}
+
+/// The way that orders take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OrderWay {
+    /// One request an order.
+    #[default]
+    Rest,
+    /// A logged-in WebSocket link; REST while it is down.
+    Ws,
+}
+
+impl Venue {
+    /// What a session does besides books, private news and reads.
+    pub fn options(&self) -> venue::SessionOptions {
+        let order_entry = match self.order_entry {
+            OrderWay::Rest => venue::OrderEntry::Rest,
+            OrderWay::Ws => venue::OrderEntry::WebSocket,
+        };
+        venue::SessionOptions { book_ticker: self.book_ticker, trades: self.trades, tickers: self.tickers, order_entry }
+    }
 }
 
 /// `[[pair]]`
@@ -134,6 +174,24 @@ pub struct Venue {
 pub struct Pair {
     /// As in ccxt: `BTC/USDT`.
     pub symbol: String,
+}
+
+/// `[[tape]]`: the parts of one `--tape`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tape {
+    /// `KIND` or `KIND:ID`, such as `gate:gate-a`.
+    pub venue: String,
+    /// As in ccxt; optional for `crossgate` tapes.
+    #[serde(default)]
+    pub pair: Option<String>,
+    /// `crossgate`, `cryptofeed` or `hftbacktest`.
+    pub format: String,
+    /// Taker fee; default: the venue's base tier.
+    #[serde(default)]
+    pub fee_bps: Option<Bps>,
+    /// The recording; zstd and gzip are read as they are.
+    pub file: String,
 }
 
 /// `[strategy]`
@@ -244,24 +302,31 @@ pub struct Floor {
     pub amount: Money,
 }
 
-/// `[sim]`
+/// `[paper]`
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Sim {
-    /// How far the simulated venues' prices drift apart. Below the fees no deal is possible.
-    pub basis_bps: Bps,
-    /// How far the efficient price moves in a second.
-    pub volatility_bps: Bps,
-    /// Fee of each simulated venue for takers and makers.
-    pub fee_bps: Bps,
-    /// Simulated venues whose key may withdraw: to see the engine refuse it.
-    pub key_may_withdraw: bool,
+#[serde(deny_unknown_fields)]
+pub struct Paper {
+    /// How long an order takes to a venue, and its answer back; default: half the longest of the venue's last eight measured round
+    /// trips.
+    #[serde(default)]
+    pub latency: Option<Span>,
+    /// Taker fee; default: each venue's base tier.
+    #[serde(default)]
+    pub fee_bps: Option<Bps>,
+    /// What the accounts own at the start.
+    pub balance: Vec<PaperBalance>,
 }
 
-impl Default for Sim {
-    fn default() -> Sim {
-        Sim { basis_bps: Bps(rate(60)), volatility_bps: Bps(rate(3)), fee_bps: Bps(rate(10)), key_may_withdraw: false }
-    }
+/// `[[paper.balance]]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaperBalance {
+    /// Venue id.
+    pub venue: String,
+    /// Asset name.
+    pub asset: String,
+    /// Amount owned.
+    pub amount: Money,
 }
 
 fn rate(bps: i64) -> domain::Rate {

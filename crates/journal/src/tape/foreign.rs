@@ -4,7 +4,8 @@
 //! `time: text` a received frame; `URL -> time: body` a REST response; `configuration: …` what was recorded. Times are Unix
 //! seconds with a decimal fraction.
 //!
-//! *hftbacktest*: receive nanoseconds, a space, the frame.
+//! *hftbacktest*: receive nanoseconds, a space, the frame. A line whose JSON has `lastUpdateId` at its top level, and no stream
+//! around it, is the REST snapshot of the file's pair.
 //!
 //! Times become nanoseconds exactly, without floats. Empty lines are skipped; any other line that is of no kind is an error.
 
@@ -59,7 +60,8 @@ pub fn read_cryptofeed(path: &Path) -> Result<TextTape, TapeError> {
     Ok(TextTape { lines: Lines::open(path)?, parse, failed: false })
 }
 
-/// Reads an hftbacktest recording. REST snapshots stand between the frames there and only their content tells them apart.
+/// Reads an hftbacktest recording. REST snapshots stand between the frames there and only their content tells them apart; what was
+/// asked for them is not recorded, so their path is empty.
 ///
 /// # Errors
 /// [`TapeError::Io`] here; [`TapeError::Line`] from the iterator, after which it ends.
@@ -71,7 +73,40 @@ pub fn read_hftbacktest(path: &Path) -> Result<TextTape, TapeError> {
 fn parse_hftbacktest(line: &[u8]) -> Result<TapeEntry, LineError> {
     let (time, frame) = split_once(line, b" ").ok_or(LineError::Shape)?;
     let received_unix_ns = parse_integer(time).ok_or(LineError::Time)?;
-    Ok(TapeEntry { received_unix_ns, kind: TapeKind::Ws { url: None }, bytes: frame.to_vec() })
+    let kind = if is_snapshot(frame) { TapeKind::Rest { path_and_query: String::new() } } else { TapeKind::Ws { url: None } };
+    Ok(TapeEntry { received_unix_ns, kind, bytes: frame.to_vec() })
+}
+
+/// True when the JSON object has the key `lastUpdateId` at its top level and no key `stream` before it.
+fn is_snapshot(json: &[u8]) -> bool {
+    let (mut depth, mut key_next, mut at) = (0usize, false, 0usize);
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => {
+                let start = at + 1;
+                at = start;
+                while json.get(at).is_some_and(|b| *b != b'"') {
+                    at += if json[at] == b'\\' { 2 } else { 1 };
+                }
+                if depth == 1 && key_next {
+                    match json.get(start..at).filter(|_| at < json.len()) {
+                        Some(b"lastUpdateId") => return true,
+                        Some(b"stream") | None => return false,
+                        Some(_) => key_next = false,
+                    }
+                }
+            }
+            b'{' | b'[' => {
+                depth += 1;
+                key_next = depth == 1 && *byte == b'{';
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b',' => key_next = depth == 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    false
 }
 
 fn parse_cryptofeed(line: &[u8], url: &mut Option<String>) -> Result<Option<TapeEntry>, LineError> {
@@ -179,6 +214,25 @@ mod tests {
         assert_eq!(found, [entry(1_723_161_255_030_314_667, ws.clone(), "{\"stream\":\"a b\"}"), entry(7, ws, "x")]);
     }
 
+    #[test]
+    fn a_snapshot_between_the_frames_is_a_rest_answer() {
+        let rest = TapeKind::Rest { path_and_query: String::new() };
+        for (text, expected) in [
+            ("{\"lastUpdateId\":7,\"bids\":[],\"asks\":[]}", true),
+            ("{\"E\":1,\"x\":{\"stream\":[2,\"a\"]}, \"lastUpdateId\" : 7}", true),
+            ("{\"stream\":\"a@depth5\",\"data\":{\"lastUpdateId\":7}}", false),
+            ("{\"data\":{\"lastUpdateId\":7},\"stream\":\"a@depth5\"}", false),
+            ("{\"e\":\"lastUpdateId\",\"b\":[\"lastUpdateId\"]}", false),
+            ("{\"a\\\"lastUpdateId\":1}", false),
+            ("[\"lastUpdateId\"]", false),
+            ("{\"lastUpdateId", false),
+            ("\"\\", false),
+        ] {
+            let kind = parse_hftbacktest(format!("5 {text}").as_bytes()).unwrap().kind;
+            assert_eq!(kind == rest, expected, "{text}");
+        }
+    }
+
     #[track_caller]
     fn refused(line: &str, open: fn(&Path) -> Result<TextTape, TapeError>, expected: LineError) {
         let good = if line.starts_with('{') || line.contains("//") { "1600000000.1: {}" } else { "1600000000: 7 x" };
@@ -241,8 +295,9 @@ mod tests {
         assert_eq!(count(&books, rest), 7);
         assert_eq!(books[1].received_unix_ns, 1_619_093_533_965_594_800);
         assert_eq!(count(&entries("GATEIO.0.zst"), rest), 1);
-        let merged = crate::tape::merge(vec![spot, books]);
-        assert!(merged.windows(2).all(|pair| pair[0].1.received_unix_ns <= pair[1].1.received_unix_ns));
+        let sources = [spot, books].map(|list| list.into_iter().map(Ok::<_, TapeError>)).into();
+        let merged: Result<Vec<_>, _> = crate::tape::merge(sources, |entry: &TapeEntry| entry.received_unix_ns).collect();
+        assert!(merged.unwrap().windows(2).all(|pair| pair[0].1.received_unix_ns <= pair[1].1.received_unix_ns));
     }
 
     #[test]

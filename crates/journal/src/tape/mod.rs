@@ -1,14 +1,16 @@
 //! Frame tapes: what came from and went to venues, byte for byte, with its time.
 //!
 //! Three formats are read into one [`TapeEntry`]: our own recorder's ([`recorder`], `format=crossgate`), and two that other
-//! projects write ([`foreign`], `format=cryptofeed` and `format=hftbacktest`). Start at [`read_tape`]; several files of one or
-//! more streams become one list with [`merge`].
+//! projects write ([`foreign`], `format=cryptofeed` and `format=hftbacktest`). Start at [`open_tape`]; several files of one or
+//! more streams become one with [`merge`].
 
 pub mod foreign;
 pub mod lines;
+mod merge;
 pub mod recorder;
 
 pub use foreign::{read_cryptofeed, read_hftbacktest};
+pub use merge::{Merged, merge};
 pub use recorder::{Direction, FrameEntry, FrameLink, TapeHeader, TapeReader, TapeWriter};
 
 use crate::codec::CodecError;
@@ -41,7 +43,8 @@ pub enum TapeKind {
     },
     /// A REST answer.
     Rest {
-        /// What was asked: the path and query of the request's address.
+        /// What was asked: the path and query of the request's address. Empty where the tape does not tell
+        /// ([`TapeFormat::Hftbacktest`]): it is the book of the file's only pair.
         path_and_query: String,
     },
     /// A frame or request that the recorder sent.
@@ -150,51 +153,41 @@ pub enum LineError {
     Address,
 }
 
-/// Reads one tape, compressed (zstd, gzip) or plain. For [`TapeFormat::Crossgate`], `path` may also be a directory of tapes.
+/// Entries of a tape, read as they are asked for.
+pub type TapeEntries = Box<dyn Iterator<Item = Result<TapeEntry, TapeError>> + Send>;
+
+/// Opens one tape, compressed (zstd, gzip) or plain. For [`TapeFormat::Crossgate`], `path` may also be a directory of tapes.
 ///
 /// # Errors
-/// [`TapeError`], with the line for text tapes.
-pub fn read_tape(format: TapeFormat, path: &Path) -> Result<Vec<TapeEntry>, TapeError> {
+/// [`TapeError`] here, and with the line for text tapes from the iterator.
+pub fn open_tape(format: TapeFormat, path: &Path) -> Result<TapeEntries, TapeError> {
     match format {
-        TapeFormat::Cryptofeed => read_cryptofeed(path)?.collect(),
-        TapeFormat::Hftbacktest => read_hftbacktest(path)?.collect(),
+        TapeFormat::Cryptofeed => Ok(Box::new(read_cryptofeed(path)?)),
+        TapeFormat::Hftbacktest => Ok(Box::new(read_hftbacktest(path)?)),
         TapeFormat::Crossgate => {
             let files = if path.is_dir() { recorder::tape_files(path)? } else { vec![path.to_path_buf()] };
-            let mut entries = Vec::new();
-            for file in files {
-                for entry in TapeReader::open(&file)? {
-                    entries.push(TapeEntry::from(entry?));
+            let entries = files.into_iter().flat_map(|file| -> TapeEntries {
+                match TapeReader::open(&file) {
+                    Ok(reader) => Box::new(reader.map(|entry| entry.map(TapeEntry::from))),
+                    Err(error) => Box::new(std::iter::once(Err(error))),
                 }
-            }
-            Ok(entries)
+            });
+            Ok(Box::new(entries))
         }
     }
 }
 
-/// One list in time order, each entry with the index of the list it came from. At equal times earlier lists go first, and a
-/// list's own order holds.
-pub fn merge(lists: Vec<Vec<TapeEntry>>) -> Vec<(usize, TapeEntry)> {
-    let mut all: Vec<(usize, TapeEntry)> =
-        lists.into_iter().enumerate().flat_map(|(index, list)| list.into_iter().map(move |entry| (index, entry))).collect();
-    all.sort_by_key(|(_, entry)| entry.received_unix_ns);
-    all
+/// Reads one tape as a whole. See [`open_tape`].
+///
+/// # Errors
+/// [`TapeError`], with the line for text tapes.
+pub fn read_tape(format: TapeFormat, path: &Path) -> Result<Vec<TapeEntry>, TapeError> {
+    open_tape(format, path)?.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn merging_is_stable_and_by_time() {
-        let entry = |at: i64, text: &str| TapeEntry { received_unix_ns: at, kind: TapeKind::Sent, bytes: text.into() };
-        let merged = merge(vec![
-            vec![entry(5, "a"), entry(3, "late"), entry(5, "b")],
-            vec![entry(3, "c"), entry(5, "d"), entry(9, "e")],
-            Vec::new(),
-        ]);
-        let shown: Vec<_> = merged.iter().map(|(list, e)| (*list, std::str::from_utf8(&e.bytes).unwrap())).collect();
-        assert_eq!(shown, [(0, "late"), (1, "c"), (0, "a"), (0, "b"), (1, "d"), (1, "e")]);
-    }
 
     #[test]
     fn formats_are_spelt_as_in_the_contract() {

@@ -1,0 +1,141 @@
+//! `reconcile`: venue truth against the state log, without trading. Unknown orders are looked up, missed executions booked and every
+//! balance compared; what is learnt goes into the state log, so that the next run starts from it. Nothing is placed, hedged or
+//! cancelled: the venue's side is only read.
+
+use crate::cli::ReconcileArgs;
+use crate::config::{Loaded, Mode, load};
+use crate::exit::Failure;
+use crate::live::RunOptions;
+use crate::ops::Shared;
+use crate::report::{self, Compared, RunFacts, VenueFacts};
+use crate::run::{log_failure, open_engine};
+use crate::setup;
+use crate::view::View;
+use journal::RunDir;
+use node::Node;
+use serde_json::{Value, json};
+use std::path::Path;
+use tokio::sync::mpsc;
+use venue_io::Clock;
+
+/// What the log knew before anything was asked.
+struct Before {
+    fills: u64,
+    unknown: u32,
+}
+
+/// Compares and repairs.
+///
+/// # Errors
+/// Exit code 0 when everything is known and equal, 1 when a balance differs, 6 when an order is unknown or exposure is open, 3 and 4 as
+/// `run`.
+pub fn reconcile_command(args: &ReconcileArgs) -> Result<(), Failure> {
+    let loaded = load(&args.config)?;
+    if loaded.config.mode != Mode::Live {
+        return Err(loaded
+            .error(
+                "mode",
+                format!(
+                    "accounts of mode `{}` end with their run; only mode `live` can be reconciled",
+                    loaded.config.mode.as_str()
+                ),
+            )
+            .into());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, compare(loaded, args))
+}
+
+async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure> {
+    let clock = Clock::new();
+    let started = clock.wall();
+    // Only what recovery reads is written: there is nothing to replay.
+    loaded.config.state.market_log = false;
+    let venues = setup::live_venues(&loaded, true)?;
+    let path = loaded.config.state.dir.clone();
+    let mut dir = RunDir::open(Path::new(&path)).map_err(|e| log_failure(&e))?;
+    let mut setup = setup::prepare(&loaded, venues).await?;
+    setup.engine.executor.observe_only = true;
+    let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
+    let (engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, epoch, started)?;
+    let known = engine.report();
+    let before = Before { fills: known.execution.fills, unknown: engine.executor().unknown_orders() };
+    let sessions = setup.sessions(&loaded)?;
+    let facts = RunFacts {
+        mode: loaded.config.mode.as_str(),
+        seed: loaded.config.seed,
+        started,
+        run_dir: path,
+        logs: watch,
+        venues: loaded
+            .config
+            .venue
+            .iter()
+            .map(|v| VenueFacts { id: v.id.clone(), kind: v.kind.clone(), attested: v.withdrawal_disabled_attested })
+            .collect(),
+    };
+    let (_control_sender, control) = mpsc::channel(1);
+    // Zero seconds of trading: the run begins with its orderly end, which is exactly the comparison that is wanted.
+    let options = RunOptions {
+        run_for_ns: Some(0),
+        shared: Shared::default(),
+        view: View::new(true),
+        control,
+        latch: dir.latch(),
+        facts: facts.clone(),
+    };
+    let end = crate::live::run(&setup, sessions, engine, logs, clock, options).await?;
+    let lines = report::compare(&end.node);
+    let open = report::open_items(&end.node);
+    tell(&end.node, &before, &lines, &open, args.json, &facts.run_dir);
+    if let Some(refused) = end.refused {
+        return Err(refused);
+    }
+    if !end.node.state_log_ok() {
+        return Err(Failure::failed("the state log could not be written; nothing learnt here is kept; check the disk"));
+    }
+    if !open.is_empty() || !end.clean {
+        let what = if open.is_empty() { "the comparison did not end in time".to_string() } else { open.join("; ") };
+        return Err(Failure::unclean(format!("not settled: {what}; `crossgate run` finishes or unwinds it")));
+    }
+    if !report::reconciled(&end.node) {
+        return Err(Failure::failed(
+            "the ledger differs from a venue's account although every execution is known: something else moved money there; \
+             find out what, then run again and `crossgate resume` to take the venue's balances over",
+        ));
+    }
+    Ok(())
+}
+
+fn tell(node: &Node, before: &Before, lines: &[Compared], open: &[String], as_json: bool, run_dir: &str) {
+    let execution = node.engine().report().execution;
+    let unknown = node.engine().executor().unknown_orders();
+    let resolved = before.unknown.saturating_sub(unknown);
+    let booked = execution.fills.saturating_sub(before.fills);
+    if as_json {
+        let balances: Vec<Value> = lines
+            .iter()
+            .map(|line| {
+                json!({
+                    "venue": line.venue, "asset": line.asset, "ledger": line.total.to_text(),
+                    "venue_total": line.stated.map(|a| a.to_text()), "equal": line.equal(),
+                })
+            })
+            .collect();
+        let value = json!({
+            "reconciled": report::reconciled(node), "orders_resolved": resolved, "orders_unknown": unknown,
+            "fills_booked": booked, "open": open, "balances": balances, "run_dir": run_dir,
+        });
+        return report::print_line(&value.to_string());
+    }
+    report::print_line(&format!("Orders resolved {resolved}, still unknown {unknown}; executions booked {booked}"));
+    for line in lines {
+        let stated = line.stated.map_or_else(|| "not told".to_string(), |amount| amount.to_text());
+        let mark = if line.equal() { "=" } else { "≠" };
+        report::print_line(&format!("{:<12} {:<8} {:>28} {mark} {stated}", line.venue, line.asset, line.total.to_text()));
+    }
+    for item in open {
+        report::print_line(&format!("open: {item}"));
+    }
+}

@@ -1,0 +1,31 @@
+//! `scan`: what could have been earned between recorded streams ([`tape`]), or between the full books of one moment ([`books`]).
+//!
+//! It only measures: no engine, no orders, no keys. Everything is exact ([`ratio`], [`meter`]).
+
+mod books;
+mod books_file;
+mod meter;
+mod natural;
+mod ratio;
+mod tape;
+
+use crate::cli::ScanArgs;
+use crate::exit::Failure;
+
+/// Scans.
+///
+/// # Errors
+/// Exit code 2 for arguments, 3 for a configuration, 1 for unreadable or malformed files.
+pub fn scan_command(args: &ScanArgs) -> Result<(), Failure> {
+    match &args.books {
+        Some(_) if !args.tape.is_empty() || args.config.is_some() => Err(Failure::usage("scan: name tapes or --books, not both")),
+        Some(file) => {
+            let fee = args.fee_bps.as_deref().ok_or_else(|| Failure::usage("scan --books: --fee-bps F is missing"))?;
+            books::scan_books(file, fee, args.json)
+        }
+        None if args.fee_bps.is_some() => {
+            Err(Failure::usage("scan: --fee-bps belongs to --books; a tape's fee stands in its argument (fee_bps=)"))
+        }
+        None => tape::scan_tapes(args),
+    }
+}

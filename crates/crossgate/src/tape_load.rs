@@ -1,0 +1,583 @@
+//! Tapes before they are played: which streams they hold, on which scales, on which channels.
+//!
+//! Every file is read twice. The first pass learns what tapes do not tell: pairs, decimals, channels, which frame is of which pair
+//! and whether the file is in time order. The second one plays it ([`TapeSet::entries`]) without holding it. What a frame means
+//! is asked of the connector ([`Connector::recorded`]); nothing of any venue's formats is known here.
+//!
+//! Start at [`load`].
+
+use crate::exit::Failure;
+use crate::tape_args::{TapeArg, connector_of};
+use domain::{Amount, InstrumentKind, InstrumentRules, LinkRole, PairId, Rate, Symbol, Tables, VenueId};
+use journal::tape::{TapeEntry, TapeError, TapeFormat, TapeHeader, TapeKind, TapeReader, merge, open_tape, recorder};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use venue::{Connector, LinkId, RawRules, SessionConfig, SessionOptions, VenueSession, build_tables};
+
+/// Price and quantity decimals together.
+const SCALE_DECIMALS: u8 = 18;
+/// Quote per contract of Binance COIN-M: 100 USD for BTC, 10 USD for every other coin. Values of other venues' inverse contracts are
+/// not known from a tape; prices, which are all that is judged on one, do not depend on it.
+const INVERSE_CONTRACT: i128 = 10;
+const INVERSE_CONTRACT_BTC: i128 = 100;
+
+/// One venue of a set of tapes.
+pub struct TapeVenue {
+    /// Its id.
+    pub id: String,
+    /// Its connector.
+    pub connector: &'static dyn Connector,
+    /// Its pairs, in the order of the arguments.
+    pub symbols: Vec<Symbol>,
+    /// The book channel that its tapes hold.
+    pub book_channel: String,
+    /// What else they hold.
+    pub options: SessionOptions,
+}
+
+/// One stream: an instrument of a venue.
+#[derive(Clone, Debug)]
+pub struct TapeStream {
+    /// Whose.
+    pub venue: VenueId,
+    /// Of what.
+    pub pair: PairId,
+    /// Its name.
+    pub symbol: Symbol,
+    /// Taker fee.
+    pub fee: Rate,
+    /// Its tapes hold the best-bid-offer channel.
+    pub has_ticker: bool,
+}
+
+/// Tapes, ready to be played.
+pub struct TapeSet {
+    /// Venues, by [`VenueId`].
+    pub venues: Vec<TapeVenue>,
+    /// Streams, in the order of the arguments.
+    pub streams: Vec<TapeStream>,
+    /// Names and scales.
+    pub tables: Arc<Tables>,
+    /// What an engine needs to know of the instruments.
+    pub rules: Vec<InstrumentRules>,
+    files: Vec<TapeFile>,
+}
+
+/// One entry to be played.
+#[derive(Debug)]
+pub struct Played {
+    /// Whose.
+    pub venue: VenueId,
+    /// On which link, for frames.
+    pub link: LinkId,
+    /// Which stream it is of, where that can be told before it is decoded.
+    pub pair: Option<PairId>,
+    /// A frame of the best-bid-offer channel.
+    pub is_top: bool,
+    /// What was recorded.
+    pub entry: TapeEntry,
+}
+
+/// Which pair of its file an entry is of: its index plus one, and in the lowest bit whether it is a best bid and offer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Mark(u16);
+
+impl Mark {
+    const PAIRS_MAX: usize = 1 << 15;
+
+    fn new(pair: usize, is_top: bool) -> Mark {
+        Mark(u16::try_from((pair + 1) << 1).unwrap_or_default() | u16::from(is_top))
+    }
+
+    fn pair(self) -> Option<usize> {
+        usize::from(self.0 >> 1).checked_sub(1)
+    }
+
+    fn is_top(self) -> bool {
+        self.0 & 1 != 0
+    }
+}
+
+struct TapeFile {
+    venue: usize,
+    connector: &'static dyn Connector,
+    format: TapeFormat,
+    path: PathBuf,
+    /// Pairs asked for; empty: all.
+    wanted: Vec<Symbol>,
+    /// Names and scales as recorded, of our own tapes.
+    recorded: Option<Tables>,
+    survey: Survey,
+}
+
+/// What the first pass finds.
+#[derive(Debug, Default)]
+struct Survey {
+    pairs: Vec<PairSurvey>,
+    marks: Vec<Mark>,
+    is_disordered: bool,
+}
+
+#[derive(Debug)]
+struct PairSurvey {
+    symbol: Symbol,
+    price_decimals: u8,
+    qty_decimals: u8,
+    /// Entries that the connector knows.
+    known: u64,
+    tops: u64,
+    trades: u64,
+    channels: BTreeMap<&'static str, u64>,
+}
+
+impl PairSurvey {
+    fn new(symbol: Symbol) -> PairSurvey {
+        PairSurvey { symbol, price_decimals: 0, qty_decimals: 0, known: 0, tops: 0, trades: 0, channels: BTreeMap::new() }
+    }
+}
+
+/// How the scales of different pairs relate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scales {
+    /// Each pair has its own.
+    Own,
+    /// Pairs of one base share their price decimals, so that prices compare as counts.
+    SharedPrices,
+}
+
+/// Reads the tapes for the first time.
+///
+/// # Errors
+/// Exit code 2 for arguments that contradict each other or a tape that holds nothing of its pair, 1 for unreadable files.
+pub fn load(args: &[TapeArg], scales: Scales) -> Result<TapeSet, Failure> {
+    let (mut venues, mut files) = (Vec::new(), Vec::new());
+    let mut origins = Vec::new();
+    for arg in args {
+        let venue = venue_of(&mut venues, arg)?;
+        let mut own = Vec::new();
+        for (path, header) in paths_of(arg)? {
+            own.push(file_of(&mut files, venue, venues[venue].connector, arg, path, header)?);
+        }
+        origins.push((venue, own));
+    }
+    survey_all(&mut files).map_err(|e| Failure::failed(chain(&e)))?;
+    let wanted = streams_of(args, &origins, &files, &mut venues)?;
+    for (index, venue) in venues.iter_mut().enumerate() {
+        describe(index, venue, &files);
+    }
+    let (tables, rules) = tables_of(&venues, &files, scales)?;
+    let streams = wanted.into_iter().filter_map(|(venue, symbol, fee)| {
+        let has_ticker = surveys(&files, venue, &symbol).any(|s| s.tops > 0);
+        let fee = fee.unwrap_or_else(|| venues[venue].connector.base_taker_fee(&symbol));
+        let pair = tables.pair_id(&symbol)?;
+        Some(TapeStream { venue: VenueId(venue as u8), pair, symbol, fee, has_ticker })
+    });
+    Ok(TapeSet { streams: streams.collect(), tables: Arc::new(tables), rules, venues, files })
+}
+
+/// An error and what caused it, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(&format!(": {inner}"));
+        source = inner.source();
+    }
+    text
+}
+
+fn venue_of(venues: &mut Vec<TapeVenue>, arg: &TapeArg) -> Result<usize, Failure> {
+    let connector = connector_of(arg)?;
+    if let Some(index) = venues.iter().position(|v| v.id == arg.id) {
+        let kind = venues[index].connector.kind();
+        if kind != arg.kind {
+            return Err(Failure::usage(format!("--tape: venue `{}` is both {kind} and {}; give them two ids", arg.id, arg.kind)));
+        }
+        return Ok(index);
+    }
+    if venues.len() >= usize::from(u8::MAX) {
+        return Err(Failure::usage("--tape: more than 255 venues"));
+    }
+    venues.push(TapeVenue {
+        id: arg.id.clone(),
+        connector,
+        symbols: Vec::new(),
+        book_channel: connector.book_channels().first().map_or_else(String::new, |c| (*c).to_string()),
+        options: SessionOptions::default(),
+    });
+    Ok(venues.len() - 1)
+}
+
+/// The files of an argument; of a directory of our own tapes those of its venue.
+fn paths_of(arg: &TapeArg) -> Result<Vec<(PathBuf, Option<TapeHeader>)>, Failure> {
+    let failed = |error: TapeError| Failure::failed(chain(&error));
+    if arg.format != TapeFormat::Crossgate {
+        return Ok(vec![(arg.file.clone(), None)]);
+    }
+    let paths = if arg.file.is_dir() { recorder::tape_files(&arg.file).map_err(failed)? } else { vec![arg.file.clone()] };
+    let mut found = Vec::new();
+    for path in paths {
+        let header = TapeReader::open(&path).map_err(failed)?.header().clone();
+        found.push((path, Some(header)));
+    }
+    let mut names: Vec<String> = found.iter().flat_map(|(_, h)| h).map(|h| h.venue.clone()).collect();
+    names.sort();
+    names.dedup();
+    if names.len() > 1 {
+        if !names.contains(&arg.id) {
+            let names = names.join(", ");
+            return Err(Failure::usage(format!("--tape: {} holds {names}; name one as the venue's id", arg.file.display())));
+        }
+        found.retain(|(_, header)| header.as_ref().is_some_and(|h| h.venue == arg.id));
+    }
+    if found.is_empty() {
+        return Err(Failure::failed(format!("{} holds no tape", arg.file.display())));
+    }
+    if let Some((path, Some(header))) = found.iter().find(|(_, h)| h.as_ref().is_some_and(|h| h.kind != arg.kind)) {
+        return Err(Failure::usage(format!("--tape: {} was recorded from {}, not {}", path.display(), header.kind, arg.kind)));
+    }
+    Ok(found)
+}
+
+fn file_of(
+    files: &mut Vec<TapeFile>,
+    venue: usize,
+    connector: &'static dyn Connector,
+    arg: &TapeArg,
+    path: PathBuf,
+    header: Option<TapeHeader>,
+) -> Result<usize, Failure> {
+    let index = match files.iter().position(|f| (f.venue, f.format, &f.path) == (venue, arg.format, &path)) {
+        Some(index) => {
+            let file = &mut files[index];
+            match &arg.pair {
+                // Once all pairs of a file are asked for, one of them is no selection any more.
+                Some(pair) if !file.wanted.is_empty() && !file.wanted.contains(pair) => file.wanted.push(pair.clone()),
+                None => file.wanted.clear(),
+                Some(_) => {}
+            }
+            index
+        }
+        None => {
+            let (wanted, recorded) = (arg.pair.iter().cloned().collect(), header.and_then(|h| h.tables));
+            files.push(TapeFile { venue, connector, format: arg.format, path, wanted, recorded, survey: Survey::default() });
+            files.len() - 1
+        }
+    };
+    let file = &files[index];
+    if file.format == TapeFormat::Hftbacktest && file.wanted.len() > 1 {
+        return Err(Failure::usage(format!("--tape: {} is of one pair, as every hftbacktest file", file.path.display())));
+    }
+    Ok(index)
+}
+
+// ------------------------------------------------------------------------------------------------------------ the first pass
+
+/// Surveys every file, as many at once as there are processors.
+fn survey_all(files: &mut [TapeFile]) -> Result<(), TapeError> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(files.len());
+    let next = AtomicUsize::new(0);
+    let shared: &[TapeFile] = files;
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((index, file)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, shared.get(i)?))) {
+            done.push((index, survey(file)));
+        }
+        done
+    };
+    let mut done: Vec<(usize, Result<Survey, TapeError>)> = std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        handles.into_iter().flat_map(|h| h.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    for (index, survey) in done {
+        files[index].survey = survey?;
+    }
+    Ok(())
+}
+
+fn survey(file: &TapeFile) -> Result<Survey, TapeError> {
+    let listed = file.recorded.iter().flat_map(|tables| &tables.pairs).map(|pair| pair.symbol.clone());
+    let asked: Vec<Symbol> = if file.wanted.is_empty() { listed.collect() } else { file.wanted.clone() };
+    let mut survey = Survey { pairs: asked.iter().cloned().map(PairSurvey::new).collect(), ..Survey::default() };
+    let mut last = i64::MIN;
+    for entry in open_tape(file.format, &file.path)? {
+        let entry = entry?;
+        survey.is_disordered |= entry.received_unix_ns < last;
+        last = entry.received_unix_ns;
+        let mark = survey.look_at(file, &asked, &entry);
+        survey.marks.push(mark);
+    }
+    Ok(survey)
+}
+
+impl Survey {
+    fn look_at(&mut self, file: &TapeFile, asked: &[Symbol], entry: &TapeEntry) -> Mark {
+        let path = match &entry.kind {
+            TapeKind::Connected { .. } | TapeKind::Sent => return Mark::default(),
+            TapeKind::Ws { url } if public_link(file, url.as_deref()).is_none() => return Mark::default(),
+            TapeKind::Ws { .. } => None,
+            // Where the request is not recorded, the answer stands among the frames.
+            TapeKind::Rest { path_and_query } => Some(path_and_query.as_str()).filter(|path| !path.is_empty()),
+        };
+        let Some(found) = file.connector.recorded(asked, path, &entry.bytes) else {
+            // A file of one pair: whatever stands in it is of that pair, also what the connector has no use for.
+            let of_one = file.format == TapeFormat::Hftbacktest && !self.pairs.is_empty();
+            return if of_one { Mark::new(0, false) } else { Mark::default() };
+        };
+        let index = match self.pairs.iter().position(|p| p.symbol == found.symbol) {
+            Some(index) => index,
+            None if self.pairs.len() < Mark::PAIRS_MAX - 1 => {
+                self.pairs.push(PairSurvey::new(found.symbol));
+                self.pairs.len() - 1
+            }
+            None => return Mark::default(),
+        };
+        let pair = &mut self.pairs[index];
+        pair.known += 1;
+        pair.price_decimals = pair.price_decimals.max(found.price_decimals);
+        pair.qty_decimals = pair.qty_decimals.max(found.qty_decimals);
+        match found.book_channel {
+            Some(channel) => *pair.channels.entry(channel).or_default() += 1,
+            None => {
+                pair.tops += u64::from(found.book_ticker);
+                let is_frame = matches!(entry.kind, TapeKind::Ws { .. });
+                pair.trades += u64::from(is_frame && !found.book_ticker);
+            }
+        }
+        Mark::new(index, found.book_ticker)
+    }
+}
+
+/// The public link that a frame came on; `None` for frames of other links.
+fn public_link(file: &TapeFile, url: Option<&str>) -> Option<LinkId> {
+    if file.format == TapeFormat::Crossgate {
+        let (role, shard) = url?.split_once('/')?;
+        let shard = shard.parse().ok().filter(|_| role == LinkRole::Public.as_str())?;
+        return Some(LinkId { role: LinkRole::Public, shard });
+    }
+    // One session is one host, so every pair of the file says the same.
+    file.wanted.first().map(|symbol| file.connector.public_link(symbol))
+}
+
+fn surveys<'a>(files: &'a [TapeFile], venue: usize, symbol: &'a Symbol) -> impl Iterator<Item = &'a PairSurvey> {
+    files.iter().filter(move |f| f.venue == venue).flat_map(|f| &f.survey.pairs).filter(move |p| p.symbol == *symbol)
+}
+
+// ------------------------------------------------------------------------------------------------------------ what they hold
+
+/// Venue, pair and fee of every stream, in the order of the arguments; the venues learn their pairs.
+fn streams_of(
+    args: &[TapeArg],
+    origins: &[(usize, Vec<usize>)],
+    files: &[TapeFile],
+    venues: &mut [TapeVenue],
+) -> Result<Vec<(usize, Symbol, Option<Rate>)>, Failure> {
+    let mut streams: Vec<(usize, Symbol, Option<Rate>)> = Vec::new();
+    for (arg, (venue, own)) in args.iter().zip(origins) {
+        let found = own.iter().filter_map(|f| files.get(*f)).flat_map(|f| &f.survey.pairs);
+        let symbols: Vec<Symbol> = match &arg.pair {
+            Some(pair) => vec![pair.clone()],
+            None => found.filter(|p| p.known > 0).map(|p| p.symbol.clone()).collect(),
+        };
+        if symbols.is_empty() {
+            return Err(Failure::failed(format!("the tape of `{}` holds no book of any pair", arg.id)));
+        }
+        for symbol in symbols {
+            if !surveys(files, *venue, &symbol).any(|s| s.known > 0) {
+                return Err(Failure::usage(format!(
+                    "--tape: {} holds nothing of {symbol} that the connector `{}` can read; check pair= and venue=",
+                    arg.file.display(),
+                    arg.kind
+                )));
+            }
+            match streams.iter_mut().find(|(v, s, _)| *v == *venue && *s == symbol) {
+                Some((.., Some(fee))) if arg.fee.is_some_and(|other| other != *fee) => {
+                    return Err(Failure::usage(format!("--tape: fee_bps of `{}` {symbol} is given twice and differs", arg.id)));
+                }
+                Some((.., fee)) => *fee = fee.or(arg.fee),
+                None => {
+                    venues[*venue].symbols.push(symbol.clone());
+                    streams.push((*venue, symbol, arg.fee));
+                }
+            }
+        }
+    }
+    Ok(streams)
+}
+
+/// Book channel and options of a venue, by what its tapes hold: the channel with the most frames, at equality the venue's first.
+fn describe(index: usize, venue: &mut TapeVenue, files: &[TapeFile]) {
+    let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for survey in venue.symbols.iter().flat_map(|symbol| surveys(files, index, symbol)) {
+        venue.options.book_ticker |= survey.tops > 0;
+        venue.options.trades |= survey.trades > 0;
+        for (channel, count) in &survey.channels {
+            *counts.entry(channel).or_default() += count;
+        }
+    }
+    let known = venue.connector.book_channels();
+    let rank = |channel: &str| known.iter().position(|c| *c == channel).unwrap_or(known.len());
+    if let Some((channel, _)) = counts.iter().max_by_key(|(channel, count)| (**count, std::cmp::Reverse(rank(channel)))) {
+        venue.book_channel = (*channel).to_string();
+    }
+}
+
+/// The finest price and quantity of each pair, as recorded or as seen. Quantities give way when both do not fit together.
+fn tables_of(venues: &[TapeVenue], files: &[TapeFile], scales: Scales) -> Result<(Tables, Vec<InstrumentRules>), Failure> {
+    let mut symbols: Vec<Symbol> = Vec::new();
+    for symbol in venues.iter().flat_map(|v| &v.symbols) {
+        if !symbols.contains(symbol) {
+            symbols.push(symbol.clone());
+        }
+    }
+    let mut scale: BTreeMap<&Symbol, (u8, u8)> = symbols.iter().map(|s| (s, (0, 0))).collect();
+    let mut finer = |symbol: &Symbol, price: u8, qty: u8| {
+        if let Some(digits) = scale.get_mut(symbol) {
+            *digits = (digits.0.max(price), digits.1.max(qty));
+        }
+    };
+    for file in files {
+        for pair in &file.survey.pairs {
+            finer(&pair.symbol, pair.price_decimals, pair.qty_decimals);
+        }
+        for pair in file.recorded.iter().flat_map(|tables| &tables.pairs) {
+            finer(&pair.symbol, pair.scale.price_decimals(), pair.scale.qty_decimals());
+        }
+    }
+    if scales == Scales::SharedPrices {
+        let mut finest: BTreeMap<&str, u8> = BTreeMap::new();
+        for (symbol, (price, _)) in &scale {
+            let most = finest.entry(symbol.base.as_str()).or_default();
+            *most = (*most).max(*price);
+        }
+        for (symbol, (price, _)) in &mut scale {
+            *price = finest.get(symbol.base.as_str()).copied().unwrap_or(*price);
+        }
+    }
+    let rules = |symbol: &Symbol| {
+        let (price, qty) = scale.get(symbol).copied().unwrap_or_default();
+        let price = price.min(SCALE_DECIMALS);
+        RawRules {
+            symbol: symbol.clone(),
+            price_decimals: price,
+            qty_decimals: qty.min(SCALE_DECIMALS - price),
+            execution_decimals: 0,
+            kind: recorded_kind(files, symbol).unwrap_or_else(|| kind_of(symbol)),
+            qty_min: None,
+            qty_max: None,
+            value_min: None,
+            can_buy: true,
+            can_sell: true,
+        }
+    };
+    let listed: Vec<_> = venues.iter().map(|v| (v.id.clone(), v.symbols.iter().map(rules).collect::<Vec<_>>())).collect();
+    let mut fee_assets: Vec<&str> = venues.iter().flat_map(|v| v.connector.fee_assets().iter().copied()).collect();
+    fee_assets.sort_unstable();
+    fee_assets.dedup();
+    build_tables(&symbols, &listed, &fee_assets).map_err(Failure::failed)
+}
+
+fn recorded_kind(files: &[TapeFile], symbol: &Symbol) -> Option<InstrumentKind> {
+    let pairs = || files.iter().flat_map(|f| &f.recorded).flat_map(|tables| &tables.pairs);
+    pairs().find(|pair| pair.symbol == *symbol).map(|pair| pair.kind.clone())
+}
+
+/// The kind of an instrument by its symbol alone.
+fn kind_of(symbol: &Symbol) -> InstrumentKind {
+    let Some(settle) = symbol.settle.clone() else { return InstrumentKind::Spot };
+    let whole = |count: i128| Amount::from_units(count * domain::number::AMOUNT_ONE);
+    let inverse = settle == symbol.base;
+    let multiplier = match (inverse, symbol.base.as_str()) {
+        (false, _) => whole(1),
+        (true, "BTC") => whole(INVERSE_CONTRACT_BTC),
+        (true, _) => whole(INVERSE_CONTRACT),
+    };
+    match symbol.expiry {
+        Some(expiry) => InstrumentKind::DatedFuture { multiplier, settle, expiry },
+        None if inverse => InstrumentKind::InversePerpetual { multiplier, settle },
+        None => InstrumentKind::LinearPerpetual { multiplier, settle },
+    }
+}
+
+// ----------------------------------------------------------------------------------------------------------- the second pass
+
+type Timed = Box<dyn Iterator<Item = Result<(TapeEntry, Mark), TapeError>>>;
+
+impl TapeSet {
+    /// Every entry of every tape in time order, read as it is asked for. At equal times earlier arguments go first, and a file's own
+    /// order holds. A file that is not in time order is read whole and sorted.
+    ///
+    /// # Errors
+    /// Exit code 1 for files that can't be read any more.
+    pub fn entries(&self) -> Result<impl Iterator<Item = Result<Played, Failure>> + '_, Failure> {
+        let failed = |error: TapeError| Failure::failed(chain(&error));
+        let mut sources = Vec::new();
+        for file in &self.files {
+            sources.push(file.timed().map_err(failed)?);
+        }
+        let merged = merge(sources, |(entry, _): &(TapeEntry, Mark)| entry.received_unix_ns);
+        Ok(merged.map(move |next| next.map(|(index, (entry, mark))| self.played(index, entry, mark)).map_err(failed)))
+    }
+
+    fn played(&self, index: usize, entry: TapeEntry, mark: Mark) -> Played {
+        let file = &self.files[index];
+        let url = match &entry.kind {
+            TapeKind::Ws { url } => url.as_deref(),
+            _ => None,
+        };
+        // Frames of private links lead nowhere; the player leaves them out by their role.
+        let elsewhere = LinkId { role: LinkRole::Private, shard: 0 };
+        let symbol = mark.pair().and_then(|pair| file.survey.pairs.get(pair)).map(|pair| &pair.symbol);
+        Played {
+            venue: VenueId(file.venue as u8),
+            link: public_link(file, url).unwrap_or(elsewhere),
+            pair: symbol.and_then(|symbol| self.tables.pair_id(symbol)),
+            is_top: mark.is_top(),
+            entry,
+        }
+    }
+
+    /// A session for each venue, without keys.
+    ///
+    /// # Errors
+    /// Exit code 2 when a connector does not know the channel.
+    pub fn sessions(&self) -> Result<Vec<Box<dyn VenueSession>>, Failure> {
+        let session = |(index, venue): (usize, &TapeVenue)| {
+            let config = SessionConfig {
+                venue: VenueId(index as u8),
+                tables: self.tables.clone(),
+                pairs: venue.symbols.iter().filter_map(|symbol| self.tables.pair_id(symbol)).collect(),
+                key: None,
+                secret: None,
+                book_channel: venue.book_channel.clone(),
+                options: venue.options,
+                seed: 0,
+            };
+            venue.connector.session(config).map_err(|e| Failure::usage(format!("--tape: venue `{}`: {e}", venue.id)))
+        };
+        self.venues.iter().enumerate().map(session).collect()
+    }
+
+    /// The pair of a request for a book snapshot; `None` for other requests.
+    pub fn asked_pair(&self, venue: VenueId, path_and_query: &str) -> Option<PairId> {
+        let venue = self.venues.get(venue.index())?;
+        self.tables.pair_id(&venue.connector.book_request_symbol(&venue.symbols, path_and_query)?)
+    }
+}
+
+impl TapeFile {
+    fn timed(&self) -> Result<Timed, TapeError> {
+        let marks = self.survey.marks.clone().into_iter().chain(std::iter::repeat(Mark::default()));
+        let timed = open_tape(self.format, Path::new(&self.path))?.zip(marks);
+        let timed = timed.map(|(entry, mark)| entry.map(|entry| (entry, mark)));
+        if !self.survey.is_disordered {
+            return Ok(Box::new(timed));
+        }
+        let mut all: Vec<(TapeEntry, Mark)> = timed.collect::<Result<_, _>>()?;
+        all.sort_by_key(|(entry, _)| entry.received_unix_ns);
+        Ok(Box::new(all.into_iter().map(Ok)))
+    }
+}

@@ -1,0 +1,160 @@
+//! Feeds recorded frames to production sessions: shared by `replay` and `scan`.
+//!
+//! Sessions' requests for book snapshots are answered by the REST answers of the tape, by pair: an answer that came before its
+//! request is held (the newest of each pair). Nothing else is answered, and no timer fires, since a recording can't react.
+
+use crate::exit::Failure;
+use crate::tape_load::{Played, TapeSet};
+use domain::{LinkRole, MonoNanos, PairId, UnixNanos, VenueId};
+use journal::tape::TapeKind;
+use std::collections::BTreeMap;
+use venue::{LinkId, Response, Ticket, Transmit};
+
+/// Sessions and whatever takes what they make of frames.
+pub trait Port {
+    /// Starts all sessions.
+    fn start(&mut self, now: MonoNanos);
+
+    /// A link that a session asked for is up.
+    fn connected(&mut self, venue: VenueId, link: LinkId, now: MonoNanos);
+
+    /// A frame came in.
+    fn frame(&mut self, venue: VenueId, link: LinkId, now: MonoNanos, bytes: &mut [u8]);
+
+    /// An answer came in.
+    fn response(&mut self, venue: VenueId, ticket: Ticket, now: MonoNanos, response: Response<'_>);
+
+    /// Next thing that a session wants on the wire.
+    fn poll_transmit(&mut self, now: MonoNanos, wall: UnixNanos) -> Option<(VenueId, Transmit)>;
+
+    /// Takes what the sessions have made. True when that may have made them want more.
+    fn settle(&mut self, now: MonoNanos) -> bool;
+
+    /// A frame or answer of this Unix time comes next.
+    fn before(&mut self, _received_unix_ns: i64) {}
+
+    /// Everything that follows from it is done.
+    fn after(&mut self, _seen: &Seen) {}
+}
+
+/// The recording's clock and its answers.
+pub struct Player<'a> {
+    tapes: &'a TapeSet,
+    /// Requests not answered yet.
+    waiting: Vec<(VenueId, PairId, Ticket)>,
+    /// Answers that nobody has asked for yet.
+    held: BTreeMap<(VenueId, PairId), Vec<u8>>,
+    /// Unix nanoseconds of the first entry.
+    origin: Option<i64>,
+    /// Frames played.
+    pub frames: u64,
+    /// Time since the first entry.
+    pub now: MonoNanos,
+    wall: UnixNanos,
+}
+
+impl<'a> Player<'a> {
+    /// A player before the first entry.
+    pub fn new(tapes: &'a TapeSet) -> Player<'a> {
+        Player {
+            tapes,
+            waiting: Vec::new(),
+            held: BTreeMap::new(),
+            origin: None,
+            frames: 0,
+            now: MonoNanos(0),
+            wall: UnixNanos(0),
+        }
+    }
+
+    /// Starts the sessions.
+    pub fn begin(&mut self, port: &mut impl Port) {
+        port.start(self.now);
+        self.turn(port);
+    }
+
+    /// Plays every entry.
+    ///
+    /// # Errors
+    /// Exit code 1 for files that can't be read any more.
+    pub fn play_all(&mut self, port: &mut impl Port) -> Result<(), Failure> {
+        for played in self.tapes.entries()? {
+            self.play(port, played?);
+        }
+        Ok(())
+    }
+
+    fn play(&mut self, port: &mut impl Port, played: Played) {
+        let Played { venue, link, pair, is_top, mut entry } = played;
+        let at = entry.received_unix_ns;
+        let origin = *self.origin.get_or_insert(at);
+        self.now = self.now.max(MonoNanos(u64::try_from(at.saturating_sub(origin)).unwrap_or_default()));
+        self.wall = UnixNanos(at);
+        match entry.kind {
+            TapeKind::Connected { .. } | TapeKind::Sent => return,
+            TapeKind::Ws { .. } if link.role != LinkRole::Public => return,
+            TapeKind::Ws { .. } => {
+                self.frames += 1;
+                port.before(at);
+                port.frame(venue, link, self.now, &mut entry.bytes);
+            }
+            TapeKind::Rest { path_and_query } => {
+                port.before(at);
+                let of_file = pair.filter(|_| path_and_query.is_empty());
+                if let Some(pair) = of_file.or_else(|| self.tapes.asked_pair(venue, &path_and_query)) {
+                    self.held.insert((venue, pair), entry.bytes);
+                }
+            }
+        }
+        self.turn(port);
+        port.after(&Seen { venue, pair, is_top });
+    }
+
+    fn turn(&mut self, port: &mut impl Port) {
+        loop {
+            while let Some((venue, transmit)) = port.poll_transmit(self.now, self.wall) {
+                match transmit {
+                    Transmit::Open(link) if link.role == LinkRole::Public => port.connected(venue, link, self.now),
+                    Transmit::Request { ticket, request, .. } => {
+                        let path_and_query = format!("{}?{}", request.path, request.query);
+                        self.waiting.extend(self.tapes.asked_pair(venue, &path_and_query).map(|pair| (venue, pair, ticket)));
+                    }
+                    _ => {}
+                }
+            }
+            let answered = self.answer(port);
+            if !port.settle(self.now) && !answered {
+                break;
+            }
+        }
+    }
+
+    /// Gives held answers to the requests that wait for them.
+    fn answer(&mut self, port: &mut impl Port) -> bool {
+        if self.held.is_empty() || self.waiting.is_empty() {
+            return false;
+        }
+        let mut answered = false;
+        let (now, held) = (self.now, &mut self.held);
+        self.waiting.retain(|(venue, pair, ticket)| match held.remove(&(*venue, *pair)) {
+            Some(mut body) => {
+                port.response(*venue, *ticket, now, Response::Http { status: 200, headers: &[], body: &mut body });
+                answered = true;
+                false
+            }
+            None => true,
+        });
+        answered
+    }
+}
+
+/// What was just played.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// From whom.
+    pub venue: VenueId,
+    /// Of which pair, where that could be told before it was decoded.
+    pub pair: Option<PairId>,
+    /// A frame of the best-bid-offer channel.
+    pub is_top: bool,
+}
