@@ -220,7 +220,7 @@ fn the_environment_outranks_the_file_and_is_named_when_it_is_wrong() {
         ("CROSSGATE__", "1", ["no such key", "CROSSGATE__SECTION__KEY"]),
         ("CROSSGATE__OPS__LISTEN", "nowhere", ["ops.listen: ", "127.0.0.1:9464"]),
         ("CROSSGATE__RISK__DAILY_LOSS_MAX", "0", ["risk.daily_loss_max: ", "above zero"]),
-        ("CROSSGATE__MODE", "paper", ["mode: ", "not built yet"]),
+        ("CROSSGATE__MODE", "paper", ["paper: ", "needs accounts"]),
     ] {
         assert_one_sentence(with(name, wrong, &check), dir.path(), &format!("environment variable {name}"), &parts);
     }

@@ -26,6 +26,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("journal", &["domain"]),
     ("venue", &["domain"]),
     ("venue-io", &["domain", "venue"]),
+    ("paper-venue", &["domain", "venue", "order-book", "fill-model"]),
     ("node", &["domain", "venue", "engine-core", "journal"]),
     ("sim-exchange", &[]),
     ("telemetry", &["domain"]),
@@ -48,6 +49,8 @@ const PURE: &[&str] = &[
     "engine-core",
     "venue",
     "gate-connector",
+    "binance-connector",
+    "paper-venue",
     "node",
 ];
 
