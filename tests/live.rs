@@ -213,6 +213,26 @@ fn a_live_run_over_tls_ends_with_their_balances() {
 }
 
 #[test]
+fn orders_over_a_logged_in_link_on_pushed_books_end_with_the_venues_balances() {
+    let dir = dir();
+    let sim = Sim::start(dir.path(), &["--seed", "13"]);
+    let keys = "kind = \"gate\"\nbook_channel = \"obu\"\nbook_ticker = true\ntrades = true\ntickers = true\norder_entry = \"ws\"";
+    let config = write(dir.path(), "live.toml", &live(&sim.venues).replace("kind = \"gate\"", keys));
+    let (_, json) = sim.run(dir.path(), &config, "10s");
+    assert_in_order(&json);
+    assert!(count(&json, "deals") > 0, "{json}");
+    sim.assert_balances(&json);
+    for client in sim.clients() {
+        let orders = client.finished_orders();
+        assert!(!orders.is_empty() && client.open_orders().is_empty());
+        assert_ids_once(&orders, "text");
+    }
+    // Whatever came over that link is in the journal like everything else.
+    let replay = run(crossgate(dir.path()).args(["replay", "state", "--verify", "--json"])).expect(0).json();
+    assert_eq!((&replay["verified"], &replay["output_hash"]), (&true.into(), &json["output_hash"]), "{replay}");
+}
+
+#[test]
 fn a_killed_engine_starts_again_from_its_log_and_repeats_no_id() {
     let dir = dir();
     let sim = Sim::start(dir.path(), &["--seed", "3"]);
