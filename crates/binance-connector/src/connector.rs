@@ -28,6 +28,10 @@ impl Connector for BinanceConnector {
         "binance"
     }
 
+    fn can_trade(&self) -> bool {
+        false
+    }
+
     fn live_endpoints(&self) -> Endpoints {
         hosts::live()
     }

@@ -32,24 +32,13 @@ pub(crate) fn recorded(symbols: &[Symbol], path_and_query: Option<&str>, bytes: 
     let kind = stream_kind(frame["stream"].as_str()?)?;
     let data = &frame["data"];
     let symbol = named(symbols, data["s"].as_str()?, data)?;
-    Some(match kind {
-        StreamKind::Depth => of_levels(symbol, Some(BOOK_CHANNEL), data, ["b", "a"]),
-        StreamKind::BookTicker => Recorded {
-            symbol,
-            book_channel: None,
-            book_ticker: true,
-            price_decimals: decimals(&data["b"]).max(decimals(&data["a"])),
-            qty_decimals: decimals(&data["B"]).max(decimals(&data["A"])),
-        },
-        StreamKind::Trade => Recorded {
-            symbol,
-            book_channel: None,
-            book_ticker: false,
-            price_decimals: decimals(&data["p"]),
-            qty_decimals: decimals(&data["q"]),
-        },
-        StreamKind::Ticker | StreamKind::Unused => return None,
-    })
+    let level = |price: &str, qty: &str| (data[price].as_str(), data[qty].as_str());
+    match kind {
+        StreamKind::Depth => Some(of_levels(symbol, Some(BOOK_CHANNEL), data, ["b", "a"])),
+        StreamKind::BookTicker => Some(Recorded::of_levels(symbol, None, true, [level("b", "B"), level("a", "A")])),
+        StreamKind::Trade => Some(Recorded::of_levels(symbol, None, false, [level("p", "q")])),
+        StreamKind::Ticker | StreamKind::Unused => None,
+    }
 }
 
 /// See [`venue::Connector::book_request_symbol`].
@@ -83,18 +72,8 @@ fn named(symbols: &[Symbol], name: &str, data: &Value) -> Option<Symbol> {
 }
 
 fn of_levels(symbol: Symbol, book_channel: Option<&'static str>, body: &Value, sides: [&str; 2]) -> Recorded {
-    let (mut price_decimals, mut qty_decimals) = (0, 0);
-    for level in sides.iter().flat_map(|side| body[*side].as_array().into_iter().flatten()) {
-        price_decimals = price_decimals.max(decimals(&level[0]));
-        qty_decimals = qty_decimals.max(decimals(&level[1]));
-    }
-    Recorded { symbol, book_channel, book_ticker: false, price_decimals, qty_decimals }
-}
-
-/// Decimals of a number as text, without trailing zeros; at most 18.
-fn decimals(value: &Value) -> u8 {
-    let digits = |text: &str| text.split_once('.').map_or(0, |(_, fraction)| fraction.trim_end_matches('0').len());
-    u8::try_from(value.as_str().map_or(0, digits).min(18)).unwrap_or(18)
+    let levels = sides.iter().flat_map(|side| body[*side].as_array().into_iter().flatten());
+    Recorded::of_levels(symbol, book_channel, false, levels.map(|level| (level[0].as_str(), level[1].as_str())))
 }
 
 #[cfg(test)]

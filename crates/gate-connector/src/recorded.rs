@@ -9,7 +9,7 @@ pub(crate) fn recorded(symbols: &[Symbol], path_and_query: Option<&str>, bytes: 
     if let Some(path) = path_and_query {
         let symbol = book_request_symbol(symbols, path)?;
         let body = serde_json::from_slice::<Value>(bytes).ok()?;
-        return Some(with_levels(symbol, None, false, &body));
+        return Some(of_levels(symbol, None, &body));
     }
     let frame = serde_json::from_slice::<Value>(bytes).ok()?;
     if frame["event"].as_str().is_some_and(|event| event != "update") {
@@ -27,7 +27,11 @@ pub(crate) fn recorded(symbols: &[Symbol], path_and_query: Option<&str>, bytes: 
     // `spot.obu` names the stream: `ob.BTC_USDT.50`; the pair is between the first and the last dot.
     let name = name.strip_prefix("ob.").and_then(|rest| rest.rsplit_once('.')).map_or(name, |(pair, _)| pair);
     let symbol = wanted(symbols, name)?;
-    Some(with_levels(symbol, book_channel, book_ticker, result))
+    if book_ticker {
+        let level = |price: &str, qty: &str| (result[price].as_str(), result[qty].as_str());
+        return Some(Recorded::of_levels(symbol, None, true, [level("b", "B"), level("a", "A")]));
+    }
+    Some(of_levels(symbol, book_channel, result))
 }
 
 /// See [`venue::Connector::book_request_symbol`].
@@ -44,23 +48,9 @@ fn wanted(symbols: &[Symbol], name: &str) -> Option<Symbol> {
     (symbols.is_empty() || symbols.contains(&symbol)).then_some(symbol)
 }
 
-fn with_levels(symbol: Symbol, book_channel: Option<&'static str>, book_ticker: bool, body: &Value) -> Recorded {
-    let (mut price_decimals, mut qty_decimals) = (0, 0);
-    for level in ["b", "a", "bids", "asks"].iter().flat_map(|side| body[*side].as_array().into_iter().flatten()) {
-        price_decimals = price_decimals.max(decimals(&level[0]));
-        qty_decimals = qty_decimals.max(decimals(&level[1]));
-    }
-    if book_ticker {
-        price_decimals = decimals(&body["b"]).max(decimals(&body["a"]));
-        qty_decimals = decimals(&body["B"]).max(decimals(&body["A"]));
-    }
-    Recorded { symbol, book_channel, book_ticker, price_decimals, qty_decimals }
-}
-
-/// Decimals of a number as text, without trailing zeros; at most 18.
-fn decimals(value: &Value) -> u8 {
-    let digits = |text: &str| text.split_once('.').map_or(0, |(_, fraction)| fraction.trim_end_matches('0').len());
-    u8::try_from(value.as_str().map_or(0, digits).min(18)).unwrap_or(18)
+fn of_levels(symbol: Symbol, book_channel: Option<&'static str>, body: &Value) -> Recorded {
+    let levels = ["b", "a", "bids", "asks"].iter().flat_map(|side| body[*side].as_array().into_iter().flatten());
+    Recorded::of_levels(symbol, book_channel, false, levels.map(|level| (level[0].as_str(), level[1].as_str())))
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! One book kept by changes on a fetched copy: hold, fetch, check, chain, and start over when the chain breaks.
 //!
-//! The state machine that every venue with a change stream and a separate whole copy needs. It is told of changes
+//! The state machine of a venue with one stream of changes per book and a separate whole copy. It is told of changes
 //! ([`BookSync::on_delta`]) and of copies ([`BookSync::on_copy`]), asks for a copy ([`BookSync::take_fetch`]) and for the stream itself
 //! to be asked for again ([`BookSync::take_resubscribe`]), and passes on what the engine may use. How a change names what it
-//! continues is the venue's: [`Delta::previous`] and [`Chain`].
+//! continues is the venue's: [`Delta::previous`] and [`Chain`]. A venue whose streams carry whole states too, or whose quiet books
+//! are audited against copies, keeps its books with a state machine of its own.
 //!
 //! Promises:
 //! 1. A book leaves trust at once, and comes back only with a copy that provably connects to the stream: a copy is fetched after a

@@ -165,6 +165,11 @@ pub trait Connector: Send + Sync {
     /// The `kind` of the configuration (`gate`).
     fn kind(&self) -> &'static str;
 
+    /// False where only public data is served: such a venue can be recorded, scanned and traded on paper.
+    fn can_trade(&self) -> bool {
+        true
+    }
+
     /// Hosts when the configuration names none: the live ones.
     fn live_endpoints(&self) -> Endpoints;
 

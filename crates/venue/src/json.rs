@@ -4,6 +4,7 @@
 //! [`Scope`] says what it puts in doubt. Prices and quantities are taken only from JSON strings ([`crate::levels`]), so no binary
 //! fraction is ever made of them.
 
+use crate::number::reject_of;
 use domain::decimal::NumberError;
 use domain::{FrameReject, PairId, ResyncReason, VenueNanos};
 use simd_json::prelude::*;
@@ -68,10 +69,7 @@ impl Reject {
 
     /// A number that can't be used.
     pub const fn number(error: NumberError, what: &'static str) -> Reject {
-        match error {
-            NumberError::OutOfRange => Reject::new(FrameReject::OutOfRange, what),
-            NumberError::Malformed | NumberError::TooFine => Reject::new(FrameReject::BadNumber, what),
-        }
+        Reject::new(reject_of(error), what)
     }
 }
 
@@ -141,6 +139,7 @@ macro_rules! fields {
 }
 
 /// True for `null`.
+#[inline]
 pub fn is_null(value: &Value<'_, '_>) -> bool {
     value.is_null()
 }
@@ -149,6 +148,7 @@ pub fn is_null(value: &Value<'_, '_>) -> bool {
 ///
 /// # Errors
 /// `unknown_shape`.
+#[inline]
 pub fn object<'t, 'i>(value: &Value<'t, 'i>, what: &'static str) -> Result<Object<'t, 'i>, Reject> {
     value.as_object().ok_or(Reject::shape(what))
 }
@@ -157,6 +157,7 @@ pub fn object<'t, 'i>(value: &Value<'t, 'i>, what: &'static str) -> Result<Objec
 ///
 /// # Errors
 /// `unknown_shape` for anything else, `too_large`.
+#[inline]
 pub fn items<'t, 'i>(
     value: &Value<'t, 'i>,
     most: usize,
@@ -177,11 +178,13 @@ struct Items<'t, 'i> {
 
 impl<'t, 'i> Iterator for Items<'t, 'i> {
     type Item = Value<'t, 'i>;
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.rest.next();
         self.len = self.len.saturating_sub(usize::from(next.is_some()));
         next
     }
+    #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.len, Some(self.len))
     }
@@ -192,6 +195,7 @@ impl ExactSizeIterator for Items<'_, '_> {}
 ///
 /// # Errors
 /// `missing_field`.
+#[inline]
 pub fn required<'t, 'i>(value: Option<Value<'t, 'i>>, what: &'static str) -> Result<Value<'t, 'i>, Reject> {
     value.ok_or(Reject::missing(what))
 }
@@ -200,6 +204,7 @@ pub fn required<'t, 'i>(value: Option<Value<'t, 'i>>, what: &'static str) -> Res
 ///
 /// # Errors
 /// `missing_field`, `unknown_shape`.
+#[inline]
 pub fn text<'i>(value: Option<Value<'_, 'i>>, what: &'static str) -> Result<&'i str, Reject> {
     required(value, what)?.into_string().ok_or(Reject::shape(what))
 }
@@ -208,6 +213,7 @@ pub fn text<'i>(value: Option<Value<'_, 'i>>, what: &'static str) -> Result<&'i 
 ///
 /// # Errors
 /// `unknown_shape`.
+#[inline]
 pub fn optional_text<'i>(value: Option<Value<'_, 'i>>, what: &'static str) -> Result<Option<&'i str>, Reject> {
     value.map(|v| v.into_string().ok_or(Reject::shape(what))).transpose()
 }
@@ -216,6 +222,7 @@ pub fn optional_text<'i>(value: Option<Value<'_, 'i>>, what: &'static str) -> Re
 ///
 /// # Errors
 /// `missing_field`; `bad_number` for anything but a string, a JSON number included.
+#[inline]
 pub fn number_text<'i>(value: Option<Value<'_, 'i>>, what: &'static str) -> Result<&'i str, Reject> {
     required(value, what)?.into_string().ok_or(Reject::new(FrameReject::BadNumber, what))
 }
@@ -224,6 +231,7 @@ pub fn number_text<'i>(value: Option<Value<'_, 'i>>, what: &'static str) -> Resu
 ///
 /// # Errors
 /// `missing_field`, `bad_number`.
+#[inline]
 pub fn counter(value: Option<Value<'_, '_>>, what: &'static str) -> Result<u64, Reject> {
     required(value, what)?.as_u64().ok_or(Reject::new(FrameReject::BadNumber, what))
 }
@@ -232,6 +240,7 @@ pub fn counter(value: Option<Value<'_, '_>>, what: &'static str) -> Result<u64, 
 ///
 /// # Errors
 /// `unknown_shape`.
+#[inline]
 pub fn optional_flag(value: Option<Value<'_, '_>>, what: &'static str) -> Result<Option<bool>, Reject> {
     value.map(|v| v.as_bool().ok_or(Reject::shape(what))).transpose()
 }
@@ -240,6 +249,7 @@ pub fn optional_flag(value: Option<Value<'_, '_>>, what: &'static str) -> Result
 ///
 /// # Errors
 /// `bad_number` for anything but a JSON integer that is not negative and not absurd.
+#[inline]
 pub fn whole_millis(value: Option<Value<'_, '_>>, what: &'static str) -> Result<Option<VenueNanos>, Reject> {
     let Some(value) = value else { return Ok(None) };
     let nanos = value.as_i64().and_then(VenueNanos::from_millis).ok_or(Reject::new(FrameReject::BadNumber, what))?;
@@ -260,12 +270,15 @@ mod tests {
         let reason = |text: &[u8], cap| read(text, cap).unwrap_err().reason;
         assert_eq!(reason(b"{} ", 2), FrameReject::TooLarge);
         assert_eq!(reason(b"{\"a\":\"\xff\"}", 100), FrameReject::NotUtf8);
-        for text in ["", " ", "{", "nul", "{\"a\":}", "[1,]", "{\"a\":1e309}", "{} {}"] {
+        for text in ["", " ", "{", "nul", "{\"a\":}", "{\"a\" 1}", "[1,]", "{\"a\":1e309}", "\u{0}", "{} {}", "\"\\uD800\""] {
             assert_eq!(reason(text.as_bytes(), 1000), FrameReject::NotJson, "{text:?}");
         }
         let nested = |n: usize| [vec![b'['; n], vec![b']'; n]].concat();
         assert_eq!(read(&nested(DEPTH_MAX), 1000), Ok(()));
-        assert_eq!(reason(&nested(DEPTH_MAX + 1), 1000), FrameReject::TooDeep);
+        for depth in [DEPTH_MAX + 1, 100, 400] {
+            assert_eq!(reason(&nested(depth), 1000), FrameReject::TooDeep, "{depth}");
+        }
+        assert_eq!(reason(&vec![b'['; 10_000], 20_000), FrameReject::TooDeep);
     }
 
     #[test]

@@ -32,6 +32,8 @@ impl BookSide {
 pub enum LevelsOf {
     /// A whole side, best first as sent: out of order is `unsorted`, zero quantities are left out.
     Snapshot,
+    /// A whole side among changes, in any order; sorted here, zero quantities are left out.
+    FullUpdate,
     /// Changes, in any order; sorted here, zero deletes.
     Delta,
 }
@@ -41,8 +43,8 @@ pub enum LevelsOf {
 pub enum FinerPrice {
     /// The message is refused and the book needs new scales.
     Refuse,
-    /// The level is left out, unless it is the best of a whole side, which is refused. For venues where orders outlive the tick they
-    /// were made with: the book is understated at those prices, and nothing is invented.
+    /// The level is left out, unless it is (or, in an unsorted side, may be) the best of a whole side, which is refused. For venues
+    /// where orders outlive the tick they were made with: the book is understated at those prices, and nothing is invented.
     LeaveOut,
 }
 
@@ -55,6 +57,8 @@ pub struct LevelReader {
     pub scale: PairScale,
     /// Levels a side may have.
     pub levels_max: usize,
+    /// Columns a level may have: price, quantity, and what some channels append after them, which is not read.
+    pub columns_max: usize,
     /// What they are for.
     pub of: LevelsOf,
     /// What becomes of prices finer than the scale.
@@ -72,26 +76,24 @@ impl LevelReader {
         let rows = items(&value, self.levels_max, what).map_err(gap)?;
         let mut levels: Vec<Level> = Vec::with_capacity(rows.len());
         for row in rows {
-            // Some channels append an empty or unused third element.
-            let mut row = items(&row, 3, what).map_err(gap)?;
+            let mut row = items(&row, self.columns_max, what).map_err(gap)?;
             let (Some(price), Some(qty)) = (row.next(), row.next()) else { return Err(gap(Reject::shape(what))) };
-            let qty = self.qty(&qty, what)?;
             let price = match self.price(&price, what) {
-                Ok(price) => price,
-                Err(reject) if self.leaves_out(&reject, levels.is_empty()) => continue,
+                Ok(price) => Some(price),
+                Err(reject) if self.leaves_out(&reject, levels.is_empty()) => None,
                 Err(reject) => return Err(reject),
             };
-            if self.of == LevelsOf::Snapshot {
-                if qty.is_zero() {
-                    continue;
-                }
-                if levels.last().is_some_and(|last| !side.before(last.price, price)) {
-                    return Err(gap(Reject::new(FrameReject::Unsorted, what)));
-                }
+            let qty = self.qty(&qty, what)?;
+            let Some(price) = price else { continue };
+            if self.of != LevelsOf::Delta && qty.is_zero() {
+                continue;
+            }
+            if self.of == LevelsOf::Snapshot && levels.last().is_some_and(|last| !side.before(last.price, price)) {
+                return Err(gap(Reject::new(FrameReject::Unsorted, what)));
             }
             levels.push(Level { price, qty });
         }
-        if self.of == LevelsOf::Delta {
+        if self.of != LevelsOf::Snapshot {
             match side {
                 BookSide::Bids => levels.sort_unstable_by_key(|level| std::cmp::Reverse(level.price)),
                 BookSide::Asks => levels.sort_unstable_by_key(|level| level.price),
@@ -106,7 +108,12 @@ impl LevelReader {
 
     fn leaves_out(&self, reject: &Reject, first: bool) -> bool {
         let finer = matches!(reject.scope, Scope::Book(_, ResyncReason::Scale));
-        finer && self.finer == FinerPrice::LeaveOut && !(first && self.of == LevelsOf::Snapshot)
+        let may_be_best = match self.of {
+            LevelsOf::Snapshot => first,
+            LevelsOf::FullUpdate => true,
+            LevelsOf::Delta => false,
+        };
+        finer && self.finer == FinerPrice::LeaveOut && !may_be_best
     }
 
     /// Reads one price.
@@ -114,14 +121,9 @@ impl LevelReader {
     /// # Errors
     /// `bad_number` or `out_of_range`, with the pair's book as scope; a price finer than the scale asks for new scales.
     pub fn price(&self, value: &Value<'_, '_>, what: &'static str) -> Result<Price, Reject> {
-        let book = |reject: Reject, reason| reject.within(Scope::Book(self.pair, reason));
-        let bad = Reject::new(FrameReject::BadNumber, what);
-        let text = value.as_str().ok_or(book(bad, ResyncReason::Gap))?;
-        let units = parse_units(text.as_bytes(), u32::from(self.scale.price_decimals()), Excess::Refuse).map_err(|error| {
-            let reason = if error == NumberError::TooFine { ResyncReason::Scale } else { ResyncReason::Gap };
-            book(Reject::number(error, what), reason)
-        })?;
-        Price::from_units(units).ok_or(book(Reject::new(FrameReject::OutOfRange, what), ResyncReason::Gap))
+        let book = |(reject, reason): (Reject, ResyncReason)| reject.within(Scope::Book(self.pair, reason));
+        let bad = || book((Reject::new(FrameReject::BadNumber, what), ResyncReason::Gap));
+        price_units(value.as_str().ok_or_else(bad)?, self.scale, what).map_err(book)
     }
 
     /// Reads one quantity.
@@ -130,11 +132,31 @@ impl LevelReader {
     /// `bad_number` or `out_of_range`, with the pair's book as scope.
     pub fn qty(&self, value: &Value<'_, '_>, what: &'static str) -> Result<Qty, Reject> {
         let gap = |reject: Reject| reject.within(Scope::Book(self.pair, ResyncReason::Gap));
-        let text = value.as_str().ok_or(gap(Reject::new(FrameReject::BadNumber, what)))?;
-        let units = parse_units(text.as_bytes(), u32::from(self.scale.qty_decimals()), Excess::FloorKeepNonZero)
-            .map_err(|error| gap(Reject::number(error, what)))?;
-        Qty::from_units(units).ok_or(gap(Reject::new(FrameReject::OutOfRange, what)))
+        let text = value.as_str().ok_or_else(|| gap(Reject::new(FrameReject::BadNumber, what)))?;
+        qty_units(text, self.scale, what).map_err(gap)
     }
+}
+
+/// A positive price, exact in the pair's scale.
+///
+/// # Errors
+/// `bad_number` or `out_of_range`, and the reason of a resync that it is for a book: new scales for a price finer than them.
+pub fn price_units(text: &str, scale: PairScale, what: &'static str) -> Result<Price, (Reject, ResyncReason)> {
+    let units = parse_units(text.as_bytes(), u32::from(scale.price_decimals()), Excess::Refuse).map_err(|error| {
+        let reason = if error == NumberError::TooFine { ResyncReason::Scale } else { ResyncReason::Gap };
+        (Reject::number(error, what), reason)
+    })?;
+    Price::from_units(units).ok_or((Reject::new(FrameReject::OutOfRange, what), ResyncReason::Gap))
+}
+
+/// A quantity, floored to the pair's scale, but never to zero unless it is zero.
+///
+/// # Errors
+/// `bad_number` or `out_of_range`.
+pub fn qty_units(text: &str, scale: PairScale, what: &'static str) -> Result<Qty, Reject> {
+    let units = parse_units(text.as_bytes(), u32::from(scale.qty_decimals()), Excess::FloorKeepNonZero)
+        .map_err(|error| Reject::number(error, what))?;
+    Qty::from_units(units).ok_or(Reject::new(FrameReject::OutOfRange, what))
 }
 
 /// True when the best bid is at or above the best ask.
@@ -157,7 +179,8 @@ mod tests {
         of: LevelsOf,
         finer: FinerPrice,
     ) -> Result<Vec<(i64, i64)>, (FrameReject, ResyncReason)> {
-        let reader = LevelReader { pair: PairId(3), scale: PairScale::new(2, 3).unwrap(), levels_max: 4, of, finer };
+        let reader =
+            LevelReader { pair: PairId(3), scale: PairScale::new(2, 3).unwrap(), levels_max: 4, columns_max: 3, of, finer };
         let levels = JsonReader::default()
             .read(&mut text.as_bytes().to_vec(), 1000, |root| reader.side(Some(root), side, "b"))
             .map_err(|reject| match reject.scope {
@@ -170,14 +193,18 @@ mod tests {
     #[test]
     fn sides_are_exact_sorted_and_bounded() {
         use BookSide::{Asks, Bids};
-        use LevelsOf::{Delta, Snapshot};
+        use LevelsOf::{Delta, FullUpdate, Snapshot};
         let deltas = r#"[["1.00","2"],["1.5","0"],["1.20","0.0001"]]"#;
         assert_eq!(read(deltas, Bids, Delta), Ok(vec![(150, 0), (120, 1), (100, 2000)]));
         assert_eq!(read(deltas, Asks, Delta), Ok(vec![(100, 2000), (120, 1), (150, 0)]));
+        assert_eq!(read(deltas, Bids, FullUpdate), Ok(vec![(120, 1), (100, 2000)]));
+        assert_eq!(read(deltas, Asks, FullUpdate), Ok(vec![(100, 2000), (120, 1)]));
         assert_eq!(read(r#"[["2","1"],["1.5","0"],["1","1",[]]]"#, Bids, Snapshot), Ok(vec![(200, 1000), (100, 1000)]));
         let gap = |reason| Err((reason, ResyncReason::Gap));
         assert_eq!(read(r#"[["1","1"],["2","1"]]"#, Bids, Snapshot), gap(FrameReject::Unsorted));
         assert_eq!(read(r#"[["1","1"],["1.0","2"]]"#, Bids, Delta), gap(FrameReject::Unsorted));
+        assert_eq!(read(r#"[["1","1"],["1.0","2"]]"#, Asks, FullUpdate), gap(FrameReject::Unsorted));
+        assert_eq!(read(r#"[["1","1",[],[]]]"#, Bids, Delta), gap(FrameReject::TooLarge));
         assert_eq!(read(r#"[["1.001","1"]]"#, Bids, Delta), Err((FrameReject::BadNumber, ResyncReason::Scale)));
         assert_eq!(read(r#"[[1,"1"]]"#, Bids, Delta), gap(FrameReject::BadNumber));
         assert_eq!(read(r#"[["1","-1"]]"#, Bids, Delta), gap(FrameReject::OutOfRange));
@@ -190,10 +217,12 @@ mod tests {
     #[test]
     fn finer_prices_are_left_out_but_never_the_best_of_a_whole_side() {
         use BookSide::Bids;
-        use LevelsOf::{Delta, Snapshot};
+        use LevelsOf::{Delta, FullUpdate, Snapshot};
         let read = |text: &str, of| read_with(text, Bids, of, FinerPrice::LeaveOut);
         assert_eq!(read(r#"[["1.20","1"],["1.111","1"],["1.1","1"]]"#, Snapshot), Ok(vec![(120, 1000), (110, 1000)]));
         assert_eq!(read(r#"[["1.111","1"]]"#, Delta), Ok(vec![]));
+        assert_eq!(read(r#"[["1.111","x"]]"#, Delta), Err((FrameReject::BadNumber, ResyncReason::Gap)));
+        assert_eq!(read(r#"[["1","1"],["1.111","1"]]"#, FullUpdate), Err((FrameReject::BadNumber, ResyncReason::Scale)));
         assert_eq!(read(r#"[["1.111","1"],["1","1"]]"#, Snapshot), Err((FrameReject::BadNumber, ResyncReason::Scale)));
         assert_eq!(read(r#"[["x","1"]]"#, Delta), Err((FrameReject::BadNumber, ResyncReason::Gap)));
     }

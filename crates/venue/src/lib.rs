@@ -4,15 +4,19 @@
 //! - [`connector::Connector`]: what start-up needs of a venue before a session exists: hosts, rules, a session factory.
 //! - [`tables::build_tables`]: one scale per pair out of what all venues publish.
 //! - [`budget::TokenBucket`]: rate budgets, pure. [`backoff`]: growing, jittered waits.
-//! - [`json`], [`levels`]: bounded reading of venues' JSON. [`book_sync::BookSync`]: a book kept by changes on a fetched copy.
+//! - [`json`], [`levels`], [`number`]: bounded, exact reading of venues' JSON.
+//! - [`book_sync::BookSync`]: a book kept by changes on a fetched copy. [`clock_sync::ClockSync`]: the venue's clock, measured.
 
 pub mod backoff;
 pub mod book_sync;
 pub mod budget;
 pub mod checkup;
+pub mod clock_sync;
 pub mod connector;
 pub mod json;
 pub mod levels;
+pub mod number;
+mod recorded;
 pub mod session;
 pub mod stats;
 pub mod tables;

@@ -1,6 +1,6 @@
 //! REST bodies that a session reads: book copies, the time, and errors (Binance REST API, market data; error codes).
 
-use super::{BODY_BYTES_MAX, COPY_LEVELS_MAX, Decoder, Reject, Scope};
+use super::{BODY_BYTES_MAX, COPY_LEVELS_MAX, Decoder, LEVEL_COLUMNS_MAX, Reject, Scope};
 use domain::{FrameReject, PairId, ResyncReason, UnixNanos};
 use simd_json::prelude::*;
 use venue::book_sync::BookCopy;
@@ -33,6 +33,7 @@ impl Decoder {
             pair,
             scale: info.scale,
             levels_max: COPY_LEVELS_MAX,
+            columns_max: LEVEL_COLUMNS_MAX,
             of: LevelsOf::Snapshot,
             finer: FinerPrice::LeaveOut,
         };

@@ -5,7 +5,7 @@
 //! shape of a change). A frame is read for the market of the link that it came on.
 
 use super::stream::{StreamKind, stream_kind};
-use super::{DELTA_LEVELS_MAX, Decoder, FRAME_BYTES_MAX, PairNames, Reject, Scope};
+use super::{DELTA_LEVELS_MAX, Decoder, FRAME_BYTES_MAX, LEVEL_COLUMNS_MAX, PairNames, Reject, Scope};
 use crate::market::Market;
 use domain::{
     Amount, FrameReject, InstrumentKind, Level, MonoNanos, PairId, PairInfo, Price, PublicTrade, ResyncReason, Side, Ticker,
@@ -139,6 +139,18 @@ fn configured<'n>(name: &str, market: Market, names: &'n PairNames) -> Result<(P
     names.find(market, name).ok_or(Reject::new(FrameReject::UnknownPair, "s").within(Scope::Nothing))
 }
 
+/// Reads changes of a book, and prices and quantities by themselves.
+const fn changes(pair: PairId, info: &PairInfo, levels_max: usize) -> LevelReader {
+    LevelReader {
+        pair,
+        scale: info.scale,
+        levels_max,
+        columns_max: LEVEL_COLUMNS_MAX,
+        of: LevelsOf::Delta,
+        finer: FinerPrice::LeaveOut,
+    }
+}
+
 fn change(data: &Object<'_, '_>, market: Market, names: &PairNames) -> Result<BookFrame, Reject> {
     fields!(data,
         "e" => event, "E" => sent, "T" => changed, "s" => symbol, "U" => first, "u" => last, "pu" => previous, "b" => bids,
@@ -159,8 +171,7 @@ fn change(data: &Object<'_, '_>, market: Market, names: &PairNames) -> Result<Bo
     }
     let sent_at = whole_millis(sent, "E").map_err(doubt)?;
     let changed_at = whole_millis(changed, "T").map_err(doubt)?;
-    let reader =
-        LevelReader { pair, scale: info.scale, levels_max: DELTA_LEVELS_MAX, of: LevelsOf::Delta, finer: FinerPrice::LeaveOut };
+    let reader = changes(pair, info, DELTA_LEVELS_MAX);
     let bids = reader.side(Some(required(bids, "b").map_err(doubt)?), BookSide::Bids, "b")?;
     let asks = reader.side(Some(required(asks, "a").map_err(doubt)?), BookSide::Asks, "a")?;
     Ok(BookFrame { pair, sent_at, changed_at, delta: Delta { previous, last, bids, asks } })
@@ -176,7 +187,7 @@ fn top(data: &Object<'_, '_>, market: Market, names: &PairNames) -> Result<TopFr
         Scope::Book(_, ResyncReason::Scale) => reject,
         _ => Reject { scope: Scope::Nothing, ..reject },
     };
-    let reader = LevelReader { pair, scale: info.scale, levels_max: 1, of: LevelsOf::Delta, finer: FinerPrice::LeaveOut };
+    let reader = changes(pair, info, 1);
     let level = |price: Option<Value<'_, '_>>, qty: Option<Value<'_, '_>>, what, qty_what| {
         let price = required(price, what)?;
         let qty = reader.qty(&required(qty, qty_what)?, qty_what)?;
@@ -206,7 +217,7 @@ fn trade(data: &Object<'_, '_>, market: Market, names: &PairNames, received: Mon
         // Insurance fund and auto-deleveraging: not a trade of the book.
         return Ok(Frame::Ignored);
     }
-    let reader = LevelReader { pair, scale: info.scale, levels_max: 1, of: LevelsOf::Delta, finer: FinerPrice::LeaveOut };
+    let reader = changes(pair, info, 1);
     let nothing = |reject: Reject| Reject { scope: Scope::Nothing, ..reject };
     let price = reader.price(&required(price, "p")?, "p").map_err(nothing)?;
     let qty = reader.qty(&required(qty, "q")?, "q").map_err(nothing)?;
@@ -232,7 +243,7 @@ fn ticker(data: &Object<'_, '_>, market: Market, names: &PairNames, received: Mo
         return Err(Reject::shape("e"));
     }
     let (pair, info) = configured(text(symbol, "s")?, market, names)?;
-    let reader = LevelReader { pair, scale: info.scale, levels_max: 1, of: LevelsOf::Delta, finer: FinerPrice::LeaveOut };
+    let reader = changes(pair, info, 1);
     // Zero is what Binance says for "none". Last prices may be older than the scale, so a finer one is none either.
     let price = |value: Option<Value<'_, '_>>, what| -> Result<Option<Price>, Reject> {
         let Some(value) = value else { return Ok(None) };

@@ -25,6 +25,8 @@ pub const BODY_BYTES_MAX: usize = 4 << 20;
 pub const DELTA_LEVELS_MAX: usize = 5000;
 /// Most levels a side that a copy may have.
 pub const COPY_LEVELS_MAX: usize = 5000;
+/// Columns that a level may have: some channels append an empty or unused third.
+pub const LEVEL_COLUMNS_MAX: usize = 3;
 
 /// A decoder of frames and bodies: the names it resolves and the buffers it reuses. One per session, never shared.
 pub struct Decoder {

@@ -1,7 +1,8 @@
 //! Decimals without rounding: parsing, sums, and the one quotient that says whether it is exact.
 
-use domain::decimal::{NUMBER_BYTES_MAX, NumberError};
+use domain::decimal::NumberError;
 use rust_decimal::Decimal;
+use venue::number::DecimalText;
 
 /// Largest mantissa of a [`Decimal`]: 96 bits.
 const MANTISSA_MAX: u128 = (1 << 96) - 1;
@@ -13,26 +14,8 @@ const SCALE_MAX: i32 = 28;
 /// # Errors
 /// [`NumberError`]: malformed, finer than 28 decimals, or beyond 96 bits.
 pub fn parse(text: &str) -> Result<Decimal, NumberError> {
-    if text.is_empty() || text.len() > NUMBER_BYTES_MAX {
-        return Err(NumberError::Malformed);
-    }
-    let (negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-    let (digits, exponent) = match rest.split_once(['e', 'E']) {
-        None => (rest, 0i32),
-        Some((digits, exponent)) => {
-            let plain = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-            if plain.is_empty() || plain.len() > 3 || !plain.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(NumberError::Malformed);
-            }
-            (digits, exponent.parse().map_err(|_| NumberError::Malformed)?)
-        }
-    };
-    let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if !all_digits(whole) || fraction.is_some_and(|f| !all_digits(f)) {
-        return Err(NumberError::Malformed);
-    }
-    let fraction = fraction.unwrap_or_default().trim_end_matches('0');
+    let DecimalText { negative, whole, fraction, exponent } = DecimalText::read(text)?;
+    let fraction = fraction.trim_end_matches('0');
     let mut mantissa = 0u128;
     for byte in whole.bytes().chain(fraction.bytes()) {
         mantissa =

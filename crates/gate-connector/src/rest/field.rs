@@ -1,8 +1,8 @@
 //! Typed access to fields that come in more than one JSON type. Each refuses by name instead of guessing.
 
 use super::exact;
+use crate::wire::Reject;
 use crate::wire::json::{Value, is_null, items, required};
-use crate::wire::{Reject, number};
 use domain::decimal::{Excess, parse_units};
 use domain::{FrameReject, Side, VenueNanos};
 use rust_decimal::Decimal;
@@ -26,7 +26,7 @@ pub(super) fn optional_decimal(value: Field<'_, '_>, what: &'static str) -> Resu
         if text.is_empty() || text == "-" {
             return Ok(None);
         }
-        return exact::parse(text).map(Some).map_err(|e| Reject::new(number::reject_of(e), what));
+        return exact::parse(text).map(Some).map_err(|e| Reject::number(e, what));
     }
     match (value.as_i64(), value.as_u64()) {
         (Some(whole), _) => Ok(Some(Decimal::from(whole))),
@@ -137,8 +137,9 @@ fn stamp(value: Field<'_, '_>, decimals: u32, what: &'static str) -> Result<Opti
     let Some(value) = value else { return Ok(None) };
     let nanos = match (value.as_str(), value.as_i64()) {
         (Some("" | "-"), _) => 0,
-        (Some(text), _) => parse_units(text.as_bytes(), decimals, Excess::FloorKeepNonZero)
-            .map_err(|e| Reject::new(number::reject_of(e), what))?,
+        (Some(text), _) => {
+            parse_units(text.as_bytes(), decimals, Excess::FloorKeepNonZero).map_err(|e| Reject::number(e, what))?
+        }
         (None, Some(whole)) => whole.checked_mul(10i64.pow(decimals)).ok_or(bad(what))?,
         (None, None) => return Err(bad(what)),
     };

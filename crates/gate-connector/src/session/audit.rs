@@ -192,8 +192,10 @@ impl GateSession {
         let (Phase::Live(have), Some(copy)) = (book.phase, copy) else {
             return audit.proves_nothing(now);
         };
-        let same = copy.id == have;
-        let shown = copy.id > have && snapshots && audit.shows_all(&copy.bids, &copy.asks);
+        // Copies are cached: one from before a newer top that is not the book's any more proves nothing of now.
+        let overtaken = audit.hint.is_some_and(|(id, _)| copy.id < id);
+        let same = copy.id == have && !overtaken;
+        let shown = copy.id > have && !overtaken && snapshots && audit.shows_all(&copy.bids, &copy.asks);
         if !(same || shown) {
             if copy.id > have {
                 audit.ahead.get_or_insert((copy.id, now));

@@ -167,7 +167,7 @@ impl Book {
 
     /// Holds a frame. A frame that does not continue the chain makes what is held useless: returns true for such a gap.
     pub(super) fn hold(&mut self, delta: Delta, stamps: Stamps) -> bool {
-        let broken = self.held.back().is_some_and(|last| delta.first > last.delta.last + 1);
+        let broken = self.held.back().is_some_and(|last| delta.first > last.delta.last.saturating_add(1));
         if broken {
             self.clear_held();
         }

@@ -6,6 +6,7 @@ use crate::rest::{RateClass, RateHeaders};
 use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
 use domain::{Amend, Budget, BudgetBucket, Input, MonoNanos, NewOrder, PairId};
+use std::collections::VecDeque;
 use venue::TokenBucket;
 
 /// A read that finds no budget looks again after this long, unless its bucket is parked.
@@ -13,9 +14,58 @@ const READ_PAUSE_NS: u64 = 100 * MILLI;
 /// A bucket is parked this long at most. Gate's windows are 10 s: a reset further off is in other units, or our clock is wrong.
 const PARK_MAX_NS: u64 = 60 * SECOND;
 
+/// At most so many in any window, not even just after a rest: a bucket of tokens alone lets a full one and its refill through together.
+pub(super) struct Window {
+    tokens: TokenBucket,
+    window_ns: u64,
+    kept_max: usize,
+    /// When the last ones were taken, the newest last.
+    sent: VecDeque<MonoNanos>,
+}
+
+impl Window {
+    pub(super) fn new(limit: u32, window_ns: u64) -> Window {
+        let kept_max = limit as usize;
+        let sent = VecDeque::with_capacity(kept_max);
+        Window { tokens: TokenBucket::new(limit, window_ns, MonoNanos(0)), window_ns, kept_max, sent }
+    }
+
+    /// Takes one, if there is one.
+    pub(super) fn take(&mut self, now: MonoNanos) -> bool {
+        if self.available(now) == 0 || !self.tokens.take(now, 1, 0) {
+            return false;
+        }
+        if self.sent.len() >= self.kept_max {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(now);
+        true
+    }
+
+    fn available(&self, now: MonoNanos) -> u32 {
+        let recent = self.sent.iter().rev().take_while(|at| now.since(**at) < self.window_ns).count();
+        let left = self.limit().saturating_sub(u32::try_from(recent).unwrap_or(u32::MAX));
+        self.tokens.available(now).min(left)
+    }
+
+    /// The venue says that only `remaining` of `limit` are left.
+    pub(super) fn reconcile(&mut self, now: MonoNanos, remaining: u32, limit: u32) {
+        self.tokens.reconcile(now, remaining, limit);
+    }
+
+    /// The venue refused one.
+    pub(super) fn drain(&mut self, now: MonoNanos) {
+        self.tokens.drain(now);
+    }
+
+    fn limit(&self) -> u32 {
+        self.tokens.limit()
+    }
+}
+
 /// One limit: our count, and until when the venue refuses everything on it.
 struct Bucket {
-    tokens: TokenBucket,
+    tokens: Window,
     limit_max: u32,
     window_ns: u64,
     parked_until: MonoNanos,
@@ -24,7 +74,7 @@ struct Bucket {
 impl Bucket {
     fn new(limit: u32, window_ns: u64) -> Bucket {
         let zero = MonoNanos(0);
-        Bucket { tokens: TokenBucket::new(limit, window_ns, zero), limit_max: limit, window_ns, parked_until: zero }
+        Bucket { tokens: Window::new(limit, window_ns), limit_max: limit, window_ns, parked_until: zero }
     }
 
     fn of(class: RateClass) -> Bucket {
@@ -32,7 +82,7 @@ impl Bucket {
     }
 
     fn take(&mut self, now: MonoNanos) -> bool {
-        now >= self.parked_until && self.tokens.take(now, 1, 0)
+        now >= self.parked_until && self.tokens.take(now)
     }
 
     fn available(&self, now: MonoNanos) -> u32 {
@@ -197,6 +247,18 @@ mod tests {
         for (rate, refused, venue_ns, expected) in rows {
             assert_eq!(closed_ns(*rate, *refused, *venue_ns), *expected, "{rate:?} {refused}");
         }
+    }
+
+    #[test]
+    fn no_window_holds_more_than_the_limit_not_even_the_first() {
+        let mut budgets = Budgets::new(&[PairId(0)]);
+        let steps = (0..300u64).map(|step| NOW.after(step * 10 * MILLI));
+        let sent: Vec<MonoNanos> = steps.filter(|now| budgets.may_place(PairId(0), *now)).collect();
+        for (index, from) in sent.iter().enumerate() {
+            let within = sent[index..].iter().take_while(|at| at.since(*from) < SECOND).count();
+            assert!(within <= 10, "{within} from {from:?}");
+        }
+        assert_eq!(sent.len(), 30);
     }
 
     #[test]

@@ -76,8 +76,8 @@ impl GateSession {
             }
             BookFrameBody::Delta(delta) => {
                 let continues = match (channel, book.join.reached) {
-                    (BookChannel::Obu(_), reached) => reached.is_some_and(|id| delta.first == id + 1),
-                    (_, reached) => reached.is_some_and(|id| delta.first <= id + 1),
+                    (BookChannel::Obu(_), reached) => reached.and_then(|id| id.checked_add(1)) == Some(delta.first),
+                    (_, reached) => reached.is_some_and(|id| delta.first <= id.saturating_add(1)),
                 };
                 if !continues {
                     book.join.restart();
@@ -105,7 +105,7 @@ impl GateSession {
             book.join.held.pop_front();
         }
         let touches = match book.join.held.front() {
-            Some(held) => held.delta.first <= have + 1,
+            Some(held) => held.delta.first <= have.saturating_add(1),
             None => reached == have,
         };
         if !touches {

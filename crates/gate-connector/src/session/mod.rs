@@ -36,7 +36,6 @@ use crate::wire::news::NewsWanted;
 use crate::wire::{Decoder, PairNames, Reject, Scope, encode};
 use books::Books;
 use budgets::Budgets;
-use clock::VenueClock;
 use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
 use domain::{
@@ -49,6 +48,8 @@ use private::PrivateProof;
 use reads::{OpenOrdersRead, TradesRead};
 use std::collections::{BTreeMap, VecDeque};
 use streams::Subscription;
+use venue::backoff::{Jitter, backoff_ns};
+use venue::clock_sync::ClockSync;
 use venue::{
     ConnectorError, HttpRequest, IoFailure, LinkId, LossReason, Method, Response, SessionConfig, SessionStats, Ticket, Transmit,
     VenueSession,
@@ -136,7 +137,7 @@ pub struct GateSession {
     entry: OrderEntry,
     books: Books,
     private: PrivateProof,
-    clock: VenueClock,
+    clock: ClockSync,
     budgets: Budgets,
     /// Orders and cancels: before everything else.
     urgent: VecDeque<Asked>,
@@ -158,27 +159,6 @@ impl std::fmt::Debug for GateSession {
             .field("in_flight", &self.in_flight.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Reproducible jitter for back-off (splitmix64): not random in any other sense.
-#[derive(Clone, Copy)]
-struct Jitter(u64);
-
-impl Jitter {
-    /// Between half of `nanos` and all of it.
-    fn spread(&mut self, nanos: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        nanos / 2 + z % (nanos / 2 + 1)
-    }
-}
-
-/// `first`, doubled with every attempt up to `most`.
-fn backoff_ns(first: u64, most: u64, attempt: u32) -> u64 {
-    first.saturating_mul(1u64 << attempt.min(32)).min(most)
 }
 
 impl GateSession {
@@ -207,7 +187,7 @@ impl GateSession {
             books: Books::new(channel, &pairs),
             private: PrivateProof::default(),
             budgets: Budgets::new(&pairs),
-            clock: VenueClock::default(),
+            clock: ClockSync::new(clock::PACE),
             decoder: Decoder::new(names).wanting(wanted),
             signer,
             urgent: VecDeque::new(),
@@ -216,7 +196,7 @@ impl GateSession {
             in_flight: BTreeMap::new(),
             tickets: 0,
             frame_ids: 0,
-            jitter: Jitter(config.seed),
+            jitter: Jitter::new(config.seed),
             stopped: false,
             stats,
         })

@@ -14,6 +14,7 @@
 //! There are two places for a link: on the venue's upgrade notice the other one is opened and logged in, orders move over, and the old
 //! one is closed when nothing is under way on it any more.
 
+use super::budgets::Window;
 use super::orders::{self, Told, Way};
 use super::{Asked, GateSession, Jitter, ORDER_TIMEOUT_NS, Outgoing, What, backoff_ns};
 use crate::errors;
@@ -26,7 +27,7 @@ use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
 use domain::{ErrorClass, FrameReject, Input, LinkChange, LinkRole, LinkState, MonoNanos, PairId, ReadKind, UnixNanos};
 use std::collections::BTreeMap;
-use venue::{IoFailure, LinkId, LossReason, OrderEntry as Egress, TokenBucket, Transmit};
+use venue::{IoFailure, LinkId, LossReason, OrderEntry as Egress, Transmit};
 
 /// Placements and amendments this way, all pairs together. Gate does not say whether its limit is per market, as over REST: what is
 /// above it takes REST.
@@ -159,7 +160,7 @@ pub(super) struct OrderEntry {
     form: LoginForm,
     calls: BTreeMap<u64, Sent>,
     numbers: u64,
-    limit: TokenBucket,
+    limit: Window,
     told: Option<LinkState>,
 }
 
@@ -173,7 +174,7 @@ impl OrderEntry {
             form: LoginForm::Empty,
             calls: BTreeMap::new(),
             numbers: 0,
-            limit: TokenBucket::new(PLACE_LIMIT, PLACE_WINDOW_NS, MonoNanos(0)),
+            limit: Window::new(PLACE_LIMIT, PLACE_WINDOW_NS),
             told: None,
         }
     }
@@ -185,7 +186,7 @@ impl OrderEntry {
 
     /// Chooses the way of a placement, and spends this way's own budget when it is chosen.
     pub(super) fn way_of_a_placement(&mut self, now: MonoNanos) -> Way {
-        if self.ready().is_some() && self.limit.take(now, 1, 0) { Way::Entry } else { Way::Rest }
+        if self.ready().is_some() && self.limit.take(now) { Way::Entry } else { Way::Rest }
     }
 
     fn link(&self, slot: usize) -> &EntryLink {
@@ -324,6 +325,8 @@ impl GateSession {
                 None
             }
             (_, None) => Some(self.transmit_request(asked, now, wall)),
+            // It spends what placements do.
+            (What::Amend(_), Some(_)) if !self.entry.limit.take(now) => Some(self.transmit_request(asked, now, wall)),
             (_, Some(slot)) => Some(self.entry_transmit(slot, asked, now, wall)),
         }
     }
@@ -436,6 +439,11 @@ impl GateSession {
         }
         if reply.status == 429 {
             self.entry.limit.drain(now);
+        } else if let (Some(What::Place { .. } | What::Amend(_)), Some(remain), Some(limit)) =
+            (what, reply.rate.remain, reply.rate.limit)
+        {
+            // Should it be per user, the other pairs have no more either.
+            self.entry.limit.reconcile(now, remain, limit.min(PLACE_LIMIT));
         }
         let login_lost = match &reply.body {
             EntryBody::Failed(Some(label)) => LOGIN_LOST_LABELS.contains(&label.0.as_str()),
@@ -467,7 +475,7 @@ impl GateSession {
         if told && !late_news {
             return self.stats.ignored += 1;
         }
-        let EntryReply { status, body, .. } = reply;
+        let EntryReply { status, channel, body, .. } = reply;
         if matches!(asked.what, What::CancelAll(_)) {
             let told = match body {
                 EntryBody::CancelPair(rows) => {
@@ -483,6 +491,8 @@ impl GateSession {
             return self.on_all_cancelled(asked, at, told, now, updates);
         }
         let told = match body {
+            // The reply to something else: what it refuses is not this.
+            _ if channel.is_some_and(|channel| channel != channel_of(&asked.what)) => self.misplaced(),
             EntryBody::Order(mut row) => {
                 if let Ok(Some(row)) = &mut row {
                     row.update.requested = at;
@@ -714,6 +724,18 @@ impl GateSession {
     fn entry_say(&mut self, state: LinkState, now: MonoNanos, updates: &mut Vec<Input>) {
         self.entry.told = Some(state);
         updates.push(Input::Link(LinkChange { venue: self.venue, role: LinkRole::OrderEntry, state, at: now }));
+    }
+}
+
+/// The channel that one request takes.
+const fn channel_of(what: &What) -> EntryChannel {
+    match what {
+        What::Place { .. } => EntryChannel::Place,
+        What::Amend(_) => EntryChannel::Amend,
+        What::Cancel(_) => EntryChannel::Cancel,
+        What::CancelAll(_) => EntryChannel::CancelPair,
+        // Nothing but look-ups is left that is ever handed to this way.
+        _ => EntryChannel::Status,
     }
 }
 

@@ -283,10 +283,10 @@ impl GateSession {
             Told::Silent(failure) => OrderReport::Unknown { cause: cause_of(failure) },
             Told::Done(Ok(Some(row))) => match echo(&row, &order) {
                 Echo::Same => {
-                    self.private_expect(order.client_id, now);
+                    self.private_expect(order.client_id, sent, now);
                     return updates.push(Input::Order(row.update));
                 }
-                Echo::Changed => return self.on_changed_terms(row, &order, now, updates),
+                Echo::Changed => return self.on_changed_terms(row, &order, sent, now, updates),
                 Echo::Other => self.unreadable(FrameReject::UnknownShape),
             },
             Told::Done(Ok(None)) => self.unreadable(FrameReject::UnknownShape),
@@ -317,9 +317,9 @@ impl GateSession {
 
     /// The venue accepted our order with other terms than asked (F24). What still rests of it is cancelled at once; the order stays
     /// unknown, so that look-ups and executions tell what it did, and no quantity is taken from this answer.
-    fn on_changed_terms(&mut self, row: OrderRow, order: &NewOrder, now: MonoNanos, updates: &mut Vec<Input>) {
+    fn on_changed_terms(&mut self, row: OrderRow, order: &NewOrder, sent: MonoNanos, now: MonoNanos, updates: &mut Vec<Input>) {
         let report = self.unreadable(FrameReject::OutOfRange);
-        self.private_expect(order.client_id, now);
+        self.private_expect(order.client_id, sent, now);
         updates.push(Input::Order(OrderUpdate { report, ..row.update }));
         if matches!(row.update.report, OrderReport::Open { .. }) {
             let (venue, pair, client_id, venue_order_id) = (order.venue, order.pair, order.client_id, row.update.venue_order_id);

@@ -8,7 +8,8 @@
 //! within [`EVENT_MAX_NS`]. Otherwise the link is told `Lost` at once and opened anew, and the new one is told `Up` only after a
 //! private event, or after a wait that doubles with every suspicion.
 
-use super::{GateSession, backoff_ns};
+use super::links::Phase;
+use super::{GateSession, ORDER_TIMEOUT_NS, backoff_ns};
 use crate::wire::frames::Channel;
 use domain::time::SECOND;
 use domain::{
@@ -73,6 +74,8 @@ pub(super) struct PrivateProof {
     suspicions: u32,
     /// The link is not believed before this time without an event.
     hold_until: Option<MonoNanos>,
+    /// Since when the engine holds the link for usable: events of what was sent before may have gone to nobody.
+    up_since: MonoNanos,
 }
 
 impl Default for PrivateProof {
@@ -84,6 +87,7 @@ impl Default for PrivateProof {
             fills_heard: Heard(VecDeque::new()),
             suspicions: 0,
             hold_until: None,
+            up_since: MonoNanos(0),
         }
     }
 }
@@ -101,9 +105,12 @@ impl PrivateProof {
 
 impl GateSession {
     /// The venue said in its reply that this order exists or existed: its private event must come in time. Called by the order
-    /// paths; while the link is not up nothing is expected of it.
-    pub(super) fn private_expect(&mut self, client_id: ClientOrderId, now: MonoNanos) {
-        if self.links.is_up(LinkRole::Private) && !self.private.orders_heard.0.contains(&client_id) {
+    /// paths; while the link is not up nothing is expected of it, nor of one that came up after the order was sent. A reply that came
+    /// late expects nothing either: the event may be longer ago than is remembered.
+    pub(super) fn private_expect(&mut self, client_id: ClientOrderId, sent: MonoNanos, now: MonoNanos) {
+        let listened = self.links.is_up(LinkRole::Private) && self.private.up_since <= sent;
+        let late = now.since(sent) > ORDER_TIMEOUT_NS;
+        if listened && !late && !self.private.orders_heard.0.contains(&client_id) {
             self.private.orders.expect(client_id, now);
         }
     }
@@ -162,6 +169,9 @@ impl GateSession {
         let proved = self.links.role(LinkRole::Private).is_some_and(|role| role.current.is_proved());
         if proved && self.private.hold_until.is_none_or(|until| until <= now) {
             self.private.hold_until = None;
+            if !self.links.is_up(LinkRole::Private) {
+                self.private.up_since = now;
+            }
             self.tell_link(LinkRole::Private, LinkState::Up, now, updates);
         }
     }
@@ -174,9 +184,12 @@ impl GateSession {
     pub(super) fn private_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         let overdue = |at: Option<MonoNanos>| at.is_some_and(|at| at <= now);
         if overdue(self.private.orders.deadline()) || overdue(self.private.fills.deadline()) {
-            let wait = backoff_ns(HOLD_FIRST_NS, HOLD_MAX_NS, self.private.suspicions);
-            self.private.suspicions = self.private.suspicions.saturating_add(1);
-            self.private.hold_until = Some(now.after(wait));
+            // A link that is being closed anyway is no longer listened to in time, and says nothing about the next one.
+            if self.links.role(LinkRole::Private).is_some_and(|role| role.current.phase == Phase::Open) {
+                let wait = backoff_ns(HOLD_FIRST_NS, HOLD_MAX_NS, self.private.suspicions);
+                self.private.suspicions = self.private.suspicions.saturating_add(1);
+                self.private.hold_until = Some(now.after(wait));
+            }
             self.private.await_nothing();
             // At once, not when the socket is closed: the engine must not open anything in between.
             self.tell_link(LinkRole::Private, LinkState::Lost, now, updates);

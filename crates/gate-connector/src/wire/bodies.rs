@@ -196,7 +196,7 @@ impl Decoder {
                 "gt_maker_fee" => gt_maker, "debit_fee" => debit);
             let rate = |value, what| {
                 let units = parse_units(number_text(value, what)?.as_bytes(), domain::number::RATE_DECIMALS, Excess::Refuse)
-                    .map_err(|e| Reject::new(super::number::reject_of(e), what))?;
+                    .map_err(|e| Reject::number(e, what))?;
                 Rate::from_nano(units).ok_or(Reject::new(FrameReject::OutOfRange, what))
             };
             let asset = |name| names.tables.asset_id(name).map(Some).ok_or(Reject::shape("fee asset"));

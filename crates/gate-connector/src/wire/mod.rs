@@ -1,8 +1,7 @@
 //! Bytes ⇄ structs. Every decoder is total: any bytes give a typed value or a [`Reject`] that says why and what it endangers.
 //!
-//! - [`json`]: bounds (size, depth), the reader with its reused buffers, typed access to fields.
-//! - [`number`]: exact amounts.
-//! - [`book`]: price levels of all book messages.
+//! - [`json`]: sizes, typed access to fields, times. [`book`]: price levels of all book messages. Both on [`venue::json`] and
+//!   [`venue::levels`], which bound and refuse alike for every venue; amounts are [`venue::number`]'s.
 //! - [`rows`]: orders, executions and balances, the same on stream and REST.
 //! - [`news`]: best levels, trades and tickers.
 //! - [`frames`]: WebSocket frames. [`order_entry`]: requests and replies of WebSocket order entry.
@@ -16,60 +15,13 @@ pub mod encode;
 pub mod frames;
 pub mod json;
 pub mod news;
-pub mod number;
 pub mod order_entry;
 pub mod rows;
 
-use domain::{FrameReject, PairId, PairInfo, ResyncReason, Tables, VenueId};
+use domain::{PairId, PairInfo, Tables, VenueId};
 use std::sync::Arc;
-
-/// What a refused message puts in doubt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// It could have been anything: all that the link carries.
-    Anything,
-    /// One book, with the reason of its resync.
-    Book(PairId, ResyncReason),
-    /// The private news of this account.
-    Private,
-    /// Nothing that is kept.
-    Nothing,
-}
-
-/// Why a message was refused, and what that puts in doubt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}: {what}")]
-pub struct Reject {
-    /// The reason, counted.
-    pub reason: FrameReject,
-    /// Which field or part.
-    pub what: &'static str,
-    /// What it puts in doubt.
-    pub scope: Scope,
-}
-
-impl Reject {
-    /// A refusal that puts everything on its link in doubt.
-    pub const fn new(reason: FrameReject, what: &'static str) -> Reject {
-        Reject { reason, what, scope: Scope::Anything }
-    }
-
-    /// The same refusal, with its doubt narrowed to `scope` (unless it is narrower already).
-    #[must_use]
-    pub fn within(self, scope: Scope) -> Reject {
-        Reject { scope: if self.scope == Scope::Anything { scope } else { self.scope }, ..self }
-    }
-
-    /// A field that must be there is not.
-    pub const fn missing(what: &'static str) -> Reject {
-        Reject::new(FrameReject::MissingField, what)
-    }
-
-    /// A value of the wrong type, or an enum value that is not known.
-    pub const fn shape(what: &'static str) -> Reject {
-        Reject::new(FrameReject::UnknownShape, what)
-    }
-}
+pub use venue::json::{Reject, Scope};
+pub(crate) use venue::number;
 
 /// A decoder of frames and bodies: the names it resolves and the buffers it reuses. One per session, never shared.
 pub struct Decoder {

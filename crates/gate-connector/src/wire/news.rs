@@ -5,7 +5,7 @@
 
 use super::book::{price_units, qty_units};
 use super::json::{Object, Value, counter, fields, millis, number_text, text};
-use super::number::{Finer, parse_amount, reject_of};
+use super::number::{Finer, parse_amount};
 use super::{PairNames, Reject, Scope};
 use domain::{
     FrameReject, Level, MonoNanos, PairId, PairInfo, Price, PublicTrade, ResyncReason, Side, Ticker, TradeId, VenueNanos,
@@ -93,8 +93,8 @@ pub(super) fn ticker(result: &Object<'_, '_>, received: MonoNanos, names: &PairN
             if is_nothing(text) { Ok(None) } else { price_of(text, pair, info, what).map(Some) }
         }
     };
-    let quote_volume = parse_amount(number_text(volume, "quote_volume")?, Finer::Cut)
-        .map_err(|error| Reject::new(reject_of(error), "quote_volume"))?;
+    let quote_volume =
+        parse_amount(number_text(volume, "quote_volume")?, Finer::Cut).map_err(|error| Reject::number(error, "quote_volume"))?;
     if quote_volume.is_negative() {
         return Err(Reject::new(FrameReject::OutOfRange, "quote_volume"));
     }

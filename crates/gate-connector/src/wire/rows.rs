@@ -2,7 +2,7 @@
 //! "type traps": ids are strings in one place and integers in another, stream rows have `event` where REST has `status`).
 
 use super::json::{Object, Value, counter, fields, millis, number_text, object, optional_flag, optional_text, required, text};
-use super::number::{Finer, parse_amount, reject_of};
+use super::number::{Finer, parse_amount};
 use super::{PairNames, Reject};
 use arrayvec::ArrayVec;
 use domain::decimal::{Excess, parse_units};
@@ -83,7 +83,7 @@ pub fn order(value: &Value<'_, '_>, names: &PairNames, stamp: Stamp) -> Result<O
             let total = amount_of(number_text(filled_total, "filled_total")?, "filled_total")?;
             // A quotient of the venue's: it may have more decimals than an amount keeps.
             let average = optional_text(average, "avg_deal_price")?.filter(|t| !t.is_empty()).unwrap_or("0");
-            let average = parse_amount(average, Finer::Cut).map_err(|e| Reject::new(reject_of(e), "avg_deal_price"))?;
+            let average = parse_amount(average, Finer::Cut).map_err(|e| Reject::number(e, "avg_deal_price"))?;
             quotient(total, average, info).ok_or(Reject::new(FrameReject::OutOfRange, "avg_deal_price"))?
         }
     };
@@ -221,7 +221,7 @@ pub fn balance(value: &Value<'_, '_>, names: &PairNames) -> Result<Option<Balanc
     fields!(row, "currency" => currency, "available" => available, "locked" => locked, "freeze" => freeze, "update_id" => version);
     let Some(asset) = names.tables.asset_id(text(currency, "currency")?) else { return Ok(None) };
     let stated = |value, what| {
-        let amount = parse_amount(number_text(value, what)?, Finer::Cut).map_err(|e| Reject::new(reject_of(e), what))?;
+        let amount = parse_amount(number_text(value, what)?, Finer::Cut).map_err(|e| Reject::number(e, what))?;
         if amount.is_negative() { Err(Reject::new(FrameReject::OutOfRange, what)) } else { Ok(amount) }
     };
     let (locked, what) = if locked.is_some() { (locked, "locked") } else { (freeze, "freeze") };
@@ -251,18 +251,18 @@ fn side_of(text: &str) -> Result<Side, Reject> {
 
 fn qty_of(text: &str, info: &PairInfo, what: &'static str) -> Result<Qty, Reject> {
     let units = parse_units(text.as_bytes(), u32::from(info.scale.qty_decimals()), Excess::Refuse)
-        .map_err(|e| Reject::new(reject_of(e), what))?;
+        .map_err(|e| Reject::number(e, what))?;
     Qty::from_units(units).ok_or(Reject::new(FrameReject::OutOfRange, what))
 }
 
 fn price_of(text: &str, info: &PairInfo, what: &'static str) -> Result<Price, Reject> {
     let units = parse_units(text.as_bytes(), u32::from(info.scale.price_decimals()), Excess::Refuse)
-        .map_err(|e| Reject::new(reject_of(e), what))?;
+        .map_err(|e| Reject::number(e, what))?;
     Price::from_units(units).ok_or(Reject::new(FrameReject::OutOfRange, what))
 }
 
 fn amount_of(text: &str, what: &'static str) -> Result<Amount, Reject> {
-    parse_amount(text, Finer::Refuse).map_err(|e| Reject::new(reject_of(e), what))
+    parse_amount(text, Finer::Refuse).map_err(|e| Reject::number(e, what))
 }
 
 /// Base executed by a market buy: quote total over average price, cut to the pair's quantity unit. Only foreign orders are

@@ -196,3 +196,23 @@ fn a_quiet_market_that_is_proved_keeps_its_link() {
     }
     assert!(rig.book_news().iter().all(|news| news == "T10" || news == "E10"));
 }
+
+#[test]
+fn a_copy_that_a_ticker_has_overtaken_proves_nothing() {
+    let options = venue::SessionOptions { book_ticker: true, ..venue::SessionOptions::default() };
+    let mut rig = Rig::live_with("obu", false, options);
+    rig.frame(PUBLIC, &full("BTC_USDT", 10));
+    let top = r#"{"time":1,"time_ms":1750000000123,"channel":"spot.book_ticker","event":"update","result":{"t":1750000000120,"u":12,"s":"BTC_USDT","b":"99","B":"1","a":"101","A":"1"}}"#;
+    rig.frame(PUBLIC, top);
+    assert_eq!(rig.book_news(), ["S10", "T12"]);
+    // The copy is cached: it is what the book holds, and older than what the ticker showed.
+    let sent = next_audit(&mut rig, 2 * SECOND);
+    rig.take();
+    rig.answer(sent.ticket, 200, &copy(10, "101"));
+    assert_eq!(rig.book_news(), Vec::<String>::new());
+    // One that is past the ticker's id decides: the stream is behind it.
+    let sent = next_audit(&mut rig, 6 * SECOND);
+    rig.answer(sent.ticket, 200, &copy(12, "101"));
+    rig.run(SECOND);
+    assert_eq!(rig.book_news(), ["U audit"]);
+}

@@ -375,3 +375,16 @@ fn the_planted_gap_is_passed_on_as_if_it_continued() {
     set_active(None);
     assert_eq!(rig.book_news(), ["D11-13"]);
 }
+
+#[test]
+fn ids_at_the_end_of_their_range_break_nothing() {
+    let last = u64::MAX;
+    let mut rig = Rig::live("order_book_update", false);
+    rig.frame(PUBLIC, &delta("BTC_USDT", last - 1, last));
+    rig.frame(PUBLIC, &delta("BTC_USDT", last, last));
+    let sent = one_base(&mut rig);
+    rig.answer(sent.ticket, 200, &base(last));
+    rig.frame(PUBLIC, &delta("BTC_USDT", last, last));
+    rig.frame(PUBLIC, &delta("BTC_USDT", 5, 6));
+    assert_eq!(rig.book_news(), [format!("S{last}")]);
+}

@@ -378,3 +378,22 @@ fn shutdown_and_pauses_close_both_links() {
         }
     }
 }
+
+#[test]
+fn ids_at_the_end_of_their_range_break_nothing_on_a_new_link() {
+    for channel in ["order_book_update", "obu"] {
+        let mut rig = live(channel);
+        rig.frame(PUBLIC, NOTICES[0]);
+        rig.drain();
+        rig.connect(PUBLIC_NEXT);
+        serve(&mut rig, PUBLIC_NEXT);
+        if channel == "obu" {
+            rig.frame(PUBLIC_NEXT, &full("BTC_USDT", 9));
+            rig.frame(PUBLIC_NEXT, &change("BTC_USDT", 10, u64::MAX));
+            rig.frame(PUBLIC_NEXT, &change("BTC_USDT", u64::MAX, u64::MAX));
+        }
+        rig.frame(PUBLIC_NEXT, &next_of(channel, "ETH_USDT", u64::MAX));
+        rig.frame(PUBLIC_NEXT, &next_of(channel, "ETH_USDT", u64::MAX));
+        rig.run(SECOND);
+    }
+}

@@ -639,3 +639,42 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_refusal_under_another_channel_refuses_no_order() {
+    let mut rig = Rig::live_entry();
+    let mut frame = place(&mut rig, order(4));
+    frame["channel"] = "spot.order_cancel".into();
+    rig.reply(ENTRY, &frame, "400", &errs("BALANCE_NOT_ENOUGH"));
+    assert_eq!(rig.one_report(), UNREADABLE);
+}
+
+#[test]
+fn amendments_above_this_ways_own_budget_take_the_other_way() {
+    let mut rig = Rig::live_entry();
+    for counter in 0..9 {
+        let pair = PairId(u16::from(counter % 2 == 1));
+        let units = if pair == PairId(1) { 21 } else { 2100 };
+        place(&mut rig, NewOrder { pair, qty: qty(units), ..order(counter) });
+    }
+    let amend = || Command::Amend(Amend { order: named(0, Some("77")), price: None, qty: Some(qty(2000)) });
+    rig.submit(amend());
+    assert_eq!(rig.frames().remove(0)["channel"], "spot.order_amend");
+    rig.submit(amend());
+    let sent = rig.requests();
+    assert!(sent.len() == 1 && sent[0].request.method == Method::Patch, "{sent:?}");
+    assert_eq!(rig.orders(), []);
+}
+
+#[test]
+fn what_the_venue_says_is_left_of_this_ways_limit_counts_for_every_pair() {
+    let mut rig = Rig::live_entry();
+    let frame = place(&mut rig, order(1));
+    let (id, row) = (&frame["payload"]["req_id"], row(1, "closed", "0", "filled"));
+    let header = r#"{"status":"200","channel":"spot.order_place","event":"api","x_gate_ratelimit_limit":10,"x_gate_ratelimit_requests_remain":1}"#;
+    rig.frame(ENTRY, &format!(r#"{{"request_id":{id},"header":{header},"data":{{"result":{row}}}}}"#));
+    let eth = |counter| NewOrder { pair: PairId(1), qty: qty(21), ..order(counter) };
+    place(&mut rig, eth(2));
+    rig.submit(Command::Place(eth(3)));
+    assert_eq!(rig.requests().len(), 1, "the market's own budget over REST is whole");
+}

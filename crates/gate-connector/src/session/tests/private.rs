@@ -158,3 +158,55 @@ fn a_pause_is_no_suspicion() {
     run_muted(&mut rig, 3 * SECOND);
     assert_eq!(private_news(&mut rig), [LinkState::Paused, LinkState::Lost, LinkState::Up]);
 }
+
+#[test]
+fn an_order_sent_before_the_link_was_up_owes_it_nothing() {
+    // Its event came while no link listened: the reply that follows proves nothing about the new one.
+    let mut rig = Rig::live("order_book", true);
+    rig.submit(Command::Place(order(1)));
+    let sent = rig.requests().into_iter().find(|sent| sent.order).expect("an order");
+    rig.lose(PRIVATE);
+    run_muted(&mut rig, SECOND);
+    assert_eq!(private_news(&mut rig), [LinkState::Lost, LinkState::Up]);
+    rig.answer(sent.ticket, 200, &row(1, "closed", "0.0021", "ioc"));
+    run_muted(&mut rig, 5 * SECOND);
+    assert_eq!(private_news(&mut rig), []);
+    // The next one is a probe again.
+    place(&mut rig, 2, "0.0021", "ioc");
+    run_muted(&mut rig, 2_100 * MILLI);
+    assert_eq!(private_news(&mut rig), [LinkState::Lost]);
+}
+
+#[test]
+fn a_link_that_is_being_closed_anyway_is_not_suspected() {
+    let mut rig = Rig::live("order_book", true);
+    place(&mut rig, 1, "0.0021", "ioc");
+    rig.pass(1_900 * MILLI);
+    // A hole in the private news: the link is closed and opened anew, and the close takes its time.
+    rig.frame(PRIVATE, r#"{"time":1,"channel":"spot.orders","event":"update","result":[7]}"#);
+    assert!(rig.run(200 * MILLI).contains(&Transmit::Close(PRIVATE)));
+    assert_eq!(private_news(&mut rig), [LinkState::Lost], "not believed while it closes");
+    rig.lose(PRIVATE);
+    run_muted(&mut rig, SECOND);
+    assert_eq!(private_news(&mut rig), [LinkState::Up], "a new link need not wait for an event");
+}
+
+#[test]
+fn a_reply_that_came_very_late_expects_no_event() {
+    let options = venue::SessionOptions { order_entry: venue::OrderEntry::WebSocket, ..venue::SessionOptions::default() };
+    let mut rig = Rig::live_with("order_book", true, options);
+    rig.submit(Command::Place(order(1)));
+    let frame = rig.frames().remove(0);
+    rig.reply(super::rig::ENTRY, &frame, "200", r#""ack":true,"data":{"result":{}}"#);
+    // More orders than are remembered have their events meanwhile.
+    for counter in 1..400 {
+        rig.frame(PRIVATE, &order_event(counter, "0.0021"));
+    }
+    run_muted(&mut rig, 4 * SECOND);
+    rig.take();
+    let answered = rig.session.stats.ignored;
+    rig.reply(super::rig::ENTRY, &frame, "200", &format!(r#""data":{{"result":{}}}"#, row(1, "closed", "0.0021", "ioc")));
+    assert_eq!(rig.session.stats.ignored, answered, "it is still told");
+    run_muted(&mut rig, 3 * SECOND);
+    assert_eq!(private_news(&mut rig), []);
+}

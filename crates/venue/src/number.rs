@@ -1,6 +1,7 @@
-//! Decimal text to [`Amount`]: the same grammar as `domain::decimal`, with the width that balances need.
+//! Decimal text to [`Amount`]: the grammar of `domain::decimal`, with the width that balances need.
 //!
-//! Gate prints balances with up to 20 decimals; an [`Amount`] keeps 18.
+//! Start at [`parse_amount`]. [`DecimalText`] is the grammar alone, for those who keep other widths. Both are total: any text is
+//! answered, nothing is rounded unless [`Finer`] says so.
 
 use domain::decimal::{NUMBER_BYTES_MAX, NumberError};
 use domain::{Amount, FrameReject};
@@ -17,31 +18,54 @@ pub enum Finer {
     Cut,
 }
 
+/// The parts of `[-]digits[.digits][e[±]digits]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecimalText<'a> {
+    /// It began with a minus.
+    pub negative: bool,
+    /// Digits before the point: at least one.
+    pub whole: &'a str,
+    /// Digits after the point; empty when there is no point.
+    pub fraction: &'a str,
+    /// Power of ten, of at most three digits.
+    pub exponent: i32,
+}
+
+impl<'a> DecimalText<'a> {
+    /// Takes a text apart.
+    ///
+    /// # Errors
+    /// [`NumberError::Malformed`], also for texts longer than [`NUMBER_BYTES_MAX`].
+    pub fn read(text: &'a str) -> Result<DecimalText<'a>, NumberError> {
+        if text.is_empty() || text.len() > NUMBER_BYTES_MAX {
+            return Err(NumberError::Malformed);
+        }
+        let (negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+        let (digits, exponent) = match rest.split_once(['e', 'E']) {
+            None => (rest, 0i32),
+            Some((digits, exponent)) => {
+                let plain = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+                if plain.is_empty() || plain.len() > 3 || !plain.bytes().all(|b| b.is_ascii_digit()) {
+                    return Err(NumberError::Malformed);
+                }
+                (digits, exponent.parse().map_err(|_| NumberError::Malformed)?)
+            }
+        };
+        let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
+        let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !all_digits(whole) || fraction.is_some_and(|f| !all_digits(f)) {
+            return Err(NumberError::Malformed);
+        }
+        Ok(DecimalText { negative, whole, fraction: fraction.unwrap_or_default(), exponent })
+    }
+}
+
 /// Parses `[-]digits[.digits][e[±]digits]` into an amount.
 ///
 /// # Errors
 /// [`NumberError`] by kind, as `domain::decimal::parse_units`.
 pub fn parse_amount(text: &str, finer: Finer) -> Result<Amount, NumberError> {
-    if text.is_empty() || text.len() > NUMBER_BYTES_MAX {
-        return Err(NumberError::Malformed);
-    }
-    let (negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-    let (digits, exponent) = match rest.split_once(['e', 'E']) {
-        None => (rest, 0i32),
-        Some((digits, exponent)) => {
-            let plain = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-            if plain.is_empty() || plain.len() > 3 || !plain.bytes().all(|b| b.is_ascii_digit()) {
-                return Err(NumberError::Malformed);
-            }
-            (digits, exponent.parse().map_err(|_| NumberError::Malformed)?)
-        }
-    };
-    let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if !all_digits(whole) || fraction.is_some_and(|f| !all_digits(f)) {
-        return Err(NumberError::Malformed);
-    }
-    let fraction = fraction.unwrap_or_default();
+    let DecimalText { negative, whole, fraction, exponent } = DecimalText::read(text)?;
     let mut mantissa = 0i128;
     for byte in whole.bytes().chain(fraction.bytes()) {
         mantissa =
@@ -67,7 +91,7 @@ pub fn parse_amount(text: &str, finer: Finer) -> Result<Amount, NumberError> {
 }
 
 /// The refusal that a number error stands for.
-pub fn reject_of(error: NumberError) -> FrameReject {
+pub const fn reject_of(error: NumberError) -> FrameReject {
     match error {
         NumberError::Malformed | NumberError::TooFine => FrameReject::BadNumber,
         NumberError::OutOfRange => FrameReject::OutOfRange,
