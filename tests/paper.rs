@@ -53,6 +53,14 @@ fn paper_trades_on_live_books_without_a_key_and_touches_no_account() {
     let after: Vec<_> = sim.clients().iter().map(|client| client.accounts()).collect();
     assert_eq!(before, after);
     assert!(sim.clients().iter().all(|client| client.finished_orders().is_empty()));
+    // Without balances of its own an account gets both sides of every pair by value, once the books are there.
+    let bare: String =
+        std::fs::read_to_string(config).expect("the file").split("[[paper.balance]]").next().expect("a head").into();
+    let rest = paper(&sim.venues, "5ms").split_once("[[venue]]").map(|(_, rest)| format!("[[venue]]{rest}")).expect("venues");
+    let bare = write(dir.path(), "bare.toml", &(bare.replace("[paper]\nlatency = \"5ms\"\n", "") + &rest));
+    let bare = bare.to_str().expect("a plain path");
+    let json = run(crossgate(dir.path()).args(["run", "-c", bare, "--no-tui", "--json", "--for", "6s"])).expect(0).json();
+    assert!(count(&json, "deals") > 0 && json["reconciled"] == true, "{json}");
     // A text report says what its figures are.
     let text = run(crossgate(dir.path()).args(["run", "-c", config, "--no-tui", "--for", "2s"])).expect(0).stdout;
     assert!(text.contains("upper bound"), "{text}");

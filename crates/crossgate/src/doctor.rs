@@ -24,12 +24,13 @@ const CHECKUP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 const CLOCK_WARN_NS: u64 = 1_000_000_000;
 const CLOCK_FAIL_NS: u64 = 30_000_000_000;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// From harmless to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Status {
+    Skip,
     Ok,
     Warn,
     Fail,
-    Skip,
 }
 
 impl Status {
@@ -55,8 +56,22 @@ struct Check {
 struct Checks(Vec<Check>);
 
 impl Checks {
+    /// Adds a finding. There is one check for each id and venue: what is found twice is told together, under the worst status.
     fn add(&mut self, id: &'static str, venue: Option<&str>, status: Status, detail: impl Into<String>, fix: impl Into<String>) {
-        self.0.push(Check { id, venue: venue.map(Into::into), status, detail: detail.into(), fix: fix.into() });
+        let (detail, fix) = (detail.into(), fix.into());
+        let Some(known) = self.0.iter_mut().find(|c| c.id == id && c.venue.as_deref() == venue) else {
+            return self.0.push(Check { id, venue: venue.map(Into::into), status, detail, fix });
+        };
+        known.detail = format!("{}; {detail}", known.detail);
+        // The remedy of what is worst; of two alike, both.
+        known.fix = match status.cmp(&known.status) {
+            std::cmp::Ordering::Greater => fix,
+            std::cmp::Ordering::Less => std::mem::take(&mut known.fix),
+            std::cmp::Ordering::Equal if known.fix.is_empty() || known.fix == fix => fix,
+            std::cmp::Ordering::Equal if fix.is_empty() => std::mem::take(&mut known.fix),
+            std::cmp::Ordering::Equal => format!("{}; {fix}", known.fix),
+        };
+        known.status = known.status.max(status);
     }
 }
 
@@ -471,4 +486,22 @@ fn judge(venue: &str, told: &Told, attested: bool, checks: &mut Checks) -> bool 
         ),
     }
     refused
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_of_one_id_and_venue_are_one_check_under_the_worst_status() {
+        let mut checks = Checks::default();
+        checks.add("rules", Some("a"), Status::Ok, "2 pairs", "unused");
+        checks.add("rules", Some("b"), Status::Ok, "1 pair", "");
+        checks.add("rules", Some("a"), Status::Fail, "too small", "raise it");
+        checks.add("rules", Some("a"), Status::Warn, "closed", "wait");
+        checks.add("rules", Some("a"), Status::Fail, "also small", "raise that");
+        let told: Vec<_> = checks.0.iter().map(|c| (c.venue.as_deref(), c.status, c.detail.as_str(), c.fix.as_str())).collect();
+        let a = (Some("a"), Status::Fail, "2 pairs; too small; closed; also small", "raise it; raise that");
+        assert_eq!(told, [a, (Some("b"), Status::Ok, "1 pair", "")]);
+    }
 }

@@ -4,7 +4,7 @@ use crate::config::{Loaded, Mode};
 use crate::exit::Failure;
 use crate::setup::Setup;
 use domain::VenueId;
-use paper_venue::{PaperConfig, PaperLatency, PaperSession};
+use paper_venue::{PaperConfig, PaperFunds, PaperLatency, PaperSession};
 use venue::VenueSession;
 
 /// What a report must say of every result of this mode.
@@ -15,7 +15,10 @@ pub const UPPER_BOUND: &str = "fills are simulated against books that do not rea
 /// # Errors
 /// Exit code 3 for an asset that no table knows.
 pub fn wrap(loaded: &Loaded, setup: &Setup, sessions: Vec<Box<dyn VenueSession>>) -> Result<Vec<Box<dyn VenueSession>>, Failure> {
-    let (Mode::Paper, Some(paper)) = (loaded.config.mode, &loaded.config.paper) else { return Ok(sessions) };
+    if loaded.config.mode != Mode::Paper {
+        return Ok(sessions);
+    }
+    let paper = &loaded.config.paper;
     let mut wrapped: Vec<Box<dyn VenueSession>> = Vec::new();
     for (index, (session, venue)) in sessions.into_iter().zip(&setup.venues).enumerate() {
         let id = VenueId(index as u8);
@@ -35,7 +38,7 @@ pub fn wrap(loaded: &Loaded, setup: &Setup, sessions: Vec<Box<dyn VenueSession>>
             tables: setup.tables.clone(),
             pairs,
             taker,
-            balances,
+            funds: if balances.is_empty() { PaperFunds::Value(paper.value.0) } else { PaperFunds::Balances(balances) },
             latency: paper.latency.map_or(PaperLatency::Measured, |span| PaperLatency::Fixed(span.0)),
         };
         wrapped.push(Box::new(PaperSession::new(session, config)));

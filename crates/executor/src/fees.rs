@@ -6,7 +6,8 @@
 //! a later fill there is charged as predicted, or when a person resumes.
 //!
 //! Start at [`FeeWatch::judge`]. What is compared, by the predicted asset ([`FeeRates::paid_in`]):
-//! - base or quote: the amount of that asset × the rate for the fill's role, within [`ROUNDING`];
+//! - base or quote: the amount of that asset × the rate for the fill's role, within [`ROUNDING`]; a sale that pays in base (a token's
+//!   own pair) within a twentieth of it;
 //! - another token (GT, points): only that the fill was not charged in base or quote, since its amount needs the token's price.
 
 use domain::{Amount, AssetId, FeeRates, Fill, PairId, PairInfo, Role, Side, VenueId};
@@ -14,6 +15,10 @@ use domain::{Amount, AssetId, FeeRates, Fill, PairId, PairInfo, Role, Side, Venu
 /// How far a charge may be from amount × rate: one unit of the eighth decimal, to which Gate prints fees. Which way a venue rounds is
 /// not documented.
 const ROUNDING: Amount = Amount::from_units(10_000_000_000);
+
+/// A fee that was converted from quote to base may be off by one part in so many: by as much may the price of the conversion (the
+/// token's of the last minutes) be off the fill's. Rates of neighbouring tiers differ by more.
+const CONVERTED_PART: i128 = 20;
 
 /// What a fill was charged, reduced to what a rate must explain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +59,12 @@ impl Charge {
         }
         let token_expected = paid_in != self.base.0 && paid_in != self.quote.0;
         let near = |charged: Amount, predicted: Amount| (charged - predicted).abs() <= ROUNDING;
+        if paid_in == self.base.0 && self.received == self.quote.0 {
+            // A token's price made it an amount of base, and that price need not be the fill's.
+            let apart = (self.in_base - in_base).abs().units();
+            let within = ROUNDING.units().saturating_add(in_base.abs().units() / CONVERTED_PART);
+            return apart <= within && near(self.in_quote, in_quote) && !self.in_tokens;
+        }
         near(self.in_base, in_base) && near(self.in_quote, in_quote) && (token_expected || !self.in_tokens)
     }
 }
@@ -186,6 +197,18 @@ mod tests {
         check(buy, taker, None, &[(BTC, "0.00001"), (GT, "0.05")], false);
         check(buy, taker, Some(USDT), &[(USDT, "0.6")], true);
         check(buy, taker, Some(USDT), &[(BTC, "0.00001")], false);
+    }
+
+    #[test]
+    fn a_token_that_is_the_pairs_own_base_is_converted_at_the_venues_price_not_the_fills() {
+        let (sell, taker) = (Side::Sell, Role::Taker);
+        check(sell, taker, Some(BTC), &[(BTC, "0.00001")], true);
+        check(sell, taker, Some(BTC), &[(BTC, "0.00001013")], true);
+        check(sell, taker, Some(BTC), &[(BTC, "0.00000987")], true);
+        check(sell, taker, Some(BTC), &[(BTC, "0.0000125")], false);
+        check(sell, taker, Some(BTC), &[], false);
+        check(sell, taker, Some(BTC), &[(USDT, "0.6")], false);
+        check(Side::Buy, taker, Some(BTC), &[(BTC, "0.00001013")], false);
     }
 
     #[test]

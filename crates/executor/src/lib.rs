@@ -276,7 +276,9 @@ impl Executor {
                 venue.lost_intent_seen(now);
                 let reference =
                     OrderRef { venue: update.venue, pair: update.pair, client_id, venue_order_id: update.venue_order_id };
-                out.commands.push(Command::Cancel(reference));
+                if !self.config.observe_only {
+                    out.commands.push(Command::Cancel(reference));
+                }
                 venue.want_trades(update.pair, now);
             }
             (Some(_), OrderReport::Finished { filled, .. }) if !filled.is_zero() => venue.want_trades(update.pair, now),
@@ -300,7 +302,7 @@ impl Executor {
         if effects.latch {
             out.latch(StopReason::UnknownFill, reference.venue, reference.pair);
         }
-        if effects.cancel {
+        if effects.cancel && !self.config.observe_only {
             out.commands.push(Command::Cancel(reference));
         }
         if effects.look_up {

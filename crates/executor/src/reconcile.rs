@@ -306,7 +306,11 @@ impl VenueState {
             ReadKind::Balances => self.balances.fail(now),
             ReadKind::OpenOrders => self.open_orders.fail(now),
             ReadKind::Trades { pair, .. } => self.trades.entry(pair).or_default().read.fail(now),
-            ReadKind::Fees => self.fees.fail(now),
+            ReadKind::Fees => {
+                // Rates come pair by pair, and the first of them ended the question: the others are still wanted.
+                self.fees.want(now);
+                self.fees.fail(now);
+            }
             ReadKind::Account => self.account.fail(now),
             ReadKind::Time => {}
         }

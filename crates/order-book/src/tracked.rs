@@ -42,8 +42,8 @@ impl TrackedBook {
                 self.changed_at = update.changed_at.or(self.changed_at);
                 self.take_frame(update);
             }
-            // At the very same id the ticker proves the book; a newer one proves only that the book is behind.
-            BookBody::Top { id, .. } if was_live && *id == self.book.id() => self.take_evidence(update),
+            // At the very same id the ticker proves the book, unless a newer one is known: that proves only that the book is behind.
+            BookBody::Top { id, .. } if was_live && !applied.stale && *id == self.book.id() => self.take_evidence(update),
             BookBody::Evidence { id } if was_live && *id == self.book.id() => self.take_evidence(update),
             // Another connection has another normal. After a suspension our own clock may have stood still, and every
             // difference would be off by the length of it.
@@ -201,6 +201,19 @@ mod tests {
         assert_eq!((book.age_ns(ms(25)), book.arrived_at()), (5 * MILLI, ms(10)), "evidence, but no frame of the book's own");
         book.handle(&update(30, top(6))).unwrap();
         assert_eq!(book.age_ns(ms(35)), 15 * MILLI, "a newer top says nothing of the depth below");
+    }
+
+    #[test]
+    fn a_ticker_of_the_books_id_proves_nothing_once_a_newer_one_is_known() {
+        let mut book = TrackedBook::default();
+        book.handle(&update(10, snapshot(5))).unwrap();
+        let top = |id| BookBody::Top { id, bid: Some(level(100, 1)), ask: Some(level(101, 1)) };
+        book.handle(&update(20, top(6))).unwrap();
+        book.handle(&update(30, top(5))).unwrap();
+        assert_eq!(book.age_ns(ms(35)), 25 * MILLI, "a late ticker, or a cached copy: the venue was past that id at 20 ms");
+        // Proof that the levels stand although ids went on is another matter.
+        book.handle(&update(40, BookBody::Evidence { id: 5 })).unwrap();
+        assert_eq!(book.age_ns(ms(45)), 5 * MILLI);
     }
 
     #[test]

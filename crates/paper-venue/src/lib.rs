@@ -13,4 +13,4 @@ pub mod account;
 pub mod session;
 
 pub use account::PaperAccount;
-pub use session::{PaperConfig, PaperLatency, PaperSession};
+pub use session::{PaperConfig, PaperFunds, PaperLatency, PaperSession};

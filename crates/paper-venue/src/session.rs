@@ -9,8 +9,8 @@ use domain::time::MILLI;
 use domain::{
     AccountFacts, Amount, AssetId, BalanceReport, BalanceSource, BookUpdate, ClientOrderId, Command, ErrorClass, FeeRates, Fill,
     Finish, Input, Label, LinkChange, LinkRole, LinkState, MonoNanos, NewOrder, OpenOrdersReport, OrderReport, OrderSource,
-    OrderUpdate, PairId, Qty, Rate, ReadKind, Role, Tables, TimeInForce, TradeId, TradesReport, UnixNanos, VenueId, VenueNanos,
-    VenueOrderId,
+    OrderUpdate, PairId, Qty, Rate, ReadKind, Role, Side, Tables, TimeInForce, TradeId, TradesReport, UnixNanos, VenueId,
+    VenueNanos, VenueOrderId,
 };
 use fill_model::ModelBook;
 use std::collections::{BTreeMap, VecDeque};
@@ -21,8 +21,12 @@ use venue::{LinkId, LossReason, Response, SessionStats, Ticket, Transmit, VenueS
 const LATENCY_UNMEASURED_NS: u64 = 100 * MILLI;
 /// Round trips that the measured latency looks back on.
 const SAMPLES: usize = 8;
+/// How long an account that is funded by value waits for the books of all its pairs.
+const FUNDING_WAIT_NS: u64 = 10_000 * MILLI;
 /// Finished orders that look-ups still find.
 const ORDERS_MAX: usize = 10_000;
+/// Executions that lists still show.
+const FILLS_MAX: usize = 20_000;
 
 /// How long an order takes to the venue, and its answer back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,16 @@ pub enum PaperLatency {
     Fixed(u64),
     /// Half the longest of the last eight round trips of the venue's own public reads; 100 ms before the first.
     Measured,
+}
+
+/// What a paper account owns at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PaperFunds {
+    /// Exactly this.
+    Balances(Vec<(AssetId, Amount)>),
+    /// Both sides of every pair to this quote value, the base at the first book's ask, rounded down. The account opens once every
+    /// pair has a book, or after ten seconds without those that have none.
+    Value(Amount),
 }
 
 /// What a paper account is made of.
@@ -45,7 +59,7 @@ pub struct PaperConfig {
     /// Taker fee.
     pub taker: Rate,
     /// What the account owns.
-    pub balances: Vec<(AssetId, Amount)>,
+    pub funds: PaperFunds,
     /// Latency.
     pub latency: PaperLatency,
 }
@@ -81,8 +95,14 @@ pub struct PaperSession {
     sequence: u64,
     ended: BTreeMap<ClientOrderId, OrderUpdate>,
     ended_order: VecDeque<ClientOrderId>,
-    fills: Vec<Fill>,
+    fills: VecDeque<Fill>,
+    /// Executions up to this time may be missing in lists.
+    forgotten: Option<VenueNanos>,
     private_up: bool,
+    /// The public link is up since; cleared by a suspension.
+    public_since: Option<MonoNanos>,
+    /// The quote value that each side of a pair is still to be funded with.
+    to_fund: Option<Amount>,
     wall: UnixNanos,
     wall_at: MonoNanos,
 }
@@ -90,6 +110,10 @@ pub struct PaperSession {
 impl PaperSession {
     /// `inner` must have been made without keys: nothing private ever leaves it.
     pub fn new(inner: Box<dyn VenueSession>, config: PaperConfig) -> PaperSession {
+        let (account, to_fund) = match config.funds {
+            PaperFunds::Balances(balances) => (PaperAccount::new(balances), None),
+            PaperFunds::Value(value) => (PaperAccount::default(), Some(value)),
+        };
         PaperSession {
             inner,
             venue: config.venue,
@@ -99,13 +123,16 @@ impl PaperSession {
             taker: config.taker,
             latency: config.latency,
             round_trips: VecDeque::new(),
-            account: PaperAccount::new(config.balances),
+            account,
             later: BTreeMap::new(),
             sequence: 0,
             ended: BTreeMap::new(),
             ended_order: VecDeque::new(),
-            fills: Vec::new(),
+            fills: VecDeque::new(),
+            forgotten: None,
             private_up: false,
+            public_since: None,
+            to_fund,
             wall: UnixNanos(0),
             wall_at: MonoNanos(0),
         }
@@ -166,10 +193,40 @@ impl PaperSession {
         let public_up = updates.get(from..).unwrap_or_default().iter().any(
             |input| matches!(input, Input::Link(change) if change.role == LinkRole::Public && change.state == LinkState::Up),
         );
-        if public_up && !self.private_up {
-            self.private_up = true;
-            self.private_link(LinkState::Up, now, updates);
+        if public_up {
+            self.public_since = self.public_since.or(Some(now));
         }
+        self.open_account(now, updates);
+    }
+
+    /// Tells the private link up once the public one is and the account is funded.
+    fn open_account(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
+        let Some(since) = self.public_since.filter(|_| !self.private_up) else { return };
+        if let Some(value) = self.to_fund {
+            if now.since(since) < FUNDING_WAIT_NS && !self.books.values().all(ModelBook::is_live) {
+                return;
+            }
+            self.fund(value);
+            self.to_fund = None;
+        }
+        self.private_up = true;
+        self.private_link(LinkState::Up, now, updates);
+    }
+
+    fn fund(&mut self, value: Amount) {
+        let mut owned = Vec::new();
+        for pair in &self.pairs {
+            let Some(assets) = self.pair_assets(*pair) else { continue };
+            owned.push((assets.quote, value));
+            let ask = self.books.get(pair).and_then(|book| book.left(Side::Buy).next()).map(|level| level.price);
+            // The quote value of one unit of quantity at that price.
+            let unit = ask.and_then(|price| assets.scale.value_from_product(i128::from(price.units())));
+            let qty = unit.and_then(|unit| value.units().checked_div(unit.units())).and_then(|units| i64::try_from(units).ok());
+            if let Some(qty) = qty.and_then(Qty::from_units) {
+                owned.push((assets.base, assets.scale.base_of(qty)));
+            }
+        }
+        self.account = PaperAccount::new(owned);
     }
 
     fn watch_book(&mut self, update: &BookUpdate) {
@@ -244,11 +301,18 @@ impl PaperSession {
                 source: OrderSource::Stream,
                 received: at,
             };
-            self.fills.push(fill.clone());
+            self.keep(fill.clone());
             self.tell(at, Input::Fill(fill));
         }
         let finish = if filled == order.qty { Finish::Filled } else { Finish::Cancelled };
         OrderReport::Finished { finish, filled }
+    }
+
+    fn keep(&mut self, fill: Fill) {
+        self.fills.push_back(fill);
+        while self.fills.len() > FILLS_MAX {
+            self.forgotten = self.forgotten.max(self.fills.pop_front().and_then(|oldest| oldest.executed_at));
+        }
     }
 
     fn remember(&mut self, id: ClientOrderId, update: OrderUpdate) {
@@ -275,10 +339,11 @@ impl PaperSession {
                 Input::OpenOrders(OpenOrdersReport { venue, requested: asked, received, orders: Vec::new(), elsewhere: 0 })
             }
             Question::Read(ReadKind::Trades { pair, since }) => {
-                let of_pair = |fill: &&Fill| fill.pair == pair;
-                let fills = self.fills.iter().filter(of_pair).cloned();
+                let listed = |fill: &&Fill| fill.pair == pair && fill.executed_at.is_none_or(|at| at.0 >= since.0);
+                let fills = self.fills.iter().filter(listed).cloned();
                 let fills = fills.map(|fill| Fill { source: OrderSource::Query, received, ..fill }).collect();
-                Input::Trades(TradesReport { venue, pair, requested: asked, received, since, complete: true, fills })
+                let complete = self.forgotten.is_none_or(|until| until.0 < since.0);
+                Input::Trades(TradesReport { venue, pair, requested: asked, received, since, complete, fills })
             }
             Question::Read(ReadKind::Fees) => {
                 for pair in self.pairs.clone() {
@@ -370,6 +435,7 @@ impl VenueSession for PaperSession {
     }
 
     fn handle_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
+        self.open_account(now, updates);
         self.advance(now, updates);
         let from = updates.len();
         self.inner.handle_timeout(now, updates);
@@ -377,9 +443,12 @@ impl VenueSession for PaperSession {
     }
 
     fn handle_paused(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
+        // What was on its way before we slept arrived where it met the books of then.
+        self.advance(now, updates);
         let from = updates.len();
         self.inner.handle_paused(now, updates);
         self.watch(from, now, updates);
+        self.public_since = None;
         // The paper account was suspended with us: nothing was missed, but the engine reconciles as it would live.
         if std::mem::replace(&mut self.private_up, false) {
             self.private_link(LinkState::Paused, now, updates);
@@ -419,7 +488,8 @@ impl VenueSession for PaperSession {
 
     fn poll_timeout(&self) -> Option<MonoNanos> {
         let due = self.later.first_key_value().map(|((at, _), _)| *at);
-        [due, self.inner.poll_timeout()].into_iter().flatten().min()
+        let funding = self.public_since.filter(|_| self.to_fund.is_some()).map(|since| since.after(FUNDING_WAIT_NS));
+        [due, funding, self.inner.poll_timeout()].into_iter().flatten().min()
     }
 
     fn shutdown(&mut self, now: MonoNanos) {

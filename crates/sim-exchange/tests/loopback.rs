@@ -241,17 +241,78 @@ async fn hostile_bytes_and_wrong_paths_do_not_stop_a_venue() {
     let ended = timeout(PATIENCE, async { while let Some(Ok(_)) = socket.next().await {} }).await;
     assert!(ended.is_ok(), "an oversized frame ends the socket");
 
+    // Broken framing ends the socket too, and says why when the client still listens.
+    let mut bare = upgraded(&handle, "/v4/ws/spot").await;
+    // A masked text frame of one byte that is not UTF-8.
+    bare.write_all(&[0x81, 0x81, 0, 0, 0, 0, 0xff]).await.expect("written");
+    let mut close = [0u8; 4];
+    timeout(PATIENCE, bare.read_exact(&mut close)).await.expect("told in time").expect("a close frame");
+    assert_eq!((close[0], u16::from_be_bytes([close[2], close[3]])), (0x88, 1007));
+
     let mut big = connect(&handle, 1).await;
     let head = format!("POST /api/v4/spot/orders HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", 300 * 1024);
     big.write_all(head.as_bytes()).await.expect("written");
     big.write_all(&vec![b'x'; 300 * 1024]).await.ok();
-    let mut first = [0u8; 12];
-    timeout(PATIENCE, big.read_exact(&mut first)).await.expect("an answer in time").expect("readable");
-    assert_eq!(&first, b"HTTP/1.1 413");
+    let too_long = raw_answer(&mut *big).await;
+    assert!(too_long.starts_with("HTTP/1.1 413") && too_long.contains("content-type: application/json"), "{too_long}");
+    assert!(too_long.ends_with(r#"{"label":"INVALID_REQUEST_BODY","message":"The body is too long"}"#), "{too_long}");
+
+    // What the transport refuses is JSON with a label, as everything else.
+    let handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    for (target, status, label) in [("/ws/v4/", "400", "BAD_REQUEST"), ("/ws/v4", "404", "NOT_FOUND")] {
+        let mut plain = connect(&handle, 0).await;
+        let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{handshake}\r\n");
+        plain.write_all(request.as_bytes()).await.expect("written");
+        let answer = raw_answer(&mut *plain).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")) && answer.contains(label), "{answer}");
+    }
+
+    // A broken chunk is the client's mistake, not a long body.
+    let mut chunked = connect(&handle, 0).await;
+    let request = "POST /api/v4/spot/orders HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
+    chunked.write_all(request.as_bytes()).await.expect("written");
+    let answer = raw_answer(&mut *chunked).await;
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("INVALID_REQUEST_BODY"), "{answer}");
+
+    // HEAD has the head of GET, and nothing after it.
+    let mut head_only = connect(&handle, 0).await;
+    let request = "HEAD /api/v4/spot/time HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    head_only.write_all(request.as_bytes()).await.expect("written");
+    let mut all = String::new();
+    timeout(PATIENCE, head_only.read_to_string(&mut all)).await.expect("closed in time").expect("readable");
+    assert!(all.starts_with("HTTP/1.1 200") && all.ends_with("\r\n\r\n"), "{all}");
 
     let mut rest = connect(&handle, 0).await;
     let (status, _) = ask(&mut *rest, "GET", "/api/v4/spot/time", "", "").await;
     assert_eq!(status, 200);
+}
+
+/// A connection past the WebSocket handshake, with no client's framing on it.
+async fn upgraded(handle: &ServerHandle, path: &str) -> Box<dyn Stream> {
+    let mut stream = connect(handle, 0).await;
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let head = raw_answer(&mut *stream).await;
+    assert!(head.starts_with("HTTP/1.1 101") && head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
+    stream
+}
+
+/// Head and body of the next answer, as text. An answer without a length has no body.
+async fn raw_answer(stream: &mut dyn Stream) -> String {
+    let mut answer = String::new();
+    let mut byte = [0u8; 1];
+    while !answer.ends_with("\r\n\r\n") {
+        timeout(PATIENCE, stream.read_exact(&mut byte)).await.expect("an answer in time").expect("readable");
+        answer.push(char::from(byte[0]));
+    }
+    let length =
+        answer.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |text| text.parse().expect("a number"));
+    let mut body = vec![0u8; length];
+    timeout(PATIENCE, stream.read_exact(&mut body)).await.expect("a body in time").expect("readable");
+    answer + &String::from_utf8(body).expect("text")
 }
 
 #[tokio::test]

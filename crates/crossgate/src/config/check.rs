@@ -51,16 +51,7 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
 
 fn check_paper(loaded: &Loaded) -> Result<(), ConfigError> {
     let config = &loaded.config;
-    let Some(paper) = &config.paper else {
-        if config.mode == Mode::Paper {
-            return Err(loaded.error(
-                "paper",
-                "mode `paper` needs accounts; add [paper] and [[paper.balance]] with venue, asset and amount (configs/paper.toml shows them)",
-            ));
-        }
-        return Ok(());
-    };
-    for (index, balance) in paper.balance.iter().enumerate() {
+    for (index, balance) in config.paper.balance.iter().enumerate() {
         let path = |key: &str| format!("paper.balance[{index}].{key}");
         if !config.venue.iter().any(|v| v.id == balance.venue) {
             return Err(loaded.error(&path("venue"), format!("no venue `{}` is configured", balance.venue)));
@@ -69,16 +60,6 @@ fn check_paper(loaded: &Loaded) -> Result<(), ConfigError> {
         if !used.into_iter().any(|s| s.base == balance.asset || s.quote == balance.asset) {
             return Err(
                 loaded.error(&path("asset"), format!("no configured pair uses `{}`; remove it or correct it", balance.asset))
-            );
-        }
-        if balance.amount.0.is_negative() {
-            return Err(loaded.error(&path("amount"), "is negative; an account can't owe"));
-        }
-    }
-    for venue in config.venue.iter().filter(|_| config.mode == Mode::Paper) {
-        if !paper.balance.iter().any(|b| b.venue == venue.id) {
-            return Err(
-                loaded.error("paper.balance", format!("venue `{}` owns nothing; add a [[paper.balance]] for it", venue.id))
             );
         }
     }
@@ -134,6 +115,10 @@ fn check_venues(loaded: &Loaded) -> Result<(), ConfigError> {
                 loaded.error(&path("kind"), format!("no exchange `{}`; known: {}", venue.kind, registry::kinds().join(", ")))
             );
         };
+        if !connector.can_trade() && config.mode != Mode::Paper {
+            let what = format!("orders at `{}` are not built; use mode = \"paper\", `record` or `scan` with it", venue.kind);
+            return Err(loaded.error(&path("kind"), what));
+        }
         if let Some(channel) = &venue.book_channel
             && !connector.book_channels().contains(&channel.as_str())
         {

@@ -60,8 +60,9 @@ pub struct Config {
     /// The simulated market; only with mode `sim` and the command `sim`.
     #[serde(default)]
     pub sim: Sim,
-    /// The paper accounts; required with mode `paper`, unused otherwise.
-    pub paper: Option<Paper>,
+    /// The paper accounts; only with mode `paper`.
+    #[serde(default)]
+    pub paper: Paper,
     /// Recordings that `replay` and `scan` read when the command line names none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tape: Vec<Tape>,
@@ -304,17 +305,25 @@ pub struct Floor {
 
 /// `[paper]`
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Paper {
     /// How long an order takes to a venue, and its answer back; default: half the longest of the venue's last eight measured round
     /// trips.
-    #[serde(default)]
     pub latency: Option<Span>,
     /// Taker fee; default: each venue's base tier.
-    #[serde(default)]
     pub fee_bps: Option<Bps>,
-    /// What the accounts own at the start.
+    /// Quote value of each side of every pair that an account owns at the start, the base at the first book's ask; for venues without
+    /// balances of their own below.
+    pub value: Money,
+    /// What an account owns at the start, instead.
     pub balance: Vec<PaperBalance>,
+}
+
+impl Default for Paper {
+    fn default() -> Paper {
+        let value = Money(domain::Amount::from_units(10_000 * domain::number::AMOUNT_ONE));
+        Paper { latency: None, fee_bps: None, value, balance: Vec::new() }
+    }
 }
 
 /// `[[paper.balance]]`

@@ -378,3 +378,37 @@ fn an_epoch_of_the_log_is_never_used_again() {
     exec.recover_intent(&buy);
     exec.finish_recovery(ms(0));
 }
+
+/// `reconcile` only looks: what rests of a lost intent, or lives though it was taken for dead, stays where it is.
+#[test]
+fn an_observer_cancels_nothing() {
+    let sends = |rig: &Rig| rig.out.commands.iter().any(|c| !matches!(c, Command::Read { .. } | Command::LookUp(_)));
+    let mut rig = Rig::with(executor::ExecutorConfig { observe_only: true, ..config() });
+    [A, B].into_iter().for_each(|venue| rig.start(venue, "10", "1000000"));
+    rig.exec.recover_epoch(EPOCH - 5);
+    let (buy, sell) = rig.open((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000));
+    let lost = NewOrder { client_id: ClientOrderId::new(INSTANCE, EPOCH - 5, 0, 1).unwrap(), ..buy };
+    let resting = rig.update(&lost, OrderSource::Query, OrderReport::Open { filled: qty(0) });
+    rig.open_orders(A, vec![resting]);
+    rig.decide();
+    assert!(!sends(&rig), "{:?}", rig.out.commands);
+    rig.tell(&sell, OrderSource::Reply, OrderReport::NotSent);
+    rig.tell(&sell, OrderSource::Stream, OrderReport::Open { filled: qty(0) });
+    rig.decide();
+    assert!(!sends(&rig), "{:?}", rig.out.commands);
+    assert!(rig.has_stop(StopRequest::set(StopKind::Latch, StopReason::UnknownFill, Some(B), Some(PAIR))));
+}
+
+#[test]
+fn fees_of_which_some_could_not_be_read_are_asked_for_again() {
+    let mut rig = Rig::started();
+    rig.run(600_000);
+    rig.out = Outbox::default();
+    // The rates of the first pair came, those of the next did not: the list is not done.
+    rig.exec.handle_fees(&fees(A));
+    let failure = ReadFailure { venue: A, read: ReadKind::Fees, class: ErrorClass::Unknown, received: rig.now };
+    rig.exec.handle_read_failed(rig.now, &failure, &mut rig.out);
+    rig.exec.handle_fees(&fees(B));
+    rig.run(1_000);
+    assert!(rig.reads().contains(&ReadKind::Fees), "{:?}", rig.reads());
+}

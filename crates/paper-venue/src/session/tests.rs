@@ -15,6 +15,8 @@ const PUBLIC: LinkId = LinkId { role: LinkRole::Public, shard: 0 };
 struct Script {
     says: Vec<Vec<Input>>,
     asked: Vec<Command>,
+    /// What a suspension makes it say.
+    paused: Vec<Input>,
     stats: SessionStats,
 }
 
@@ -32,7 +34,9 @@ impl VenueSession for Script {
     fn handle_lost(&mut self, _: LinkId, _: MonoNanos, _: LossReason, _: &mut Vec<Input>) {}
     fn handle_response(&mut self, _: Ticket, _: MonoNanos, _: Response<'_>, _: &mut Vec<Input>) {}
     fn handle_timeout(&mut self, _: MonoNanos, _: &mut Vec<Input>) {}
-    fn handle_paused(&mut self, _: MonoNanos, _: &mut Vec<Input>) {}
+    fn handle_paused(&mut self, _: MonoNanos, updates: &mut Vec<Input>) {
+        updates.append(&mut self.paused);
+    }
     fn submit(&mut self, _: MonoNanos, command: &Command, updates: &mut Vec<Input>) {
         self.asked.push(*command);
         updates.push(Input::RoundTrip(RoundTrip { venue: VENUE, order: false, nanos: 8 * MS }));
@@ -62,7 +66,7 @@ fn book(body: BookBody) -> Vec<Input> {
 }
 
 /// Frame 0: bids 99x4, asks 101x3 102x5. Frame 1: asks 101x1. Frame 2: the book is lost.
-fn session(latency: PaperLatency) -> PaperSession {
+fn funded(latency: PaperLatency, funds: PaperFunds) -> PaperSession {
     let symbol = Symbol::parse("BTC/USDT").unwrap();
     let tables = Tables {
         venues: vec!["paper".into()],
@@ -80,7 +84,8 @@ fn session(latency: PaperLatency) -> PaperSession {
         book(BookBody::Delta { first: 2, last: 2, bids: vec![], asks: vec![level(101, 1)] }),
         book(BookBody::Untrusted { reason: ResyncReason::Gap }),
     ];
-    let inner = Script { says, ..Script::default() };
+    let paused = says[2].iter().filter(|_| latency == PaperLatency::Fixed(7 * MS)).cloned().collect();
+    let inner = Script { says, paused, ..Script::default() };
     PaperSession::new(
         Box::new(inner),
         PaperConfig {
@@ -88,10 +93,14 @@ fn session(latency: PaperLatency) -> PaperSession {
             tables: Arc::new(tables),
             pairs: vec![PAIR],
             taker: Rate::from_bps(10).unwrap(),
-            balances: vec![(AssetId(0), amount("10")), (AssetId(1), amount("1000"))],
+            funds,
             latency,
         },
     )
+}
+
+fn session(latency: PaperLatency) -> PaperSession {
+    funded(latency, PaperFunds::Balances(vec![(AssetId(0), amount("10")), (AssetId(1), amount("1000"))]))
 }
 
 fn order(counter: u64, side: Side, price: i64, qty: i64) -> NewOrder {
@@ -248,9 +257,77 @@ fn the_latency_is_measured_on_the_venues_own_answers_and_private_news_begin_with
     session.handle_timeout(at(203), &mut updates);
     assert_eq!(session.poll_timeout(), Some(at(204)));
     // After a suspension the link has to come up again before the engine trusts the account.
+    session.handle_timeout(at(299), &mut updates);
     updates.clear();
     session.handle_paused(at(300), &mut updates);
     assert!(matches!(updates[..], [Input::Link(LinkChange { role: LinkRole::Private, state: LinkState::Paused, .. })]));
     session.handle_connected(PUBLIC, at(310), &mut updates);
     assert!(matches!(updates.last(), Some(Input::Link(LinkChange { role: LinkRole::Private, state: LinkState::Up, .. }))));
+}
+
+#[test]
+fn an_account_funded_by_value_opens_with_the_books() {
+    let private_up =
+        |updates: &[Input]| updates.iter().any(|i| matches!(i, Input::Link(change) if change.role == LinkRole::Private));
+    let mut session = funded(PaperLatency::Fixed(MS), PaperFunds::Value(amount("1000")));
+    let mut updates = Vec::new();
+    session.handle_connected(PUBLIC, at(0), &mut updates);
+    assert!(!private_up(&updates), "no book yet");
+    assert_eq!(session.poll_timeout(), Some(at(10_000)));
+    // The ask is 101: 1000 / 101 is 9 whole units of this scale.
+    session.handle_frame(PUBLIC, at(5), &mut [0], &mut updates);
+    assert!(private_up(&updates));
+    assert_eq!((session.account().available(AssetId(0)), session.account().available(AssetId(1))), (amount("9"), amount("1000")));
+
+    // Without a book it opens in the end, with quote only.
+    let mut session = funded(PaperLatency::Fixed(MS), PaperFunds::Value(amount("1000")));
+    let mut updates = Vec::new();
+    session.handle_connected(PUBLIC, at(0), &mut updates);
+    session.handle_timeout(at(10_000), &mut updates);
+    assert!(private_up(&updates));
+    assert_eq!(
+        (session.account().available(AssetId(0)), session.account().available(AssetId(1))),
+        (Amount::ZERO, amount("1000"))
+    );
+}
+
+#[test]
+fn an_order_that_arrived_before_a_suspension_met_the_book_of_then() {
+    // This latency's venue loses its books with the suspension.
+    let mut session = session(PaperLatency::Fixed(7 * MS));
+    let mut updates = Vec::new();
+    session.handle_frame(PUBLIC, at(0), &mut [0], &mut updates);
+    session.submit(at(292), &Command::Place(order(1, Side::Buy, 101, 1)), &mut updates);
+    session.submit(at(298), &Command::Place(order(2, Side::Buy, 101, 1)), &mut updates);
+    updates.clear();
+    session.handle_paused(at(300), &mut updates);
+    session.handle_timeout(at(400), &mut updates);
+    let orders: Vec<String> =
+        told(&updates).into_iter().filter(|line| line.starts_with("order") || line.starts_with("fill")).collect();
+    assert_eq!(orders, ["fill 101x1 fee 0.001 of 0", "order Filled 1 at 306", "order Cancelled 0 at 312"]);
+}
+
+#[test]
+fn executions_are_listed_from_the_time_asked_for_and_not_kept_for_ever() {
+    let mut session = session(PaperLatency::Fixed(MS));
+    let mut updates = Vec::new();
+    session.handle_frame(PUBLIC, at(0), &mut [0], &mut updates);
+    session.submit(at(10), &Command::Place(order(1, Side::Buy, 101, 1)), &mut updates);
+    session.submit(at(20), &Command::Place(order(2, Side::Buy, 101, 1)), &mut updates);
+    let listed = |session: &mut PaperSession, since_ms: i64| {
+        let read = ReadKind::Trades { pair: PAIR, since: UnixNanos(since_ms * MS as i64) };
+        let mut updates = Vec::new();
+        session.submit(at(100), &Command::Read { venue: VENUE, read }, &mut updates);
+        session.handle_timeout(at(200), &mut updates);
+        let Some(Input::Trades(report)) = updates.pop() else { panic!("{updates:?}") };
+        (report.fills.len(), report.complete)
+    };
+    session.handle_timeout(at(50), &mut updates);
+    assert_eq!(listed(&mut session, 0), (2, true));
+    assert_eq!(listed(&mut session, 15), (1, true));
+    let oldest = session.fills.front().expect("an execution").clone();
+    (0..FILLS_MAX).for_each(|_| session.keep(Fill { executed_at: Some(VenueNanos(30 * MS as i64)), ..oldest.clone() }));
+    assert_eq!(session.fills.len(), FILLS_MAX);
+    assert_eq!(listed(&mut session, 25), (FILLS_MAX, true));
+    assert_eq!(listed(&mut session, 15), (FILLS_MAX, false), "what is forgotten never passes for absent");
 }

@@ -220,10 +220,7 @@ const BOOK_SPAN_MAX_S: u64 = 30 * 86_400;
 /// # Errors
 /// Refusals of parameters: a span ends at 30 days.
 pub(super) fn account_book(query: &Query, caller: &Caller, exchange: &Exchange, symbols: &Symbols) -> Result<Value, ApiError> {
-    let wanted = match query.get("currency") {
-        Some(name) => Some(symbols.find_asset(name).ok_or_else(|| ApiError::invalid_currency(name))?),
-        None => None,
-    };
+    let wanted = query.get("currency").map(|name| symbols.find_asset_any_case(name)).transpose()?;
     let (page, limit) = paging(query, 1_000)?;
     let now_s = caller.t_ns / 1_000_000_000;
     let to_s = query.number("to", now_s, 0, u64::MAX)?;
@@ -246,7 +243,7 @@ pub(super) fn account_book(query: &Query, caller: &Caller, exchange: &Exchange, 
             BalanceReason::OrderRelease => "cancel_order",
         };
         let is_wanted = !free.is_zero()
-            && wanted.is_none_or(|wanted| wanted == change.asset)
+            && wanted.is_none_or(|(asset, _)| asset == change.asset)
             && kind.is_none_or(|kind| kind == word)
             && (from_s..=to_s).contains(&(change.t_ns / 1_000_000_000));
         is_wanted.then(|| {

@@ -65,6 +65,9 @@ use crate::{
 /// Path of the spot WebSocket. The trailing slash is part of it.
 pub const WS_PATH: &str = "/ws/v4/";
 
+/// Every path with the spot WebSocket: the live host's, and the testnet's (Gate API v4, WebSocket), which has no slash at its end.
+pub const WS_PATHS: [&str; 2] = [WS_PATH, "/v4/ws/spot"];
+
 /// One venue that speaks Gate API v4.
 #[derive(Debug)]
 pub struct GateDialect {
@@ -184,7 +187,7 @@ impl Dialect for GateDialect {
     }
 
     fn ws_open(&mut self, t_ns: u64, _exchange: &mut Exchange, conn: u64, path: &str, out: &mut OutputQueue) {
-        if path == WS_PATH {
+        if WS_PATHS.contains(&path) {
             self.stream.on_open(conn, t_ns, &self.config);
         } else {
             out.ws_close(t_ns, conn);

@@ -68,6 +68,16 @@ impl Symbols {
     pub(super) fn find_asset(&self, name: &str) -> Option<AssetId> {
         self.assets().find(|(_, asset)| *asset == name).map(|(id, _)| id)
     }
+
+    /// The asset called `name` in any case, with its name as it is listed. The wallet and the account book take both: clients
+    /// that have long worked against Gate send `usdt` there.
+    ///
+    /// # Errors
+    /// `INVALID_CURRENCY` for one that is not listed.
+    pub(super) fn find_asset_any_case(&self, name: &str) -> Result<(AssetId, &str), ApiError> {
+        let mut assets = self.assets();
+        assets.find(|(_, asset)| asset.eq_ignore_ascii_case(name)).ok_or_else(|| ApiError::invalid_currency(name))
+    }
 }
 
 /// How much of the result the reply to a new order carries (Gate API v4, `action_mode`).

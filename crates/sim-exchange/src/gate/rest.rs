@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     account::{self, BalanceHistory},
-    auth::{ApiKey, SignedRequest, verify_rest},
+    auth::{ApiKey, SignedRequest, percent_decode, verify_rest},
     batch,
     config::{GateConfig, GateFaults, GateUser, Jitter},
     countdown,
@@ -105,7 +105,9 @@ impl RestDesk {
     /// Handles one request. What it does to the exchange happens now; what it says leaves later.
     pub(super) fn answer(&mut self, request: &HttpRequest, context: &mut RestContext<'_>) -> Departure {
         self.requests += 1;
-        let route = route(&request.method, &request.path);
+        // The signature covers the path as it was sent; what it names is the same with its escapes undone.
+        let path = percent_decode(&request.path);
+        let route = route(&request.method, &path);
         let (rate, result) = match route {
             Route::Public(endpoint) => self.public(endpoint, request, context),
             Route::Private(endpoint) => self.private(endpoint, request, context),

@@ -156,8 +156,10 @@ pub(super) enum Route<'a> {
     Outside,
 }
 
-/// Names the endpoint.
+/// Names the endpoint. `path` is decoded. HEAD asks for what GET would answer (RFC 9110, section 9.3.2); the transport leaves
+/// the body out.
 pub(super) fn route<'a>(method: &str, path: &'a str) -> Route<'a> {
+    let method = if method == "HEAD" { "GET" } else { method };
     let Some(rest) = path.strip_prefix(PREFIX) else { return Route::Outside };
     let parts: Vec<&str> = rest.split('/').skip(1).collect();
     if method == "GET"
@@ -297,6 +299,11 @@ mod tests {
             ("GET", "/api/v4/futures/usdc/contracts", Route::Unknown),
             ("GET", "/api/v4/spot/nothing", Route::Unknown),
             ("GET", "/spot/time", Route::Outside),
+            ("HEAD", "/api/v4/spot/time", Route::Public(PublicEndpoint::Time)),
+            ("HEAD", "/api/v4/spot/batch_orders", Route::WrongMethod),
+            ("OPTIONS", "/api/v4/spot/time", Route::WrongMethod),
+            ("GET", "/api/v4//spot/time", Route::Unknown),
+            ("GET", "/api/v4/spot/time/", Route::Unknown),
         ];
         for (method, path, expected) in rows {
             assert_eq!(route(method, path), expected, "{method} {path}");

@@ -105,8 +105,7 @@ fn is_disabled(closed: &std::collections::BTreeMap<String, Vec<String>>, currenc
 /// # Errors
 /// `MISSING_REQUIRED_PARAM` without a currency, `INVALID_CURRENCY` for one that is not listed.
 pub(super) fn currency_chains(query: &Query, symbols: &Symbols, faults: &GateFaults) -> Result<Value, ApiError> {
-    let name = query.required("currency")?;
-    let asset = symbols.find_asset(name).ok_or_else(|| ApiError::invalid_currency(name))?;
+    let (asset, name) = symbols.find_asset_any_case(query.required("currency")?)?;
     let decimals = symbols.decimals(asset);
     let rows = chains_of(name).iter().map(|chain| {
         let (no_deposit, no_withdrawal) =
@@ -131,11 +130,8 @@ pub(super) fn currency_chains(query: &Query, symbols: &Symbols, faults: &GateFau
 /// # Errors
 /// `INVALID_CURRENCY` for one that is not listed.
 pub(super) fn withdraw_status(query: &Query, symbols: &Symbols) -> Result<Value, ApiError> {
-    let wanted = query.get("currency");
-    if let Some(name) = wanted {
-        symbols.find_asset(name).ok_or_else(|| ApiError::invalid_currency(name))?;
-    }
-    let rows = symbols.assets().filter(|(_, name)| wanted.is_none_or(|wanted| wanted == *name)).map(|(_, name)| {
+    let wanted = query.get("currency").map(|name| symbols.find_asset_any_case(name)).transpose()?;
+    let rows = symbols.assets().filter(|asset| wanted.is_none_or(|wanted| wanted == *asset)).map(|(_, name)| {
         let chains = chains_of(name);
         let fees: serde_json::Map<String, Value> =
             chains.iter().map(|chain| (chain.name.to_owned(), Value::from(chain.fee))).collect();
@@ -174,15 +170,14 @@ fn span(query: &Query, t_ns: u64) -> Result<(u64, u64), ApiError> {
 /// # Errors
 /// Refusals of parameters.
 pub(super) fn deposits(query: &Query, caller: &Caller, exchange: &Exchange, symbols: &Symbols) -> Result<Value, ApiError> {
-    let wanted = query.get("currency").map(|name| symbols.find_asset(name).ok_or_else(|| ApiError::invalid_currency(name)));
-    let wanted = wanted.transpose()?;
+    let wanted = query.get("currency").map(|name| symbols.find_asset_any_case(name)).transpose()?;
     let (from_s, to_s) = span(query, caller.t_ns)?;
     let limit = query.number("limit", 100, 1, 500)?;
     let offset = usize::try_from(query.number("offset", 0, 0, 1_000_000)?).unwrap_or(usize::MAX);
     let changes = exchange.balance_changes(caller.account).rev();
     let rows = changes
         .filter(|(_, change)| change.reason == BalanceReason::Deposit)
-        .filter(|(_, change)| wanted.is_none_or(|wanted| wanted == change.asset))
+        .filter(|(_, change)| wanted.is_none_or(|(asset, _)| asset == change.asset))
         .filter(|(_, change)| (from_s..=to_s).contains(&(change.t_ns / 1_000_000_000)))
         .map(|(number, change)| {
             let currency = symbols.asset(change.asset);
@@ -207,7 +202,7 @@ pub(super) fn deposits(query: &Query, caller: &Caller, exchange: &Exchange, symb
 /// Refusals of parameters.
 pub(super) fn withdrawals(query: &Query, caller: &Caller, symbols: &Symbols) -> Result<Value, ApiError> {
     if let Some(name) = query.get("currency") {
-        symbols.find_asset(name).ok_or_else(|| ApiError::invalid_currency(name))?;
+        symbols.find_asset_any_case(name)?;
     }
     span(query, caller.t_ns)?;
     Ok(json!([]))
@@ -218,8 +213,7 @@ pub(super) fn withdrawals(query: &Query, caller: &Caller, symbols: &Symbols) -> 
 /// # Errors
 /// `MISSING_REQUIRED_PARAM` without a currency, `INVALID_CURRENCY` for one that is not listed.
 pub(super) fn deposit_address(query: &Query, user_id: u64, symbols: &Symbols) -> Result<Value, ApiError> {
-    let name = query.required("currency")?;
-    symbols.find_asset(name).ok_or_else(|| ApiError::invalid_currency(name))?;
+    let (_, name) = symbols.find_asset_any_case(query.required("currency")?)?;
     let address = |chain: &Chain| format!("sim-{}-{user_id}", chain.name.to_ascii_lowercase());
     let chains = chains_of(name);
     let rows: Vec<Value> = chains

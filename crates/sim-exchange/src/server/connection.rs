@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{Request, Response, StatusCode, body::Incoming, header, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -23,8 +23,12 @@ use tokio::{
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
+        Error as WsError,
         handshake::derive_accept_key,
-        protocol::{Message, Role, WebSocketConfig},
+        protocol::{
+            CloseFrame, Message, Role, WebSocketConfig,
+            frame::{Utf8Bytes, coding::CloseCode},
+        },
     },
 };
 
@@ -35,7 +39,7 @@ use crate::world::{HttpRequest, HttpResponse, WsFrame};
 const BODY_BYTES_MAX: usize = 256 * 1024;
 /// Longest request head. A longer one is answered 431.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Longest frame and message a client may send. A longer one ends the connection.
+/// Longest frame and message a client may send. A longer one ends the connection, with close code 1009.
 const WS_BYTES_MAX: usize = 256 * 1024;
 /// How long a withheld reply keeps its connection open. A client that waits longer sees it closed.
 const REPLY_WITHHELD_MAX: Duration = Duration::from_secs(60);
@@ -46,7 +50,7 @@ type Body = Full<Bytes>;
 #[derive(Clone)]
 pub(super) struct Desk {
     pub(super) venue: usize,
-    pub(super) ws_path: &'static str,
+    pub(super) ws_paths: &'static [&'static str],
     pub(super) commands: mpsc::Sender<Command>,
     pub(super) next_conn: Arc<AtomicU64>,
     pub(super) stop: watch::Receiver<bool>,
@@ -83,8 +87,12 @@ async fn answer(request: Request<Incoming>, desk: Desk) -> Result<Response<Body>
         return Ok(upgrade(request, desk));
     }
     let (head, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
-        return Ok(plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long"));
+    let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(body) => body,
+        Err(error) if error.is::<LengthLimitError>() => {
+            return Ok(refusal(StatusCode::PAYLOAD_TOO_LARGE, "INVALID_REQUEST_BODY", "The body is too long"));
+        }
+        Err(_) => return Ok(refusal(StatusCode::BAD_REQUEST, "INVALID_REQUEST_BODY", "The body could not be read")),
     };
     let headers =
         head.headers.iter().filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
@@ -97,7 +105,7 @@ async fn answer(request: Request<Incoming>, desk: Desk) -> Result<Response<Body>
     };
     let (reply, replied) = oneshot::channel();
     if desk.commands.send(Command::Http { venue: desk.venue, request, reply }).await.is_err() {
-        return Ok(plain(StatusCode::SERVICE_UNAVAILABLE, "the venue is shutting down"));
+        return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, "SERVER_ERROR", "The venue is shutting down"));
     }
     match tokio::time::timeout(REPLY_WITHHELD_MAX, replied).await {
         Ok(Ok(response)) => Ok(to_hyper(response)),
@@ -112,12 +120,16 @@ fn to_hyper(response: HttpResponse) -> Response<Body> {
     }
     builder
         .body(Full::new(Bytes::from(response.body)))
-        .unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "the simulator made an invalid reply"))
+        .unwrap_or_else(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "The simulator made an invalid reply"))
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+/// What the transport itself refuses, in the form the venues have for refusals: clients parse every body as JSON, and some
+/// end with an error of their own at anything else.
+fn refusal(status: StatusCode, label: &'static str, message: &'static str) -> Response<Body> {
+    let body = serde_json::json!({"label": label, "message": message}).to_string();
+    let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
 }
 
@@ -133,27 +145,27 @@ fn is_upgrade(request: &Request<Incoming>) -> bool {
 
 /// Answers the WebSocket handshake (RFC 6455, section 4.2.2) and starts the socket's task. No extension is accepted.
 fn upgrade(mut request: Request<Incoming>, desk: Desk) -> Response<Body> {
-    if request.uri().path() != desk.ws_path {
-        return plain(StatusCode::NOT_FOUND, "there is no stream on this path");
-    }
+    let Some(path) = desk.ws_paths.iter().copied().find(|path| *path == request.uri().path()) else {
+        return refusal(StatusCode::NOT_FOUND, "NOT_FOUND", "There is no stream on this path");
+    };
     let is_version_13 = header_has(&request, header::SEC_WEBSOCKET_VERSION, "13");
     let Some(key) = request.headers().get(header::SEC_WEBSOCKET_KEY).filter(|_| is_version_13) else {
-        return plain(StatusCode::BAD_REQUEST, "the WebSocket handshake is not valid");
+        return refusal(StatusCode::BAD_REQUEST, "BAD_REQUEST", "The WebSocket handshake is not valid");
     };
     let accept = derive_accept_key(key.as_bytes());
     let upgraded = hyper::upgrade::on(&mut request);
     let conn = desk.next_conn.fetch_add(1, Ordering::Relaxed);
-    tokio::spawn(serve_socket(upgraded, conn, desk));
+    tokio::spawn(serve_socket(upgraded, conn, path, desk));
     Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_ACCEPT, accept)
         .body(Full::default())
-        .unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "the handshake could not be answered"))
+        .unwrap_or_else(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "The handshake could not be answered"))
 }
 
-async fn serve_socket(upgraded: OnUpgrade, conn: u64, mut desk: Desk) {
+async fn serve_socket(upgraded: OnUpgrade, conn: u64, path: &'static str, mut desk: Desk) {
     let upgraded = match upgraded.await {
         Ok(upgraded) => TokioIo::new(upgraded),
         Err(error) => {
@@ -165,7 +177,7 @@ async fn serve_socket(upgraded: OnUpgrade, conn: u64, mut desk: Desk) {
     let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
     let (frames, outgoing) = mpsc::channel(WS_QUEUE_LEN);
     let venue = desk.venue;
-    let opened = Command::WsOpen { venue, conn, path: desk.ws_path.to_owned(), frames };
+    let opened = Command::WsOpen { venue, conn, path: path.to_owned(), frames };
     if desk.commands.send(opened).await.is_err() {
         return;
     }
@@ -203,7 +215,17 @@ where
                 }
             }
             message = incoming.next() => {
-                let Some(Ok(message)) = message else { return };
+                let message = match message {
+                    Some(Ok(message)) => message,
+                    Some(Err(error)) => {
+                        if let Some(farewell) = farewell(&error) {
+                            // The socket ends either way; a client that is still sending may not read it.
+                            sink.send(Message::Close(Some(farewell))).await.ok();
+                        }
+                        return;
+                    }
+                    None => return,
+                };
                 let frame = match message {
                     Message::Text(text) => WsFrame::Text(text.as_bytes().to_vec()),
                     Message::Binary(bytes) => WsFrame::Binary(bytes.to_vec()),
@@ -218,4 +240,15 @@ where
             }
         }
     }
+}
+
+/// What a client that broke the framing is told before the connection ends (RFC 6455, section 7.4.1).
+fn farewell(error: &WsError) -> Option<CloseFrame> {
+    let (code, reason) = match error {
+        WsError::Capacity(_) => (CloseCode::Size, "the message is too long"),
+        WsError::Utf8(_) => (CloseCode::Invalid, "a text frame is not UTF-8"),
+        WsError::Protocol(_) => (CloseCode::Protocol, "the frame is not valid"),
+        _ => return None,
+    };
+    Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })
 }

@@ -155,10 +155,10 @@ pub async fn serve(world: World, config: ServerConfig) -> Result<ServerHandle, S
     let (commands, received) = mpsc::channel(COMMAND_QUEUE_LEN);
     let next_conn = Arc::new(AtomicU64::new(1));
     for (venue, listener) in listeners.into_iter().enumerate() {
-        let ws_path = match world.venue(venue).kind {
-            VenueKind::Gate(_) => gate::WS_PATH,
+        let ws_paths: &[&str] = match world.venue(venue).kind {
+            VenueKind::Gate(_) => &gate::WS_PATHS,
         };
-        let desk = Desk { venue, ws_path, commands: commands.clone(), next_conn: Arc::clone(&next_conn), stop: stopped.clone() };
+        let desk = Desk { venue, ws_paths, commands: commands.clone(), next_conn: Arc::clone(&next_conn), stop: stopped.clone() };
         let acceptor = config.tls.as_ref().map(|tls| TlsAcceptor::from(tls.server_config()));
         tokio::spawn(accept(listener, acceptor, desk));
     }

@@ -105,9 +105,10 @@ impl VenueBooks {
             shown(&state.bids, newer.map(|state| state.bids.first()), |level, top| level < top),
             shown(&state.asks, newer.map(|state| state.asks.first()), |level, top| level > top),
         ];
-        let depth = |ours: &[Units], theirs: &[Units]| if newer.is_some() { ours.len().min(theirs.len()) } else { DEPTH };
+        let depth = |ours: &[Units], theirs: &[Units]| if newer.is_some() { ours.len().min(theirs.len()).max(1) } else { DEPTH };
         for (what, ours, theirs) in [("bids", &bids, &theirs[0]), ("asks", &asks, &theirs[1])] {
-            // Below a top the judge, which keeps as many levels as it compares, may know fewer than the engine.
+            // Below a top the judge, which keeps as many levels as it compares, may know fewer than the engine. The top itself, or that
+            // there is none, both know.
             let most = depth(ours, theirs);
             if ours.iter().take(most).ne(theirs.iter().take(most)) {
                 let at = ours.iter().zip(theirs).position(|(a, b)| a != b).unwrap_or(ours.len().min(theirs.len()));
@@ -162,5 +163,38 @@ impl Deliveries {
     /// Nanoseconds since the last bytes; `None` when none count.
     pub fn age_ns(&self, venue: VenueId, pair: PairId, now: MonoNanos) -> Option<u64> {
         self.last.get(&(venue, pair)).map(|at| now.since(*at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{BookBody, Price, Qty};
+
+    const AT: (VenueId, PairId) = (VenueId(0), PairId(0));
+
+    fn level(price: i64, qty: i64) -> Level {
+        Level { price: Price::from_units(price).unwrap(), qty: Qty::from_units(qty).unwrap() }
+    }
+
+    /// What the judge says of a book at id 5 that a top of id 6 overlays, where the venue had these bids at id 6.
+    fn verdict(theirs: &[Units], ours: Option<Level>) -> Result<(), String> {
+        let tables = Tables { venues: vec![], pairs: vec![], assets: vec![] };
+        let mut books = VenueBooks::new(Arc::new(tables));
+        let state = |bids: &[Units]| State { bids: bids.to_vec(), asks: vec![(101, 1)] };
+        books.states.insert(AT, BTreeMap::from([(5, state(&[(100, 1), (99, 2)])), (6, state(theirs))]));
+        let mut book = OrderBook::new();
+        book.apply(&BookBody::Snapshot { id: 5, bids: vec![level(100, 1), level(99, 2)], asks: vec![level(101, 1)] }).unwrap();
+        book.apply(&BookBody::Top { id: 6, bid: ours, ask: Some(level(101, 1)) }).unwrap();
+        books.compare(AT.0, AT.1, &book)
+    }
+
+    #[test]
+    fn a_side_that_a_top_empties_must_be_empty_at_the_venue_and_the_other_way_round() {
+        assert_eq!(verdict(&[(99, 2)], Some(level(99, 2))), Ok(()));
+        assert_eq!(verdict(&[], None), Ok(()));
+        assert!(verdict(&[(99, 3)], Some(level(99, 2))).is_err());
+        assert!(verdict(&[(99, 2)], None).is_err());
+        assert!(verdict(&[], Some(level(99, 2))).is_err());
     }
 }

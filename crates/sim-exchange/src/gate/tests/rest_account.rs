@@ -234,3 +234,18 @@ fn an_iceberg_shows_its_tip() {
     rig.quote(Side::Buy, "90", "0.4");
     assert_eq!(bids(&mut rig), json!([["90", "0.5"]]));
 }
+
+#[test]
+fn the_wallet_takes_currencies_in_any_case_and_names_them_as_listed() {
+    let mut rig = Rig::new();
+    for path in ["/wallet/deposit_address", "/wallet/withdraw_status", "/wallet/deposits", "/spot/account_book"] {
+        let upper = rig.private("GET", path, "currency=USDT");
+        let lower = rig.private("GET", path, "currency=usdt");
+        assert_eq!((lower.status, &lower.body), (200, &upper.body), "{path}");
+        rig.private("GET", path, "currency=nope").refused(400, "INVALID_CURRENCY");
+    }
+    let rows = rig.private("GET", "/wallet/withdraw_status", "currency=usdt").body;
+    assert_eq!((rows.as_array().map(Vec::len), &rows[0]["currency"]), (Some(1), &json!("USDT")));
+    assert_eq!(rig.public("/wallet/currency_chains", "currency=usdt").body[0]["chain"], "ETH");
+    rig.private("GET", "/spot/accounts", "currency=usdt").refused(400, "INVALID_CURRENCY");
+}

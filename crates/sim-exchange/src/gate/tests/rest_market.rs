@@ -224,3 +224,16 @@ fn products_that_are_not_simulated_list_nothing() {
     rig.public("/futures/usdc/contracts", "").refused(400, "MISSING_REQUIRED_HEADER");
     rig.public("/spot/nothing", "").refused(400, "MISSING_REQUIRED_HEADER");
 }
+
+#[test]
+fn escapes_in_a_path_and_head_name_the_same_resource() {
+    let mut rig = Rig::new();
+    let plain = rig.public("/spot/currency_pairs/BTC_USDT", "");
+    assert_eq!(rig.public("/spot/currency_pairs/BTC%5FUSDT", "").body, plain.body);
+    // The signature covers the path as it was sent, escapes and all, and the method as well.
+    assert_eq!(rig.private("GET", "/spot/%61ccounts", "currency=USDT").status, 200);
+    assert_eq!(rig.private("HEAD", "/spot/accounts", "").status, 200);
+    let mut request = rig.signed("GET", "/spot/accounts", "", "");
+    request.method = "HEAD".to_owned();
+    rig.raw(request).expect("a reply").refused(401, "INVALID_SIGNATURE");
+}
