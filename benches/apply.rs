@@ -66,7 +66,7 @@ impl Tree {
                 (bids, asks)
             }
             BookBody::Delta { bids, asks, .. } => (bids, asks),
-            BookBody::Evidence { .. } | BookBody::Untrusted { .. } => return,
+            BookBody::Top { .. } | BookBody::Evidence { .. } | BookBody::Untrusted { .. } => return,
         };
         for (side, levels) in [(&mut self.bids, bids), (&mut self.asks, asks)] {
             for Level { price, qty } in levels {

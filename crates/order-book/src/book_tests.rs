@@ -164,11 +164,11 @@ fn depth_is_bounded_and_deep_deltas_are_refused() {
     book.apply(&BookBody::Snapshot { id: 1, bids: vec![], asks: deep(1_000, DEPTH_MAX + 5) }).unwrap();
     book.check().unwrap();
     assert_eq!(book.depth(), (0, DEPTH_MAX));
-    assert_eq!(book.asks().last(), Some(level(999 + DEPTH_MAX as i64, 1)));
+    assert_eq!(book.asks().next_back(), Some(level(999 + DEPTH_MAX as i64, 1)));
 
     book.apply(&BookBody::Delta { first: 2, last: 2, bids: vec![], asks: deep(500, DEPTH_MAX) }).unwrap();
     book.check().unwrap();
-    assert_eq!((book.depth(), book.asks().last()), ((0, DEPTH_MAX), Some(level(1_499, 1))));
+    assert_eq!((book.depth(), book.asks().next_back()), ((0, DEPTH_MAX), Some(level(1_499, 1))));
 
     let fault = book.apply(&BookBody::Delta { first: 3, last: 3, bids: vec![], asks: deep(500, DEPTH_MAX + 1) });
     assert_eq!(fault, Err(BookFault::Overflow));
@@ -237,6 +237,9 @@ struct NaiveBook {
     asks: BTreeMap<Decimal, Decimal>,
     overlay: Option<(u64, NaiveLevel, NaiveLevel)>,
 }
+
+/// Prices and quantities of a side, best first.
+type NaiveSide = Vec<(Decimal, Decimal)>;
 
 /// Price and quantity of a top, `None` for an empty side.
 type NaiveLevel = Option<(Decimal, Decimal)>;
@@ -317,7 +320,7 @@ impl NaiveBook {
     }
 
     /// Both sides as they are shown, best first.
-    fn shown(&self) -> (Vec<(Decimal, Decimal)>, Vec<(Decimal, Decimal)>) {
+    fn shown(&self) -> (NaiveSide, NaiveSide) {
         let (bids, asks) = (self.bids.clone().into_iter().rev(), self.asks.clone());
         match self.overlay {
             None => (bids.collect(), asks.into_iter().collect()),

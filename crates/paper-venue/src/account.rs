@@ -107,17 +107,17 @@ mod tests {
         let pair = PairAssets { base: BASE, quote: QUOTE, scale: PairScale::new(2, 4).unwrap() };
         let rate = Rate::from_bps(10).unwrap();
         let mut account = PaperAccount::new([(QUOTE, amount("1000")), (BASE, amount("-5"))]);
-        assert!(account.covers(pair, Side::Buy, execution(100_00, 0).price, Qty::from_units(10_0000).unwrap()));
-        assert!(!account.covers(pair, Side::Buy, execution(100_01, 0).price, Qty::from_units(10_0000).unwrap()));
-        let bought = account.book(pair, Side::Buy, execution(100_00, 5_0000), rate).unwrap();
+        assert!(account.covers(pair, Side::Buy, execution(10_000, 0).price, Qty::from_units(100_000).unwrap()));
+        assert!(!account.covers(pair, Side::Buy, execution(10_001, 0).price, Qty::from_units(100_000).unwrap()));
+        let bought = account.book(pair, Side::Buy, execution(10_000, 50_000), rate).unwrap();
         assert_eq!((bought.asset, bought.fee.to_text().as_str()), (BASE, "0.005"));
         assert_eq!((account.available(QUOTE).to_text(), account.available(BASE).to_text()), ("500".into(), "4.995".into()));
-        let sold = account.book(pair, Side::Sell, execution(101_00, 4_0000), rate).unwrap();
+        let sold = account.book(pair, Side::Sell, execution(10_100, 40_000), rate).unwrap();
         assert_eq!((sold.asset, sold.fee.to_text().as_str()), (QUOTE, "0.404"));
         assert_eq!((account.available(QUOTE).to_text(), account.available(BASE).to_text()), ("903.596".into(), "0.995".into()));
         // What is not there can't be given, and nothing moves.
         let before = account.clone();
-        assert_eq!(account.book(pair, Side::Sell, execution(1, 1_0000), rate), None);
+        assert_eq!(account.book(pair, Side::Sell, execution(1, 10_000), rate), None);
         assert_eq!(account, before);
     }
 }
