@@ -115,6 +115,18 @@ fn the_demo_makes_deals_and_its_ledger_is_the_venues() {
 }
 
 #[test]
+fn fees_paid_in_a_token_are_told_beside_the_profit_or_valued_in_it() {
+    let dir = dir();
+    let pay = ("basis_bps = \"60\"", "basis_bps = \"60\"\npay_fees_in = \"gt\"");
+    write(dir.path(), "gt.toml", &demo(&[pay]));
+    let json = run(crossgate(dir.path()).args(["run", "-c", "gt.toml", "--for", "6s", "--no-tui", "--json"])).expect(0).json();
+    assert_in_order(&json);
+    let fee = json["fees"]["GT"].as_str().expect("fees in GT");
+    assert_eq!(json["unvalued"]["GT"], format!("-{fee}"), "no configured pair prices GT: {json}");
+    assert_eq!(json["fees"].as_object().map(|fees| fees.len()), Some(1), "{json}");
+}
+
+#[test]
 fn crossgate_alone_is_the_demo_and_interrupt_ends_it_with_a_comparison() {
     let dir = dir();
     let demo = Running::start(&mut crossgate(dir.path()));

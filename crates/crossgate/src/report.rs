@@ -135,6 +135,8 @@ pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
     }
     let pnl: Map<String, Value> =
         report.pnl.iter().map(|(a, amount)| (tables.asset(*a).into(), json!(amount.to_text()))).collect();
+    let unvalued: Map<String, Value> =
+        report.unvalued.iter().map(|(a, amount)| (tables.asset(*a).into(), json!(amount.to_text()))).collect();
     let pnl_quote: Amount = report.pnl.iter().map(|(_, amount)| *amount).sum();
     let marks: Map<String, Value> =
         report.marks.iter().filter_map(|(p, mark)| Some((tables.pair(*p)?.symbol.to_string(), json!(mark.to_text())))).collect();
@@ -165,6 +167,7 @@ pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
         "fills": execution.fills,
         "pnl": pnl,
         "pnl_quote": pnl_quote.to_text(),
+        "unvalued": unvalued,
         "marks": marks,
         "fees": fees,
         "unhedged_notional_seconds": execution.unhedged_notional_seconds.to_text(),
@@ -217,6 +220,9 @@ pub fn run_text(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
     line(format_args!("Fills           {}", execution.fills));
     for (asset, amount) in &report.pnl {
         line(format_args!("Profit          {} {} after fees", amount, tables.asset(*asset)));
+    }
+    for (asset, amount) in &report.unvalued {
+        line(format_args!("  not counted   {} {} paid as fees: no configured pair prices it", amount, tables.asset(*asset)));
     }
     for (pair, mark) in &report.marks {
         let symbol = tables.pair(*pair).map_or_else(String::new, |p| p.symbol.to_string());

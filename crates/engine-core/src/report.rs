@@ -19,6 +19,8 @@ pub struct EngineReport {
     pub execution: ExecutionReport,
     /// Profit by quote asset: quote flows plus the change of base at the final trusted mids.
     pub pnl: Vec<(AssetId, Amount)>,
+    /// Changes by fees in tokens that no configured pair with a live book prices: not in the profit.
+    pub unvalued: Vec<(AssetId, Amount)>,
     /// Mids that marked base changes: pair, quote per whole base.
     pub marks: Vec<(PairId, Amount)>,
     /// Stops in force.
@@ -44,12 +46,31 @@ impl Engine {
                 marks.extend(mid_value(&self.market, *pair, one).map(|mark| (*pair, mark)));
             }
         }
+        // A fee in a token costs what the token is worth: by a configured pair that trades it, or it is told as not valued.
+        let mut unvalued = Vec::new();
+        for (asset, fee) in &execution.token_fees {
+            let priced = self.tables.pair_ids().find_map(|pair| {
+                let info = self.tables.pair(pair).filter(|info| info.base == *asset)?;
+                mid_value(&self.market, pair, -*fee).map(|value| (pair, info.quote, value))
+            });
+            match priced {
+                Some((pair, quote, value)) => {
+                    add(quote, value);
+                    let one = Amount::from_units(domain::number::AMOUNT_ONE);
+                    if !marks.iter().any(|(marked, _)| *marked == pair) {
+                        marks.extend(mid_value(&self.market, pair, one).map(|mark| (pair, mark)));
+                    }
+                }
+                None => unvalued.push((*asset, -*fee)),
+            }
+        }
         EngineReport {
             stats: self.stats.clone(),
             opportunities: self.tracker.opportunities(),
             verdicts: *self.tracker.counts(),
             execution,
             pnl,
+            unvalued,
             marks,
             stops: self.stops.list().to_vec(),
         }

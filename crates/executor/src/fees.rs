@@ -6,8 +6,8 @@
 //! a later fill there is charged as predicted, or when a person resumes.
 //!
 //! Start at [`FeeWatch::judge`]. What is compared, by the predicted asset ([`FeeRates::paid_in`]):
-//! - base or quote: the amount of that asset × the rate for the fill's role, within [`ROUNDING`]; a sale that pays in base (a token's
-//!   own pair) within a twentieth of it;
+//! - base or quote: the amount of that asset × the rate for the fill's role, within [`ROUNDING`]; on a token's own pair, where the
+//!   token pays, within a twentieth of it;
 //! - another token (GT, points): only that the fill was not charged in base or quote, since its amount needs the token's price.
 
 use domain::{Amount, AssetId, FeeRates, Fill, PairId, PairInfo, Role, Side, VenueId};
@@ -59,8 +59,8 @@ impl Charge {
         }
         let token_expected = paid_in != self.base.0 && paid_in != self.quote.0;
         let near = |charged: Amount, predicted: Amount| (charged - predicted).abs() <= ROUNDING;
-        if paid_in == self.base.0 && self.received == self.quote.0 {
-            // A token's price made it an amount of base, and that price need not be the fill's.
+        if rates.paid_in == Some(self.base.0) {
+            // A token's price made it an amount of base, also where base is received, and that price need not be the fill's.
             let apart = (self.in_base - in_base).abs().units();
             let within = ROUNDING.units().saturating_add(in_base.abs().units() / CONVERTED_PART);
             return apart <= within && near(self.in_quote, in_quote) && !self.in_tokens;
@@ -208,7 +208,10 @@ mod tests {
         check(sell, taker, Some(BTC), &[(BTC, "0.0000125")], false);
         check(sell, taker, Some(BTC), &[], false);
         check(sell, taker, Some(BTC), &[(USDT, "0.6")], false);
-        check(Side::Buy, taker, Some(BTC), &[(BTC, "0.00001013")], false);
+        check(Side::Buy, taker, Some(BTC), &[(BTC, "0.00001013")], true);
+        check(Side::Buy, taker, Some(BTC), &[(BTC, "0.0000125")], false);
+        // Charged because it is received, and not because a token pays: exact.
+        check(Side::Buy, taker, None, &[(BTC, "0.00001013")], false);
     }
 
     #[test]

@@ -70,6 +70,12 @@ impl Executor {
         }
         self.tally.fills += 1;
         self.tally.add_flow(fill.pair, quote, base);
+        if let Some(info) = self.tables.pair(fill.pair) {
+            // What was paid in a token is in neither flow of the pair.
+            for (asset, fee) in fill.fees.iter().filter(|(asset, _)| *asset != info.base && *asset != info.quote) {
+                self.tally.add_token_fee(*asset, *fee);
+            }
+        }
         out.notices.push(Notice::Filled {
             deal: Some(terms.deal),
             venue: fill.venue,

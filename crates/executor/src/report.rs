@@ -62,6 +62,8 @@ pub struct ExecutionReport {
     pub fee_drift: u64,
     /// Fees paid, by venue and asset.
     pub fees: Vec<(VenueId, AssetId, Amount)>,
+    /// Fees of our own fills that were paid in neither asset of their pair: in no flow.
+    pub token_fees: Vec<(AssetId, Amount)>,
     /// Flows by pair.
     pub flows: Vec<(PairId, Flow)>,
     /// Base left over by closed deals, by asset.
@@ -94,6 +96,7 @@ pub(crate) struct Tally {
     pub(crate) deals_empty: u64,
     pub(crate) hedges: u64,
     pub(crate) fees: Vec<(VenueId, AssetId, Amount)>,
+    pub(crate) token_fees: Vec<(AssetId, Amount)>,
     pub(crate) flows: Vec<(PairId, Flow)>,
     pub(crate) dust: Vec<(AssetId, Amount)>,
     pub(crate) notional_seconds: Amount,
@@ -117,6 +120,13 @@ impl Tally {
         match self.fees.iter_mut().find(|(v, a, _)| (*v, *a) == (venue, asset)) {
             Some((_, _, sum)) => *sum += fee,
             None => self.fees.push((venue, asset, fee)),
+        }
+    }
+
+    pub(crate) fn add_token_fee(&mut self, asset: AssetId, fee: Amount) {
+        match self.token_fees.iter_mut().find(|(a, _)| *a == asset) {
+            Some((_, sum)) => *sum += fee,
+            None => self.token_fees.push((asset, fee)),
         }
     }
 
@@ -225,6 +235,7 @@ impl Executor {
             hedges: tally.hedges,
             fee_drift: self.fee_watch.drifts,
             fees: tally.fees.clone(),
+            token_fees: tally.token_fees.clone(),
             flows: tally.flows.clone(),
             dust: tally.dust.clone(),
             unhedged_notional_seconds: tally.notional_seconds,
