@@ -101,7 +101,7 @@ impl Default for Ops {
 pub struct Venue {
     /// Your name for this account, `[a-z0-9-]`.
     pub id: String,
-    /// Which exchange: `gate`.
+    /// Which exchange: `gate`, or `binance` for public data.
     pub kind: String,
     /// REST host, such as `https://api.gateio.ws`; default: the venue's live host (mode `live`).
     #[serde(default)]

@@ -4,9 +4,9 @@
 //! Both tops are in one price scale, so prices compare as counts. A price is at most 10^18 counts ([`domain::number::UNITS_MAX`]),
 //! which leaves room in 128 bits for every product below. Start at [`Meter::sample`].
 
-use super::natural::Natural;
 use super::ratio::Ratio;
 use domain::number::RATE_ONE;
+use num_bigint::BigUint;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Basis points of one.
@@ -222,10 +222,10 @@ fn mean_bps(basis: &BTreeMap<i128, i128>, nanos: u64) -> String {
         low += second;
         inexact += u128::from(rest != 0);
     }
-    let unit = Natural::from(1u128 << 64);
+    let unit = BigUint::from(1u128 << 64);
     let scaled = |low: u128| {
-        let fraction = Natural::from(high).times(&unit).plus(&Natural::from(low));
-        let fraction = Ratio::new(false, fraction, unit.times(&unit)).expect("Invariant: a power of two is not zero");
+        let fraction = BigUint::from(high) * &unit + low;
+        let fraction = Ratio::new(false, fraction, &unit * &unit).expect("Invariant: a power of two is not zero");
         per_time(&whole.plus(&fraction), nanos).to_decimals(BPS_DECIMALS)
     };
     let (floor, ceiling) = (scaled(low), scaled(low + inexact));

@@ -5,7 +5,6 @@
 mod books;
 mod books_file;
 mod meter;
-mod natural;
 mod ratio;
 mod tape;
 

@@ -2,32 +2,33 @@
 //!
 //! A finite decimal is printed as one; any other fraction as `numerator/denominator`. Nothing here rounds unless its name says so.
 
-use super::natural::Natural;
+use num_bigint::BigUint;
+use num_integer::Integer;
 use std::cmp::Ordering;
 
 /// A reduced fraction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ratio {
     negative: bool,
-    numerator: Natural,
+    numerator: BigUint,
     /// Never zero.
-    denominator: Natural,
+    denominator: BigUint,
 }
 
 impl Ratio {
     /// Nothing.
     pub fn zero() -> Ratio {
-        Ratio { negative: false, numerator: Natural::zero(), denominator: Natural::one() }
+        Ratio { negative: false, numerator: BigUint::ZERO, denominator: BigUint::from(1u8) }
     }
 
     /// `±numerator/denominator`, reduced; `None` for a denominator of zero.
-    pub fn new(negative: bool, numerator: Natural, denominator: Natural) -> Option<Ratio> {
-        if denominator.is_zero() {
+    pub fn new(negative: bool, numerator: BigUint, denominator: BigUint) -> Option<Ratio> {
+        if denominator == BigUint::ZERO {
             return None;
         }
-        let common = numerator.common_divisor(&denominator);
-        let (numerator, denominator) = (numerator.divided_by(&common).0, denominator.divided_by(&common).0);
-        Some(Ratio { negative: negative && !numerator.is_zero(), numerator, denominator })
+        let common = numerator.gcd(&denominator);
+        let (numerator, denominator) = (numerator / &common, denominator / &common);
+        Some(Ratio { negative: negative && numerator != BigUint::ZERO, numerator, denominator })
     }
 
     /// `numerator/denominator`; the denominator is above zero.
@@ -46,19 +47,19 @@ impl Ratio {
         }
         let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         if let Some((numerator, denominator)) = text.split_once('/') {
-            return Ratio::new(negative, Natural::parse(numerator)?, Natural::parse(denominator)?);
+            return Ratio::new(negative, digits(numerator)?, digits(denominator)?);
         }
         let (whole, fraction) = text.split_once('.').map_or((text, None), |(w, f)| (w, Some(f)));
         if whole.is_empty() || fraction.is_some_and(str::is_empty) {
             return None;
         }
         let fraction = fraction.unwrap_or_default();
-        Ratio::new(negative, Natural::parse(&format!("{whole}{fraction}"))?, Natural::pow10(fraction.len()))
+        Ratio::new(negative, digits(&format!("{whole}{fraction}"))?, pow10(fraction.len()))
     }
 
     /// True for nothing.
     pub fn is_zero(&self) -> bool {
-        self.numerator.is_zero()
+        self.numerator == BigUint::ZERO
     }
 
     /// True below zero.
@@ -68,12 +69,12 @@ impl Ratio {
 
     /// `self + other`.
     pub fn plus(&self, other: &Ratio) -> Ratio {
-        let (a, b) = (self.numerator.times(&other.denominator), other.numerator.times(&self.denominator));
-        let denominator = self.denominator.times(&other.denominator);
+        let (a, b) = (&self.numerator * &other.denominator, &other.numerator * &self.denominator);
+        let denominator = &self.denominator * &other.denominator;
         let (negative, numerator) = match (self.negative == other.negative, a.cmp(&b)) {
-            (true, _) => (self.negative, a.plus(&b)),
-            (false, Ordering::Less) => (other.negative, b.minus(&a)),
-            (false, _) => (self.negative, a.minus(&b)),
+            (true, _) => (self.negative, a + b),
+            (false, Ordering::Less) => (other.negative, b - a),
+            (false, _) => (self.negative, a - b),
         };
         Ratio::new(negative, numerator, denominator).expect("Invariant: a product of denominators is not zero")
     }
@@ -90,41 +91,41 @@ impl Ratio {
 
     /// `self × other`.
     pub fn times(&self, other: &Ratio) -> Ratio {
-        let (numerator, denominator) = (self.numerator.times(&other.numerator), self.denominator.times(&other.denominator));
+        let (numerator, denominator) = (&self.numerator * &other.numerator, &self.denominator * &other.denominator);
         Ratio::new(self.negative != other.negative, numerator, denominator)
             .expect("Invariant: a product of denominators is not zero")
     }
 
     /// `self ÷ other`; `None` when `other` is zero.
     pub fn over(&self, other: &Ratio) -> Option<Ratio> {
-        let (numerator, denominator) = (self.numerator.times(&other.denominator), self.denominator.times(&other.numerator));
+        let (numerator, denominator) = (&self.numerator * &other.denominator, &self.denominator * &other.numerator);
         Ratio::new(self.negative != other.negative, numerator, denominator)
     }
 
     /// The exact value as text: a decimal where it is finite, else `numerator/denominator`.
     pub fn to_text(&self) -> String {
-        let (twos, left) = self.denominator.without_factor(2);
-        let (fives, left) = left.without_factor(5);
-        if left != Natural::one() {
+        let (twos, left) = without_factor(self.denominator.clone(), 2);
+        let (fives, left) = without_factor(left, 5);
+        if left != BigUint::from(1u8) {
             let sign = if self.negative { "-" } else { "" };
-            return format!("{sign}{}/{}", self.numerator.to_text(), self.denominator.to_text());
+            return format!("{sign}{}/{}", self.numerator, self.denominator);
         }
         self.to_decimals(twos.max(fives))
     }
 
     /// Rounded to this many decimals, half to even, without trailing zeros.
     pub fn to_decimals(&self, decimals: usize) -> String {
-        let (mut units, rest) = self.numerator.times(&Natural::pow10(decimals)).divided_by(&self.denominator);
-        let up = match rest.plus(&rest).cmp(&self.denominator) {
+        let (mut units, rest) = (&self.numerator * pow10(decimals)).div_rem(&self.denominator);
+        let up = match (&rest + &rest).cmp(&self.denominator) {
             Ordering::Greater => true,
-            Ordering::Equal => !units.is_even(),
+            Ordering::Equal => units.is_odd(),
             Ordering::Less => false,
         };
         if up {
-            units = units.plus(&Natural::one());
+            units += 1u8;
         }
-        let sign = if self.negative && !units.is_zero() { "-" } else { "" };
-        let digits = format!("{:0>width$}", units.to_text(), width = decimals + 1);
+        let sign = if self.negative && units != BigUint::ZERO { "-" } else { "" };
+        let digits = format!("{:0>width$}", units.to_string(), width = decimals + 1);
         let (whole, fraction) = digits.split_at(digits.len() - decimals);
         let fraction = fraction.trim_end_matches('0');
         if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
@@ -139,13 +140,35 @@ impl PartialOrd for Ratio {
 
 impl Ord for Ratio {
     fn cmp(&self, other: &Ratio) -> Ordering {
-        let size = || self.numerator.times(&other.denominator).cmp(&other.numerator.times(&self.denominator));
+        let size = || (&self.numerator * &other.denominator).cmp(&(&other.numerator * &self.denominator));
         match (self.negative, other.negative) {
             (false, false) => size(),
             (true, true) => size().reverse(),
             (true, false) => Ordering::Less,
             (false, true) => Ordering::Greater,
         }
+    }
+}
+
+/// Decimal digits and nothing else; `None` for anything else.
+fn digits(text: &str) -> Option<BigUint> {
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| BigUint::parse_bytes(text.as_bytes(), 10)).flatten()
+}
+
+fn pow10(exponent: usize) -> BigUint {
+    BigUint::from(10u8).pow(u32::try_from(exponent).expect("Invariant: texts are bounded, and so are their decimals"))
+}
+
+/// How often `factor` divides `number`, which is not zero, and what is left.
+fn without_factor(mut number: BigUint, factor: u8) -> (usize, BigUint) {
+    let mut times = 0;
+    loop {
+        let (quotient, rest) = number.div_rem(&BigUint::from(factor));
+        if rest != BigUint::ZERO {
+            return (times, number);
+        }
+        (times, number) = (times + 1, quotient);
     }
 }
 
