@@ -31,6 +31,14 @@ pub enum Command {
         /// What.
         read: ReadKind,
     },
+    /// Arm or refresh the venue's dead-man switch (Gate `POST /spot/countdown_cancel_all`); zero disarms. The answer is an
+    /// [`crate::message::Input::DeadMan`]. A venue without one answers `ok: false` at once.
+    DeadMan {
+        /// Which venue.
+        venue: VenueId,
+        /// Time without a refresh after which the venue cancels everything, nanoseconds; zero disarms.
+        timeout_ns: u64,
+    },
     /// The engine found a fault in the book that the session did not: fetch it anew.
     Resync {
         /// Which venue.
@@ -49,7 +57,10 @@ impl Command {
             Command::Place(order) => order.venue,
             Command::Cancel(order) | Command::LookUp(order) => order.venue,
             Command::Amend(amend) => amend.order.venue,
-            Command::CancelAll { venue, .. } | Command::Read { venue, .. } | Command::Resync { venue, .. } => *venue,
+            Command::CancelAll { venue, .. }
+            | Command::Read { venue, .. }
+            | Command::DeadMan { venue, .. }
+            | Command::Resync { venue, .. } => *venue,
         }
     }
 }

@@ -20,9 +20,10 @@ pub use ids::{AssetId, ClientOrderId, DealId, Label, PairId, TradeId, VenueId, V
 pub use instrument::{InstrumentKind, InstrumentRules, PairInfo, Symbol, Tables};
 pub use lists::{ErrorClass, FrameReject, LinkRole, OrderOutcome, ResyncReason, Side, StopKind, StopReason, Verdict};
 pub use message::{
-    AccountFacts, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset, FeeRates,
-    Fill, Finish, Input, Level, LinkChange, LinkState, MarketNews, OpenOrdersReport, OperatorCommand, OrderReport, OrderSource,
-    OrderUpdate, PublicTrade, ReadFailure, Role, RoundTrip, Ticker, TradesReport, UnknownCause,
+    AccountFacts, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset,
+    ConfigPatch, DeadMan, FeeRates, Fill, Finish, Input, Level, LinkChange, LinkState, MarketNews, OpenOrdersReport,
+    OperatorCommand, OrderReport, OrderSource, OrderUpdate, PublicTrade, ReadFailure, Role, RoundTrip, Ticker, TradesReport,
+    UnknownCause,
 };
 pub use notice::{Notice, Waterfall};
 pub use number::{Amount, PairScale, Price, Qty, Rate};

@@ -53,6 +53,15 @@ pub enum Input {
     LogFailed,
     /// A person or a signal.
     Operator(OperatorCommand),
+    /// Settings changed while running: full effective values, never a difference.
+    Config(ConfigPatch),
+    /// The disk of the run directory is nearly full, or has room again: openings wait, cancels and fills have a reserve.
+    Storage {
+        /// True below the configured free space.
+        low: bool,
+    },
+    /// A venue's dead-man switch was armed, refreshed, disarmed, or could not be.
+    DeadMan(DeadMan),
     /// Time passed; `unix` for daily limits and report times.
     Tick {
         /// Wall time.
@@ -266,6 +275,14 @@ pub enum OrderReport {
     CancelFailed {
         /// Class of the error.
         class: ErrorClass,
+    },
+    /// The venue holds an order under our id with other terms than we asked for (F24): quantity, price or side. It is real until it is
+    /// cancelled, and nothing more is to be opened there until a person has looked.
+    TermsDiffer {
+        /// Base quantity that the venue holds it for, floored to the pair's scale.
+        qty: Qty,
+        /// Cumulative base executed, gross of fees.
+        filled: Qty,
     },
 }
 
@@ -536,4 +553,54 @@ pub enum OperatorCommand {
     Resume,
     /// No new plans; finish or unwind what is open, cancel and verify.
     Stop,
+    /// No new plans; what is open is finished, and the engine goes on running without opening (`drain`). Ended by [`Self::Resume`].
+    Drain,
+    /// As [`Self::Drain`], and exposure is closed at once, the pauses between hedges left out (`flatten`).
+    Flatten,
+}
+
+/// Settings that may change while the engine runs, as the full effective values that hold from this input on.
+///
+/// The same names and units as in the configuration file; whoever sends one has checked it as a start would have been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigPatch {
+    /// Least net edge over the quote spent.
+    pub min_edge: Rate,
+    /// Allowance for what moves while orders travel.
+    pub latency_allowance: Rate,
+    /// Oldest book that is traded on, nanoseconds.
+    pub book_age_max_ns: u64,
+    /// Largest venue lag above normal, nanoseconds.
+    pub lag_max_ns: u64,
+    /// Largest distance between the arrivals of two books, nanoseconds.
+    pub skew_max_ns: u64,
+    /// Largest distance of a mid from the other venues'.
+    pub collar: Rate,
+    /// Largest value of one order, reference quote.
+    pub order_value_max: Amount,
+    /// Largest value of one deal, reference quote.
+    pub deal_value_max: Amount,
+    /// Largest worst-case unhedged value, reference quote.
+    pub unhedged_value_max: Amount,
+    /// Deals open at once.
+    pub open_deals_max: u32,
+    /// Orders within a second.
+    pub orders_per_second_max: u32,
+    /// Loss since midnight UTC that latches, reference quote.
+    pub daily_loss_max: Amount,
+    /// Balances that openings never touch.
+    pub floors: Vec<(VenueId, AssetId, Amount)>,
+}
+
+/// State of a venue's dead-man switch: the venue cancels our resting orders by itself unless it hears from us in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadMan {
+    /// Which venue.
+    pub venue: VenueId,
+    /// When it will strike unless refreshed; `None`: it is disarmed, or its state is not known.
+    pub armed_until: Option<MonoNanos>,
+    /// False when the last request failed.
+    pub ok: bool,
+    /// When this was learnt.
+    pub received: MonoNanos,
 }

@@ -252,6 +252,11 @@ impl Engine {
                 self.request_stop(StopKind::Pause, StopReason::StateLog);
             }
             Input::Operator(command) => self.apply_operator(*command),
+            Input::Config(_) | Input::DeadMan(_) => {}
+            Input::Storage { low } => {
+                let change = if *low { StopRequest::set } else { StopRequest::clear };
+                self.outbox.stops.push(change(StopKind::Pause, StopReason::Disk, None, None));
+            }
             Input::Tick { unix } => {
                 self.unix = *unix;
                 // Books age without a frame: what is open on an ageing book must be judged again.
@@ -310,6 +315,7 @@ impl Engine {
                 self.executor.handle_resume();
                 self.dirty.fill(true);
             }
+            OperatorCommand::Drain | OperatorCommand::Flatten => self.request_stop(StopKind::Pause, StopReason::Operator),
             OperatorCommand::Stop => {
                 self.stopping = true;
                 self.request_stop(StopKind::Pause, StopReason::Signal);

@@ -196,6 +196,15 @@ impl Order {
             OrderReport::Refused { .. } | OrderReport::NotSent | OrderReport::CancelFailed { .. } => {
                 effects.look_up = !self.is_done()
             }
+            OrderReport::TermsDiffer { filled, .. } => {
+                // Real, and not what was asked for: ended as fast as the venue lets us, and told.
+                self.raise(filled.min(self.terms.qty), &mut effects);
+                if !self.is_done() {
+                    self.phase = Phase::Open;
+                    effects.cancel = true;
+                }
+                effects.look_up = true;
+            }
             OrderReport::NotFound if !self.is_done() => self.proof.not_found(update.requested),
             OrderReport::NotFound => {}
             OrderReport::Unknown { cause } => match self.phase {

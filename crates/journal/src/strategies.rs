@@ -204,6 +204,7 @@ fn order_report() -> impl Strategy<Value = OrderReport> {
         select(causes).prop_map(|cause| OrderReport::Unknown { cause }),
         Just(OrderReport::NotSent),
         class().prop_map(|class| OrderReport::CancelFailed { class }),
+        (qty(), qty()).prop_map(|(qty, filled)| OrderReport::TermsDiffer { qty, filled }),
     ]
 }
 
@@ -278,6 +279,35 @@ fn rules() -> impl Strategy<Value = InstrumentRules> {
     )
 }
 
+fn config_patch() -> impl Strategy<Value = ConfigPatch> {
+    (
+        (rate(), rate(), any::<u64>(), any::<u64>(), any::<u64>(), rate()),
+        (amount(), amount(), amount(), any::<u32>(), any::<u32>(), amount()),
+        vec((venue(), asset(), amount()), 0..3),
+    )
+        .prop_map(
+            |(
+                (min_edge, latency_allowance, book_age_max_ns, lag_max_ns, skew_max_ns, collar),
+                (order_value_max, deal_value_max, unhedged_value_max, open_deals_max, orders_per_second_max, daily_loss_max),
+                floors,
+            )| ConfigPatch {
+                min_edge,
+                latency_allowance,
+                book_age_max_ns,
+                lag_max_ns,
+                skew_max_ns,
+                collar,
+                order_value_max,
+                deal_value_max,
+                unhedged_value_max,
+                open_deals_max,
+                orders_per_second_max,
+                daily_loss_max,
+                floors,
+            },
+        )
+}
+
 fn small_inputs() -> impl Strategy<Value = Input> {
     let states = &[LinkState::Up, LinkState::Lost, LinkState::Paused][..];
     let bucket = prop_oneof![pair().prop_map(BudgetBucket::Place), Just(BudgetBucket::Cancel), Just(BudgetBucket::Read)];
@@ -285,6 +315,8 @@ fn small_inputs() -> impl Strategy<Value = Input> {
         select(StopReason::ALL).prop_map(|reason| OperatorCommand::Halt { reason }),
         Just(OperatorCommand::Resume),
         Just(OperatorCommand::Stop),
+        Just(OperatorCommand::Drain),
+        Just(OperatorCommand::Flatten),
     ];
     prop_oneof![
         (venue(), read_kind(), class(), mono()).prop_map(|(venue, read, class, received)| Input::ReadFailed(ReadFailure {
@@ -332,6 +364,10 @@ fn small_inputs() -> impl Strategy<Value = Input> {
         any::<u64>().prop_map(|seq| Input::LogWritten { seq }),
         Just(Input::LogFailed),
         operator.prop_map(Input::Operator),
+        config_patch().prop_map(Input::Config),
+        any::<bool>().prop_map(|low| Input::Storage { low }),
+        (venue(), option::of(mono()), any::<bool>(), mono())
+            .prop_map(|(venue, armed_until, ok, received)| Input::DeadMan(DeadMan { venue, armed_until, ok, received })),
         unix().prop_map(|unix| Input::Tick { unix }),
     ]
 }
@@ -430,6 +466,7 @@ pub fn one_of_each_command() -> Vec<Command> {
         Command::LookUp(OrderRef { venue_order_id: None, ..order }),
         Command::Read { venue, read: ReadKind::Trades { pair, since: UnixNanos(-5) } },
         Command::Resync { venue, pair, reason: ResyncReason::Audit },
+        Command::DeadMan { venue, timeout_ns: 30_000_000_000 },
     ]
 }
 
@@ -520,5 +557,22 @@ pub fn one_of_each_input() -> Vec<Input> {
         Input::LogFailed,
         Input::Operator(OperatorCommand::Halt { reason: StopReason::Signal }),
         Input::Tick { unix: UnixNanos(1_700_000_000_000_000_000) },
+        Input::Config(ConfigPatch {
+            min_edge: Rate::ZERO,
+            latency_allowance: Rate::ZERO,
+            book_age_max_ns: 1,
+            lag_max_ns: 2,
+            skew_max_ns: 3,
+            collar: Rate::ZERO,
+            order_value_max: Amount::from_units(4),
+            deal_value_max: Amount::from_units(5),
+            unhedged_value_max: Amount::from_units(6),
+            open_deals_max: 7,
+            orders_per_second_max: 8,
+            daily_loss_max: Amount::from_units(9),
+            floors: vec![(venue, AssetId(1), Amount::from_units(10))],
+        }),
+        Input::DeadMan(DeadMan { venue, armed_until: Some(MonoNanos(12)), ok: true, received }),
+        Input::Storage { low: true },
     ]
 }

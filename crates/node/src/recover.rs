@@ -144,6 +144,10 @@ impl Remap<'_> {
         let scales = self.pair(&mut update.pair)?;
         match &mut update.report {
             OrderReport::Open { filled } | OrderReport::Finished { filled, .. } => self.qty(update.pair, scales, filled),
+            OrderReport::TermsDiffer { qty, filled } => {
+                self.qty(update.pair, scales, qty)?;
+                self.qty(update.pair, scales, filled)
+            }
             _ => Ok(()),
         }
     }

@@ -7,10 +7,10 @@ use crate::account::{PairAssets, PaperAccount};
 use domain::command::OrderRef;
 use domain::time::MILLI;
 use domain::{
-    AccountFacts, Amount, AssetId, BalanceReport, BalanceSource, BookUpdate, ClientOrderId, Command, ErrorClass, FeeRates, Fill,
-    Finish, Input, Label, LinkChange, LinkRole, LinkState, MonoNanos, NewOrder, OpenOrdersReport, OrderReport, OrderSource,
-    OrderUpdate, PairId, Qty, Rate, ReadKind, Role, Side, Tables, TimeInForce, TradeId, TradesReport, UnixNanos, VenueId,
-    VenueNanos, VenueOrderId,
+    AccountFacts, Amount, AssetId, BalanceReport, BalanceSource, BookUpdate, ClientOrderId, Command, DeadMan, ErrorClass,
+    FeeRates, Fill, Finish, Input, Label, LinkChange, LinkRole, LinkState, MonoNanos, NewOrder, OpenOrdersReport, OrderReport,
+    OrderSource, OrderUpdate, PairId, Qty, Rate, ReadKind, Role, Side, Tables, TimeInForce, TradeId, TradesReport, UnixNanos,
+    VenueId, VenueNanos, VenueOrderId,
 };
 use fill_model::ModelBook;
 use std::collections::{BTreeMap, VecDeque};
@@ -469,6 +469,9 @@ impl VenueSession for PaperSession {
             }
             // Nothing ever rests.
             Command::CancelAll { .. } => {}
+            Command::DeadMan { venue, .. } => {
+                self.tell(arrival, Input::DeadMan(DeadMan { venue, armed_until: None, ok: false, received: arrival }));
+            }
             Command::Read { read: ReadKind::Time, .. } | Command::Resync { .. } => {
                 let from = updates.len();
                 self.inner.submit(now, command, updates);

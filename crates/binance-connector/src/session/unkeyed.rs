@@ -2,7 +2,8 @@
 
 use domain::command::OrderRef;
 use domain::{
-    Command, ErrorClass, Input, MonoNanos, OrderReport, OrderSource, OrderUpdate, PairId, ReadFailure, UnknownCause, VenueId,
+    Command, DeadMan, ErrorClass, Input, MonoNanos, OrderReport, OrderSource, OrderUpdate, PairId, ReadFailure, UnknownCause,
+    VenueId,
 };
 
 /// The answer to a command that needs a key; none for commands that need none.
@@ -20,6 +21,7 @@ pub(super) fn answer(venue: VenueId, command: &Command, now: MonoNanos) -> Optio
         Command::Read { read, .. } => {
             Input::ReadFailed(ReadFailure { venue, read: *read, class: ErrorClass::AuthFatal, received: now })
         }
+        Command::DeadMan { .. } => Input::DeadMan(DeadMan { venue, armed_until: None, ok: false, received: now }),
         Command::Resync { .. } => return None,
     })
 }

@@ -123,7 +123,11 @@ impl World {
                 }
                 Command::LookUp(reference) => self.look_up(reference.client_id),
                 Command::Read { venue, read } => self.answer(venue, read),
-                Command::Cancel(_) | Command::CancelAll { .. } | Command::Amend(_) | Command::Resync { .. } => {}
+                Command::Cancel(_)
+                | Command::CancelAll { .. }
+                | Command::Amend(_)
+                | Command::DeadMan { .. }
+                | Command::Resync { .. } => {}
             }
         }
     }

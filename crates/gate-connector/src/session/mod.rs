@@ -39,7 +39,8 @@ use budgets::Budgets;
 use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
 use domain::{
-    Amend, Command, ErrorClass, Input, LinkRole, LinkState, MonoNanos, NewOrder, PairId, ResyncReason, UnixNanos, VenueId,
+    Amend, Command, DeadMan, ErrorClass, Input, LinkRole, LinkState, MonoNanos, NewOrder, PairId, ResyncReason, UnixNanos,
+    VenueId,
 };
 use links::{Links, Place, news_channels};
 use order_entry::OrderEntry;
@@ -481,6 +482,10 @@ impl VenueSession for GateSession {
             Command::LookUp(order) => self.submit_look_up(order, now, updates),
             Command::Amend(amend) => self.submit_amend(amend, now, updates),
             Command::Read { read, .. } => self.submit_read(*read, now, updates),
+            // Not armed yet: said, not silently left out.
+            Command::DeadMan { venue, .. } => {
+                updates.push(Input::DeadMan(DeadMan { venue: *venue, armed_until: None, ok: false, received: now }));
+            }
             Command::Resync { pair, reason, .. } => {
                 let floor = self.books.live_id(*pair);
                 self.resync(*pair, *reason, floor, now, updates);

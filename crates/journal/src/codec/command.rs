@@ -26,4 +26,5 @@ wire_enum!(Command {
     4 => Read { venue: venue, read: read },
     5 => Resync { venue: venue, pair: pair, reason: reason },
     6 => Amend { 0: amend },
+    7 => DeadMan { venue: venue, timeout_ns: timeout_ns },
 });

@@ -3,9 +3,10 @@
 use super::CodecError;
 use super::wire::{Reader, Wire, wire_enum, wire_struct};
 use domain::{
-    AccountFacts, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset, FeeRates,
-    Fill, Finish, Input, Level, LinkChange, LinkState, MarketNews, OpenOrdersReport, OperatorCommand, OrderReport, OrderSource,
-    OrderUpdate, PublicTrade, ReadFailure, Role, RoundTrip, Ticker, TradesReport, UnknownCause,
+    AccountFacts, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset,
+    ConfigPatch, DeadMan, FeeRates, Fill, Finish, Input, Level, LinkChange, LinkState, MarketNews, OpenOrdersReport,
+    OperatorCommand, OrderReport, OrderSource, OrderUpdate, PublicTrade, ReadFailure, Role, RoundTrip, Ticker, TradesReport,
+    UnknownCause,
 };
 
 wire_struct!(Level { price, qty });
@@ -32,6 +33,7 @@ wire_enum!(OrderReport {
     4 => Unknown { cause: cause },
     5 => NotSent {},
     6 => CancelFailed { class: class },
+    7 => TermsDiffer { qty: qty, filled: filled },
 });
 wire_struct!(OrderUpdate { venue, pair, client_id, venue_order_id, source, received, requested, report });
 
@@ -67,7 +69,23 @@ wire_enum!(BudgetBucket { 0 => Place { 0: pair }, 1 => Cancel {}, 2 => Read {} }
 wire_struct!(Budget { venue, bucket, remaining, limit, window_ns, at });
 wire_struct!(RoundTrip { venue, order, nanos });
 wire_struct!(ClockOffset { venue, offset_ns, uncertainty_ns });
-wire_enum!(OperatorCommand { 0 => Halt { reason: reason }, 1 => Resume {}, 2 => Stop {} });
+wire_enum!(OperatorCommand { 0 => Halt { reason: reason }, 1 => Resume {}, 2 => Stop {}, 3 => Drain {}, 4 => Flatten {} });
+wire_struct!(ConfigPatch {
+    min_edge,
+    latency_allowance,
+    book_age_max_ns,
+    lag_max_ns,
+    skew_max_ns,
+    collar,
+    order_value_max,
+    deal_value_max,
+    unhedged_value_max,
+    open_deals_max,
+    orders_per_second_max,
+    daily_loss_max,
+    floors
+});
+wire_struct!(DeadMan { venue, armed_until, ok, received });
 
 wire_enum!(Input {
     0 => Book { 0: update },
@@ -89,4 +107,7 @@ wire_enum!(Input {
     16 => Operator { 0: command },
     17 => Tick { unix: unix },
     18 => Market { 0: news },
+    19 => Config { 0: patch },
+    20 => DeadMan { 0: state },
+    21 => Storage { low: low },
 });

@@ -211,6 +211,6 @@ mod tests {
         put_tables(&mut bytes, &strategies::some_tables());
         hash.update(&bytes);
         let digest: [u8; 32] = hash.finalize().into();
-        assert_eq!(crate::output_hash::hex(&digest), "99a646c438efaed30e52361b9597617191d09d21ec1446fa7a7b98c1a15360d3");
+        assert_eq!(crate::output_hash::hex(&digest), "fc1990e317553db4318bc7ef5cd0e33ac83647ce2a4b0c414df04af67a9c41f0");
     }
 }

@@ -196,6 +196,17 @@ impl<A: Wire, B: Wire> Wire for (A, B) {
     }
 }
 
+impl<A: Wire, B: Wire, C: Wire> Wire for (A, B, C) {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+        self.1.put(out);
+        self.2.put(out);
+    }
+    fn get(reader: &mut Reader<'_>) -> Result<Self, CodecError> {
+        Ok((A::get(reader)?, B::get(reader)?, C::get(reader)?))
+    }
+}
+
 impl Wire for [u8; 32] {
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self);
