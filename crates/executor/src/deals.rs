@@ -9,13 +9,15 @@
 
 use crate::{Executor, Outbox, orders::Order};
 use domain::mutants::{self, Mutant};
-use domain::time::SECOND;
+use domain::time::{MILLI, SECOND};
 use domain::{Amount, ClientOrderId, DealId, Fill, MonoNanos, NewOrder, Notice, PairId, Price, Purpose, Qty, Side, VenueId};
 use risk::Market;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An ended order whose fills are missing holds hedging up this long; then what is reported counts.
 const FILLS_AWAITED: u64 = 2 * SECOND;
+/// The same while flattening: what is reported may lack its fee for that long, which costs less than waiting does.
+const FILLS_AWAITED_FLATTENING: u64 = 250 * MILLI;
 
 /// Prices of one side of a deal's fills.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -182,6 +184,16 @@ impl Deals {
         self.open_deals().filter_map(|deal| deal.wake_at).min()
     }
 
+    /// The next hedge of every open deal may go at once.
+    pub(crate) fn hedge_at_once(&mut self, now: MonoNanos) {
+        for id in &self.open {
+            if let Some(deal) = self.all.get_mut(id) {
+                deal.next_hedge_at = deal.next_hedge_at.min(now);
+                deal.wake_at = Some(now);
+            }
+        }
+    }
+
     /// A new process: its clock starts anew, and deals that are whole need no news when they close.
     pub(crate) fn restart(&mut self, now: MonoNanos, is_settled: impl Fn(ClientOrderId) -> bool) {
         self.closed_any = false;
@@ -219,11 +231,15 @@ impl Executor {
     }
 
     /// Whether an order of a deal may still change by itself in a moment, so that hedging must wait for it.
-    fn in_flight(order: &Order, now: MonoNanos) -> bool {
+    fn in_flight(&self, order: &Order, now: MonoNanos) -> bool {
         if order.is_settled() || order.is_unknown() {
             return false;
         }
-        if order.is_done() { now.since(order.ended_at) < FILLS_AWAITED } else { order.probe.since().is_none() }
+        if order.is_done() { now.since(order.ended_at) < self.fills_awaited_ns() } else { order.probe.since().is_none() }
+    }
+
+    fn fills_awaited_ns(&self) -> u64 {
+        if self.flattening { FILLS_AWAITED_FLATTENING } else { FILLS_AWAITED }
     }
 
     /// A price to value the deal's base at: the best live mid of any venue, else what it traded at, else its limit prices.
@@ -266,7 +282,7 @@ impl Executor {
         let worst_side = if hi.abs() >= lo.abs() { Side::Sell } else { Side::Buy };
         let orders = || deal.orders.iter().filter_map(|id| self.orders.get(*id));
         let settled = orders().all(Order::is_settled);
-        let waits = orders().any(|order| Executor::in_flight(order, now));
+        let waits = orders().any(|order| self.in_flight(order, now));
         let executed = orders().any(|order| !order.reported.is_zero());
         // `None`: no venue has told its rules, so nothing can be said about dust.
         let above_dust = if worst.is_zero() { Some(false) } else { self.is_above_dust(deal, worst_side, worst, market) };
@@ -281,7 +297,7 @@ impl Executor {
         let hedge_at = self.deals.all.get(&id).map_or(now, |deal| deal.next_hedge_at);
         if lo.units() > 0 || hi.units() < 0 {
             if waits {
-                wake = orders_wake(&self.orders, self.deals.all.get(&id), now);
+                wake = orders_wake(&self.orders, self.deals.all.get(&id), self.fills_awaited_ns(), now);
             } else if self.config.observe_only {
                 // The exposure stands in the report; a run closes it.
             } else if now >= hedge_at {
@@ -353,8 +369,8 @@ impl Executor {
 }
 
 /// When an ended order of the deal stops holding its hedge up for missing fills.
-fn orders_wake(orders: &crate::registry::Orders, deal: Option<&Deal>, now: MonoNanos) -> Option<MonoNanos> {
+fn orders_wake(orders: &crate::registry::Orders, deal: Option<&Deal>, awaited_ns: u64, now: MonoNanos) -> Option<MonoNanos> {
     let ids = deal?.orders.iter();
     let waits = ids.filter_map(|id| orders.get(*id)).filter(|order| order.is_done() && !order.is_settled());
-    waits.map(|order| order.ended_at.after(FILLS_AWAITED)).filter(|at| *at > now).min()
+    waits.map(|order| order.ended_at.after(awaited_ns)).filter(|at| *at > now).min()
 }

@@ -48,7 +48,9 @@ impl Executor {
         let (lo, hi) = interval;
         let (side, amount) = if lo.units() > 0 { (Side::Sell, lo) } else { (Side::Buy, -hi) };
         assert!(amount.units() > 0, "Invariant: only what is certain is hedged");
-        let pause = self.config.hedge_pause_ns << self.hedges_refused_in_a_row(id).min(REFUSALS_COUNTED);
+        let refused = self.hedges_refused_in_a_row(id).min(REFUSALS_COUNTED);
+        // Flattening leaves the pause out, but not the back-off from a venue that refuses.
+        let pause = if self.flattening && refused == 0 { 0 } else { self.config.hedge_pause_ns << refused };
         let Some(deal) = self.deals.get_mut(id) else { return };
         deal.next_hedge_at = now.after(pause);
         if deal.adopted && self.venues.iter().any(|venue| venue.lists(deal.pair) && !venue.ready()) {
@@ -102,7 +104,9 @@ impl Executor {
                 continue;
             }
             let own_cap = if ask.completes { self.config.complete_cap } else { self.config.reverse_cap };
-            cheaper(&mut within, ask.priced(own_cap));
+            if !self.flattening {
+                cheaper(&mut within, ask.priced(own_cap));
+            }
             cheaper(&mut flattening, ask.priced(self.config.flatten_cap));
         }
         blind.sort_by_key(|candidate| (!candidate.completes, candidate.venue));

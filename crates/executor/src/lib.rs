@@ -13,6 +13,7 @@
 //! | `ledger.rs` | totals, reservations, what is available |
 //! | `deals.rs`, `hedge.rs` | exposure intervals, and the ladder that closes them |
 //! | `reconcile.rs` | comparing with the venue: at start, after a reconnect, periodically, at the end |
+//! | `wind_down.rs` | ending: a shutdown, and flattening while the engine goes on |
 //! | `recover.rs` | folding the state log |
 //!
 //! Kept true by every method (asserted, in release too):
@@ -41,6 +42,7 @@ mod recover;
 mod registry;
 pub mod report;
 mod resolve;
+mod wind_down;
 
 pub use config::ExecutorConfig;
 pub use ids::IdSource;
@@ -91,6 +93,8 @@ pub struct Executor {
     /// Pairs that the log lists after a restart whose time is not known yet.
     listed_early: Vec<(VenueId, PairId)>,
     shutdown: bool,
+    /// A person wants exposure closed at once.
+    flattening: bool,
     quiet_since: Option<MonoNanos>,
     restart_pending: bool,
     /// Recovery is done, and no decision has told the time of this process yet.
@@ -126,6 +130,7 @@ impl Executor {
             epochs: BTreeSet::from([ids.epoch()]),
             listed_early: Vec::new(),
             shutdown: false,
+            flattening: false,
             quiet_since: None,
             restart_pending: false,
             restamp: false,
@@ -581,49 +586,6 @@ impl Executor {
     /// Orders whose existence is open.
     pub fn unknown_orders(&self) -> u32 {
         self.orders.active_orders().filter(|order| order.is_unknown()).count() as u32
-    }
-
-    /// No new deals will come: asks for what still rests to be cancelled. Hedges, look-ups and comparisons go on until
-    /// [`Executor::finished`].
-    pub fn begin_shutdown(&mut self, _now: MonoNanos, out: &mut Outbox) {
-        self.shutdown = true;
-        if self.config.observe_only {
-            return;
-        }
-        for order in self.orders.active_orders().filter(|order| order.phase == Phase::Open) {
-            let terms = &order.terms;
-            out.commands.push(Command::Cancel(OrderRef {
-                venue: terms.venue,
-                pair: terms.pair,
-                client_id: terms.client_id,
-                venue_order_id: order.venue_order_id,
-            }));
-        }
-    }
-
-    /// Once everything is quiet in a shutdown, every reachable venue is compared a last time.
-    fn drive_shutdown(&mut self, now: MonoNanos) {
-        let settled = if self.config.observe_only {
-            // What rests or is unhedged stays so; only what is not known keeps an observer busy.
-            self.orders.active_orders().all(|order| order.phase == Phase::Open)
-        } else {
-            self.deals.open_count() == 0 && self.orders.active().is_empty()
-        };
-        let quiet = self.shutdown && settled && self.orders.early.is_empty();
-        if !quiet {
-            self.quiet_since = None;
-        } else if self.quiet_since.is_none() {
-            self.quiet_since = Some(now);
-            self.venues.iter_mut().for_each(|venue| venue.want_round(now));
-        }
-    }
-
-    /// A shutdown was begun and is complete: no open order, no open deal, and every venue that was ever reached has stated its
-    /// open orders and balances since: equal to ours, or different for longer than the grace time (see the report).
-    pub fn finished(&self) -> bool {
-        // A run may end without a venue that it never reached; an observer has learnt nothing then.
-        let reached = |venue: &VenueState| venue.ever_up() || !self.config.observe_only;
-        self.quiet_since.is_some_and(|quiet| self.venues.iter().all(|venue| venue.compared_since(quiet) && reached(venue)))
     }
 
     /// Whether a venue's ledger equalled its accounts at the last comparison; `None` before the first.

@@ -123,7 +123,7 @@ impl Executor {
         self.frozen_pairs.clear();
         self.fee_paused.clear();
         self.pauses = Default::default();
-        self.shutdown = false;
+        (self.shutdown, self.flattening) = (false, false);
         self.quiet_since = None;
     }
 

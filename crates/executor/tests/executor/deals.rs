@@ -317,3 +317,59 @@ fn refused_hedges_back_off() {
     }
     assert_eq!(times, vec![0, 250, 750, 1_750, 3_750, 7_750]);
 }
+
+/// Flattening leaves the pauses out, takes the flatten cap at once, and ends when it is told to.
+#[test]
+fn flattening_takes_the_flatten_cap_at_once_and_without_pauses() {
+    let (mut rig, buy, sell) = opened();
+    // 25 bps below the reference with the fee: beyond completing and reversing, within flattening. And only for a part.
+    let books = |rig: &mut Rig| {
+        rig.pass(1);
+        set_book(&mut rig.market, A, rig.now, (5_900_000, 100_000_000), (6_200_000, 100_000_000));
+        set_book(&mut rig.market, B, rig.now, (5_991_000, 300_000), (6_200_000, 100_000_000));
+    };
+    rig.execute(&buy, 1_001_000);
+    rig.finish(&sell, 0);
+    rig.exec.begin_flatten(rig.now, &mut rig.out);
+    assert!(rig.exec.is_flattening());
+    let mut sent = Vec::new();
+    for _ in 0..3 {
+        books(&mut rig);
+        rig.decide();
+        let hedges = rig.placed();
+        assert_eq!(hedges.len(), 1, "one at a time, and no pause between them");
+        assert_eq!((hedges[0].venue, hedges[0].price), (B, price(5_991_000)));
+        sent.push(hedges[0].qty.units());
+        rig.execute(&hedges[0], hedges[0].qty.units());
+    }
+    assert_eq!(sent, vec![300_000, 300_000, 300_000]);
+    rig.exec.end_flatten();
+    books(&mut rig);
+    rig.decide();
+    let last = rig.placed();
+    rig.execute(&last[0], 10_000);
+    books(&mut rig);
+    rig.decide();
+    assert!(rig.placed().is_empty(), "paused again between hedges");
+}
+
+/// What is reported and not yet filled waits 2 s for its fills, while flattening 250 ms.
+#[test]
+fn flattening_waits_less_for_missing_fills() {
+    for (flatten, waits) in [(false, 2_000), (true, 250)] {
+        let (mut rig, buy, sell) = opened();
+        rig.finish(&buy, 1_001_000);
+        rig.finish(&sell, 0);
+        if flatten {
+            rig.exec.begin_flatten(rig.now, &mut rig.out);
+        }
+        rig.pass(waits - 1);
+        with_books(&mut rig);
+        rig.decide();
+        assert!(rig.placed().is_empty());
+        rig.pass(1);
+        with_books(&mut rig);
+        rig.decide();
+        assert_eq!(rig.placed().len(), 1, "{waits} ms");
+    }
+}
