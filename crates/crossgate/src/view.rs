@@ -288,11 +288,11 @@ fn describe(notice: &Notice, tables: &Tables) -> Option<String> {
         Notice::Drift { venue: at, asset, ledger, stated } => {
             format!("ALERT: {} {}: ledger {ledger}, venue says {stated}", venue(at), tables.asset(asset))
         }
-        Notice::Adopted { venue: at, asset, before, after } => {
-            if before.is_zero() {
+        Notice::Adopted { venue: at, asset, before, after, external } => {
+            if !external {
                 return None;
             }
-            format!("{}: {} moved while crossgate was off: {before} → {after}", venue(at), tables.asset(asset))
+            format!("{}: {} was moved by others, taken over: {before} → {after}", venue(at), tables.asset(asset))
         }
         Notice::Reconciled { venue: at } => format!("{}: account reconciled, ready to trade", venue(at)),
     })

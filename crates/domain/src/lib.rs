@@ -18,7 +18,7 @@ pub mod time;
 pub use command::{Amend, Command, NewOrder, Purpose, ReadKind, TimeInForce};
 pub use ids::{AssetId, ClientOrderId, DealId, Label, PairId, TradeId, VenueId, VenueOrderId};
 pub use instrument::{InstrumentKind, InstrumentRules, PairInfo, Symbol, Tables};
-pub use lists::{ErrorClass, FrameReject, LinkRole, OrderOutcome, ResyncReason, Side, StopKind, StopReason, Verdict};
+pub use lists::{ErrorClass, FrameReject, LinkRole, OrderOutcome, ResyncReason, Side, StopKind, StopReason, Unwind, Verdict};
 pub use message::{
     AccountFacts, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset,
     ConfigPatch, DeadMan, FeeRates, Fill, Finish, Input, Level, LinkChange, LinkState, MarketNews, OpenOrdersReport,

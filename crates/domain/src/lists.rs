@@ -163,6 +163,20 @@ closed_list! {
 }
 
 closed_list! {
+    /// How a deal whose legs ended unequal was evened out: the strongest rung of the ladder that executed anything.
+    Unwind {
+        /// On the under-filled leg's own venue, within the cap for it.
+        Completed = "completed",
+        /// On another venue, within the cap for it.
+        Reversed = "reversed",
+        /// Anywhere by the book, only within the flatten cap.
+        Flattened = "flattened",
+        /// At the flatten cap's price without a book to be trusted.
+        Blind = "blind",
+    }
+}
+
+closed_list! {
     /// Direction of an order or a fill.
     Side {
         Buy = "buy",

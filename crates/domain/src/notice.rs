@@ -1,7 +1,7 @@
 //! What the engine tells people: deals, ends of orders, stops, alerts. Never read back by a decision.
 
 use crate::ids::{AssetId, ClientOrderId, DealId, Label, PairId, VenueId};
-use crate::lists::{OrderOutcome, Side, StopKind, StopReason, Verdict};
+use crate::lists::{OrderOutcome, Side, StopKind, StopReason, Unwind, Verdict};
 use crate::number::{Amount, Price, Qty, Rate};
 use crate::time::MonoNanos;
 
@@ -90,7 +90,8 @@ pub enum Notice {
         /// Nanoseconds from placing to this outcome.
         took_ns: u64,
     },
-    /// A deal has no open order and no exposure above dust.
+    /// A deal has no open order and no exposure above dust. A late fill opens it again: then what is told the next time is only
+    /// what came since.
     DealClosed {
         /// Which deal.
         deal: DealId,
@@ -104,6 +105,18 @@ pub enum Notice {
         hedges: u32,
         /// Nanoseconds with exposure above dust.
         unhedged_ns: u64,
+        /// Σ exposure above dust × time, in quote × seconds, rounded down.
+        unhedged_notional_seconds: Amount,
+        /// Nanoseconds between the receive times of the two opening legs' first executions; `None` when one of them executed nothing,
+        /// and when it was told before.
+        leg_skew_ns: Option<u64>,
+        /// How the legs were evened out; `None` when no hedge executed anything.
+        unwind: Option<Unwind>,
+        /// What the executed hedges cost against the deal's own reference (the average price of what it had executed on the other
+        /// side), in quote, fees in base and quote included, fees in other assets not. Negative when hedging earned.
+        unwind_cost: Amount,
+        /// What the executed hedges were worth at that reference, in quote: `unwind_cost ÷ unwind_value` is the rate.
+        unwind_value: Amount,
         /// True when it earned nothing: both legs refused or unfilled.
         empty: bool,
     },
@@ -136,7 +149,7 @@ pub enum Notice {
         /// Theirs.
         stated: Amount,
     },
-    /// A venue's balance was taken over at start: first start, or moved while crossgate was off.
+    /// A venue's balance was taken over: at the first start, or since something else than our orders moved it.
     Adopted {
         /// Which venue.
         venue: VenueId,
@@ -146,6 +159,9 @@ pub enum Notice {
         before: Amount,
         /// What it has now.
         after: Amount,
+        /// True for what others moved (F31): while crossgate was off, or while it ran and a person resumed since. False when there
+        /// was no ledger before.
+        external: bool,
     },
     /// A fill was booked.
     Filled {

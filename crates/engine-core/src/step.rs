@@ -13,7 +13,7 @@ use crate::place_budget::PlaceBudget;
 use domain::mutants::{self, Mutant};
 use domain::{
     Amount, BalanceReport, BalanceSource, BudgetBucket, Command, ErrorClass, Input, InstrumentKind, LinkRole, LinkState,
-    MonoNanos, Notice, OperatorCommand, OrderOutcome, PairId, Purpose, StopKind, StopReason, Tables, UnixNanos, VenueId, Verdict,
+    MonoNanos, Notice, OperatorCommand, PairId, Purpose, StopKind, StopReason, Tables, UnixNanos, VenueId, Verdict,
 };
 use executor::{Executor, IdSource, Outbox, StopRequest};
 use order_book::BookCell;
@@ -65,8 +65,6 @@ pub struct Engine {
     dirty: Vec<bool>,
     budgets: Vec<PlaceBudget>,
     pace: OrderPace,
-    /// When our last order on a book was sent or ended, by (pair, venue): a book that is not newer still shows what we took.
-    spent: Vec<MonoNanos>,
     /// The last statement of every venue about its accounts, for the report's comparison.
     pub(crate) stated: Vec<Option<BalanceReport>>,
     /// Where books are shown to other threads, by (pair, venue); empty when nobody looks. Never read here.
@@ -103,7 +101,6 @@ impl Engine {
             dirty: vec![false; pairs],
             budgets: vec![PlaceBudget::default(); venues * pairs],
             pace: OrderPace::default(),
-            spent: vec![MonoNanos(0); venues * pairs],
             stated: vec![None; venues],
             cells: Vec::new(),
             refused: vec![false; venues],
@@ -384,11 +381,14 @@ impl Engine {
             return;
         }
         let verdict = match self.plan_route(pair, buy, sell, found) {
-            Ok(approved) => {
-                self.executor.open_deal(self.now, approved, &self.market, &mut self.outbox);
-                self.flush_outbox(out);
-                Verdict::Traded
-            }
+            // Both legs are sent, or nothing is.
+            Ok(approved) => match self.executor.open_deal(self.now, approved, &self.market, &mut self.outbox) {
+                Ok(_) => {
+                    self.flush_outbox(out);
+                    Verdict::Traded
+                }
+                Err(verdict) => verdict,
+            },
             Err(verdict) => verdict,
         };
         let traded = verdict == Verdict::Traded;
@@ -423,7 +423,8 @@ impl Engine {
         if let Some(failed) = found.failed {
             return Err(failed);
         }
-        if !(self.is_fresh_after_our_orders(buy, pair) && self.is_fresh_after_our_orders(sell, pair)) {
+        let renewed = |venue| self.executor.is_renewed(venue, pair, &self.market);
+        if !(renewed(buy) && renewed(sell)) {
             return Err(Verdict::Untrusted);
         }
         if mutants::active(Mutant::HiddenEntropy) && hidden_entropy() {
@@ -465,12 +466,6 @@ impl Engine {
         self.config.limits.approve(plan, info.scale, &view)
     }
 
-    /// A book that came before our own last order there ended shows quantities that are gone: it is not to be traded on again.
-    fn is_fresh_after_our_orders(&self, venue: VenueId, pair: PairId) -> bool {
-        let spent = self.spent[self.cell_index(venue, pair)];
-        spent == MonoNanos(0) || self.market.at(venue, pair).book.arrived_at() > spent
-    }
-
     fn floor(&self, venue: VenueId, asset: domain::AssetId) -> Amount {
         self.config.floors.iter().find(|(v, a, _)| (*v, *a) == (venue, asset)).map_or(Amount::ZERO, |(_, _, floor)| *floor)
     }
@@ -486,12 +481,6 @@ impl Engine {
             self.dirty.fill(true);
         }
         for notice in std::mem::take(&mut self.outbox.notices) {
-            if let Notice::Order { venue, pair, outcome, .. } = notice
-                && outcome != OrderOutcome::Unknown
-            {
-                let index = self.cell_index(venue, pair);
-                self.spent[index] = self.now;
-            }
             if let Notice::DealClosed { pair, quote_flow, base_flow, .. } = notice {
                 let mid = crate::report::mid_value(&self.market, pair, base_flow).unwrap_or(Amount::ZERO);
                 self.realised_today += quote_flow + mid;
@@ -507,7 +496,6 @@ impl Engine {
                 let index = order.pair.index() * self.tables.venues.len() + order.venue.index();
                 self.budgets[index].count(self.now);
                 self.pace.record(self.now);
-                self.spent[index] = self.now;
             }
             out.commands.push(command);
         }

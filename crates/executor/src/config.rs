@@ -32,6 +32,11 @@ pub struct ExecutorConfig {
     pub hedge_pause_ns: u64,
     /// Books older than this price no hedge.
     pub book_age_max_ns: u64,
+    /// How long hedging waits for a book that our own order has spent to come anew; then that venue counts as one without a book.
+    pub spent_book_wait_ns: u64,
+    /// No hedge's limit price may be further than this beyond the mids of the books that are trusted: far above what the caps
+    /// allow, so that it stops wrong prices only.
+    pub hedge_collar: Rate,
     /// Caps on hedges.
     pub limits: Limits,
     /// Only learn: unknown orders are resolved, missed executions booked and balances compared, but nothing is hedged or cancelled
@@ -41,7 +46,8 @@ pub struct ExecutorConfig {
 
 impl ExecutorConfig {
     /// The defaults of everything that is not a limit: 500 ms expiry, 3 s to unknown, 10 s visibility, 30 s balance grace, 60 s
-    /// between comparisons, 5 s unhedged, caps of 10, 10 and 50 bps, 250 ms between hedges, books up to 1 s old.
+    /// between comparisons, 5 s unhedged, caps of 10, 10 and 50 bps, 250 ms between hedges, books up to 1 s old,
+    /// 300 ms for a spent book to come anew, a collar of 5 % around the trusted mids.
     pub fn with_limits(instance: u16, limits: Limits) -> ExecutorConfig {
         let bps = |n| Rate::from_bps(n).unwrap_or_default();
         ExecutorConfig {
@@ -57,6 +63,9 @@ impl ExecutorConfig {
             flatten_cap: bps(50),
             hedge_pause_ns: 250 * MILLI,
             book_age_max_ns: SECOND,
+            // Three frames of the slowest feed used for trading (100 ms): one shows what our order took, if anything does.
+            spent_book_wait_ns: 300 * MILLI,
+            hedge_collar: bps(500),
             limits,
             observe_only: false,
         }

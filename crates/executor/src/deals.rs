@@ -4,13 +4,16 @@
 //! `[lo, hi] = booked flow + Σ [reported − booked, quantity − booked]`, signed by side. A buy whose fee is taken in base
 //! counts net at the low end. What is certain is hedged (`hedge.rs`); an interval that contains zero waits.
 //!
-//! A deal closes when every order of it is settled and what is left is dust: no venue would take it as an order. Planned drift
-//! (net received − sold) is dust by design. A fill that comes later opens it again.
+//! A deal closes when every order of it is settled and what is left is dust (`dust.rs`): no venue would take it as an order. Planned
+//! drift (net received − sold) is dust by design. A fill that comes later opens it again.
 
+use crate::report::NotionalTime;
 use crate::{Executor, Outbox, orders::Order};
 use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
-use domain::{Amount, ClientOrderId, DealId, Fill, MonoNanos, NewOrder, Notice, PairId, Price, Purpose, Qty, Side, VenueId};
+use domain::{
+    Amount, ClientOrderId, DealId, Fill, MonoNanos, NewOrder, Notice, PairId, Price, Purpose, Qty, Side, Unwind, VenueId,
+};
 use risk::Market;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +31,18 @@ pub(crate) struct Executed {
     pub(crate) qty: i128,
 }
 
+/// What a deal has told about itself, or would tell now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Told {
+    base: Amount,
+    quote: Amount,
+    unhedged_ns: u64,
+    unhedged: NotionalTime,
+    unwind_cost: Amount,
+    unwind_value: Amount,
+    skewed: bool,
+}
+
 /// One deal.
 #[derive(Clone, Debug)]
 pub(crate) struct Deal {
@@ -40,6 +55,8 @@ pub(crate) struct Deal {
     pub(crate) quote_flow: Amount,
     pub(crate) bought: Executed,
     pub(crate) sold: Executed,
+    /// Where it last bought and sold.
+    dealt_at: (VenueId, VenueId),
     /// Hedges sent so far.
     pub(crate) hedges: u32,
     /// No attempt before this.
@@ -50,19 +67,31 @@ pub(crate) struct Deal {
     notional: Amount,
     accounted_at: MonoNanos,
     unhedged_ns: u64,
+    unhedged: NotionalTime,
+    /// Receive times of the first executions of the opening legs (buy, sell).
+    legs_began: (Option<MonoNanos>, Option<MonoNanos>),
+    /// What its hedges cost and were worth so far, and how strong the strongest of them was.
+    unwind_cost: Amount,
+    unwind_value: Amount,
+    unwind: Option<Unwind>,
     wake_at: Option<MonoNanos>,
     /// Rebuilt from fills of lost intents: hedged only when every venue is reconciled.
     pub(crate) adopted: bool,
     /// Came whole out of the log: closing it is no news.
     quiet: bool,
-    /// Flows (base, quote) told when it closed before; a late fill opens it again, and only what is new is told.
-    told: Option<(Amount, Amount)>,
+    /// What was told when it closed before; a late fill opens it again, and only what is new is told.
+    told: Option<Told>,
 }
 
 impl Deal {
     /// Its orders, oldest first.
     pub(crate) fn orders(&self) -> &[ClientOrderId] {
         &self.orders
+    }
+
+    /// The base flow that no closing has told yet.
+    pub(crate) fn base_untold(&self) -> Amount {
+        self.base_flow - self.told.map_or(Amount::ZERO, |told| told.base)
     }
 }
 
@@ -89,12 +118,18 @@ impl Deals {
             quote_flow: Amount::ZERO,
             bought: Executed::default(),
             sold: Executed::default(),
+            dealt_at: (buy, sell),
             hedges: 0,
             next_hedge_at: now,
             exposed_since: None,
             notional: Amount::ZERO,
             accounted_at: now,
             unhedged_ns: 0,
+            unhedged: NotionalTime::default(),
+            legs_began: (None, None),
+            unwind_cost: Amount::ZERO,
+            unwind_value: Amount::ZERO,
+            unwind: None,
             wake_at: None,
             adopted: false,
             quiet: false,
@@ -154,18 +189,33 @@ impl Deals {
         }
     }
 
-    pub(crate) fn book(&mut self, id: DealId, fill: &Fill, base: Amount, quote: Amount) {
-        let Some(deal) = self.all.get_mut(&id) else { return };
+    /// Books an execution of one of the deal's orders: `base` and `quote` are its flows, fees included. False when the deal
+    /// is not there.
+    pub(crate) fn book(&mut self, id: DealId, purpose: Purpose, fill: &Fill, base: Amount, quote: Amount) -> bool {
+        let Some(deal) = self.all.get_mut(&id) else { return false };
         self.open.insert(id);
         deal.quiet = false;
         deal.base_flow += base;
         deal.quote_flow += quote;
-        let side = match fill.side {
-            Side::Buy => &mut deal.bought,
-            Side::Sell => &mut deal.sold,
+        let (side, began, at) = match fill.side {
+            Side::Buy => (&mut deal.bought, &mut deal.legs_began.0, &mut deal.dealt_at.0),
+            Side::Sell => (&mut deal.sold, &mut deal.legs_began.1, &mut deal.dealt_at.1),
         };
+        *at = fill.venue;
         side.product = side.product.saturating_add(i128::from(fill.price.units()) * i128::from(fill.qty.units()));
         side.qty = side.qty.saturating_add(i128::from(fill.qty.units()));
+        if purpose == Purpose::Open {
+            *began = Some(began.map_or(fill.received, |first| first.min(fill.received)));
+        }
+        true
+    }
+
+    /// Books what an execution of a hedge cost, and on which rung.
+    pub(crate) fn book_unwind(&mut self, id: DealId, rung: Unwind, cost: Amount, value: Amount) {
+        let Some(deal) = self.all.get_mut(&id) else { return };
+        deal.unwind_cost += cost;
+        deal.unwind_value += value;
+        deal.unwind = deal.unwind.max(Some(rung));
     }
 
     pub(crate) fn open_deals(&self) -> impl Iterator<Item = &Deal> {
@@ -201,7 +251,12 @@ impl Deals {
             let Some(deal) = self.all.get_mut(id) else { continue };
             deal.quiet = deal.orders.iter().all(|order| is_settled(*order));
             (deal.next_hedge_at, deal.accounted_at, deal.exposed_since, deal.wake_at) = (now, now, None, Some(now));
-            (deal.notional, deal.unhedged_ns) = (Amount::ZERO, 0);
+            // Times of another process's clock say nothing: what was measured is of this process.
+            (deal.notional, deal.unhedged_ns, deal.unhedged) = (Amount::ZERO, 0, NotionalTime::default());
+            deal.legs_began = (None, None);
+            if let Some(told) = &mut deal.told {
+                (told.unhedged_ns, told.unhedged) = (0, NotionalTime::default());
+            }
         }
     }
 }
@@ -301,8 +356,7 @@ impl Executor {
             } else if self.config.observe_only {
                 // The exposure stands in the report; a run closes it.
             } else if now >= hedge_at {
-                self.try_hedge(id, (lo, hi), now, market, out);
-                wake = Some(now.after(self.config.hedge_pause_ns));
+                wake = self.try_hedge(id, (lo, hi), now, market, out).or(Some(now.after(self.config.hedge_pause_ns)));
             } else {
                 wake = Some(hedge_at);
             }
@@ -324,7 +378,9 @@ impl Executor {
         let elapsed = now.since(deal.accounted_at);
         if let Some(since) = deal.exposed_since {
             deal.unhedged_ns = deal.unhedged_ns.saturating_add(elapsed);
-            self.tally.add_unhedged(deal.notional, elapsed);
+            deal.unhedged.add(deal.notional, elapsed);
+            self.tally.unhedged_ns = self.tally.unhedged_ns.saturating_add(elapsed);
+            self.tally.unhedged.add(deal.notional, elapsed);
             self.tally.unhedged_max_ns = self.tally.unhedged_max_ns.max(now.since(since));
         }
         deal.accounted_at = now;
@@ -337,33 +393,52 @@ impl Executor {
         let Some(deal) = self.deals.all.get_mut(&id) else { return };
         deal.wake_at = None;
         assert!(deal.exposed_since.is_none(), "Invariant: a deal closes without exposure");
-        let (base_flow, quote_flow, pair, buy) = (deal.base_flow, deal.quote_flow, deal.pair, deal.buy);
-        let told = deal.told.replace((base_flow, quote_flow));
-        if std::mem::replace(&mut deal.quiet, false) {
+        let (pair, buy) = (deal.pair, deal.buy);
+        let skew = deal.legs_began.0.zip(deal.legs_began.1).map(|(buy, sell)| buy.0.abs_diff(sell.0));
+        let now = Told {
+            base: deal.base_flow,
+            quote: deal.quote_flow,
+            unhedged_ns: deal.unhedged_ns,
+            unhedged: deal.unhedged,
+            unwind_cost: deal.unwind_cost,
+            unwind_value: deal.unwind_value,
+            skewed: skew.is_some(),
+        };
+        let told = deal.told.replace(now);
+        let before = told.unwrap_or_default();
+        let quiet = std::mem::replace(&mut deal.quiet, false);
+        let lies_at = if now.base.is_negative() { deal.dealt_at.1 } else { deal.dealt_at.0 };
+        let empty = deal.bought.qty == 0 && deal.sold.qty == 0;
+        let (hedges, unwind) = (deal.hedges, deal.unwind.filter(|_| now.unwind_value != before.unwind_value));
+        let base_new = now.base - before.base;
+        let Some(info) = self.tables.pair(pair) else { return };
+        let (base_asset, scale) = (info.base, info.scale);
+        self.leave_dust(base_asset, lies_at, base_new);
+        if quiet {
             return;
         }
-        let empty = deal.bought.qty == 0 && deal.sold.qty == 0;
-        let (base_before, quote_before) = told.unwrap_or_default();
-        let (base_new, quote_new) = (base_flow - base_before, quote_flow - quote_before);
-        if told.is_none() || !base_new.is_zero() || !quote_new.is_zero() {
+        if told.is_none() || (now.base, now.quote) != (before.base, before.quote) {
             out.notices.push(Notice::DealClosed {
                 deal: id,
                 pair,
-                quote_flow: quote_new,
+                quote_flow: now.quote - before.quote,
                 base_flow: base_new,
-                hedges: deal.hedges,
-                unhedged_ns: deal.unhedged_ns,
+                hedges,
+                unhedged_ns: now.unhedged_ns.saturating_sub(before.unhedged_ns),
+                unhedged_notional_seconds: now.unhedged.whole - before.unhedged.whole,
+                leg_skew_ns: skew.filter(|_| !before.skewed),
+                unwind,
+                unwind_cost: now.unwind_cost - before.unwind_cost,
+                unwind_value: now.unwind_value - before.unwind_value,
                 empty,
             });
         }
         self.tally.deals_closed += u64::from(told.is_none());
         self.tally.deals_empty += u64::from(told.is_none() && empty);
-        let Some(info) = self.tables.pair(pair) else { return };
-        self.tally.add_dust(info.base, base_new);
         let first = !std::mem::replace(&mut self.deals.closed_any, true);
         if first && mutants::active(Mutant::OneUnitOff) {
-            let unit = info.scale.base_of(Qty::from_units(1).unwrap_or_default());
-            let _ = self.ledger.book(buy, info.base, unit);
+            let unit = scale.base_of(Qty::from_units(1).unwrap_or_default());
+            let _ = self.ledger.book(buy, base_asset, unit);
         }
     }
 }

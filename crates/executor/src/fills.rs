@@ -4,7 +4,8 @@
 //! - One that names only a venue order id, while some order of ours still waits for its venue id, is kept until that order is
 //!   known (F17). When no order can claim it any more it is foreign.
 //! - A *foreign* fill (a person, another program, on our account) is booked, since it is the truth of the balance, and pauses
-//!   the venue until a person resumes (F31).
+//!   the venue until a person resumes (F31). What moves balances without a fill (a deposit) is drift, see `reconcile.rs`.
+//! - A fill on a venue or pair that is not ours at all latches.
 //! - A fill with an id of ours that is not in the log is of a *lost intent*: the order is rebuilt from its fills, in one deal per
 //!   pair, so that two legs that were lost together meet again and only the rest is hedged.
 //! - Before a venue's balances were ever adopted, fills that are not of our orders are history, inside those balances already:
@@ -15,7 +16,8 @@ use crate::registry::EARLY_FILLS_MAX;
 use crate::{Executor, Outbox, StopRequest};
 use domain::mutants::{self, Mutant};
 use domain::{
-    Amount, ClientOrderId, Fill, MonoNanos, NewOrder, Notice, OrderOutcome, Purpose, Qty, Side, StopKind, StopReason, TimeInForce,
+    Amount, ClientOrderId, Fill, MonoNanos, NewOrder, Notice, OrderOutcome, OrderSource, Purpose, Qty, Side, StopKind,
+    StopReason, TimeInForce,
 };
 
 impl Executor {
@@ -30,7 +32,14 @@ impl Executor {
             self.tally.fills_repeated += 1;
             return;
         }
-        if fill.qty.is_zero() || self.tables.pair(fill.pair).is_none() || self.venues.get(fill.venue.index()).is_none() {
+        let (pair_known, venue_known) = (self.tables.pair(fill.pair).is_some(), self.venues.get(fill.venue.index()).is_some());
+        if !(pair_known && venue_known) {
+            // Something of ours, or on our account, where we have no book-keeping: nothing is booked, and a person must look.
+            let (venue, pair) = (venue_known.then_some(fill.venue), pair_known.then_some(fill.pair));
+            out.stops.push(StopRequest::set(StopKind::Latch, StopReason::UnknownFill, venue, pair));
+            return;
+        }
+        if fill.qty.is_zero() {
             return;
         }
         match self.orders.identify_fill(fill) {
@@ -60,7 +69,20 @@ impl Executor {
         let Some((base, quote)) = self.book_in_ledger(fill, out) else { return };
         let Some(order) = self.orders.get_mut(id) else { return };
         let effects = order.book(fill.qty, now);
-        self.deals.book(terms.deal, fill, base, quote);
+        if fill.source == OrderSource::Stream {
+            order.shown = true;
+            if let Some(venue) = self.venues.get_mut(fill.venue.index()) {
+                venue.proof.told(id);
+            }
+        }
+        if terms.purpose == Purpose::Hedge {
+            self.measure_unwind(id, fill);
+        }
+        if self.deals.book(terms.deal, terms.purpose, fill, base, quote)
+            && let Some(info) = self.tables.pair(fill.pair)
+        {
+            self.dust.flowed(info.base, base);
+        }
         let rates = self.fees_of(fill.venue, fill.pair);
         if let Some(info) = self.tables.pair(fill.pair)
             && self.fee_watch.judge(fill, info, rates)

@@ -13,10 +13,13 @@ use crate::orders::{Order, Phase};
 use crate::{Executor, Outbox};
 use domain::mutants::{self, Mutant};
 use domain::number::RATE_ONE;
-use domain::time::SECOND;
-use domain::{Amount, DealId, InstrumentRules, MonoNanos, OrderOutcome, PairScale, Price, Purpose, Qty, Rate, Side, VenueId};
+use domain::time::{MILLI, SECOND};
+use domain::{
+    Amount, ClientOrderId, DealId, Fill, InstrumentRules, MonoNanos, OrderOutcome, PairId, PairScale, Price, Purpose, Qty, Rate,
+    Side, Unwind, VenueId,
+};
 use order_book::walk::{Walk, walk_qty};
-use risk::{HedgeOrder, Leg, Market, VenuePair};
+use risk::{HedgeBand, HedgeOrder, Leg, Market, VenuePair};
 
 /// Server-side expiry of hedges: generous, so that it never stops one in normal traffic, yet an end after which absence can be
 /// proved.
@@ -25,18 +28,43 @@ const HEDGE_EXPIRY: u64 = 2 * SECOND;
 /// Each hedge in a row that a venue refuses doubles the pause to the next, so many times at most (32-fold: 8 s at 250 ms).
 const REFUSALS_COUNTED: u32 = 5;
 
+/// While flattening, a spent book is waited for no longer than this: one frame of the slowest feed used for trading.
+const SPENT_BOOK_WAIT_FLATTENING: u64 = 100 * MILLI;
+
 /// One way to hedge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Candidate {
     venue: VenueId,
     completes: bool,
+    rung: Unwind,
     /// Cost against the reference, in 10^-9 of the value; `None` for a blind one.
     cost_nano: Option<i128>,
     leg: Leg,
 }
 
+/// What a venue's book is to a hedge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    /// Trusted, and newer than our orders there.
+    Clear,
+    /// Trusted but spent: it may come anew until then.
+    Spent(MonoNanos),
+    /// Not to be trusted, or spent and silent.
+    Blind,
+}
+
+/// What is best now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    Send(Candidate, HedgeBand),
+    /// Nothing within its own cap, and a spent book may come anew until then.
+    Wait(MonoNanos),
+    Nothing,
+}
+
 impl Executor {
-    /// One attempt at hedging what is certain of `interval`. Nothing is sent when no candidate is within the caps.
+    /// One attempt at hedging what is certain of `interval`. Nothing is sent when no candidate is within the caps. `Some` is the time
+    /// until which it waits for a book to come anew.
     pub(crate) fn try_hedge(
         &mut self,
         id: DealId,
@@ -44,27 +72,35 @@ impl Executor {
         now: MonoNanos,
         market: &Market,
         out: &mut Outbox,
-    ) {
+    ) -> Option<MonoNanos> {
         let (lo, hi) = interval;
         let (side, amount) = if lo.units() > 0 { (Side::Sell, lo) } else { (Side::Buy, -hi) };
         assert!(amount.units() > 0, "Invariant: only what is certain is hedged");
+        let deal = self.deals.get(id)?;
+        if self.is_above_dust(deal, side, amount, market) == Some(false) {
+            return None; // what is certain is too little, and dust taken along must not make an order of it
+        }
+        // The other leg of a lost deal may not have been read yet.
+        let unread = deal.adopted && self.venues.iter().any(|venue| venue.lists(deal.pair) && !venue.ready());
+        let choice = if unread { Choice::Nothing } else { self.choose(deal, side, amount, now, market) };
+        if let Choice::Wait(until) = choice {
+            return Some(until);
+        }
         let refused = self.hedges_refused_in_a_row(id).min(REFUSALS_COUNTED);
         // Flattening leaves the pause out, but not the back-off from a venue that refuses.
         let pause = if self.flattening && refused == 0 { 0 } else { self.config.hedge_pause_ns << refused };
-        let Some(deal) = self.deals.get_mut(id) else { return };
+        let deal = self.deals.get_mut(id)?;
         deal.next_hedge_at = now.after(pause);
-        if deal.adopted && self.venues.iter().any(|venue| venue.lists(deal.pair) && !venue.ready()) {
-            return; // the other leg of a lost deal may not have been read yet
-        }
-        let (pair, hedges) = (deal.pair, deal.hedges);
-        let Some(deal) = self.deals.get(id) else { return };
-        let Some(chosen) = self.choose(deal, side, amount, hedges, now, market) else { return };
-        let Some(info) = self.tables.pair(pair) else { return };
-        let order = HedgeOrder { deal: id, pair, side, leg: chosen.leg };
-        let Ok(approved) = self.config.limits.approve_hedge(order, info.scale, interval) else { return };
-        let order = approved.into_inner();
+        let Choice::Send(chosen, band) = choice else { return None };
+        let scale = self.tables.pair(deal.pair)?.scale;
+        let order = HedgeOrder { deal: id, pair: deal.pair, side, leg: chosen.leg };
+        let order = self.config.limits.approve_hedge(order, scale, interval, &band).ok()?.into_inner();
         self.tally.hedges += 1;
-        self.place(order.deal, order.pair, order.side, order.leg, Purpose::Hedge, now.after(HEDGE_EXPIRY), now, out);
+        let sent = self.place(order.deal, order.pair, order.side, order.leg, Purpose::Hedge, now.after(HEDGE_EXPIRY), now, out);
+        if let Some(order) = self.orders.get_mut(sent) {
+            order.rung = Some(chosen.rung);
+        }
+        None
     }
 
     /// Hedges of the deal that were refused or not sent since the last that was taken: a venue that refuses is not stormed (F22).
@@ -78,15 +114,16 @@ impl Executor {
         orders.take_while(ended_so).count() as u32
     }
 
-    fn choose(&self, deal: &Deal, side: Side, amount: Amount, hedges: u32, now: MonoNanos, market: &Market) -> Option<Candidate> {
-        let reference = self.reference(deal, side.opposite())?;
+    fn choose(&self, deal: &Deal, side: Side, amount: Amount, now: MonoNanos, market: &Market) -> Choice {
+        let Some(reference) = self.reference(deal, side.opposite()) else { return Choice::Nothing };
         let completing = match side {
             Side::Buy => deal.buy,
             Side::Sell => deal.sell,
         };
         let (mut within, mut flattening, mut blind): (Option<Candidate>, Option<Candidate>, Vec<Candidate>) =
             (None, None, Vec::new());
-        let mut trusted_any = false;
+        let (mut clear_any, mut wait): (bool, Option<MonoNanos>) = (false, None);
+        let mut band = HedgeBand { reference, cap: self.config.flatten_cap, mids: None, collar: self.config.hedge_collar };
         for venue in self.tables.venue_ids() {
             let cell = market.at(venue, deal.pair);
             let Some(rules) = cell.rules else { continue };
@@ -94,24 +131,88 @@ impl Executor {
             if !open || !self.venues.get(venue.index()).is_some_and(|state| state.link_up()) {
                 continue;
             }
-            let ask =
-                Ask { executor: self, deal, side, amount, venue, completes: venue == completing, reference, cell, rules: &rules };
-            let aged = cell.book.age_ns(now) > self.config.book_age_max_ns && !mutants::active(Mutant::AgeIgnored);
-            let trusted = (cell.book.is_live() || mutants::active(Mutant::UntrustedTraded)) && !aged;
-            trusted_any |= trusted;
-            if !trusted {
-                blind.extend(ask.blind(self.config.flatten_cap));
-                continue;
+            let carried = self.carried(deal, side, amount, venue, reference, market);
+            let ask = Ask {
+                executor: self,
+                deal,
+                side,
+                amount,
+                carried,
+                venue,
+                completes: venue == completing,
+                reference,
+                cell,
+                rules: &rules,
+            };
+            match self.sight(venue, deal.pair, now, market) {
+                Sight::Clear => {
+                    clear_any = true;
+                    band.see(cell.book.book());
+                    let (own_cap, rung) = if ask.completes {
+                        (self.config.complete_cap, Unwind::Completed)
+                    } else {
+                        (self.config.reverse_cap, Unwind::Reversed)
+                    };
+                    if !self.flattening {
+                        cheaper(&mut within, ask.priced(own_cap, rung));
+                    }
+                    cheaper(&mut flattening, ask.priced(self.config.flatten_cap, Unwind::Flattened));
+                }
+                Sight::Spent(until) => wait = wait.into_iter().chain([until]).min(),
+                Sight::Blind => blind.extend(ask.blind(self.config.flatten_cap)),
             }
-            let own_cap = if ask.completes { self.config.complete_cap } else { self.config.reverse_cap };
-            if !self.flattening {
-                cheaper(&mut within, ask.priced(own_cap));
-            }
-            cheaper(&mut flattening, ask.priced(self.config.flatten_cap));
+        }
+        if let (None, Some(until)) = (within, wait) {
+            return Choice::Wait(until);
         }
         blind.sort_by_key(|candidate| (!candidate.completes, candidate.venue));
-        let in_turn = (!trusted_any && !blind.is_empty()).then(|| blind[hedges as usize % blind.len()]);
-        within.or(flattening).or(in_turn)
+        let in_turn = (!clear_any && !blind.is_empty()).then(|| blind[deal.hedges as usize % blind.len()]);
+        within.or(flattening).or(in_turn).map_or(Choice::Nothing, |candidate| Choice::Send(candidate, band))
+    }
+
+    fn sight(&self, venue: VenueId, pair: PairId, now: MonoNanos, market: &Market) -> Sight {
+        let book = &market.at(venue, pair).book;
+        let aged = book.age_ns(now) > self.config.book_age_max_ns && !mutants::active(Mutant::AgeIgnored);
+        if aged || !(book.is_live() || mutants::active(Mutant::UntrustedTraded)) {
+            return Sight::Blind;
+        }
+        if self.is_renewed(venue, pair, market) {
+            return Sight::Clear;
+        }
+        let most = if self.flattening { SPENT_BOOK_WAIT_FLATTENING } else { u64::MAX };
+        let wait = self.config.spent_book_wait_ns.min(most);
+        match self.spent.since(venue, pair).map(|spent| spent.after(wait)) {
+            Some(until) if now < until => Sight::Spent(until),
+            _ => Sight::Blind,
+        }
+    }
+
+    /// Adds what an execution of a hedge cost against the reference of its deal, before it is booked there.
+    pub(crate) fn measure_unwind(&mut self, id: ClientOrderId, fill: &Fill) {
+        let Some(order) = self.orders.get(id) else { return };
+        let (Some(deal), Some(info)) = (self.deals.get(order.terms.deal), self.tables.pair(fill.pair)) else { return };
+        let Some(reference) = self.reference(deal, fill.side.opposite()) else { return };
+        let (Some(worth), Some(value)) = (info.scale.value_of(reference, fill.qty), info.scale.value_of(fill.price, fill.qty))
+        else {
+            return;
+        };
+        let fees = fill.fees.iter().filter_map(|(asset, fee)| {
+            if *asset == info.quote {
+                Some(*fee)
+            } else if *asset == info.base {
+                // A fee in base is worth its part of the fill: fee ÷ quantity × value.
+                let part = mul_div(fee.abs().units(), value.units(), info.scale.base_of(fill.qty).units());
+                Some(Amount::from_units(if fee.is_negative() { -part } else { part }))
+            } else {
+                None
+            }
+        });
+        let fees: Amount = fees.sum();
+        let cost = fees + if fill.side == Side::Sell { worth - value } else { value - worth };
+        let completing = if fill.side == Side::Buy { deal.buy } else { deal.sell };
+        let by_venue = if fill.venue == completing { Unwind::Completed } else { Unwind::Reversed };
+        let (id, rung) = (deal.id, order.rung.unwrap_or(by_venue));
+        self.deals.book_unwind(id, rung, cost, worth);
     }
 
     /// Whether some venue that lists the pair would take `amount` of base as an order, at a price no better for us than any that
@@ -145,6 +246,8 @@ struct Ask<'a> {
     deal: &'a Deal,
     side: Side,
     amount: Amount,
+    /// Dust that it takes along.
+    carried: Amount,
     venue: VenueId,
     completes: bool,
     reference: Price,
@@ -161,14 +264,14 @@ impl Ask<'_> {
         self.cell.fees.map_or(Rate::ZERO, |fees| fees.taker)
     }
 
-    /// The most that the order may be for: never beyond the excess, in lots. A buy whose fee is taken in base is grossed up.
+    /// The most that the order may be for: never beyond the excess and the dust that it takes along, in lots. A buy whose fee is taken in base is grossed up.
     fn qty_wanted(&self) -> Option<Qty> {
         let base = self.executor.tables.pair(self.deal.pair)?.base;
         let fee_in_base =
             self.side == Side::Buy && self.cell.fees.is_some_and(|fees| fees.paid_in.is_none_or(|asset| asset == base));
         let left = i128::from(RATE_ONE) - i128::from(self.taker().nano());
-        let gross =
-            if fee_in_base && left > 0 { mul_div(self.amount.units(), i128::from(RATE_ONE), left) } else { self.amount.units() };
+        let net = (self.amount + self.carried).units();
+        let gross = if fee_in_base && left > 0 { mul_div(net, i128::from(RATE_ONE), left) } else { net };
         let qty = self.scale()?.qty_rounded_down(Amount::from_units(gross));
         let qty = self.rules.qty_max.map_or(qty, |max| qty.min(max));
         Some(qty.rounded_down_to(self.rules.qty_step))
@@ -200,7 +303,7 @@ impl Ask<'_> {
     }
 
     /// By the book, if the cost is within `cap`.
-    fn priced(&self, cap: Rate) -> Option<Candidate> {
+    fn priced(&self, cap: Rate, rung: Unwind) -> Option<Candidate> {
         let scale = self.scale()?;
         let wanted = self.qty_wanted()?;
         let book = self.cell.book.book();
@@ -214,7 +317,7 @@ impl Ask<'_> {
         let qty = self.qty_allowed(wanted.min(walk(wanted).qty).rounded_down_to(self.rules.qty_step), limit)?;
         let cost_nano = self.cost_nano(scale, &walk(qty))?;
         let leg = Leg { venue: self.venue, price: limit, qty };
-        let candidate = Candidate { venue: self.venue, completes: self.completes, cost_nano: Some(cost_nano), leg };
+        let candidate = Candidate { venue: self.venue, completes: self.completes, rung, cost_nano: Some(cost_nano), leg };
         (cost_nano <= i128::from(cap.nano())).then_some(candidate)
     }
 
@@ -225,6 +328,7 @@ impl Ask<'_> {
         Some(Candidate {
             venue: self.venue,
             completes: self.completes,
+            rung: Unwind::Blind,
             cost_nano: None,
             leg: Leg { venue: self.venue, price, qty },
         })

@@ -48,6 +48,11 @@ impl IdSource {
         self.counter
     }
 
+    /// Ids that may still be handed out.
+    pub const fn left(&self) -> u64 {
+        COUNTER_LIMIT - 1 - self.counter
+    }
+
     /// What the planted bug `IdReusedAfterRestart` does: back to the start of an old epoch.
     pub(crate) fn fall_back_to(&mut self, epoch: u64) {
         self.epoch = epoch;

@@ -11,7 +11,11 @@
 //! | `fills.rs` | booking a fill: ledger, order, deal; foreign fills; lost intents |
 //! | `fees.rs` | the watch over fees that are not the predicted ones |
 //! | `ledger.rs` | totals, reservations, what is available |
+//! | `preflight.rs` | the last look at both legs before anything is sent |
+//! | `proof.rs` | whether a venue's private news comes |
 //! | `deals.rs`, `hedge.rs` | exposure intervals, and the ladder that closes them |
+//! | `dust.rs` | what closed deals leave behind, and its way into the next hedge |
+//! | `spent.rs` | books that our own orders took from since they came |
 //! | `reconcile.rs` | comparing with the venue: at start, after a reconnect, periodically, at the end |
 //! | `wind_down.rs` | ending: a shutdown, and flattening while the engine goes on |
 //! | `recover.rs` | folding the state log |
@@ -30,6 +34,7 @@
 
 pub mod config;
 mod deals;
+mod dust;
 mod fees;
 mod fills;
 mod hedge;
@@ -37,11 +42,14 @@ pub mod ids;
 pub mod ledger;
 mod orders;
 pub mod outbox;
+mod preflight;
+mod proof;
 mod reconcile;
 mod recover;
 mod registry;
 pub mod report;
 mod resolve;
+mod spent;
 mod wind_down;
 
 pub use config::ExecutorConfig;
@@ -54,16 +62,18 @@ use deals::Deals;
 use domain::command::OrderRef;
 use domain::mutants::{self, Mutant};
 use domain::{
-    AccountFacts, Amount, AssetId, BalanceReport, ClientOrderId, Command, DealId, FeeRates, LinkChange, MonoNanos, NewOrder,
-    Notice, OpenOrdersReport, OrderOutcome, OrderReport, OrderSource, OrderUpdate, PairId, Purpose, ReadFailure, Side,
-    StopReason, Tables, TimeInForce, TradesReport, UnixNanos, VenueId,
+    AccountFacts, Amount, AssetId, BalanceReport, ClientOrderId, Command, DealId, FeeRates, Finish, LinkChange, MonoNanos,
+    NewOrder, Notice, OpenOrdersReport, OrderOutcome, OrderReport, OrderSource, OrderUpdate, PairId, Purpose, ReadFailure, Side,
+    StopKind, StopReason, Tables, TimeInForce, TradesReport, UnixNanos, VenueId, Verdict,
 };
+use dust::Dust;
 use fees::FeeWatch;
 use orders::{Effects, Order, Phase};
 use reconcile::VenueState;
 use registry::Orders;
 use report::Tally;
 use risk::{Approved, Exposure, Leg, Market, Plan};
+use spent::SpentBooks;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -76,6 +86,8 @@ pub struct Executor {
     ledger: Ledger,
     orders: Orders,
     deals: Deals,
+    dust: Dust,
+    spent: SpentBooks,
     venues: Vec<VenueState>,
     fees: Vec<Option<FeeRates>>,
     fee_watch: FeeWatch,
@@ -118,6 +130,8 @@ impl Executor {
             ledger: Ledger::new(venues, tables.assets.len()),
             orders: Orders::default(),
             deals: Deals::default(),
+            dust: Dust::new(venues, tables.assets.len()),
+            spent: SpentBooks::new(venues, pairs),
             venues: tables.venue_ids().map(VenueState::new).collect(),
             fees: vec![None; venues * pairs],
             fee_watch: FeeWatch::default(),
@@ -140,19 +154,25 @@ impl Executor {
         }
     }
 
-    /// Sends both legs of an approved plan: two `Place` commands, what they spend reserved at once.
+    /// Sends both legs of an approved plan: two `Place` commands, what they spend reserved at once. Nothing at all is sent or
+    /// registered when either leg could not be.
+    ///
+    /// # Errors
+    /// The verdict under which the plan is refused (`preflight.rs` says which).
     ///
     /// # Panics
     /// For ids of another run: plans are made from the same tables.
-    pub fn open_deal(&mut self, now: MonoNanos, plan: Approved<Plan>, market: &Market, out: &mut Outbox) -> DealId {
+    pub fn open_deal(
+        &mut self,
+        now: MonoNanos,
+        plan: Approved<Plan>,
+        market: &Market,
+        out: &mut Outbox,
+    ) -> Result<DealId, Verdict> {
         let plan = plan.into_inner();
-        for leg in [&plan.buy, &plan.sell] {
-            let fits =
-                market.at(leg.venue, plan.pair).rules.is_none_or(|rules| leg.qty.rounded_down_to(rules.qty_step) == leg.qty);
-            debug_assert!(fits, "Invariant: an approved leg is a multiple of the venue's lot");
-        }
         assert!(plan.buy.venue != plan.sell.venue, "Invariant: a plan buys and sells on different venues");
         assert!(!plan.buy.qty.is_zero() && !plan.sell.qty.is_zero(), "Invariant: a plan has two legs");
+        self.preflight(now, &plan, market)?;
         let deal = self.deals.open(plan.pair, plan.buy.venue, plan.sell.venue, now);
         self.tally.deals_opened += 1;
         out.notices.push(Notice::DealOpened {
@@ -166,10 +186,14 @@ impl Executor {
             sell_price: plan.sell.price,
             expected: plan.expected,
         });
-        self.place(deal, plan.pair, Side::Buy, plan.buy, Purpose::Open, plan.deadline, now, out);
-        self.place(deal, plan.pair, Side::Sell, plan.sell, Purpose::Open, plan.deadline, now, out);
+        for (side, leg) in [(Side::Buy, plan.buy), (Side::Sell, plan.sell)] {
+            let id = self.place(deal, plan.pair, side, leg, Purpose::Open, plan.deadline, now, out);
+            if let Some(venue) = self.venues.get_mut(leg.venue.index()) {
+                venue.proof.opened(id);
+            }
+        }
         self.check();
-        deal
+        Ok(deal)
     }
 
     /// Sends one IOC order of a deal.
@@ -183,7 +207,7 @@ impl Executor {
         deadline: MonoNanos,
         now: MonoNanos,
         out: &mut Outbox,
-    ) {
+    ) -> ClientOrderId {
         let order = NewOrder {
             venue: leg.venue,
             pair,
@@ -198,11 +222,21 @@ impl Executor {
         };
         self.tally.orders_sent += 1;
         self.register(order, now, deadline);
+        self.spent.mark(leg.venue, pair, now);
         out.commands.push(Command::Place(order));
+        order.client_id
     }
 
     /// Registers an order, its reservation and its place in its deal. The same for a live intent and a folded one.
     fn register(&mut self, terms: NewOrder, placed: MonoNanos, expiry: MonoNanos) {
+        let order = self.order_of(terms, placed, expiry);
+        self.orders.register(order);
+        self.deals.add_order(&terms, placed);
+        self.update_hold(terms.client_id);
+    }
+
+    /// An order as it is registered, with the fees that it may be charged in what it spends.
+    fn order_of(&self, terms: NewOrder, placed: MonoNanos, expiry: MonoNanos) -> Order {
         let mut order = Order::new(terms, placed, expiry, self.wall);
         if let (Some(fees), Some(info)) = (self.fees_of(terms.venue, terms.pair), self.tables.pair(terms.pair)) {
             let (spent, received) = match terms.side {
@@ -213,9 +247,7 @@ impl Executor {
             order.fee_on_spend = (paid_in == spent).then_some(fees.taker);
             order.fee_on_base = (terms.side == Side::Buy && paid_in == info.base).then_some(fees.taker);
         }
-        self.orders.register(order);
-        self.deals.add_order(&terms, placed);
-        self.update_hold(terms.client_id);
+        order
     }
 
     fn fees_of(&self, venue: VenueId, pair: PairId) -> Option<FeeRates> {
@@ -263,7 +295,24 @@ impl Executor {
             order.probe.restart(now);
         }
         order.end_if_proved_gone(window, now);
+        self.note_proof(id, update, now);
         self.follow(id, effects, now, out);
+    }
+
+    /// What an update says about the private link: told by it, or owed by it.
+    fn note_proof(&mut self, id: ClientOrderId, update: &OrderUpdate, now: MonoNanos) {
+        let (Some(order), Some(venue)) = (self.orders.get_mut(id), self.venues.get_mut(update.venue.index())) else { return };
+        let lived = match update.report {
+            OrderReport::Open { .. } | OrderReport::TermsDiffer { .. } => true,
+            OrderReport::Finished { finish, filled } => finish != Finish::Expired || !filled.is_zero(),
+            _ => false,
+        };
+        if update.source == OrderSource::Stream {
+            order.shown = true;
+            venue.proof.told(id);
+        } else if lived && !order.shown && venue.came_up_by(order.placed) {
+            venue.proof.expect(id, now);
+        }
     }
 
     /// Whether an id was made by this run directory: our instance, in an epoch that it knows.
@@ -307,6 +356,10 @@ impl Executor {
         if effects.latch {
             out.latch(StopReason::UnknownFill, reference.venue, reference.pair);
         }
+        if effects.terms_differ {
+            let (venue, pair) = (Some(reference.venue), Some(reference.pair));
+            out.stops.push(StopRequest::set(StopKind::Pause, StopReason::RulesChanged, venue, pair));
+        }
         if effects.cancel && !self.config.observe_only {
             out.commands.push(Command::Cancel(reference));
         }
@@ -337,6 +390,15 @@ impl Executor {
                 }
             } else {
                 self.tally.count_outcome(told.filter(|_| had_ended), outcome);
+                self.spent.mark(terms.venue, terms.pair, now);
+                let never_lived = order.reported.is_zero()
+                    && matches!(
+                        outcome,
+                        OrderOutcome::Refused | OrderOutcome::NotSent | OrderOutcome::Absent | OrderOutcome::Expired
+                    );
+                if let Some(venue) = self.venues.get_mut(terms.venue.index()).filter(|_| never_lived) {
+                    venue.proof.never_lived(id);
+                }
             }
             // An end is told once; what late fills make of it is told as fills.
             if !had_ended {
@@ -493,7 +555,7 @@ impl Executor {
 
     /// Asks for the stops that hold by the state of orders and deals, and clears those that no longer do.
     fn sync_stops(&mut self, now: MonoNanos, out: &mut Outbox) {
-        use domain::StopKind::{Freeze, Pause};
+        use StopKind::{Freeze, Pause};
         let unknown: BTreeSet<PairId> = self.orders.active_orders().filter(|o| o.is_unknown()).map(|o| o.terms.pair).collect();
         for pair in self.frozen_pairs.difference(&unknown) {
             out.stops.push(StopRequest::clear(Freeze, StopReason::UnknownOrder, None, Some(*pair)));

@@ -13,7 +13,7 @@ use crate::resolve::{AbsenceProof, Probe};
 use domain::mutants::{self, Mutant};
 use domain::{
     Amount, Finish, Label, MonoNanos, NewOrder, OrderOutcome, OrderReport, OrderSource, OrderUpdate, PairScale, Qty, Rate, Side,
-    UnixNanos, UnknownCause, VenueOrderId,
+    UnixNanos, UnknownCause, Unwind, VenueOrderId,
 };
 
 /// How far an order's life is known.
@@ -47,8 +47,10 @@ pub(crate) struct Effects {
     pub(crate) latch: bool,
     /// Ask the venue for the order's state.
     pub(crate) look_up: bool,
-    /// Ask the venue to cancel: it lives though it was taken for dead.
+    /// Ask the venue to cancel: it lives though it was taken for dead, or with terms that are not ours.
     pub(crate) cancel: bool,
+    /// The venue has it with other terms than ours, and that was not known.
+    pub(crate) terms_differ: bool,
 }
 
 /// One order.
@@ -80,6 +82,12 @@ pub(crate) struct Order {
     pub(crate) adopted: bool,
     /// The end was told.
     pub(crate) told: Option<OrderOutcome>,
+    /// The rung of the ladder that a hedge was sent from; the log does not keep it.
+    pub(crate) rung: Option<Unwind>,
+    /// The private link told of it.
+    pub(crate) shown: bool,
+    /// The quantity that the venue has it for, should that not be ours (F24).
+    theirs: Option<Qty>,
 }
 
 impl Order {
@@ -104,6 +112,9 @@ impl Order {
             probe: Probe::default(),
             adopted: false,
             told: None,
+            rung: None,
+            shown: false,
+            theirs: None,
         }
     }
 
@@ -122,14 +133,23 @@ impl Order {
         matches!(self.phase, Phase::Unknown(_))
     }
 
+    /// The most that it may execute: what was asked for, or what the venue has it for if that is more.
+    pub(crate) fn reach(&self) -> Qty {
+        self.terms.qty.max(self.theirs.unwrap_or(Qty::ZERO))
+    }
+
     /// What the ledger must hold for it: everything that may still be spent until it is settled, then nothing.
     pub(crate) fn holds(&self, scale: PairScale) -> Amount {
         if self.is_settled() || self.adopted {
             return Amount::ZERO;
         }
-        let rest = self.terms.qty.saturating_sub(self.booked);
+        let rest = self.reach().saturating_sub(self.booked);
         let spend = match self.terms.side {
-            Side::Buy => scale.value_of(self.terms.price, rest).expect("Invariant: an approved order has a value"),
+            // Only a quantity that the venue made up is absurd enough to have no value: then all that we asked for counts.
+            Side::Buy => scale
+                .value_of(self.terms.price, rest)
+                .or_else(|| scale.value_of(self.terms.price, self.terms.qty))
+                .expect("Invariant: an approved order has a value"),
             Side::Sell => scale.base_of(rest),
         };
         let fee = self.fee_on_spend.map_or(Amount::ZERO, |rate| spend.times_rounded_up(rate));
@@ -139,7 +159,7 @@ impl Order {
     /// The part that may still change exposure, as (least, most) base quantity beyond what is booked.
     pub(crate) fn pending(&self) -> (Qty, Qty) {
         let least = self.reported.saturating_sub(self.booked);
-        let most = if self.is_done() { least } else { self.terms.qty.saturating_sub(self.booked).max(least) };
+        let most = if self.is_done() { least } else { self.reach().saturating_sub(self.booked).max(least) };
         (least, most)
     }
 
@@ -171,13 +191,13 @@ impl Order {
             OrderReport::Open { filled } => {
                 let was_dead = self.was_never_alive();
                 self.raise(filled, &mut effects);
-                if self.reported >= self.terms.qty {
+                if self.reported >= self.reach() {
                     self.end(OrderOutcome::Filled, now);
                 } else if !self.is_done() {
                     self.phase = Phase::Open;
                 }
                 if was_dead {
-                    effects = Effects { latch: true, look_up: true, cancel: true };
+                    effects = Effects { latch: true, look_up: true, cancel: true, ..Effects::default() };
                 }
             }
             OrderReport::Finished { finish, filled } => {
@@ -196,14 +216,18 @@ impl Order {
             OrderReport::Refused { .. } | OrderReport::NotSent | OrderReport::CancelFailed { .. } => {
                 effects.look_up = !self.is_done()
             }
-            OrderReport::TermsDiffer { filled, .. } => {
-                // Real, and not what was asked for: ended as fast as the venue lets us, and told.
-                self.raise(filled.min(self.terms.qty), &mut effects);
+            OrderReport::TermsDiffer { qty, filled } => {
+                // Real, and not what was asked for: ended as fast as the venue lets us, counted for what it may be, and told once.
+                let was_dead = self.was_never_alive();
+                effects.latch |= was_dead;
+                effects.terms_differ = self.theirs.is_none();
+                self.theirs = self.theirs.max(Some(qty));
+                self.raise(filled, &mut effects);
                 if !self.is_done() {
                     self.phase = Phase::Open;
-                    effects.cancel = true;
                 }
-                effects.look_up = true;
+                let lives = was_dead || !self.is_done();
+                (effects.cancel, effects.look_up) = (lives, lives);
             }
             OrderReport::NotFound if !self.is_done() => self.proof.not_found(update.requested),
             OrderReport::NotFound => {}
@@ -281,7 +305,7 @@ impl Order {
         }
         self.reported = self.reported.max(self.booked);
         effects.latch |= self.booked > self.terms.qty;
-        if self.booked >= self.terms.qty {
+        if self.booked >= self.reach() {
             self.end(OrderOutcome::Filled, now);
         } else if !self.is_done() {
             self.phase = Phase::Open;

@@ -2,7 +2,7 @@
 //!
 //! A *round* asks for the open orders and for the trades of every listed pair, and when those are in, for the balances: so that
 //! whatever the ledger lacks was booked before it is compared. A round that ends with equal balances makes the venue ready (if
-//! it began after the private link came up, and the key's rights fit). One that does not is repeated after two seconds.
+//! it began after the private link came up or became suspect (`proof.rs`), and the key's rights fit). One that does not is repeated after two seconds.
 //!
 //! Balances are primary from fills; a statement is a check (F29). It is compared only when no order there is unsettled and the
 //! ledger last moved before the statement was asked for; one with an older version than was seen, or asked before one that was
@@ -16,7 +16,7 @@
 //! - A restart: when comparable statements stay the same and differ from the ledger for the whole grace time; or when a person
 //!   resumed after drift.
 
-use crate::{Executor, Outbox, StopRequest};
+use crate::{Executor, Outbox, StopRequest, proof::PrivateProof};
 use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
 use domain::{
@@ -157,6 +157,7 @@ pub(crate) struct VenueState {
     versions: BTreeMap<AssetId, u64>,
     foreign_orders: BTreeSet<VenueOrderId>,
     pub(crate) reconciled: Option<bool>,
+    pub(crate) proof: PrivateProof,
 }
 
 impl VenueState {
@@ -189,6 +190,7 @@ impl VenueState {
             versions: BTreeMap::new(),
             foreign_orders: BTreeSet::new(),
             reconciled: None,
+            proof: PrivateProof::default(),
         }
     }
 
@@ -202,6 +204,11 @@ impl VenueState {
 
     pub(crate) fn ever_up(&self) -> bool {
         self.up_at.is_some()
+    }
+
+    /// Whether the private link was up when something was placed, and is the same still.
+    pub(crate) fn came_up_by(&self, placed: MonoNanos) -> bool {
+        self.link_up && self.up_at.is_some_and(|up| up <= placed)
     }
 
     /// The planted bug `NoReconcile` forgets what was placed before the link came up.
@@ -323,17 +330,20 @@ impl VenueState {
         match change.state {
             LinkState::Up => {
                 self.link_up = true;
+                self.proof.link_changed();
                 self.up_at = Some(change.at);
                 self.account.want(now);
                 self.want_round(now);
             }
             LinkState::Lost => {
                 self.link_up = false;
+                self.proof.link_changed();
                 self.round = None;
             }
             LinkState::Paused => {
                 // The link may still stand, but what it carried while we slept is old: read everything again.
                 if self.link_up {
+                    self.proof.link_changed();
                     self.up_at = Some(change.at);
                     self.account.want(now);
                     self.want_round(now);
@@ -420,7 +430,7 @@ impl VenueState {
         let round = (self.link_up && self.round.is_none()).then_some(self.next_round_at);
         let reads = [self.account.deadline(), self.open_orders.deadline(), self.balances.deadline(), self.fees.deadline(), round];
         let trades = self.trades.values().filter_map(|trades| trades.read.deadline());
-        reads.into_iter().flatten().chain(trades).chain([self.fees_at]).min()
+        reads.into_iter().flatten().chain(trades).chain([self.fees_at]).chain(self.proof.deadline()).min()
     }
 }
 
@@ -447,9 +457,16 @@ impl Executor {
                 state.next_round_at = now.after(self.config.reconcile_period_ns);
                 state.ready = state.link_up;
             } else {
+                if state.proof.became_suspect(now) {
+                    state.ready = false;
+                    state.want_round(now);
+                }
                 state.drive_round(now, self.config.reconcile_period_ns);
-                let equal_since_up = state.equal_round.zip(state.up_at).is_some_and(|(from, up)| from >= up);
-                state.ready = state.link_up && (state.ready || equal_since_up) && !state.lost_intents && state.rights_fit();
+                state.proof.end_hold(now);
+                let since = state.up_at.max(state.proof.suspect_since());
+                let equal_since = state.equal_round.zip(since).is_some_and(|(from, since)| from >= since);
+                let believed = (state.ready || equal_since) && !state.proof.holds(now);
+                state.ready = state.link_up && believed && !state.lost_intents && state.rights_fit();
             }
             self.ask(venue, now, out);
             self.tell_venue(venue, now, out);
@@ -560,6 +577,7 @@ impl Executor {
             Adoption::Allowed => !equal && steady,
             Adoption::Done => false,
         };
+        let external = state.adoption == Adoption::Allowed;
         state.steady = (state.adoption != Adoption::Done && !adopt && !equal).then(|| (steady_since, stated.clone()));
         let equal = equal || adopt;
         state.last_equal = equal;
@@ -586,7 +604,7 @@ impl Executor {
             if adopt {
                 let before = self.ledger.adopt(venue, asset, *stated);
                 if before != *stated {
-                    out.notices.push(Notice::Adopted { venue, asset, before, after: *stated });
+                    out.notices.push(Notice::Adopted { venue, asset, before, after: *stated, external });
                 }
             }
             // No order of ours is unsettled here, so whatever is locked is not ours.

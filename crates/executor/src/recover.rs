@@ -120,6 +120,7 @@ impl Executor {
                 state.list_pair(pair);
             }
         }
+        self.spent.forget();
         self.frozen_pairs.clear();
         self.fee_paused.clear();
         self.pauses = Default::default();

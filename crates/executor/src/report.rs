@@ -66,8 +66,9 @@ pub struct ExecutionReport {
     pub token_fees: Vec<(AssetId, Amount)>,
     /// Flows by pair.
     pub flows: Vec<(PairId, Flow)>,
-    /// Base left over by closed deals, by asset.
-    pub dust: Vec<(AssetId, Amount)>,
+    /// Base left over by closed deals, by venue and asset, of either sign; earlier runs' deals included. Each deal leaves less than the
+    /// smallest order that a venue of its pair takes.
+    pub dust: Vec<(VenueId, AssetId, Amount)>,
     /// Σ exposure above dust × time, in quote × seconds, rounded down.
     pub unhedged_notional_seconds: Amount,
     /// Longest time that one deal had exposure above dust, nanoseconds.
@@ -98,10 +99,7 @@ pub(crate) struct Tally {
     pub(crate) fees: Vec<(VenueId, AssetId, Amount)>,
     pub(crate) token_fees: Vec<(AssetId, Amount)>,
     pub(crate) flows: Vec<(PairId, Flow)>,
-    pub(crate) dust: Vec<(AssetId, Amount)>,
-    pub(crate) notional_seconds: Amount,
-    /// Quote units × nanoseconds below one second.
-    pub(crate) notional_rest: i128,
+    pub(crate) unhedged: NotionalTime,
     pub(crate) unhedged_max_ns: u64,
     pub(crate) unhedged_ns: u64,
 }
@@ -139,26 +137,29 @@ impl Tally {
             None => self.flows.push((pair, Flow { quote, base })),
         }
     }
+}
 
-    pub(crate) fn add_dust(&mut self, asset: AssetId, amount: Amount) {
-        match self.dust.iter_mut().find(|(a, _)| *a == asset) {
-            Some((_, sum)) => *sum += amount,
-            None => self.dust.push((asset, amount)),
-        }
-    }
+/// Σ value × time, exact over any cut of the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct NotionalTime {
+    /// Quote × whole seconds.
+    pub(crate) whole: Amount,
+    /// Quote units × nanoseconds below one second.
+    rest: i128,
+}
 
+impl NotionalTime {
     /// Adds `notional` × `nanos` exactly: whole quote-seconds and the rest below.
-    pub(crate) fn add_unhedged(&mut self, notional: Amount, nanos: u64) {
-        self.unhedged_ns = self.unhedged_ns.saturating_add(nanos);
+    pub(crate) fn add(&mut self, notional: Amount, nanos: u64) {
         const SECOND: i128 = domain::time::SECOND as i128;
         let (whole, rest) = (notional.units() / SECOND, notional.units() % SECOND);
         let nanos = i128::from(nanos);
-        let sum = self.notional_rest + rest * nanos;
+        let sum = self.rest + rest * nanos;
         let units = whole.checked_mul(nanos).and_then(|u| u.checked_add(sum / SECOND));
-        self.notional_rest = sum % SECOND;
+        self.rest = sum % SECOND;
         // Past 128 bits it stays at the ceiling: the figure is for people, and no limit reads it.
-        let total = units.map(Amount::from_units).and_then(|u| self.notional_seconds.checked_add(u));
-        self.notional_seconds = total.unwrap_or(Amount::from_units(i128::MAX));
+        let total = units.map(Amount::from_units).and_then(|u| self.whole.checked_add(u));
+        self.whole = total.unwrap_or(Amount::from_units(i128::MAX));
     }
 }
 
@@ -237,8 +238,8 @@ impl Executor {
             fees: tally.fees.clone(),
             token_fees: tally.token_fees.clone(),
             flows: tally.flows.clone(),
-            dust: tally.dust.clone(),
-            unhedged_notional_seconds: tally.notional_seconds,
+            dust: self.dust.lines(),
+            unhedged_notional_seconds: tally.unhedged.whole,
             unhedged_max_ns: tally.unhedged_max_ns,
             unhedged_ns: tally.unhedged_ns,
             balances: balances.collect(),
@@ -254,13 +255,13 @@ mod tests {
     #[test]
     fn unhedged_time_is_exact_over_any_cut() {
         let notional = Amount::from_units(1_234_567_890_123_456_789);
-        let (mut whole, mut cut) = (Tally::default(), Tally::default());
-        whole.add_unhedged(notional, 3_333_333_337);
+        let (mut whole, mut cut) = (NotionalTime::default(), NotionalTime::default());
+        whole.add(notional, 3_333_333_337);
         for nanos in [1, 999_999_999, 2_000_000_000, 333_333_337] {
-            cut.add_unhedged(notional, nanos);
+            cut.add(notional, nanos);
         }
-        assert_eq!((whole.notional_seconds, whole.notional_rest), (cut.notional_seconds, cut.notional_rest));
-        assert_eq!(whole.notional_seconds.units(), 1_234_567_890_123_456_789i128 * 3_333_333_337 / 1_000_000_000);
+        assert_eq!(whole, cut);
+        assert_eq!(whole.whole.units(), 1_234_567_890_123_456_789i128 * 3_333_333_337 / 1_000_000_000);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Start at [`size::size_plan`] (how much) and [`limits::Limits::approve`] (whether).
 
 pub mod approved;
+pub mod band;
 pub mod limits;
 pub mod market;
 pub mod pace;
@@ -12,6 +13,7 @@ pub mod size;
 pub mod stops;
 
 pub use approved::Approved;
+pub use band::HedgeBand;
 pub use limits::{Exposure, HedgeRefusal, Limits, LimitsError, RiskView};
 pub use market::{Market, VenuePair};
 pub use pace::OrderPace;

@@ -6,6 +6,7 @@
 //! back.
 
 use crate::approved::Approved;
+use crate::band::HedgeBand;
 use crate::plan::{HedgeOrder, Leg, Plan};
 use crate::stops::Stops;
 use domain::number::{AMOUNT_ONE, UNITS_MAX};
@@ -104,6 +105,9 @@ pub enum HedgeRefusal {
     /// Its value at the limit price is above the cap ([`Limits::hedge_qty_max`] says how much may be sent at once).
     #[error("the hedge is worth more than the cap on hedges")]
     TooLarge,
+    /// Its limit price is outside its band ([`HedgeBand`]).
+    #[error("the hedge's limit price is outside its band")]
+    OutsideBand,
 }
 
 /// What [`Limits::approve`] looks at beside the plan.
@@ -226,7 +230,7 @@ impl Limits {
     /// `exposure_before` is the deal's base exposure `(lo, hi)` in 10^-18 base before this order, unknown orders widening it. The
     /// order shifts it by s ∈ \[0, qty\] (a fee taken in base makes s smaller). max(|lo ∓ s|, |hi ∓ s|) is convex in s, so it
     /// is enough to look at s = qty: smaller there means smaller everywhere but at s = 0. Nothing is taken on trust from the
-    /// caller but `exposure_before`.
+    /// caller but `exposure_before`, and the limit price is held against `band`, however it was found.
     ///
     /// # Errors
     /// [`HedgeRefusal`].
@@ -235,6 +239,7 @@ impl Limits {
         order: HedgeOrder,
         scale: PairScale,
         exposure_before: (Amount, Amount),
+        band: &HedgeBand,
     ) -> Result<Approved<HedgeOrder>, HedgeRefusal> {
         let (lo, hi) = exposure_before;
         assert!(lo <= hi, "Invariant: an exposure interval is ordered");
@@ -253,6 +258,9 @@ impl Limits {
         };
         if after >= worst(lo.units(), hi.units()) {
             return Err(HedgeRefusal::NotReducing);
+        }
+        if !band.holds(order.side, order.leg.price) {
+            return Err(HedgeRefusal::OutsideBand);
         }
         match scale.value_of(order.leg.price, order.leg.qty) {
             Some(value) if value <= self.hedge_value_max() => Ok(Approved::new(order)),

@@ -10,7 +10,7 @@ use domain::{Notice, PairId, StopKind, StopReason, UnixNanos, VenueId};
 const STOPS_EXPECTED: usize = 64;
 
 /// Pauses that no condition ends: [`Stops::resume`] clears them with the latch.
-const CLEARED_BY_PERSON: [StopReason; 2] = [StopReason::Operator, StopReason::ForeignActivity];
+const CLEARED_BY_PERSON: [StopReason; 3] = [StopReason::Operator, StopReason::ForeignActivity, StopReason::RulesChanged];
 
 /// One stop that holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,8 @@ impl Stops {
         Some(Notice::Cleared { kind, reason })
     }
 
-    /// A person resumes: ends every latch, and the pauses that only a person ends (`operator`, `foreign_activity`).
+    /// A person resumes: ends every latch, and the pauses that only a person ends (`operator`, `foreign_activity`,
+    /// `rules_changed`).
     pub fn resume(&mut self, out: &mut Vec<Notice>) {
         self.holding.retain(|stop| {
             let ends = match stop.kind {

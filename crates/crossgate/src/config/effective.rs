@@ -54,7 +54,6 @@ pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
             latency_allowance: strategy.latency_allowance_bps.0,
         },
         executor: ExecutorConfig {
-            instance: config.instance,
             order_expiry_ns: execution.order_expiry.0,
             reply_timeout_ns: execution.reply_timeout.0,
             visibility_window_ns: execution.visibility_window.0,
@@ -66,8 +65,7 @@ pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
             flatten_cap: execution.flatten_cap_bps.0,
             hedge_pause_ns: execution.hedge_pause.0,
             book_age_max_ns: strategy.book_age_max.0,
-            limits,
-            observe_only: false,
+            ..ExecutorConfig::with_limits(config.instance, limits)
         },
         limits,
         latency_allowance: strategy.latency_allowance_bps.0,

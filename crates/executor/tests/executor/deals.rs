@@ -11,6 +11,13 @@ fn with_books(rig: &mut Rig) {
     set_book(&mut rig.market, B, rig.now, (6_010_000, 100_000_000), (6_011_000, 100_000_000));
 }
 
+/// Both books come anew, a millisecond later, and the executor looks.
+fn renew(rig: &mut Rig) {
+    rig.pass(1);
+    with_books(rig);
+    rig.decide();
+}
+
 fn opened() -> (Rig, NewOrder, NewOrder) {
     let mut rig = Rig::started();
     with_books(&mut rig);
@@ -29,7 +36,7 @@ fn equal_legs_close_with_dust_and_no_hedge() {
     let report = rig.exec.report();
     assert_eq!((report.deals_closed, report.deals_empty, report.hedges), (1, 0, 0));
     // 0.01001 × 0.999 bought net, 0.009999 sold.
-    assert_eq!(report.dust, vec![(BTC, amount("0.00000099"))]);
+    assert_eq!(report.dust, vec![(A, BTC, amount("0.00000099"))]);
     assert!(!rig.exec.pair_busy(PAIR));
     assert_eq!(rig.exec.exposure(&rig.market).worst_quote(), Amount::ZERO);
 }
@@ -59,7 +66,7 @@ fn long_excess_is_completed_where_it_is_cheaper() {
     let (mut rig, buy, sell) = opened();
     rig.execute(&buy, 1_001_000);
     rig.finish(&sell, 0);
-    rig.decide();
+    renew(&mut rig);
     let hedges = rig.placed();
     assert_eq!(hedges.len(), 1);
     let hedge = hedges[0];
@@ -78,7 +85,7 @@ fn short_excess_is_bought_back_gross_of_the_fee() {
     let (mut rig, buy, sell) = opened();
     rig.finish(&buy, 0);
     rig.execute(&sell, 999_900);
-    rig.decide();
+    renew(&mut rig);
     let hedge = rig.placed()[0];
     assert_eq!((hedge.venue, hedge.side, hedge.price), (A, Side::Buy, price(6_000_000)));
     // 0.009999 / 0.999 = 0.0100090090…
@@ -95,7 +102,7 @@ fn partial_legs_hedge_only_the_difference() {
     rig.finish(&buy, 600_000);
     rig.fill(&sell, 200_000, 6_010_000);
     rig.finish(&sell, 200_000);
-    rig.decide();
+    renew(&mut rig);
     let hedge = rig.placed()[0];
     // 0.006 × 0.999 − 0.002 = 0.003994.
     assert_eq!((hedge.side, hedge.qty), (Side::Sell, qty(399_400)));
@@ -109,7 +116,7 @@ fn a_remainder_below_every_minimum_is_dust() {
     rig.finish(&sell, 0);
     rig.run(10_000);
     assert!(rig.placed().is_empty());
-    assert_eq!(rig.exec.report().dust, vec![(BTC, amount("0.00004995"))]);
+    assert_eq!(rig.exec.report().dust, vec![(A, BTC, amount("0.00004995"))]);
     assert_eq!(rig.exec.report().unhedged_max_ns, 0);
 }
 
@@ -117,19 +124,22 @@ fn a_remainder_below_every_minimum_is_dust() {
 #[test]
 fn a_thin_book_is_hedged_in_parts() {
     let (mut rig, buy, sell) = opened();
-    set_book(&mut rig.market, A, rig.now, (5_900_000, 100_000_000), (6_000_000, 100_000_000));
-    set_book(&mut rig.market, B, rig.now, (6_010_000, 300_050), (6_011_000, 100_000_000));
+    let thin = |rig: &mut Rig| {
+        rig.pass(1);
+        set_book(&mut rig.market, A, rig.now, (5_900_000, 100_000_000), (6_000_000, 100_000_000));
+        set_book(&mut rig.market, B, rig.now, (6_010_000, 300_050), (6_011_000, 100_000_000));
+        rig.decide();
+    };
     rig.execute(&buy, 1_001_000);
     rig.finish(&sell, 0);
-    rig.decide();
+    thin(&mut rig);
     let first = rig.placed()[0];
     assert_eq!((first.venue, first.qty), (B, qty(300_000)));
     rig.execute(&first, 300_000);
-    rig.pass(1);
-    rig.decide();
+    thin(&mut rig);
     assert!(rig.placed().is_empty(), "not before the pause");
-    rig.pass(249);
-    rig.decide();
+    rig.pass(248);
+    thin(&mut rig);
     let second = rig.placed()[0];
     assert_eq!(second.qty, qty(300_000));
 }
@@ -195,17 +205,21 @@ fn a_venue_without_link_or_balance_is_no_candidate() {
     rig.execute(&buy, 1_001_000);
     rig.finish(&sell, 0);
     rig.link(B, LinkState::Lost);
-    rig.decide();
+    renew(&mut rig);
     assert_eq!(rig.placed()[0].venue, A);
 
     let mut rig = Rig::new();
     rig.start(A, "0", "1000000");
-    rig.start(B, "0.000001", "0");
+    rig.start(B, "0.009999", "0");
     with_books(&mut rig);
     let (buy, sell) = rig.open((A, 6_000_000, 1_001_000), (B, 6_010_000, 999_900));
     rig.execute(&buy, 1_001_000);
     rig.tell(&sell, OrderSource::Reply, OrderReport::Refused { class: ErrorClass::InsufficientFunds, label: Label::default() });
-    rig.decide();
+    // Somebody else sold what was there.
+    let theirs = VenueOrderId::new("theirs").unwrap();
+    let sold = Fill { client_id: None, venue_order_id: theirs, ..fill(&sell, "x", 999_900, 6_010_000, rig.now) };
+    rig.exec.handle_fill(rig.now, &sold, &mut rig.out);
+    renew(&mut rig);
     let hedge = rig.placed()[0];
     assert_eq!((hedge.venue, hedge.qty), (A, qty(999_900)), "B has no base to sell");
 }
@@ -236,7 +250,7 @@ fn an_unknown_hedge_is_not_repeated() {
     let (mut rig, buy, sell) = opened();
     rig.execute(&buy, 1_001_000);
     rig.finish(&sell, 0);
-    rig.decide();
+    renew(&mut rig);
     let hedge = rig.placed()[0];
     rig.tell(&hedge, OrderSource::Edge, OrderReport::Unknown { cause: UnknownCause::ServerError });
     for _ in 0..100 {
@@ -259,7 +273,7 @@ fn a_late_fill_opens_its_deal_again() {
     rig.decide();
     assert_eq!(rig.exec.open_deals(), 0);
     rig.fill(&buy, 1_001_000, 6_000_000);
-    rig.decide();
+    renew(&mut rig);
     let hedge = rig.placed()[0];
     rig.execute(&hedge, 999_900);
     rig.decide();
@@ -279,7 +293,7 @@ fn shutdown_ends_when_all_is_even_and_compared() {
     assert!(!rig.exec.finished());
     rig.execute(&buy, 1_001_000);
     rig.finish(&sell, 0);
-    rig.decide();
+    renew(&mut rig);
     let hedge = rig.placed()[0];
     rig.execute(&hedge, 999_900);
     rig.pass(1);
@@ -303,6 +317,7 @@ fn refused_hedges_back_off() {
     let (mut rig, buy, sell) = opened();
     rig.execute(&buy, 1_001_000);
     rig.finish(&sell, 0);
+    rig.pass(1);
     let begin = rig.now;
     let mut times = Vec::new();
     for _ in 0..200 {
@@ -371,5 +386,191 @@ fn flattening_waits_less_for_missing_fills() {
         with_books(&mut rig);
         rig.decide();
         assert_eq!(rig.placed().len(), 1, "{waits} ms");
+    }
+}
+
+/// A book that our own order took from shows what is gone: the hedge waits for it to come anew, and is priced from the new one.
+#[test]
+fn a_spent_book_prices_no_hedge() {
+    let (mut rig, buy, sell) = opened();
+    rig.execute(&buy, 1_001_000);
+    rig.fill(&sell, 499_900, 6_010_000);
+    rig.finish(&sell, 499_900);
+    rig.run(299);
+    assert!(rig.placed().is_empty(), "both books are older than the ends of our orders");
+    // What is left of B's bids after our sale is worse; A's book is still the old one.
+    set_book(&mut rig.market, B, rig.now, (6_003_000, 100_000_000), (6_011_000, 100_000_000));
+    rig.decide();
+    let hedge = rig.placed()[0];
+    assert_eq!((hedge.venue, hedge.price), (B, price(6_003_000)));
+}
+
+/// A book from which nothing was taken may stay silent: after 300 ms its venue counts as one without a book.
+#[test]
+fn a_spent_book_that_stays_silent_is_hedged_blind() {
+    let (mut rig, buy, sell) = opened();
+    rig.execute(&buy, 1_001_000);
+    rig.finish(&sell, 0);
+    let ended = rig.now;
+    rig.run(299);
+    assert!(rig.placed().is_empty());
+    assert_eq!(rig.exec.next_deadline(), Some(ended.after(300_000_000)), "it wakes up by itself");
+    rig.run(1);
+    let hedge = rig.placed()[0];
+    assert_eq!((hedge.venue, hedge.price), (B, price(5_970_000)));
+    rig.execute(&hedge, 999_900);
+    rig.decide();
+    assert!(matches!(rig.closed()[..], [Notice::DealClosed { unwind: Some(Unwind::Blind), .. }]));
+}
+
+/// A book that came anew elsewhere is used at once when it is within its own cap; a worse one waits for the spent one first.
+#[test]
+fn a_new_book_elsewhere_is_used_at_once_within_its_own_cap() {
+    for (bid, at_once) in [(6_001_000, true), (5_990_000, false)] {
+        let (mut rig, buy, sell) = opened();
+        rig.execute(&buy, 1_001_000);
+        rig.finish(&sell, 0);
+        rig.pass(1);
+        // 6 001 000 costs 8.3 bps with the fee: within reversing. 5 990 000 costs 26.7: flattening.
+        set_book(&mut rig.market, A, rig.now, (bid, 100_000_000), (6_010_000, 100_000_000));
+        rig.decide();
+        let hedges = rig.placed();
+        assert_eq!(hedges.len(), usize::from(at_once), "{bid}");
+        rig.run(298);
+        assert_eq!(rig.placed().len(), 0);
+        rig.run(1);
+        assert_eq!(rig.placed().len(), usize::from(!at_once), "{bid}");
+    }
+}
+
+/// Every figure of a deal that was evened out, once on each rung.
+#[test]
+fn a_closed_deal_tells_what_evening_out_cost() {
+    // The long leg bought at 60 000; the hedge sells at this bid of A or B and pays 10 bps.
+    for (venue, bid, rung, cost) in [
+        (B, 6_010_000, Unwind::Completed, "-0.3989601"),
+        (A, 6_001_000, Unwind::Reversed, "0.50004999"),
+        (B, 5_990_000, Unwind::Flattened, "1.5988401"),
+    ] {
+        let (mut rig, buy, sell) = opened();
+        rig.fill(&buy, 1_001_000, 6_000_000);
+        rig.pass(40);
+        rig.finish(&buy, 1_001_000);
+        rig.finish(&sell, 0);
+        rig.decide();
+        rig.pass(100);
+        let other = if venue == A { B } else { A };
+        set_book(&mut rig.market, venue, rig.now, (bid, 100_000_000), (6_200_000, 100_000_000));
+        set_book(&mut rig.market, other, rig.now, (5_000_000, 100_000_000), (6_200_000, 100_000_000));
+        rig.decide();
+        let hedge = rig.placed()[0];
+        rig.execute(&hedge, 999_900);
+        rig.decide();
+        let closed = rig.closed();
+        let [Notice::DealClosed { unwind, unwind_cost, unwind_value, leg_skew_ns, unhedged_ns, unhedged_notional_seconds, .. }] =
+            closed[..]
+        else {
+            panic!("{closed:?}")
+        };
+        assert_eq!((unwind, unwind_cost.to_text().as_str(), unwind_value), (Some(rung), cost, amount("599.94")));
+        assert_eq!((leg_skew_ns, unhedged_ns), (None, 100_000_000), "the sell leg executed nothing");
+        let report = rig.exec.report();
+        assert_eq!(unhedged_notional_seconds, report.unhedged_notional_seconds);
+        assert!(unhedged_notional_seconds > amount("59") && unhedged_notional_seconds < amount("61"));
+    }
+}
+
+#[test]
+fn leg_skew_is_the_time_between_the_legs_first_executions() {
+    let (mut rig, buy, sell) = opened();
+    rig.fill(&sell, 500_000, 6_010_000);
+    rig.pass(7);
+    rig.fill(&buy, 1_001_000, 6_000_000);
+    rig.pass(100);
+    rig.fill(&sell, 499_900, 6_010_000);
+    rig.finish(&buy, 1_001_000);
+    rig.finish(&sell, 999_900);
+    rig.decide();
+    let closed = rig.closed();
+    let [Notice::DealClosed { leg_skew_ns, unwind, unwind_cost, unwind_value, .. }] = closed[..] else { panic!("{closed:?}") };
+    assert_eq!((leg_skew_ns, unwind, unwind_cost, unwind_value), (Some(7_000_000), None, Amount::ZERO, Amount::ZERO));
+}
+
+/// A deal that bought 0.00005 on A and sold nothing: worth 2.997 USDT after its fee, below every minimum.
+fn leave_dust(rig: &mut Rig) {
+    with_books(rig);
+    let (buy, sell) = rig.open((A, 6_000_000, 5_000), (B, 6_010_000, 5_000));
+    rig.execute(&buy, 5_000);
+    rig.finish(&sell, 0);
+    renew(rig);
+    assert_eq!(rig.exec.open_deals(), 0);
+    rig.pass(1);
+}
+
+/// F20: dust waits for a hedge that is sent anyway, at the venue where it lies, and at most half of the smallest order goes along.
+#[test]
+fn dust_is_carried_to_the_next_hedge_of_its_venue() {
+    for (venue, sold, left) in [(A, 1_002_400, "0.00002594"), (B, 999_900, "0.00005094")] {
+        let mut rig = Rig::started();
+        leave_dust(&mut rig);
+        assert_eq!(rig.exec.report().dust, vec![(A, BTC, amount("0.00004995"))]);
+        with_books(&mut rig);
+        let (buy, sell) = rig.open((A, 6_000_000, 1_001_000), (B, 6_010_000, 999_900));
+        rig.execute(&buy, 1_001_000);
+        rig.finish(&sell, 0);
+        if venue == A {
+            rig.link(B, LinkState::Lost);
+        }
+        rig.pass(1);
+        set_book(&mut rig.market, A, rig.now, (6_001_000, 100_000_000), (6_011_000, 100_000_000));
+        set_book(&mut rig.market, B, rig.now, (6_010_000, 100_000_000), (6_011_000, 100_000_000));
+        rig.decide();
+        let hedge = rig.placed()[0];
+        // The deal has 0.00999999 too much; half of the smallest order, 3 USDT at 60 000, is 0.000025.
+        assert_eq!((hedge.venue, hedge.qty), (venue, qty(sold)));
+        rig.execute(&hedge, sold);
+        rig.run(5_000);
+        assert!(rig.placed().is_empty(), "what it took along is dust of the other sign, and not chased");
+        assert_eq!(rig.exec.open_deals(), 0);
+        assert_eq!(rig.exec.report().dust, vec![(A, BTC, amount(left))]);
+    }
+}
+
+/// Dust may sum to more than an order's worth: still no order of its own.
+#[test]
+fn dust_is_never_chased() {
+    let mut rig = Rig::started();
+    for n in 1..=10 {
+        leave_dust(&mut rig);
+        rig.run(10_000);
+        assert!(rig.placed().is_empty());
+        let expected = Amount::from_units(amount("0.00004995").units() * n);
+        assert_eq!(rig.exec.report().dust, vec![(A, BTC, expected)]);
+    }
+    assert_eq!((rig.exec.report().hedges, rig.exec.report().unhedged_ns), (0, 0));
+}
+
+/// A leg that is still unknown, and a certain rest below the minimum: dust does not make an order of it.
+#[test]
+fn dust_and_a_rest_below_the_minimum_make_no_order() {
+    let mut rig = Rig::started();
+    leave_dust(&mut rig);
+    leave_dust(&mut rig);
+    with_books(&mut rig);
+    let (buy, sell) = rig.open((A, 6_000_000, 1_001_000), (B, 6_010_000, 999_900));
+    rig.fill(&buy, 4_000, 6_000_000);
+    rig.finish(&buy, 4_000);
+    rig.tell(&sell, OrderSource::Edge, OrderReport::NotSent);
+    renew(&mut rig);
+    assert_eq!(rig.exec.open_deals(), 0, "dust, with what lies there already or without");
+    with_books(&mut rig);
+    let (buy, sell) = rig.open((A, 6_000_000, 1_001_000), (B, 6_010_000, 999_900));
+    rig.finish(&sell, 0);
+    rig.fill(&buy, 4_000, 6_000_000);
+    rig.tell(&buy, OrderSource::Edge, OrderReport::Unknown { cause: UnknownCause::LinkLost });
+    for _ in 0..20 {
+        rig.pass(100);
+        renew(&mut rig);
+        assert!(rig.placed().is_empty());
     }
 }

@@ -27,70 +27,6 @@ fn both_legs_reserve_at_once_and_release_when_settled() {
     assert_eq!(rig.outcomes(), vec![OrderOutcome::PartlyFilled, OrderOutcome::Refused]);
 }
 
-/// One piece of news about the buy leg.
-#[derive(Clone, Copy, Debug)]
-enum News {
-    Reply,
-    Stream,
-    FirstFill,
-    SecondFill,
-    Balance,
-}
-
-fn permutations(items: &[News]) -> Vec<Vec<News>> {
-    if items.len() <= 1 {
-        return vec![items.to_vec()];
-    }
-    (0..items.len())
-        .flat_map(|i| {
-            let mut rest = items.to_vec();
-            let first = rest.remove(i);
-            permutations(&rest).into_iter().map(move |mut tail| {
-                tail.insert(0, first);
-                tail
-            })
-        })
-        .collect()
-}
-
-/// F17: any order of acknowledgement, end, fills and balances, each once or twice, ends in the same state.
-#[test]
-fn every_order_of_news_ends_the_same() {
-    use News::*;
-    for named in [true, false] {
-        for doubled in [false, true] {
-            for order in permutations(&[Reply, Stream, FirstFill, SecondFill, Balance]) {
-                let mut rig = Rig::started();
-                let (buy, sell) = rig.open(BUY, SELL);
-                rig.tell(&sell, OrderSource::Edge, OrderReport::NotSent);
-                let mut fills = [fill(&buy, "x1", 300_000, 5_999_900, rig.now), fill(&buy, "x2", 100_000, 5_999_950, rig.now)];
-                if !named {
-                    fills.iter_mut().for_each(|fill| fill.client_id = None);
-                }
-                for news in &order {
-                    for _ in 0..1 + usize::from(doubled) {
-                        rig.pass(1);
-                        match news {
-                            Reply => rig.tell(&buy, OrderSource::Reply, OrderReport::Open { filled: qty(0) }),
-                            Stream => rig.finish(&buy, 400_000),
-                            FirstFill => rig.exec.handle_fill(rig.now, &fills[0], &mut rig.out),
-                            SecondFill => rig.exec.handle_fill(rig.now, &fills[1], &mut rig.out),
-                            Balance => rig.balances(A, "10", "1000000"),
-                        }
-                    }
-                }
-                rig.check_ledger(A, "10.003996", "999760.0035");
-                rig.check_reserved(A, "0", "0");
-                let report = rig.exec.report();
-                assert_eq!(report.outcomes[OrderOutcome::PartlyFilled as usize], 1, "{order:?}");
-                assert_eq!((report.fills, report.fills_foreign, report.orders_unknown), (2, 0, 0), "{order:?}");
-                assert_eq!(report.outcomes.iter().sum::<u64>(), 2);
-                assert!(rig.out.stops.is_empty(), "{order:?}: {:?}", rig.out.stops);
-            }
-        }
-    }
-}
-
 /// A cancelled order whose fill comes after (F18, I10): booked, flagged, its outcome by quantity.
 #[test]
 fn a_fill_after_the_end_is_booked_and_flagged() {
@@ -185,20 +121,6 @@ fn a_trade_id_is_booked_once_per_venue() {
     assert_eq!(report.fees, vec![(A, BTC, amount("0.00001")), (B, USDT, amount("0.600399"))]);
     assert_eq!(report.flows[0].1.base, amount("0"));
     assert_eq!(report.flows[0].1.quote, amount("-0.201399"));
-}
-
-/// A second order of the venue under one of our ids (F16) is never ours on purpose.
-#[test]
-fn a_second_venue_order_under_one_id_latches() {
-    let mut rig = Rig::started();
-    let (buy, _) = rig.open(BUY, SELL);
-    rig.tell(&buy, OrderSource::Reply, OrderReport::Open { filled: qty(0) });
-    let mut twin =
-        rig.update(&buy, OrderSource::Stream, OrderReport::Finished { finish: Finish::Filled, filled: qty(1_000_000) });
-    twin.venue_order_id = VenueOrderId::new("twin");
-    rig.exec.handle_order(rig.now, &twin, &mut rig.out);
-    assert!(rig.has_stop(StopRequest::set(StopKind::Latch, StopReason::UnknownFill, Some(A), Some(PAIR))));
-    assert!(rig.outcomes().is_empty());
 }
 
 /// Contradictory news about a living order asks the venue instead of believing either side (F23).

@@ -2,7 +2,10 @@
 
 mod deals;
 mod life;
+mod named;
+mod preflight;
 mod reconcile;
 mod rig;
+mod terms;
 mod unknown;
 mod world;

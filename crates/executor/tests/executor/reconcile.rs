@@ -35,7 +35,13 @@ fn a_venue_is_ready_only_after_everything_was_read() {
     assert!(rig.exec.ready(A) && !rig.exec.ready(B));
     rig.check_ledger(A, "1.5", "100");
     assert!(rig.out.notices.contains(&Notice::Reconciled { venue: A }));
-    assert!(rig.out.notices.contains(&Notice::Adopted { venue: A, asset: USDT, before: Amount::ZERO, after: amount("100") }));
+    assert!(rig.out.notices.contains(&Notice::Adopted {
+        venue: A,
+        asset: USDT,
+        before: Amount::ZERO,
+        after: amount("100"),
+        external: false,
+    }));
     assert!(rig.has_stop(StopRequest::clear(StopKind::Freeze, StopReason::StreamUnproven, Some(A), None)));
 }
 
@@ -148,10 +154,19 @@ fn a_person_may_let_drifted_balances_be_adopted() {
     state(&mut rig, "2000000", 130_000);
     assert!(rig.has_stop(DRIFT));
     rig.check_ledger(A, "10", "1000000");
+    let told = |rig: &Rig| rig.out.notices.iter().filter(|notice| matches!(notice, Notice::Drift { .. })).count();
+    assert_eq!(told(&rig), 1, "one alert, however long it lasts");
     rig.exec.handle_resume();
-    state(&mut rig, "2000000", 40_000);
+    state(&mut rig, "2000000", 29_000);
+    rig.check_ledger(A, "10", "1000000");
+    state(&mut rig, "2000000", 11_000);
     rig.check_ledger(A, "10", "2000000");
     assert!(rig.has_stop(DRIFT_OVER));
+    let (before, after) = (amount("1000000"), amount("2000000"));
+    let adopted = Notice::Adopted { venue: A, asset: USDT, before, after, external: true };
+    assert_eq!(rig.out.notices.iter().filter(|notice| **notice == adopted).count(), 1, "taken over once, as others' doing");
+    assert_eq!(told(&rig), 1);
+    assert_eq!(rig.exec.available(A, USDT), after, "limits see it");
 }
 
 #[test]
@@ -209,6 +224,30 @@ fn a_foreign_fill_is_booked_and_pauses_the_venue() {
     assert!(rig.has_stop(FOREIGN));
     assert!(rig.out.notices.iter().any(|n| matches!(n, Notice::Filled { deal: None, .. })));
     assert_eq!((rig.exec.report().fills_foreign, rig.exec.report().fills, rig.exec.open_deals()), (1, 0, 0));
+}
+
+/// F31: an execution on a pair or venue that this run does not know is not booked anywhere, and needs a person.
+#[test]
+fn a_fill_on_an_unknown_pair_or_venue_latches() {
+    let mut rig = Rig::started();
+    let known = foreign(&rig, "m1", Side::Buy);
+    let cases = [
+        (Fill { pair: PairId(1), ..known.clone() }, Some(A), None),
+        (Fill { venue: VenueId(2), ..known.clone() }, None, Some(PAIR)),
+    ];
+    for (fill, venue, pair) in cases {
+        rig.out = Outbox::default();
+        rig.exec.handle_fill(rig.now, &fill, &mut rig.out);
+        assert_eq!(rig.out.stops, vec![StopRequest::set(StopKind::Latch, StopReason::UnknownFill, venue, pair)]);
+        rig.check_ledger(A, "10", "1000000");
+    }
+    // A fill of our own order's id where it never was is no order's: booked as foreign, and latched.
+    let (buy, _) = rig.open((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000));
+    let elsewhere = Fill { venue: B, ..fill(&buy, "e1", 1_000_000, 6_000_000, rig.now) };
+    rig.exec.handle_fill(rig.now, &elsewhere, &mut rig.out);
+    assert!(rig.has_stop(StopRequest::set(StopKind::Latch, StopReason::UnknownFill, Some(B), Some(PAIR))));
+    rig.check_ledger(B, "10.00999", "999400");
+    assert_eq!((rig.exec.report().fills, rig.exec.report().fills_foreign), (0, 1));
 }
 
 /// A fill that names only a venue id while one of our orders waits for its own may be ours; when it proves not to be, it is foreign.
@@ -364,7 +403,8 @@ fn a_restart_finds_what_was_in_flight_and_adopts_only_after_the_grace_time() {
         venue: A,
         asset: USDT,
         before: amount("1000000"),
-        after: amount("1000500")
+        after: amount("1000500"),
+        external: true,
     }));
     assert!(!rig.has_stop(DRIFT));
 }

@@ -101,6 +101,8 @@ pub(crate) struct Rig {
     pub(crate) market: Market,
     pub(crate) now: MonoNanos,
     pub(crate) out: Outbox,
+    /// How long plans are good for, milliseconds.
+    pub(crate) deadline_in: u64,
     trades: u32,
 }
 
@@ -113,7 +115,7 @@ impl Rig {
         let ids = IdSource::new(INSTANCE, EPOCH, 0).unwrap();
         let mut exec = Executor::new(config, tables(), ids);
         [A, B].into_iter().for_each(|venue| exec.handle_fees(&fees(venue)));
-        Rig { exec, market: market(), now: ms(1_000), out: Outbox::default(), trades: 0 }
+        Rig { exec, market: market(), now: ms(1_000), out: Outbox::default(), deadline_in: 500, trades: 0 }
     }
 
     /// Both venues up and reconciled with 10 BTC and 1 000 000 USDT each.
@@ -217,8 +219,15 @@ impl Rig {
 
     /// Opens a deal: buy on `buy` and sell on `sell`, each (price, quantity). Returns the two orders.
     pub(crate) fn open(&mut self, buy: (VenueId, i64, i64), sell: (VenueId, i64, i64)) -> (NewOrder, NewOrder) {
+        self.try_open(buy, sell).unwrap();
+        let orders = self.placed();
+        (orders[0], orders[1])
+    }
+
+    /// Asks for a deal; the verdict when the executor refuses it.
+    pub(crate) fn try_open(&mut self, buy: (VenueId, i64, i64), sell: (VenueId, i64, i64)) -> Result<DealId, Verdict> {
         let leg = |(venue, p, q)| Leg { venue, price: price(p), qty: qty(q) };
-        let deadline = self.now.after(500 * MILLI);
+        let deadline = self.now.after(self.deadline_in * MILLI);
         let plan = Plan { pair: PAIR, buy: leg(buy), sell: leg(sell), expected: Waterfall::default(), deadline };
         let (exposure, stops) = (Exposure::default(), Stops::new());
         let view = RiskView {
@@ -232,18 +241,19 @@ impl Rig {
             realised_today: Amount::ZERO,
         };
         let approved = limits().approve(plan, PairScale::new(2, 8).unwrap(), &view).unwrap();
-        self.exec.open_deal(self.now, approved, &self.market, &mut self.out);
-        let orders = self.placed();
-        (orders[0], orders[1])
+        self.exec.open_deal(self.now, approved, &self.market, &mut self.out)
     }
 
-    /// As [`Rig::open`], but keeps stops and notices that came out before.
-    pub(crate) fn open_unseen(&mut self, buy: (VenueId, i64, i64), sell: (VenueId, i64, i64)) -> (NewOrder, NewOrder) {
+    /// As [`Rig::open`], but keeps stops and notices that came out before, and may be refused.
+    pub(crate) fn open_unseen(&mut self, buy: (VenueId, i64, i64), sell: (VenueId, i64, i64)) -> Result<[NewOrder; 2], Verdict> {
         let before = std::mem::take(&mut self.out);
         assert!(before.commands.is_empty());
-        let orders = self.open(buy, sell);
+        let opened = self.try_open(buy, sell).map(|_| {
+            let orders = self.placed();
+            [orders[0], orders[1]]
+        });
         self.out = before;
-        orders
+        opened
     }
 
     /// Orders placed since the last look; forgets all that came out.

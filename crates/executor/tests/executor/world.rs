@@ -274,8 +274,12 @@ impl World {
             return;
         }
         let lots = 500 + self.dice.roll(9_500) as i64;
-        let (buy, sell) = self.rig.open_unseen((A, 6_000_500, lots * 100), (B, 6_009_500, lots * 999 / 1_000 * 100));
-        for order in [buy, sell] {
+        let legs = ((A, 6_000_500, lots * 100), (B, 6_009_500, lots * 999 / 1_000 * 100));
+        let orders = match self.rig.open_unseen(legs.0, legs.1) {
+            Ok(orders) => orders,
+            Err(verdict) => return assert_eq!(verdict, Verdict::Frozen, "only an unproven link refuses here"),
+        };
+        for order in orders {
             self.sent.push(order.client_id);
             self.log.push(Record::Intent(order));
             self.take(order);
@@ -294,9 +298,17 @@ impl World {
         assert_eq!(report.fills, self.trades.len() as u64, "every trade is booked once");
         assert_eq!((report.orders_unknown, report.fills_foreign), (0, 0));
         assert_eq!(report.orders_sent, self.sent.len() as u64);
+        self.check_dust();
         assert_eq!(report.outcomes.iter().sum::<u64>(), report.orders_sent, "every order ended once");
         let latched = self.rig.out.stops.iter().any(|s| matches!(s, StopRequest::Set { kind: StopKind::Latch, .. }));
         assert!(!latched, "nothing here needs a person: {:?}", self.rig.out.stops);
+    }
+
+    /// When nothing is open, dust is what all fills moved, over both venues.
+    fn check_dust(&self) {
+        let dust: Amount = self.rig.exec.report().dust.iter().map(|(_, _, amount)| *amount).sum();
+        let moved: Amount = [A, B].iter().map(|venue| self.totals[venue.index()][BTC.index()] - amount("10")).sum();
+        assert_eq!(dust, moved);
     }
 
     /// The log folded into a new executor.
@@ -399,6 +411,7 @@ proptest! {
         world.crash(world.log.len()); // and again in the middle of recovering
         world.heal_after_crash();
         prop_assert_eq!(world.rig.exec.unknown_orders(), 0);
+        world.check_dust();
         prop_assert!(!world.rig.out.stops.contains(&StopRequest::set(StopKind::Pause, StopReason::ForeignActivity, Some(A), None)));
     }
 

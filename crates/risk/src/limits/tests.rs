@@ -1,7 +1,7 @@
 //! Each limit hit exactly, hedges that never widen the worst case, and stops.
 
 use super::*;
-use domain::{DealId, MonoNanos, PairId, StopKind, StopReason, UnixNanos, VenueId, Waterfall};
+use domain::{DealId, MonoNanos, PairId, Rate, StopKind, StopReason, UnixNanos, VenueId, Waterfall};
 use proptest::prelude::*;
 
 const A: VenueId = VenueId(0);
@@ -196,8 +196,13 @@ fn hedge(side: Side, qty_units: i64, price_units: i64) -> HedgeOrder {
     HedgeOrder { deal: DealId(1), pair: BTC, side, leg: Leg { venue: A, price: price(price_units), qty: qty(qty_units) } }
 }
 
+/// A band with this price in its middle.
+fn band(reference: Price) -> HedgeBand {
+    HedgeBand { reference, cap: Rate::ZERO, mids: None, collar: Rate::ZERO }
+}
+
 fn refusal(order: HedgeOrder, lo: &str, hi: &str) -> Option<HedgeRefusal> {
-    limits().approve_hedge(order, scale(), (quote(lo), quote(hi))).err()
+    limits().approve_hedge(order, scale(), (quote(lo), quote(hi)), &band(order.leg.price)).err()
 }
 
 #[test]
@@ -226,6 +231,21 @@ fn a_hedge_at_its_cap_passes_and_one_unit_above_is_refused() {
     assert_eq!(limits().hedge_qty_max(scale(), price(10_001)), qty(19_998));
 }
 
+/// Defence in depth: a candidate whose price is wrong is not sent, whoever computed it.
+#[test]
+fn a_hedge_at_the_edge_of_its_band_passes_and_one_unit_beyond_is_refused() {
+    let band = HedgeBand { cap: Rate::from_bps(50).unwrap(), ..band(price(10_000)) };
+    let sent = |side, at| limits().approve_hedge(hedge(side, 1_000, at), scale(), signed(side), &band).err();
+    assert_eq!((sent(Side::Sell, 9_950), sent(Side::Sell, 9_949)), (None, Some(HedgeRefusal::OutsideBand)));
+    assert_eq!((sent(Side::Buy, 10_050), sent(Side::Buy, 10_051)), (None, Some(HedgeRefusal::OutsideBand)));
+}
+
+/// Long by five where it sells, short by five where it buys.
+fn signed(side: Side) -> (Amount, Amount) {
+    let five = if side == Side::Sell { quote("5") } else { -quote("5") };
+    (five, five)
+}
+
 proptest! {
     /// Whatever part of an approved hedge fills, and wherever in its interval the exposure lies, the worst case does not grow.
     #[test]
@@ -237,7 +257,7 @@ proptest! {
         let order = hedge(side, size, 1_000);
         let worst = |shift: i64| (lo + shift).abs().max((lo + width + shift).abs());
         let signed = |filled: i64| if buys { filled } else { -filled };
-        match limits().approve_hedge(order, scale(), before) {
+        match limits().approve_hedge(order, scale(), before, &band(order.leg.price)) {
             Ok(approved) => {
                 prop_assert_eq!(*approved.get(), order);
                 prop_assert!(worst(signed(size)) < worst(0));
