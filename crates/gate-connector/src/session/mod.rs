@@ -6,7 +6,8 @@
 //! - [`books`]: the sequence of every book, snapshots and resyncs. [`obu`]: the stream that needs no copy. [`audit`]: proof of quiet
 //!   books over REST. [`news`]: best levels, trades, tickers.
 //! - [`private`]: order, fill and balance news of the private link, and the proof that it lives.
-//! - [`orders`]: placing, amending, cancelling and looking up, and what every answer to it means.
+//! - [`orders`]: placing, amending, cancelling and looking up, and what every answer to it means. [`intents`]: what we asked for,
+//!   held against every echo. [`dead_man`]: the venue's own switch.
 //! - [`order_entry`]: the logged-in WebSocket way that orders may take instead of REST.
 //! - [`reads`]: balances, open orders, trades, fees, rights.
 //! - [`clock`]: the venue's clock. [`budgets`]: rate limits.
@@ -19,7 +20,9 @@ mod audit;
 mod books;
 mod budgets;
 mod clock;
+mod dead_man;
 mod handover;
+mod intents;
 mod joining;
 mod links;
 mod news;
@@ -36,12 +39,13 @@ use crate::wire::news::NewsWanted;
 use crate::wire::{Decoder, PairNames, Reject, Scope, encode};
 use books::Books;
 use budgets::Budgets;
+use dead_man::DeadManTimeout;
 use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
 use domain::{
-    Amend, Command, DeadMan, ErrorClass, Input, LinkRole, LinkState, MonoNanos, NewOrder, PairId, ResyncReason, UnixNanos,
-    VenueId,
+    Amend, Command, ErrorClass, Input, LinkRole, LinkState, MonoNanos, NewOrder, PairId, ResyncReason, UnixNanos, VenueId,
 };
+use intents::Intents;
 use links::{Links, Place, news_channels};
 use order_entry::OrderEntry;
 use orders::{CancelAll, Way};
@@ -103,6 +107,7 @@ enum What {
     Cancel(OrderRef),
     CancelAll(CancelAll),
     LookUp(OrderRef),
+    DeadMan(DeadManTimeout),
     Balances,
     OpenOrders(OpenOrdersRead),
     Trades(TradesRead),
@@ -138,6 +143,7 @@ pub struct GateSession {
     entry: OrderEntry,
     books: Books,
     private: PrivateProof,
+    intents: Intents,
     clock: ClockSync,
     budgets: Budgets,
     /// Orders and cancels: before everything else.
@@ -187,6 +193,7 @@ impl GateSession {
             links: Links::new(&names, channel, wanted, signer.is_some()),
             books: Books::new(channel, &pairs),
             private: PrivateProof::default(),
+            intents: Intents::default(),
             budgets: Budgets::new(&pairs),
             clock: ClockSync::new(clock::PACE),
             decoder: Decoder::new(names).wanting(wanted),
@@ -206,7 +213,9 @@ impl GateSession {
     fn ask(&mut self, what: What) {
         let asked = Asked { what, attempt: 0 };
         match asked.what {
-            What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) => self.urgent.push_back(asked),
+            What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::DeadMan(_) => {
+                self.urgent.push_back(asked)
+            }
             _ => self.queue.push_back(Outgoing::Ask(asked)),
         }
     }
@@ -284,6 +293,7 @@ impl GateSession {
                 (Method::Delete, "/spot/orders".into(), format!("currency_pair={}&account=spot", name(all.pair)), Vec::new())
             }
             What::LookUp(order) => get(&orders::order_path(order), format!("currency_pair={}&account=spot", name(order.pair))),
+            What::DeadMan(timeout) => (Method::Post, "/spot/countdown_cancel_all".into(), String::new(), timeout.body()),
             What::Balances => get("/spot/accounts", String::new()),
             What::OpenOrders(read) => get("/spot/open_orders", read.query()),
             What::Trades(read) => get("/spot/my_trades", read.query(name(read.pair))),
@@ -482,10 +492,7 @@ impl VenueSession for GateSession {
             Command::LookUp(order) => self.submit_look_up(order, now, updates),
             Command::Amend(amend) => self.submit_amend(amend, now, updates),
             Command::Read { read, .. } => self.submit_read(*read, now, updates),
-            // Not armed yet: said, not silently left out.
-            Command::DeadMan { venue, .. } => {
-                updates.push(Input::DeadMan(DeadMan { venue: *venue, armed_until: None, ok: false, received: now }));
-            }
+            Command::DeadMan { timeout_ns, .. } => self.submit_dead_man(*timeout_ns, now, updates),
             Command::Resync { pair, reason, .. } => {
                 let floor = self.books.live_id(*pair);
                 self.resync(*pair, *reason, floor, now, updates);
@@ -567,6 +574,7 @@ impl GateSession {
             What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::LookUp(_) => {
                 self.on_order_answer(flight, answer, now, updates)
             }
+            What::DeadMan(timeout) => self.on_dead_man(timeout, flight.sent, answer, now, updates),
             _ => self.on_read_answer(flight, answer, now, updates),
         }
     }

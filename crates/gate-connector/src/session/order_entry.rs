@@ -318,7 +318,8 @@ impl GateSession {
             return None;
         }
         match (&asked.what, self.entry.ready()) {
-            (What::Place { way: Way::Rest, .. }, _) => Some(self.transmit_request(asked, now, wall)),
+            // The switch has no channel of its own.
+            (What::Place { way: Way::Rest, .. } | What::DeadMan(_), _) => Some(self.transmit_request(asked, now, wall)),
             (What::Place { order, .. }, None) => {
                 // Its way is gone, and no byte of it has left.
                 updates.push(orders::not_sent(order, now));

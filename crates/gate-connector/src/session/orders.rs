@@ -13,7 +13,7 @@ use crate::errors::{self, Placement};
 use crate::wire::Decoder;
 use crate::wire::Reject;
 use crate::wire::bodies::ErrorLabel;
-use crate::wire::rows::{EchoedTif, OrderRow, Stamp, TEXT_PREFIX};
+use crate::wire::rows::{OrderRow, Stamp, TEXT_PREFIX};
 use domain::command::OrderRef;
 use domain::mutants::{self, Mutant};
 use domain::time::SECOND;
@@ -72,17 +72,6 @@ impl<T> Told<T> {
     fn is_not_found(&self) -> bool {
         matches!(self, Told::Failed { label: Some(label), .. } if errors::is_not_found(Some(&label.0)))
     }
-}
-
-/// How an order row compares with what was asked (F24).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Echo {
-    /// It repeats our terms.
-    Same,
-    /// It names our order, with other terms.
-    Changed,
-    /// It is about another order.
-    Other,
 }
 
 /// What the venue names one of our orders by: its own id where that is known, else ours, whose prefix belongs to every look-up.
@@ -144,6 +133,7 @@ impl GateSession {
             return updates.push(placed(order, OrderSource::Edge, now, now, report));
         }
         let way = self.entry.way_of_a_placement(now);
+        self.intents.note(order);
         self.ask(What::Place { order: *order, way, resent: false });
     }
 
@@ -160,6 +150,7 @@ impl GateSession {
         if !self.budgets.may_place(amend.order.pair, now) {
             return updates.push(failed(ErrorClass::RateLimited));
         }
+        self.intents.forget(amend.order.client_id);
         self.ask(What::Amend(*amend));
     }
 
@@ -281,15 +272,11 @@ impl GateSession {
         let report = match told {
             Told::Silent(IoFailure::NotSent) => OrderReport::NotSent,
             Told::Silent(failure) => OrderReport::Unknown { cause: cause_of(failure) },
-            Told::Done(Ok(Some(row))) => match echo(&row, &order) {
-                Echo::Same => {
-                    self.private_expect(order.client_id, sent, now);
-                    return updates.push(Input::Order(row.update));
-                }
-                Echo::Changed => return self.on_changed_terms(row, &order, sent, now, updates),
-                Echo::Other => self.unreadable(FrameReject::UnknownShape),
-            },
-            Told::Done(Ok(None)) => self.unreadable(FrameReject::UnknownShape),
+            Told::Done(Ok(Some(row))) if row.update.client_id == Some(order.client_id) && row.update.pair == order.pair => {
+                self.private_expect(order.client_id, sent, now);
+                return self.tell_row(&row, updates);
+            }
+            Told::Done(Ok(_)) => self.unreadable(FrameReject::UnknownShape),
             Told::Done(Err(reject)) => self.unreadable(reject.reason),
             Told::Failed { status, class, label } => {
                 self.on_clock_skew(class, now);
@@ -313,18 +300,6 @@ impl GateSession {
     fn unreadable(&mut self, reason: FrameReject) -> OrderReport {
         self.stats.reject(reason);
         OrderReport::Unknown { cause: UnknownCause::ServerError }
-    }
-
-    /// The venue accepted our order with other terms than asked (F24). What still rests of it is cancelled at once; the order stays
-    /// unknown, so that look-ups and executions tell what it did, and no quantity is taken from this answer.
-    fn on_changed_terms(&mut self, row: OrderRow, order: &NewOrder, sent: MonoNanos, now: MonoNanos, updates: &mut Vec<Input>) {
-        let report = self.unreadable(FrameReject::OutOfRange);
-        self.private_expect(order.client_id, sent, now);
-        updates.push(Input::Order(OrderUpdate { report, ..row.update }));
-        if matches!(row.update.report, OrderReport::Open { .. }) {
-            let (venue, pair, client_id, venue_order_id) = (order.venue, order.pair, order.client_id, row.update.venue_order_id);
-            self.submit_cancel(&OrderRef { venue, pair, client_id, venue_order_id }, now, updates);
-        }
     }
 
     fn on_amended(
@@ -364,10 +339,10 @@ impl GateSession {
         let (source, class) = (told.source(), told.class());
         let failed = OrderReport::CancelFailed { class };
         match told {
-            Told::Done(row) => updates.push(match self.own_row(row, &order) {
-                Some(row) => Input::Order(row.update),
-                None => about(&order, source, sent, now, failed),
-            }),
+            Told::Done(row) => match self.own_row(row, &order) {
+                Some(row) => self.tell_row(&row, updates),
+                None => updates.push(about(&order, source, sent, now, failed)),
+            },
             told if told.is_not_found() => updates.push(about(&order, source, sent, now, OrderReport::NotFound)),
             _ => {
                 self.on_clock_skew(class, now);
@@ -426,7 +401,10 @@ impl GateSession {
         match told {
             Told::Done(row) => {
                 let unread = tell(OrderReport::Unknown { cause: UnknownCause::ServerError });
-                updates.push(self.own_row(row, &order).map_or(unread, |row| Input::Order(row.update)));
+                match self.own_row(row, &order) {
+                    Some(row) => self.tell_row(&row, updates),
+                    None => updates.push(unread),
+                }
             }
             told if told.is_not_found() => updates.push(tell(OrderReport::NotFound)),
             told => {
@@ -463,20 +441,6 @@ impl GateSession {
         update.client_id = Some(order.client_id);
         Some(row)
     }
-}
-
-/// Compares a reply with the order that it should answer.
-fn echo(row: &OrderRow, order: &NewOrder) -> Echo {
-    if row.update.client_id != Some(order.client_id) || row.update.pair != order.pair {
-        return Echo::Other;
-    }
-    let tif = match row.tif {
-        EchoedTif::Absent => true,
-        EchoedTif::Known(tif) => tif == order.tif,
-        EchoedTif::Other => false,
-    };
-    let same = row.side == order.side && row.qty == Some(order.qty) && row.price == Some(order.price) && tif;
-    if same { Echo::Same } else { Echo::Changed }
 }
 
 fn amended_as_asked(row: &OrderRow, amend: &Amend) -> bool {

@@ -11,10 +11,11 @@
 use super::links::Phase;
 use super::{GateSession, ORDER_TIMEOUT_NS, backoff_ns};
 use crate::wire::frames::Channel;
+use crate::wire::rows::OrderRow;
 use domain::time::SECOND;
 use domain::{
     BalanceEntry, BalanceReport, BalanceSource, ClientOrderId, Fill, Input, LinkRole, LinkState, MonoNanos, OrderReport,
-    OrderUpdate, VenueOrderId,
+    VenueOrderId,
 };
 use std::collections::VecDeque;
 
@@ -116,24 +117,24 @@ impl GateSession {
     }
 
     /// `alive` is false for what still came on a link that is being closed: true news, but no proof of the present link.
-    pub(super) fn on_orders(&mut self, rows: Vec<OrderUpdate>, alive: bool, now: MonoNanos, updates: &mut Vec<Input>) {
+    pub(super) fn on_orders(&mut self, rows: Vec<OrderRow>, alive: bool, now: MonoNanos, updates: &mut Vec<Input>) {
         let up = self.links.is_up(LinkRole::Private);
         for row in rows {
-            if let Some(client_id) = row.client_id {
+            let update = &row.update;
+            if let Some(client_id) = update.client_id {
                 self.private.orders.came(&client_id);
                 self.private.orders_heard.note(client_id);
             }
-            let (OrderReport::Open { filled } | OrderReport::Finished { filled, .. }) = row.report else {
-                updates.push(Input::Order(row));
-                continue;
-            };
-            if let Some(id) =
-                row.venue_order_id.filter(|id| up && row.client_id.is_some() && !self.private.fills_heard.0.contains(id))
+            if let OrderReport::Open { filled } | OrderReport::Finished { filled, .. } = update.report
+                && let Some(id) = update.venue_order_id
+                && up
+                && update.client_id.is_some()
                 && !filled.is_zero()
+                && !self.private.fills_heard.0.contains(&id)
             {
                 self.private.fills.expect(id, now);
             }
-            updates.push(Input::Order(row));
+            self.tell_row(&row, updates);
         }
         self.private_event(alive, now, updates);
     }

@@ -73,9 +73,13 @@ fn kind_of(what: &What) -> Option<ReadKind> {
         What::Trades(read) => ReadKind::Trades { pair: read.pair, since: read.since },
         What::Fees { .. } => ReadKind::Fees,
         What::Account | What::AccountDetail => ReadKind::Account,
-        What::Base { .. } | What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::LookUp(_) => {
-            return None;
-        }
+        What::Base { .. }
+        | What::Place { .. }
+        | What::Amend(_)
+        | What::Cancel(_)
+        | What::CancelAll(_)
+        | What::LookUp(_)
+        | What::DeadMan(_) => return None,
     })
 }
 
@@ -187,7 +191,10 @@ impl GateSession {
         updates: &mut Vec<Input>,
     ) {
         let requested = *read.requested.get_or_insert(sent);
-        read.orders.extend(page.orders);
+        for row in page.orders {
+            self.tell_other_terms(&row, updates);
+            read.orders.push(row.update);
+        }
         if read.page == 1 {
             read.elsewhere = page.elsewhere;
         }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod books;
+mod dead_man;
 mod handover;
 mod links;
 mod news;
@@ -11,3 +12,4 @@ mod orders;
 mod private;
 mod reads;
 mod rig;
+mod terms;

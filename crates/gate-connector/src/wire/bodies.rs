@@ -37,7 +37,7 @@ pub struct BaseBook {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenOrdersPage {
     /// Orders on configured pairs.
-    pub orders: Vec<OrderUpdate>,
+    pub orders: Vec<OrderRow>,
     /// Orders on other pairs.
     pub elsewhere: u32,
     /// True when some pair filled its page, so that another may follow.
@@ -171,7 +171,7 @@ impl Decoder {
                 }
                 let (rows, count) = rows::list(&orders, ROWS_MAX, "orders", |row| rows::order(row, names, stamp))?;
                 page.more |= count >= OPEN_ORDERS_PAGE;
-                page.orders.extend(rows.into_iter().map(|row| row.update));
+                page.orders.extend(rows);
             }
             Ok(page)
         })
@@ -210,6 +210,20 @@ impl Decoder {
                 (rate(taker, "taker_fee")?, rate(maker, "maker_fee")?, paid_in)
             };
             Ok(FeeRates { venue: names.venue, pair, taker, maker, paid_in })
+        })
+    }
+
+    /// `/spot/countdown_cancel_all`: when the switch will fire, Unix milliseconds as an integer or a string; zero once disarmed.
+    ///
+    /// # Errors
+    /// [`Reject`] for a body of another shape.
+    pub fn countdown(&mut self, body: &mut [u8]) -> Result<Option<VenueNanos>, Reject> {
+        self.body(body, |root, _| {
+            fields!(object(&root, "countdown")?, "triggerTime" => trigger);
+            if trigger.is_none() {
+                return Err(Reject::missing("triggerTime"));
+            }
+            millis(trigger, "triggerTime")
         })
     }
 

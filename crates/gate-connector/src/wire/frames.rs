@@ -8,11 +8,9 @@ use super::json::{
     FRAME_BYTES_MAX, Object, Value, counter, fields, items, millis, object, optional_flag, optional_text, required, text,
 };
 use super::news::{self, NewsWanted, TopFrame};
-use super::rows::{self, Stamp};
+use super::rows::{self, OrderRow, Stamp};
 use super::{Decoder, PairNames, Reject, Scope};
-use domain::{
-    BalanceEntry, Fill, FrameReject, Level, MonoNanos, OrderSource, OrderUpdate, PairId, PublicTrade, Ticker, VenueNanos,
-};
+use domain::{BalanceEntry, Fill, FrameReject, Level, MonoNanos, OrderSource, PairId, PublicTrade, Ticker, VenueNanos};
 use simd_json::prelude::*;
 
 /// Most rows that a private push may have.
@@ -104,7 +102,7 @@ pub enum Frame {
     /// A 24-hour summary.
     Ticker(Ticker),
     /// Order rows.
-    Orders(Vec<OrderUpdate>),
+    Orders(Vec<OrderRow>),
     /// Executions.
     Fills(Vec<Fill>),
     /// Changed balances.
@@ -275,7 +273,7 @@ fn frame(root: &Value<'_, '_>, names: &PairNames, wanted: NewsWanted, received: 
             read().map(Frame::Ticker).map_err(aside)
         }
         Channel::Orders => {
-            let read = |row: &Value<'_, '_>| Ok(rows::order(row, names, stamp)?.map(|row| row.update));
+            let read = |row: &Value<'_, '_>| rows::order(row, names, stamp);
             rows::list(&result, ROWS_MAX, "result", read).map(|(list, _)| Frame::Orders(list)).map_err(private)
         }
         Channel::UserTrades => rows::list(&result, ROWS_MAX, "result", |row| rows::trade(row, names, stamp))

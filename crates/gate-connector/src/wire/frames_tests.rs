@@ -372,7 +372,7 @@ fn order_row(changes: &[(&str, &str)]) -> String {
 #[track_caller]
 fn order_says(changes: &[(&str, &str)], report: OrderReport) {
     match read(&private("spot.orders", &order_row(changes))) {
-        Ok(Frame::Orders(rows)) => assert_eq!(rows[0].report, report, "{changes:?}"),
+        Ok(Frame::Orders(rows)) => assert_eq!(rows[0].update.report, report, "{changes:?}"),
         other => panic!("{changes:?}: {other:?}"),
     }
 }
@@ -393,13 +393,13 @@ fn order_rows_follow_the_decision_rules() {
     order_says(&[market.as_slice(), &[("finish_as", r#""filled""#)]].concat(), ended(Finish::Filled, 300_000));
 
     let Ok(Frame::Orders(rows)) = read(&private("spot.orders", &order_row(&[]))) else { panic!() };
-    assert_eq!(rows[0].client_id, ClientOrderId::new(1, 2, 3, 4));
-    assert_eq!(rows[0].venue_order_id.map(|id| id.to_string()).as_deref(), Some("123"));
+    assert_eq!(rows[0].update.client_id, ClientOrderId::new(1, 2, 3, 4));
+    assert_eq!(rows[0].update.venue_order_id.map(|id| id.to_string()).as_deref(), Some("123"));
     for foreign in [r#""apiv4""#, r#""t-short""#, r#""-""#, r#""00100000023000000004""#, ""] {
         let Ok(Frame::Orders(rows)) = read(&private("spot.orders", &order_row(&[("text", foreign)]))) else {
             panic!("{foreign}")
         };
-        assert_eq!(rows[0].client_id, None, "{foreign}");
+        assert_eq!(rows[0].update.client_id, None, "{foreign}");
     }
     let elsewhere = read(&private("spot.orders", &order_row(&[("currency_pair", r#""XRP_USDT""#)])));
     assert_eq!(elsewhere, Ok(Frame::Orders(vec![])));

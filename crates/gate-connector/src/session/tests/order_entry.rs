@@ -491,41 +491,6 @@ fn on_the_venues_notice_orders_move_to_a_new_connection_before_the_old_one_close
 }
 
 #[test]
-fn terms_that_the_venue_changed_are_cancelled_at_once_and_nothing_is_believed() {
-    for changed in [
-        row(4, "open", "0.0020", "open").replace("\"0.0021\"", "\"0.0020\""),
-        row(4, "open", "0.0021", "open").replace("61234.5", "61234.6"),
-        row(4, "open", "0.0021", "open").replace("\"buy\"", "\"sell\""),
-        row(4, "open", "0.0021", "open").replace("\"type\":\"limit\"", "\"type\":\"limit\",\"time_in_force\":\"gtc\""),
-        row(4, "open", "0.0021", "open").replace("\"type\":\"limit\"", "\"type\":\"limit\",\"time_in_force\":\"poc\""),
-    ] {
-        let mut rig = Rig::live_entry();
-        let frame = place(&mut rig, order(4));
-        rig.reply(ENTRY, &frame, "200", &result(&changed));
-        let update = rig.orders().remove(0);
-        assert_eq!((update.report, update.venue_order_id), (UNREADABLE, VenueOrderId::new("77")), "{changed}");
-        let cancel = rig.frames().remove(0);
-        assert_eq!(
-            (&cancel["channel"], &cancel["payload"]["req_param"]["order_id"]),
-            (&"spot.order_cancel".into(), &"77".into())
-        );
-
-        let mut rig = Rig::live("order_book", true);
-        rig.submit(Command::Place(order(4)));
-        let sent = rig.requests().remove(0);
-        rig.answer(sent.ticket, 201, &changed);
-        assert_eq!(rig.one_report(), UNREADABLE);
-        let cancel = rig.requests().remove(0);
-        assert_eq!((cancel.request.method, cancel.request.path.as_str()), (Method::Delete, "/api/v4/spot/orders/77"));
-    }
-    // What has ended already needs no cancel.
-    let mut rig = Rig::live_entry();
-    let frame = place(&mut rig, order(4));
-    rig.reply(ENTRY, &frame, "200", &result(&row(4, "cancelled", "0.0021", "ioc").replace("61234.5", "61234.6")));
-    assert_eq!((rig.one_report(), rig.drain()), (UNREADABLE, vec![]));
-}
-
-#[test]
 fn what_is_above_this_ways_own_budget_takes_the_other_way() {
     let mut rig = Rig::live_entry();
     for counter in 0..6 {
