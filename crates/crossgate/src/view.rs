@@ -294,6 +294,9 @@ fn describe(notice: &Notice, tables: &Tables) -> Option<String> {
             }
             format!("{}: {} was moved by others, taken over: {before} → {after}", venue(at), tables.asset(asset))
         }
+        Notice::DeadManRefused { venue: at } => {
+            format!("{}: no dead-man switch; what rests there stays if this process dies", venue(at))
+        }
         Notice::Reconciled { venue: at } => format!("{}: account reconciled, ready to trade", venue(at)),
     })
 }

@@ -178,6 +178,11 @@ pub enum Notice {
         /// Base, gross.
         qty: Qty,
     },
+    /// A venue's dead-man switch can't be armed: told once. Nothing cancels our orders there if this process dies.
+    DeadManRefused {
+        /// Which venue.
+        venue: VenueId,
+    },
     /// A venue's account is reconciled and may trade.
     Reconciled {
         /// Which venue.

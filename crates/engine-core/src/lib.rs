@@ -5,7 +5,9 @@
 //! touched. Both append to [`Outputs`].
 
 pub mod config;
+pub mod dead_man;
 pub mod place_budget;
+pub mod recover;
 pub mod report;
 pub mod step;
 

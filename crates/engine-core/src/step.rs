@@ -9,6 +9,7 @@
 //! 4. Every opportunity ends under exactly one verdict; Σ verdicts = opportunities.
 
 use crate::config::EngineConfig;
+use crate::dead_man::{DeadManSwitches, Wanted};
 use crate::place_budget::PlaceBudget;
 use domain::mutants::{self, Mutant};
 use domain::{
@@ -17,7 +18,8 @@ use domain::{
 };
 use executor::{Executor, IdSource, Outbox, StopRequest};
 use order_book::BookCell;
-use risk::{Market, OrderPace, Plan, RiskView, SizeInputs, Stops, size_plan};
+use risk::controls::{daily_loss, price_collar};
+use risk::{Guard, Market, Marks, Plan, RiskView, SizeInputs, Stops, size_plan};
 use spread_detector::{Assessment, Group, LegView, Tracker, assess, collar_reference};
 use std::sync::Arc;
 
@@ -64,7 +66,7 @@ pub struct Engine {
     pub(crate) unix: UnixNanos,
     dirty: Vec<bool>,
     budgets: Vec<PlaceBudget>,
-    pace: OrderPace,
+    pub(crate) guard: Guard,
     /// The last statement of every venue about its accounts, for the report's comparison.
     pub(crate) stated: Vec<Option<BalanceReport>>,
     /// Where books are shown to other threads, by (pair, venue); empty when nobody looks. Never read here.
@@ -75,10 +77,13 @@ pub struct Engine {
     clock_offsets: Vec<Option<i64>>,
     /// Crossed or locked states by (pair, venue), for replay reports.
     crossed: Vec<u64>,
-    day: i64,
-    pub(crate) realised_today: Amount,
+    /// The day and that its loss has latched: told once, until it is below the limit again or the day is over.
+    loss_told: Option<i64>,
+    medians: Vec<i64>,
     log_lagging: bool,
     stopping: bool,
+    pub(crate) draining: bool,
+    dead_man: DeadManSwitches,
     outbox: Outbox,
 }
 
@@ -90,8 +95,10 @@ impl Engine {
         for venue in tables.venue_ids() {
             let _ = stops.set(StopKind::Freeze, StopReason::StreamUnproven, Some(venue), None, UnixNanos(0));
         }
+        let mut market = Market::new(tables.clone());
+        market.set_reference(config.reference);
         Engine {
-            market: Market::new(tables.clone()),
+            market,
             tracker: Tracker::new(pairs, venues),
             executor: Executor::new(config.executor.clone(), tables.clone(), ids),
             stops,
@@ -100,16 +107,18 @@ impl Engine {
             unix: UnixNanos(0),
             dirty: vec![false; pairs],
             budgets: vec![PlaceBudget::default(); venues * pairs],
-            pace: OrderPace::default(),
+            guard: Guard::new(config.controls.clone(), venues, pairs),
             stated: vec![None; venues],
             cells: Vec::new(),
             refused: vec![false; venues],
             clock_offsets: vec![None; venues],
             crossed: vec![0; venues * pairs],
-            day: i64::MIN,
-            realised_today: Amount::ZERO,
+            loss_told: None,
+            medians: Vec::with_capacity(venues),
             log_lagging: false,
             stopping: false,
+            draining: false,
+            dead_man: DeadManSwitches::new(config.dead_man_ns, venues),
             outbox: Outbox::default(),
             tables,
             config,
@@ -156,8 +165,8 @@ impl Engine {
         &self.stops
     }
 
-    /// Publishes every book from now on, for readers on other threads: one cell for each (pair, venue), pairs outermost. The engine
-    /// writes them and never reads them, so decisions and replays do not depend on them.
+    /// Publishes every book from now on, for readers on other threads: one cell for each (pair, venue), pairs outermost. The
+    /// engine writes them and never reads them, so decisions and replays do not depend on them.
     ///
     /// # Panics
     /// Unless there is exactly one cell for each.
@@ -192,7 +201,13 @@ impl Engine {
         match input {
             Input::Book(update) => self.apply_book(update, out),
             Input::Order(update) => self.executor.handle_order(self.now, update, &mut self.outbox),
-            Input::Fill(fill) => self.executor.handle_fill(self.now, fill, &mut self.outbox),
+            Input::Fill(fill) => {
+                if self.tables.pair(fill.pair).is_none() || fill.venue.index() >= self.tables.venues.len() {
+                    // An account or a pair that no limit stands for.
+                    self.request_stop(StopKind::Latch, StopReason::UnknownFill);
+                }
+                self.executor.handle_fill(self.now, fill, &mut self.outbox);
+            }
             Input::Balances(report) => {
                 if report.source == BalanceSource::Query
                     && let Some(slot) = self.stated.get_mut(report.venue.index())
@@ -249,7 +264,14 @@ impl Engine {
                 self.request_stop(StopKind::Pause, StopReason::StateLog);
             }
             Input::Operator(command) => self.apply_operator(*command),
-            Input::Config(_) | Input::DeadMan(_) => {}
+            Input::Config(patch) => {
+                // Whoever sent it has checked it; limits that no run may start with change nothing all the same.
+                if self.config.apply(patch).is_ok() {
+                    self.executor.handle_config(self.config.limits, self.config.executor.book_age_max_ns);
+                    self.dirty.fill(true);
+                }
+            }
+            Input::DeadMan(answer) => self.dead_man.told(answer, self.now, &mut self.outbox.notices),
             Input::Storage { low } => {
                 let change = if *low { StopRequest::set } else { StopRequest::clear };
                 self.outbox.stops.push(change(StopKind::Pause, StopReason::Disk, None, None));
@@ -306,13 +328,23 @@ impl Engine {
 
     fn apply_operator(&mut self, command: OperatorCommand) {
         match command {
-            OperatorCommand::Halt { reason } => self.request_stop(StopKind::Latch, reason),
+            OperatorCommand::Halt { reason } => {
+                // A latch of this reason that names a venue or a pair is the same condition: it is not told twice.
+                if !self.latches().any(|holding| holding == reason) {
+                    self.request_stop(StopKind::Latch, reason);
+                }
+            }
             OperatorCommand::Resume => {
+                self.draining = false;
                 self.stops.resume(&mut self.outbox.notices);
                 self.executor.handle_resume();
+                self.guard.resumed();
                 self.dirty.fill(true);
             }
-            OperatorCommand::Drain | OperatorCommand::Flatten => self.request_stop(StopKind::Pause, StopReason::Operator),
+            OperatorCommand::Drain | OperatorCommand::Flatten => {
+                self.draining = true;
+                self.request_stop(StopKind::Pause, StopReason::Operator);
+            }
             OperatorCommand::Stop => {
                 self.stopping = true;
                 self.request_stop(StopKind::Pause, StopReason::Signal);
@@ -339,9 +371,14 @@ impl Engine {
     pub fn decide(&mut self, batch_now: MonoNanos, out: &mut Outputs) {
         assert!(batch_now >= self.now, "Invariant: batch time is not before a receive time of the batch");
         self.now = batch_now;
-        self.roll_day();
         self.executor.on_decide(self.now, self.unix, &self.market, &mut self.outbox);
+        for venue in self.tables.venue_ids() {
+            let wanted = self.dead_man_wanted(venue);
+            self.dead_man.decide(venue, wanted, self.now, &mut self.outbox.commands);
+        }
         self.flush_outbox(out);
+        self.look_at_prices();
+        self.watch_limits(out);
         for pair in self.tables.clone().pair_ids() {
             if std::mem::replace(&mut self.dirty[pair.index()], false) {
                 self.decide_pair(pair, out);
@@ -349,12 +386,46 @@ impl Engine {
         }
     }
 
-    fn roll_day(&mut self) {
-        let day = self.unix.seconds().div_euclid(86_400);
-        if day != self.day {
-            self.day = day;
-            self.realised_today = Amount::ZERO;
+    /// What assets are worth, and the venues' median, by the books that changed.
+    fn look_at_prices(&mut self) {
+        let age_max_ns = self.config.detector.book_age_max_ns;
+        for pair in self.tables.clone().pair_ids().filter(|pair| self.dirty[pair.index()]) {
+            self.market.revalue(pair, age_max_ns, self.now);
+            let cells = self.market.venues_of(pair);
+            if let Some(median) = price_collar::median_x4(cells, age_max_ns, self.now, &mut self.medians) {
+                self.guard.median_seen(pair, median, self.now);
+            }
         }
+    }
+
+    /// Limits that the market can pass without an order of ours: the loss of the day latches, exposure pauses.
+    fn watch_limits(&mut self, out: &mut Outputs) {
+        let day = executor::DayFlows::day_of(self.unix);
+        let lost = self.realised_today().is_some_and(|result| daily_loss::reached(result, self.config.limits.daily_loss_max));
+        if !lost {
+            self.loss_told = None;
+        } else if self.loss_told.replace(day) != Some(day) {
+            out.notices.extend(self.stops.set(StopKind::Latch, StopReason::DailyLoss, None, None, self.unix));
+        }
+        let exceeded = self.executor.exposure(&self.market).exceeded(&self.config.limits.unhedged_max(&self.guard));
+        out.notices.extend(if exceeded {
+            self.stops.set(StopKind::Pause, StopReason::Exposure, None, None, self.unix)
+        } else {
+            self.stops.clear(StopKind::Pause, StopReason::Exposure, None, None)
+        });
+    }
+
+    /// The result of our own executions since midnight UTC in the reference quote, at what every asset was last worth, fees in
+    /// tokens included; negative is a loss. `None` when something in it can't be valued yet.
+    pub fn realised_today(&self) -> Option<Amount> {
+        let mut sum = Amount::ZERO;
+        for (asset, flow) in self.executor.day_flows().of(executor::DayFlows::day_of(self.unix)) {
+            if !flow.is_zero() {
+                let value = self.market.valuation().last_worth(asset)?.value_rounded_down(flow)?;
+                sum = sum.checked_add(value)?;
+            }
+        }
+        Some(sum)
     }
 
     fn decide_pair(&mut self, pair: PairId, out: &mut Outputs) {
@@ -384,12 +455,16 @@ impl Engine {
             // Both legs are sent, or nothing is.
             Ok(approved) => match self.executor.open_deal(self.now, approved, &self.market, &mut self.outbox) {
                 Ok(_) => {
+                    self.guard.deal_approved(pair, self.now);
                     self.flush_outbox(out);
                     Verdict::Traded
                 }
                 Err(verdict) => verdict,
             },
-            Err(verdict) => verdict,
+            Err(verdict) => {
+                self.flush_outbox(out);
+                verdict
+            }
         };
         let traded = verdict == Verdict::Traded;
         self.tracker.observe(pair, buy, sell, self.now, assessment.as_ref(), verdict, traded, &mut out.notices);
@@ -433,6 +508,7 @@ impl Engine {
         let tables = self.tables.clone();
         let info = tables.pair(pair).ok_or(Verdict::NotTradableKind)?;
         let exposure = self.executor.exposure(&self.market);
+        let quote_worth = self.market.worth(info.quote);
         let plan = size_plan(&SizeInputs {
             pair,
             scale: info.scale,
@@ -445,7 +521,9 @@ impl Engine {
             base_available: self.executor.available(sell, info.base),
             quote_floor: self.floor(buy, info.quote),
             base_floor: self.floor(sell, info.base),
-            unhedged: exposure.worst_quote(),
+            room: self.config.limits.unhedged_max(&self.guard).room(&exposure, info.base),
+            quote_worth,
+            order_qty_max: self.guard.controls().order_qty_max(pair),
             limits: &self.config.limits,
             min_edge: self.config.detector.min_edge,
             latency_allowance: self.config.latency_allowance,
@@ -453,17 +531,31 @@ impl Engine {
         })?;
         let allows = |venue| self.budgets[self.cell_index(venue, pair)].allows_opening(self.now);
         let place_budget_ok = (allows(buy), allows(sell));
+        let age_max_ns = self.config.detector.book_age_max_ns;
+        let marks = Marks {
+            buy_mid_x2: price_collar::mid_x2(self.market.at(buy, pair)),
+            sell_mid_x2: price_collar::mid_x2(self.market.at(sell, pair)),
+            median_x4: price_collar::median_x4(self.market.venues_of(pair), age_max_ns, self.now, &mut self.medians),
+        };
         let view = RiskView {
+            now: self.now,
+            guard: &self.guard,
+            base: info.base,
+            quote_worth,
+            marks,
             exposure: &exposure,
             open_deals: self.executor.open_deals(),
             pair_busy: self.executor.pair_busy(pair),
             stops: &self.stops,
             place_budget_ok,
-            orders_last_second: self.pace.last_second(self.now),
             log_lagging: self.log_lagging,
-            realised_today: self.realised_today,
+            realised_today: self.realised_today(),
         };
-        self.config.limits.approve(plan, info.scale, &view)
+        let approved = self.config.limits.approve(plan, info.scale, &view);
+        if matches!(approved, Err(Verdict::Latched)) && !self.stops.latched() {
+            self.request_stop(StopKind::Latch, StopReason::RepeatThrottle);
+        }
+        approved
     }
 
     fn floor(&self, venue: VenueId, asset: domain::AssetId) -> Amount {
@@ -481,23 +573,31 @@ impl Engine {
             self.dirty.fill(true);
         }
         for notice in std::mem::take(&mut self.outbox.notices) {
-            if let Notice::DealClosed { pair, quote_flow, base_flow, .. } = notice {
-                let mid = crate::report::mid_value(&self.market, pair, base_flow).unwrap_or(Amount::ZERO);
-                self.realised_today += quote_flow + mid;
-                if -self.realised_today >= self.config.daily_loss_max && !self.config.daily_loss_max.is_zero() {
-                    out.notices.extend(self.stops.set(StopKind::Latch, StopReason::DailyLoss, None, None, self.unix));
-                }
+            match notice {
+                Notice::Filled { venue, pair, .. } => self.guard.executed(venue, pair),
+                Notice::DealClosed { deal, .. } => self.guard.deal_closed(deal),
+                _ => {}
             }
             out.notices.push(notice);
         }
+        let mut disproportionate = false;
         for command in self.outbox.commands.drain(..) {
             if let Command::Place(order) = &command {
                 debug_assert!(matches!(order.purpose, Purpose::Open | Purpose::Hedge));
+                // Not sent, and no more is said: to the executor it is an order without an answer, and ends as absent.
+                if !(self.guard.in_proportion(order) || mutants::active(Mutant::ResendOnUnknown)) {
+                    disproportionate = true;
+                    continue;
+                }
                 let index = order.pair.index() * self.tables.venues.len() + order.venue.index();
                 self.budgets[index].count(self.now);
-                self.pace.record(self.now);
             }
+            self.guard.sent(&command, self.now);
             out.commands.push(command);
+        }
+        if disproportionate {
+            let latch = self.stops.set(StopKind::Latch, StopReason::OrdersOutOfProportion, None, None, self.unix);
+            out.notices.extend(latch);
         }
     }
 
@@ -506,14 +606,36 @@ impl Engine {
         self.tracker.close_all(self.now, &mut out.notices);
     }
 
-    /// True once a stop was ordered and everything is finished: no open order, no exposure, final balances seen.
+    /// True once a stop was ordered and everything is finished: no open order, no exposure, final balances seen, no dead-man
+    /// switch left armed.
     pub fn finished(&self) -> bool {
+        self.ending() && self.dead_man.at_rest(self.now)
+    }
+
+    /// True while a drain or flatten is in force and has come to its end: no open deal, no order that may still change.
+    pub fn drained(&self) -> bool {
+        self.draining && self.executor.idle()
+    }
+
+    fn ending(&self) -> bool {
         self.stopping && self.executor.finished()
+    }
+
+    fn dead_man_wanted(&self, venue: VenueId) -> Wanted {
+        let closed = |stop: &risk::Stop| stop.reason == StopReason::VenueMaintenance && stop.venue == Some(venue);
+        if self.ending() || self.stops.list().iter().any(closed) {
+            Wanted::Disarmed
+        } else if self.executor.ready(venue) && !self.config.executor.observe_only {
+            Wanted::Armed
+        } else {
+            Wanted::Left
+        }
     }
 
     /// When [`Engine::decide`] wants to be called although nothing arrived.
     pub fn next_deadline(&self) -> Option<MonoNanos> {
-        self.executor.next_deadline()
+        let switches = self.tables.venue_ids().filter_map(|venue| self.dead_man.deadline(venue, self.dead_man_wanted(venue)));
+        switches.chain(self.executor.next_deadline()).min()
     }
 }
 

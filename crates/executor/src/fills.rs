@@ -13,11 +13,11 @@
 
 use crate::orders::{Order, Phase};
 use crate::registry::EARLY_FILLS_MAX;
-use crate::{Executor, Outbox, StopRequest};
+use crate::{DayFlows, Executor, Outbox, StopRequest};
 use domain::mutants::{self, Mutant};
 use domain::{
     Amount, ClientOrderId, Fill, MonoNanos, NewOrder, Notice, OrderOutcome, OrderSource, Purpose, Qty, Side, StopKind,
-    StopReason, TimeInForce,
+    StopReason, TimeInForce, UnixNanos,
 };
 
 impl Executor {
@@ -92,10 +92,14 @@ impl Executor {
         }
         self.tally.fills += 1;
         self.tally.add_flow(fill.pair, quote, base);
+        let day = DayFlows::day_of(fill.executed_at.map_or(self.wall, |at| UnixNanos(at.0)));
         if let Some(info) = self.tables.pair(fill.pair) {
+            self.day_flows.add(day, info.quote, quote);
+            self.day_flows.add(day, info.base, base);
             // What was paid in a token is in neither flow of the pair.
             for (asset, fee) in fill.fees.iter().filter(|(asset, _)| *asset != info.base && *asset != info.quote) {
                 self.tally.add_token_fee(*asset, *fee);
+                self.day_flows.add(day, *asset, -*fee);
             }
         }
         out.notices.push(Notice::Filled {

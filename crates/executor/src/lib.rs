@@ -9,6 +9,7 @@
 //! | `registry.rs` | all orders, found by our id or the venue's; booked trade ids |
 //! | `resolve.rs` | unknown orders: look-ups, and the proof of absence |
 //! | `fills.rs` | booking a fill: ledger, order, deal; foreign fills; lost intents |
+//! | `day_flows.rs` | what each day's executions moved, for the daily loss |
 //! | `fees.rs` | the watch over fees that are not the predicted ones |
 //! | `ledger.rs` | totals, reservations, what is available |
 //! | `preflight.rs` | the last look at both legs before anything is sent |
@@ -33,6 +34,7 @@
 //! is right.
 
 pub mod config;
+pub mod day_flows;
 mod deals;
 mod dust;
 mod fees;
@@ -53,6 +55,7 @@ mod spent;
 mod wind_down;
 
 pub use config::ExecutorConfig;
+pub use day_flows::DayFlows;
 pub use ids::IdSource;
 pub use ledger::{Holding, Ledger};
 pub use outbox::{Outbox, StopRequest};
@@ -72,7 +75,7 @@ use orders::{Effects, Order, Phase};
 use reconcile::VenueState;
 use registry::Orders;
 use report::Tally;
-use risk::{Approved, Exposure, Leg, Market, Plan};
+use risk::{Approved, Exposure, Leg, Limits, Market, Plan};
 use spent::SpentBooks;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -96,6 +99,7 @@ pub struct Executor {
     frozen_pairs: BTreeSet<PairId>,
     pauses: Pauses,
     tally: Tally,
+    day_flows: DayFlows,
     /// The newest wall time told, or in recovery the newest that the log proves.
     wall: UnixNanos,
     /// The highest epoch of an id seen in recovery.
@@ -139,6 +143,7 @@ impl Executor {
             frozen_pairs: BTreeSet::new(),
             pauses: Pauses::default(),
             tally: Tally::default(),
+            day_flows: DayFlows::default(),
             wall: UnixNanos(0),
             epoch_seen: None,
             epochs: BTreeSet::from([ids.epoch()]),
@@ -526,6 +531,12 @@ impl Executor {
         }
     }
 
+    /// Other limits and another age of books from now on.
+    pub fn handle_config(&mut self, limits: Limits, book_age_max_ns: u64) {
+        self.config.limits = limits;
+        self.config.book_age_max_ns = book_age_max_ns;
+    }
+
     /// Once per batch: deadlines, look-ups, hedges, reconciliation. Decided before openings, so that a stop holds at once.
     pub fn on_decide(&mut self, now: MonoNanos, unix: UnixNanos, market: &Market, out: &mut Outbox) {
         if self.wall > unix && unix > UnixNanos(0) {
@@ -618,19 +629,25 @@ impl Executor {
         &self.ledger
     }
 
+    /// What our own executions moved, by day.
+    pub fn day_flows(&self) -> &DayFlows {
+        &self.day_flows
+    }
+
     /// What the key of a venue may do, once told.
     pub fn facts(&self, venue: VenueId) -> Option<AccountFacts> {
         self.venues.get(venue.index()).and_then(VenueState::facts)
     }
 
-    /// The worst case of all open deals, valued at the best live mid of any venue, or else at the legs' own prices.
+    /// The worst case of all open deals in the reference quote, valued at the best live mid of any venue, or else at the legs'
+    /// own prices.
     pub fn exposure(&self, market: &Market) -> Exposure {
         let mut exposure = Exposure::default();
         for deal in self.deals.open_deals() {
             let Some(info) = self.tables.pair(deal.pair) else { continue };
             let (lo, hi) = self.interval(deal);
             let Some(price) = self.mark(deal, market) else { continue };
-            exposure.add(info.scale, lo, hi, price);
+            exposure.add(info.base, info.scale, lo, hi, price, market.valuation().last_worth(info.quote));
         }
         exposure
     }
@@ -643,6 +660,11 @@ impl Executor {
     /// Whether a pair has an open deal.
     pub fn pair_busy(&self, pair: PairId) -> bool {
         self.deals.open_deals().any(|deal| deal.pair == pair)
+    }
+
+    /// No open deal and no order that may still change.
+    pub fn idle(&self) -> bool {
+        self.deals.open_count() == 0 && self.orders.active().is_empty()
     }
 
     /// Orders whose existence is open.

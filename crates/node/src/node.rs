@@ -1,11 +1,13 @@
 //! [`Node`]: sessions, decider and logs. Start at [`Node::step`].
 
 use crate::decider::Decider;
+use crate::recover::latch_note;
 use domain::mutants::{self, Mutant};
 use domain::{
-    Command, Input, MonoNanos, Notice, OperatorCommand, OrderReport, OrderSource, OrderUpdate, Purpose, UnixNanos, VenueId,
+    Command, Input, MonoNanos, Notice, OperatorCommand, OrderReport, OrderSource, OrderUpdate, Purpose, StopKind, UnixNanos,
+    VenueId,
 };
-use engine_core::Engine;
+use engine_core::{Engine, Outputs};
 use journal::{LogError, LogSink, Record};
 use std::collections::VecDeque;
 use venue::{LinkId, LossReason, Response, SessionStats, Ticket, Transmit, VenueSession};
@@ -151,7 +153,7 @@ impl Node {
         let batch: Vec<(MonoNanos, Input)> = self.pending.drain(..take).collect();
         let batch_now = self.decider.batch_now(now, batch.iter().map(|(received, _)| *received));
         let output = self.decider.step(batch_now, batch.iter().map(|(received, input)| (*received, input)));
-        self.log_batch(batch_now, batch, &output.commands);
+        self.log_batch(batch_now, batch, &output);
         self.notices.extend(output.notices);
         for command in output.commands {
             self.publish(batch_now, command);
@@ -159,8 +161,9 @@ impl Node {
         true
     }
 
-    /// Writes the batch: inputs, then intents, then the batch mark. The state log is flushed to the kernel before any command goes on.
-    fn log_batch(&mut self, batch_now: MonoNanos, batch: Vec<(MonoNanos, Input)>, commands: &[Command]) {
+    /// Writes the batch: inputs, then intents, then the latches that it set, then the batch mark. The state log is flushed to
+    /// the kernel before any command goes on.
+    fn log_batch(&mut self, batch_now: MonoNanos, batch: Vec<(MonoNanos, Input)>, output: &Outputs) {
         let mut state = std::mem::take(&mut self.delayed_intents);
         let mut market = Vec::new();
         // The market log is handed on at ticks: nothing waits for it.
@@ -171,12 +174,20 @@ impl Node {
             let record = Record::Input { seq: self.sequence, received, input };
             if is_state { state.push(record) } else { market.push(record) }
         }
-        for command in commands {
+        for command in &output.commands {
             if let Command::Place(order) = command {
                 self.sequence += 1;
                 let record = Record::Intent { seq: self.sequence, order: *order };
                 // A planted bug: the intent comes too late (I9).
                 if mutants::active(Mutant::SendBeforeLog) { self.delayed_intents.push(record) } else { state.push(record) }
+            }
+        }
+        for notice in &output.notices {
+            if let Notice::Stopped { kind: StopKind::Latch, reason, .. } = notice
+                && self.decider.engine().latches().any(|holding| holding == *reason)
+            {
+                self.sequence += 1;
+                state.push(Record::Note { seq: self.sequence, text: latch_note(*reason) });
             }
         }
         market.push(Record::BatchEnd {

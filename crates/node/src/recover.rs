@@ -7,9 +7,12 @@ use domain::{
     AssetId, BalanceReport, Fill, Input, NewOrder, OpenOrdersReport, OrderUpdate, PairId, PairScale, Price, Qty, Tables,
     TradesReport, VenueId,
 };
-use domain::{OrderReport, ReadKind};
+use domain::{OrderReport, ReadKind, StopReason};
 use engine_core::Engine;
 use journal::{LogError, Record, StateRecords, StateTail};
+
+/// How the note of a latch begins; its reason follows.
+const LATCH_NOTE: &str = "latched: ";
 
 /// Why the logs can't be taken over.
 #[derive(Debug, thiserror::Error)]
@@ -66,26 +69,40 @@ fn fold(engine: &mut Engine, records: &mut StateRecords, before: u64) -> Result<
         any = true;
         match record {
             Record::Header(header) => {
-                engine.executor_mut().recover_restart();
-                engine.executor_mut().recover_epoch(header.epoch);
+                engine.recover_run(header.epoch);
                 names = header.tables;
             }
             Record::Intent { order, .. } => {
                 let order = Remap { from: &names, to: &today }.order(order)?;
-                engine.executor_mut().recover_intent(&order);
+                engine.recover_intent(&order);
             }
             Record::Input { mut input, .. } => {
                 if (Remap { from: &names, to: &today }).input(&mut input)? {
-                    engine.executor_mut().recover_input(&input);
+                    engine.recover_input(&input);
                 }
             }
-            Record::BatchEnd { .. } | Record::Note { .. } | Record::End { .. } => {}
+            Record::Note { text, .. } => {
+                if let Some(reason) = latch_of(&text) {
+                    engine.recover_latch(reason);
+                }
+            }
+            Record::End { clean: true, .. } => engine.recover_end(),
+            Record::BatchEnd { .. } | Record::End { .. } => {}
         }
     }
     if any {
-        engine.executor_mut().finish_recovery(domain::MonoNanos(0));
+        engine.finish_recovery(domain::MonoNanos(0));
     }
     Ok(())
+}
+
+/// The note that a latch is in force, for the state log: recovery reads it back.
+pub(crate) fn latch_note(reason: StopReason) -> String {
+    format!("{LATCH_NOTE}{reason}")
+}
+
+fn latch_of(note: &str) -> Option<StopReason> {
+    StopReason::parse(note.strip_prefix(LATCH_NOTE)?)
 }
 
 struct Remap<'a> {
@@ -216,6 +233,15 @@ fn rescale(units: i64, from: u8, to: u8) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_note_of_a_latch_reads_back_and_other_notes_do_not() {
+        for reason in StopReason::ALL {
+            assert_eq!(latch_of(&latch_note(*reason)), Some(*reason));
+        }
+        assert_eq!(latch_of("latched: nobody"), None);
+        assert_eq!(latch_of("started"), None);
+    }
 
     #[test]
     fn numbers_move_to_another_scale_exactly_or_not_at_all() {

@@ -1,47 +1,22 @@
-//! Limits, the approval of plans, and the approval of hedges.
+//! The limits that a person sets, and the approval of plans.
 //!
 //! Start at [`Limits::approve`]: it tries `limit`, `rate_budget`, `frozen`, `paused`, `latched` and `log_lag` in that order (the
-//! order of `domain::Verdict::ALL`) and is the only way to an [`Approved<Plan>`]. A value exactly at its limit passes, one unit
-//! above it does not. [`Limits::approve_hedge`] lets only orders through that make the worst case smaller; no stop holds a hedge
-//! back.
+//! order of `domain::Verdict::ALL`) and is the only way to an [`Approved<Plan>`]. Each control stands in a file of its own under
+//! [`crate::controls`], with its ceiling. A value exactly at its limit passes, one unit above it does not.
 
 use crate::approved::Approved;
-use crate::band::HedgeBand;
-use crate::plan::{HedgeOrder, Leg, Plan};
+use crate::controls::price_collar::Marks;
+use crate::controls::unhedged::{Exposure, UnhedgedMax};
+use crate::controls::{
+    Guard, daily_loss, deal_value, open_deals, order_quantity, order_rate, order_value, price_collar, unhedged,
+};
+use crate::plan::{Leg, Plan};
 use crate::stops::Stops;
-use domain::number::{AMOUNT_ONE, UNITS_MAX};
-use domain::{Amount, PairScale, Price, Qty, Side, Verdict};
+use crate::valuation::Worth;
+use domain::{Amount, AssetId, MonoNanos, PairScale, Side, Verdict};
 
-/// Ceilings in code, above which no configuration may go (an order 100 times too large must not start).
-pub mod ceiling {
-    use domain::Amount;
-    use domain::number::AMOUNT_ONE;
-
-    /// Largest value of one order, in units of the quote asset.
-    pub const ORDER_VALUE: Amount = Amount::from_units(1_000_000 * AMOUNT_ONE);
-    /// Largest value of one deal, in units of the quote asset.
-    pub const DEAL_VALUE: Amount = Amount::from_units(1_000_000 * AMOUNT_ONE);
-    /// Largest unhedged value, in units of the quote asset.
-    pub const UNHEDGED_VALUE: Amount = Amount::from_units(4_000_000 * AMOUNT_ONE);
-    /// Largest loss of a day, in units of the quote asset.
-    pub const DAILY_LOSS: Amount = Amount::from_units(1_000_000 * AMOUNT_ONE);
-    /// Most deals open at once.
-    pub const OPEN_DEALS: u32 = 64;
-    /// Most orders a second over all venues, hedges included.
-    pub const ORDERS_PER_SECOND: u32 = 200;
-}
-
-/// A hedge may be worth this many times `order_value_max`: it closes what an opening made, perhaps after the price moved, and
-/// must not be refused for that.
-const HEDGE_VALUE_FACTOR: i128 = 2;
-
-/// Orders that one plan sends.
-const ORDERS_PER_PLAN: u32 = 2;
-
-/// Worst case that [`Exposure`] saturates at: far above any limit, and adding to it cannot overflow.
-const WORST_MAX: i128 = i128::MAX / 4;
-
-/// The limits in force. Values are in units of the pair's quote asset. Check with [`Limits::validate`] before use.
+/// The limits in force. Values are in units of the reference quote ([`crate::valuation`]). Check with [`Limits::validate`]
+/// before use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Largest value of one opening order at its limit price.
@@ -54,7 +29,7 @@ pub struct Limits {
     pub open_deals_max: u32,
     /// Most orders within one second over all venues; openings stop there, hedges do not.
     pub orders_per_second_max: u32,
-    /// Largest realised loss since midnight UTC; beyond it nothing is opened.
+    /// Loss since midnight UTC that latches.
     pub daily_loss_max: Amount,
 }
 
@@ -78,10 +53,12 @@ pub enum LimitsError {
         ceiling: String,
     },
     /// A deal sends two orders at once: fewer would stop everything.
-    #[error("`{field}` must be at least 2, since a deal sends two orders at once")]
+    #[error("`{field}` must be at least {least}, since a deal sends two orders at once")]
     BelowOneDeal {
         /// The field's name.
         field: &'static str,
+        /// The least that lets a deal through.
+        least: u32,
     },
     /// Two limits contradict each other.
     #[error("`{field}` is below `{other}`, so that `{other}` could never be reached")]
@@ -93,26 +70,47 @@ pub enum LimitsError {
     },
 }
 
-/// Why a hedge was not approved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HedgeRefusal {
-    /// It has no quantity.
-    #[error("the hedge has no quantity")]
-    Empty,
-    /// Filled in full it would not make max(|lo|, |hi|) strictly smaller.
-    #[error("the hedge does not strictly reduce the worst-case exposure")]
-    NotReducing,
-    /// Its value at the limit price is above the cap ([`Limits::hedge_qty_max`] says how much may be sent at once).
-    #[error("the hedge is worth more than the cap on hedges")]
-    TooLarge,
-    /// Its limit price is outside its band ([`HedgeBand`]).
-    #[error("the hedge's limit price is outside its band")]
-    OutsideBand,
+impl LimitsError {
+    /// The name of the field that is wrong, as in the configuration.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            LimitsError::NotPositive { field }
+            | LimitsError::AboveCeiling { field, .. }
+            | LimitsError::BelowOneDeal { field, .. }
+            | LimitsError::Contradiction { field, .. } => field,
+        }
+    }
+
+    /// A value above `zero` and at most `ceiling`.
+    pub(crate) fn check<T: PartialOrd + std::fmt::Display>(
+        field: &'static str,
+        value: T,
+        zero: T,
+        ceiling: T,
+    ) -> Result<(), LimitsError> {
+        if value <= zero {
+            return Err(LimitsError::NotPositive { field });
+        }
+        if value > ceiling {
+            return Err(LimitsError::AboveCeiling { field, value: value.to_string(), ceiling: ceiling.to_string() });
+        }
+        Ok(())
+    }
 }
 
 /// What [`Limits::approve`] looks at beside the plan.
 #[derive(Clone, Copy, Debug)]
 pub struct RiskView<'a> {
+    /// The batch's time.
+    pub now: MonoNanos,
+    /// The controls that remember.
+    pub guard: &'a Guard,
+    /// The pair's base asset.
+    pub base: AssetId,
+    /// What the pair's quote is worth; `None`: it can't be valued, and nothing is opened.
+    pub quote_worth: Option<Worth>,
+    /// What prices are measured against.
+    pub marks: Marks,
     /// Worst case of the deals that are open now.
     pub exposure: &'a Exposure,
     /// Deals open now.
@@ -123,12 +121,30 @@ pub struct RiskView<'a> {
     pub stops: &'a Stops,
     /// Whether the placement budget of (buy, sell) venue allows one more opening beside its hedge reserve.
     pub place_budget_ok: (bool, bool),
-    /// Orders sent within the last second, hedges included ([`crate::OrderPace`]).
-    pub orders_last_second: u32,
     /// Whether the state log is behind or failed.
     pub log_lagging: bool,
-    /// Realised profit since midnight UTC in quote; negative is a loss.
-    pub realised_today: Amount,
+    /// Result since midnight UTC in reference quote; negative is a loss. `None`: it can't be valued, and nothing is opened.
+    pub realised_today: Option<Amount>,
+}
+
+impl<'a> RiskView<'a> {
+    /// A view in which nothing stands in the way of a plan at `marks`.
+    pub fn calm(exposure: &'a Exposure, stops: &'a Stops, guard: &'a Guard, marks: Marks) -> RiskView<'a> {
+        RiskView {
+            now: MonoNanos(0),
+            guard,
+            base: AssetId(0),
+            quote_worth: Some(Worth::ONE),
+            marks,
+            exposure,
+            open_deals: 0,
+            pair_busy: false,
+            stops,
+            place_budget_ok: (true, true),
+            log_lagging: false,
+            realised_today: Some(Amount::ZERO),
+        }
+    }
 }
 
 impl Limits {
@@ -138,33 +154,18 @@ impl Limits {
     /// [`LimitsError`] naming the first field that is wrong.
     pub fn validate(&self) -> Result<(), LimitsError> {
         let amounts = [
-            ("order_value_max", self.order_value_max, ceiling::ORDER_VALUE),
-            ("deal_value_max", self.deal_value_max, ceiling::DEAL_VALUE),
-            ("unhedged_value_max", self.unhedged_value_max, ceiling::UNHEDGED_VALUE),
-            ("daily_loss_max", self.daily_loss_max, ceiling::DAILY_LOSS),
+            ("order_value_max", self.order_value_max, order_value::CEILING),
+            ("deal_value_max", self.deal_value_max, deal_value::CEILING),
+            ("unhedged_value_max", self.unhedged_value_max, unhedged::CEILING),
+            ("daily_loss_max", self.daily_loss_max, daily_loss::CEILING),
         ];
         for (field, value, ceiling) in amounts {
-            if value <= Amount::ZERO {
-                return Err(LimitsError::NotPositive { field });
-            }
-            if value > ceiling {
-                return Err(LimitsError::AboveCeiling { field, value: value.to_text(), ceiling: ceiling.to_text() });
-            }
+            LimitsError::check(field, value, Amount::ZERO, ceiling)?;
         }
-        let counts = [
-            ("open_deals_max", self.open_deals_max, ceiling::OPEN_DEALS),
-            ("orders_per_second_max", self.orders_per_second_max, ceiling::ORDERS_PER_SECOND),
-        ];
-        for (field, value, ceiling) in counts {
-            if value == 0 {
-                return Err(LimitsError::NotPositive { field });
-            }
-            if value > ceiling {
-                return Err(LimitsError::AboveCeiling { field, value: value.to_string(), ceiling: ceiling.to_string() });
-            }
-        }
-        if self.orders_per_second_max < ORDERS_PER_PLAN {
-            return Err(LimitsError::BelowOneDeal { field: "orders_per_second_max" });
+        LimitsError::check("open_deals_max", self.open_deals_max, 0, open_deals::CEILING)?;
+        LimitsError::check("orders_per_second_max", self.orders_per_second_max, 0, order_rate::CEILING)?;
+        if self.orders_per_second_max < order_rate::ORDERS_PER_PLAN {
+            return Err(LimitsError::BelowOneDeal { field: "orders_per_second_max", least: order_rate::ORDERS_PER_PLAN });
         }
         if self.unhedged_value_max < self.deal_value_max {
             return Err(LimitsError::Contradiction { field: "unhedged_value_max", other: "deal_value_max" });
@@ -175,18 +176,21 @@ impl Limits {
     /// Approves a plan, or names the first gate that fails.
     ///
     /// # Errors
-    /// One of `limit`, `rate_budget`, `frozen`, `paused`, `latched`, `log_lag`, tried in this order.
+    /// One of `limit`, `rate_budget`, `frozen`, `paused`, `latched`, `log_lag`, tried in this order. `latched` is also the
+    /// answer to one deal more than the repeated-execution throttle lets through: [`Guard::repeats_exhausted`] tells, and
+    /// whoever asked latches then.
     ///
     /// # Panics
     /// When both legs name the same venue or a leg is empty: no plan of [`crate::size_plan`] does.
     pub fn approve(&self, plan: Plan, scale: PairScale, view: &RiskView<'_>) -> Result<Approved<Plan>, Verdict> {
         assert!(plan.buy.venue != plan.sell.venue, "Invariant: a plan buys and sells on different venues");
         assert!(!plan.buy.qty.is_zero() && !plan.sell.qty.is_zero(), "Invariant: a plan has two legs");
-        if self.exceeded_by(&plan, scale, view) {
+        if !self.fits(&plan, scale, view) {
             return Err(Verdict::Limit);
         }
-        let orders = view.orders_last_second.saturating_add(ORDERS_PER_PLAN);
-        if orders > self.orders_per_second_max || !view.place_budget_ok.0 || !view.place_budget_ok.1 {
+        let rate_ok = order_rate::allows_deal(view.guard.orders_last_second(view.now), self.orders_per_second_max)
+            && view.guard.messages_allow_deal(view.now);
+        if !rate_ok || !view.place_budget_ok.0 || !view.place_budget_ok.1 {
             return Err(Verdict::RateBudget);
         }
         if view.stops.frozen(plan.pair, plan.buy.venue, plan.sell.venue) {
@@ -195,7 +199,7 @@ impl Limits {
         if view.stops.paused_for(plan.pair, plan.buy.venue, plan.sell.venue) {
             return Err(Verdict::Paused);
         }
-        if view.stops.latched() {
+        if view.stops.latched() || view.guard.repeats_exhausted(plan.pair, view.now) {
             return Err(Verdict::Latched);
         }
         if view.log_lagging {
@@ -204,124 +208,41 @@ impl Limits {
         Ok(Approved::new(plan))
     }
 
-    fn exceeded_by(&self, plan: &Plan, scale: PairScale, view: &RiskView<'_>) -> bool {
-        if view.pair_busy || view.open_deals >= self.open_deals_max {
-            return true;
-        }
-        if view.realised_today.units().saturating_neg() > self.daily_loss_max.units() {
-            return true;
-        }
-        let value = |leg: &Leg| scale.value_of(leg.price, leg.qty);
-        let (Some(buy), Some(sell)) = (value(&plan.buy), value(&plan.sell)) else { return true };
-        !self.value_fits(buy.max(sell), view.exposure.worst_quote())
-    }
-
-    /// Whether a deal whose dearer leg is worth `value` keeps the order, deal and unhedged limits beside `unhedged` that is
-    /// open already. At a limit passes.
-    pub(crate) fn value_fits(&self, value: Amount, unhedged: Amount) -> bool {
-        value <= self.order_value_max
-            && value <= self.deal_value_max
-            && unhedged.checked_add(value).is_some_and(|worst| worst <= self.unhedged_value_max)
-    }
-
-    /// Approves a hedge: an order that, whatever part of it fills, never makes the worst case of its deal larger, and filled in
-    /// full makes it strictly smaller.
-    ///
-    /// `exposure_before` is the deal's base exposure `(lo, hi)` in 10^-18 base before this order, unknown orders widening it. The
-    /// order shifts it by s ∈ \[0, qty\] (a fee taken in base makes s smaller). max(|lo ∓ s|, |hi ∓ s|) is convex in s, so it
-    /// is enough to look at s = qty: smaller there means smaller everywhere but at s = 0. Nothing is taken on trust from the
-    /// caller but `exposure_before`, and the limit price is held against `band`, however it was found.
-    ///
-    /// # Errors
-    /// [`HedgeRefusal`].
-    pub fn approve_hedge(
-        &self,
-        order: HedgeOrder,
-        scale: PairScale,
-        exposure_before: (Amount, Amount),
-        band: &HedgeBand,
-    ) -> Result<Approved<HedgeOrder>, HedgeRefusal> {
-        let (lo, hi) = exposure_before;
-        assert!(lo <= hi, "Invariant: an exposure interval is ordered");
-        if order.leg.qty.is_zero() {
-            return Err(HedgeRefusal::Empty);
-        }
-        let base = scale.base_of(order.leg.qty).units();
-        let shift = match order.side {
-            Side::Buy => base,
-            Side::Sell => -base,
+    fn fits(&self, plan: &Plan, scale: PairScale, view: &RiskView<'_>) -> bool {
+        let guard = view.guard;
+        let value = |leg: &Leg| view.quote_worth?.value_rounded_up(scale.value_of(leg.price, leg.qty)?);
+        let (Some(buy), Some(sell)) = (value(&plan.buy), value(&plan.sell)) else { return false };
+        let qty_max = guard.controls().order_qty_max(plan.pair);
+        let leg_fits = |leg: &Leg, side: Side, value: Amount, own_mid_x2: Option<i64>| {
+            order_value::fits(value, self.order_value_max)
+                && order_quantity::fits(leg.qty, qty_max)
+                && price_collar::holds(leg.price, own_mid_x2, view.marks.median_x4, guard.controls().order_collar)
+                && guard.period_collar_holds(plan.pair, leg.price, view.now)
+                && !guard.repeats_order(plan.pair, side, leg.venue, leg.price, leg.qty, view.now)
         };
-        let worst = |lo: i128, hi: i128| lo.unsigned_abs().max(hi.unsigned_abs());
-        let after = match (lo.units().checked_add(shift), hi.units().checked_add(shift)) {
-            (Some(lo), Some(hi)) => worst(lo, hi),
-            _ => return Err(HedgeRefusal::NotReducing),
-        };
-        if after >= worst(lo.units(), hi.units()) {
-            return Err(HedgeRefusal::NotReducing);
+        open_deals::allow_one_more(view.open_deals, view.pair_busy, self.open_deals_max)
+            && view.realised_today.is_some_and(|result| !daily_loss::reached(result, self.daily_loss_max))
+            && deal_value::fits(buy, sell, self.deal_value_max)
+            && unhedged::within(buy.max(sell), view.exposure, view.base, &self.unhedged_max(guard))
+            && leg_fits(&plan.buy, Side::Buy, buy, view.marks.buy_mid_x2)
+            && leg_fits(&plan.sell, Side::Sell, sell, view.marks.sell_mid_x2)
+    }
+
+    /// The limits on what may be unhedged.
+    pub fn unhedged_max(&self, guard: &Guard) -> UnhedgedMax {
+        let controls = guard.controls();
+        UnhedgedMax {
+            opportunity: controls.unhedged_opportunity_max,
+            asset: controls.unhedged_asset_max,
+            total: self.unhedged_value_max,
         }
-        if !band.holds(order.side, order.leg.price) {
-            return Err(HedgeRefusal::OutsideBand);
-        }
-        match scale.value_of(order.leg.price, order.leg.qty) {
-            Some(value) if value <= self.hedge_value_max() => Ok(Approved::new(order)),
-            _ => Err(HedgeRefusal::TooLarge),
-        }
     }
 
-    /// Largest value of one hedge at its limit price, in quote: twice `order_value_max`.
-    pub fn hedge_value_max(&self) -> Amount {
-        Amount::from_units(self.order_value_max.units().saturating_mul(HEDGE_VALUE_FACTOR))
-    }
-
-    /// Largest quantity that one hedge may have at this limit price; a larger exposure is hedged in parts.
-    pub fn hedge_qty_max(&self, scale: PairScale, price: Price) -> Qty {
-        let Some(unit_value) = Qty::from_units(1).and_then(|one| scale.value_of(price, one)) else { return Qty::ZERO };
-        let units = self.hedge_value_max().units().max(0) / unit_value.units();
-        Qty::from_units(i64::try_from(units).unwrap_or(UNITS_MAX).min(UNITS_MAX)).unwrap_or(Qty::ZERO)
+    /// Whether a deal whose dearer leg is worth `value` keeps the order and deal limits, and fits into `room`. At a limit passes.
+    pub(crate) fn value_fits(&self, value: Amount, room: Amount) -> bool {
+        order_value::fits(value, self.order_value_max) && deal_value::fits(value, value, self.deal_value_max) && value <= room
     }
 }
-
-/// The worst case of all open deals in quote: Σ max(|lo|, |hi|) × mid. Deals never net against each other: each may be the only
-/// one whose other leg fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Exposure {
-    worst: Amount,
-    deals: u32,
-}
-
-impl Exposure {
-    /// Adds one open deal: its base exposure interval in 10^-18 base, valued at `mid`, rounded up. Saturates far above any limit.
-    pub fn add(&mut self, scale: PairScale, lo: Amount, hi: Amount, mid: Price) {
-        let base = lo.units().unsigned_abs().max(hi.units().unsigned_abs());
-        let value = value_rounded_up(base, mid, scale).unwrap_or(WORST_MAX);
-        self.worst = Amount::from_units(self.worst.units().saturating_add(value).min(WORST_MAX));
-        self.deals = self.deals.saturating_add(1);
-    }
-
-    /// The worst case in 10^-18 quote.
-    pub fn worst_quote(&self) -> Amount {
-        self.worst
-    }
-
-    /// How many deals were added.
-    pub fn deals(&self) -> u32 {
-        self.deals
-    }
-}
-
-/// base (10^-18) × price in 10^-18 quote, rounded up; `None` when it does not fit.
-fn value_rounded_up(base: u128, price: Price, scale: PairScale) -> Option<i128> {
-    let base = i128::try_from(base).ok()?;
-    let unit = domain::number::pow10(u32::from(scale.price_decimals()));
-    let price = i128::from(price.units());
-    // base = whole × unit + part: the whole part needs no division, and part × price < 10^18 × 10^18 fits.
-    let (whole, part) = (base / unit, base % unit);
-    let part_value = part * price;
-    let up = i128::from(part_value % unit != 0);
-    whole.checked_mul(price)?.checked_add(part_value / unit + up)
-}
-
-const _: () = assert!(AMOUNT_ONE * 1_000_000_000_000 < WORST_MAX);
 
 #[cfg(test)]
 mod tests;

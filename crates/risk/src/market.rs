@@ -1,7 +1,8 @@
 //! What is known of every (venue, pair): the owned book, the rules, the fees. One dense table, read by detection, sizing and
-//! hedging alike.
+//! hedging alike; and what every asset is worth by it.
 
-use domain::{FeeRates, InstrumentRules, PairId, Tables, VenueId};
+use crate::valuation::{Valuation, Worth};
+use domain::{AssetId, FeeRates, InstrumentRules, MonoNanos, PairId, Tables, VenueId};
 use order_book::TrackedBook;
 use std::sync::Arc;
 
@@ -20,18 +21,43 @@ pub struct VenuePair {
 pub struct Market {
     tables: Arc<Tables>,
     cells: Vec<VenuePair>,
+    valuation: Valuation,
 }
 
 impl Market {
     /// An empty market of these tables.
     pub fn new(tables: Arc<Tables>) -> Market {
         let cells = vec![VenuePair::default(); tables.venues.len() * tables.pairs.len()];
-        Market { tables, cells }
+        let valuation = Valuation::new(&tables, None);
+        Market { tables, cells, valuation }
     }
 
     /// The names and scales.
     pub fn tables(&self) -> &Arc<Tables> {
         &self.tables
+    }
+
+    /// States limits in this asset; without one, in the only quote of the pairs.
+    pub fn set_reference(&mut self, reference: Option<AssetId>) {
+        self.valuation = Valuation::new(&self.tables, reference);
+    }
+
+    /// Looks at the books of a pair for what its assets are worth now. Only books that are live and not older than `age_max_ns`
+    /// count.
+    pub fn revalue(&mut self, pair: PairId, age_max_ns: u64, now: MonoNanos) {
+        let (cells, venues) = (&self.cells, self.tables.venues.len());
+        let of = |pair: PairId| cells.get(pair.index() * venues..(pair.index() + 1) * venues).unwrap_or_default();
+        self.valuation.refresh(&self.tables, pair, of, age_max_ns, now);
+    }
+
+    /// What an asset is worth in the reference by books that were trusted at the last look.
+    pub fn worth(&self, asset: AssetId) -> Option<Worth> {
+        self.valuation.worth(asset)
+    }
+
+    /// What every asset is worth.
+    pub fn valuation(&self) -> &Valuation {
+        &self.valuation
     }
 
     fn index(&self, venue: VenueId, pair: PairId) -> usize {

@@ -28,9 +28,11 @@
 //!
 //! Start at [`size_plan`].
 
+use crate::controls::order_quantity;
 use crate::limits::Limits;
 use crate::market::VenuePair;
 use crate::plan::{Leg, Plan};
+use crate::valuation::Worth;
 use domain::mutants::{Mutant, active};
 use domain::number::{RATE_ONE, UNITS_MAX};
 use domain::{Amount, InstrumentRules, MonoNanos, PairId, PairScale, Price, Qty, Rate, VenueId, Verdict, Waterfall};
@@ -66,8 +68,12 @@ pub struct SizeInputs<'a> {
     pub quote_floor: Amount,
     /// Base that must stay at the sell venue.
     pub base_floor: Amount,
-    /// Worst-case unhedged value of the deals that are open ([`crate::Exposure::worst_quote`]).
-    pub unhedged: Amount,
+    /// The most that the deal may be worth beside what is open, in reference quote ([`crate::UnhedgedMax::room`]).
+    pub room: Amount,
+    /// What the pair's quote is worth; `None`: it can't be valued, and every size is refused (`limit`).
+    pub quote_worth: Option<Worth>,
+    /// Largest base quantity of one order, where limited.
+    pub order_qty_max: Option<Qty>,
     /// The limits in force.
     pub limits: &'a Limits,
     /// Least net over the quote spent.
@@ -356,7 +362,12 @@ impl<'a> Sizer<'a> {
         }
         // The sell order at the best bid, not at its limit: monotone in size, and never below what the approval looks at.
         let value = measured.buy_value.max(measured.sell_value_most);
-        if inputs.limits.value_fits(value, inputs.unhedged) { None } else { Some(Verdict::Limit) }
+        let value_fits = inputs
+            .quote_worth
+            .and_then(|worth| worth.value_rounded_up(value))
+            .is_some_and(|value| inputs.limits.value_fits(value, inputs.room));
+        let qty_fits = order_quantity::fits(measured.bought.max(measured.sold), inputs.order_qty_max);
+        if value_fits && qty_fits { None } else { Some(Verdict::Limit) }
     }
 }
 

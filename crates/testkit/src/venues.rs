@@ -7,7 +7,7 @@ use domain::{Amount, InstrumentRules, PairId, Rate, Symbol, Tables, VenueId};
 use engine_core::EngineConfig;
 use executor::ExecutorConfig;
 use gate_connector::GateConnector;
-use risk::Limits;
+use risk::{Controls, Limits};
 use secrecy::SecretString;
 use sim_exchange::gate::{GateConfig, GateDialect, GateFaults, ScriptedFault, TimedFault, Visibility};
 use sim_exchange::world::{HttpRequest, OutputBody, VenueKind, World, WorldConfig};
@@ -209,9 +209,11 @@ fn engine_config() -> EngineConfig {
             ..ExecutorConfig::with_limits(INSTANCE, limits)
         },
         limits,
+        controls: Controls::beside(&limits),
+        reference: None,
         latency_allowance: bps(1),
         plan_expiry_ns: order_expiry_ns,
         floors: Vec::new(),
-        daily_loss_max: quote(100_000),
+        dead_man_ns: 0,
     }
 }

@@ -4,9 +4,11 @@ use super::load::{ConfigError, Loaded};
 use super::schema::{Mode, Venue};
 use crate::registry;
 use domain::Symbol;
-use risk::LimitsError;
 use venue::HostClass;
 use venue::connector::{host_of, loopback_class};
+
+/// Times that venues take for their dead-man switches, nanoseconds (Gate: at least 5 s).
+const DEAD_MAN_NS: std::ops::RangeInclusive<u64> = 5_000_000_000..=600_000_000_000;
 
 /// Checks everything that can be checked without a connection.
 ///
@@ -37,9 +39,13 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
         return Err(loaded.error("risk", what));
     }
     check_paper(loaded)?;
-    let limits = super::effective::limits(&config.risk.clone().unwrap_or_else(super::effective::default_risk));
-    if let Err(error) = limits.validate() {
-        return Err(loaded.error(&format!("risk.{}", limit_named(&error)), error));
+    check_risk(loaded)?;
+    let dead_man = config.execution.dead_man;
+    if dead_man.0 != 0 && !(DEAD_MAN_NS.contains(&dead_man.0)) {
+        return Err(loaded.error(
+            "execution.dead_man",
+            format!("{dead_man} is out of range; use \"5s\" to \"10m\", or \"0s\" for no dead-man switch"),
+        ));
     }
     for (index, floor) in config.risk.iter().flat_map(|r| r.floor.iter().enumerate()) {
         if !config.venue.iter().any(|v| v.id == floor.venue) {
@@ -66,12 +72,49 @@ fn check_paper(loaded: &Loaded) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn limit_named(error: &LimitsError) -> &'static str {
-    match error {
-        LimitsError::NotPositive { field }
-        | LimitsError::AboveCeiling { field, .. }
-        | LimitsError::BelowOneDeal { field }
-        | LimitsError::Contradiction { field, .. } => field,
+fn check_risk(loaded: &Loaded) -> Result<(), ConfigError> {
+    let risk = loaded.config.risk.clone().unwrap_or_else(super::effective::default_risk);
+    let limits = super::effective::limits(&risk).validate();
+    if let Err(error) = limits.and_then(|()| super::effective::controls(&risk).validate()) {
+        return Err(loaded.error(&format!("risk.{}", error.field()), error));
+    }
+    let symbols: Vec<Symbol> = loaded.config.pair.iter().filter_map(|p| Symbol::parse(&p.symbol).ok()).collect();
+    for (index, limit) in risk.order_qty.iter().enumerate() {
+        let path = |key: &str| format!("risk.order_qty[{index}].{key}");
+        if !symbols.iter().any(|s| Ok(s) == Symbol::parse(&limit.symbol).as_ref()) {
+            return Err(loaded.error(&path("symbol"), format!("no pair `{}` is configured", limit.symbol)));
+        }
+        if limit.max.0.is_zero() {
+            return Err(loaded.error(&path("max"), "must be above zero"));
+        }
+    }
+    check_reference(loaded, risk.reference.as_deref(), &symbols)
+}
+
+/// Every quote must be worth something in the reference by one configured pair, or its pairs could never be traded.
+fn check_reference(loaded: &Loaded, reference: Option<&str>, symbols: &[Symbol]) -> Result<(), ConfigError> {
+    let Some(first) = symbols.first() else { return Ok(()) };
+    let Some(reference) = reference else {
+        let Some(other) = symbols.iter().find(|s| s.quote != first.quote) else { return Ok(()) };
+        let what = format!(
+            "is required, since pairs quote in {} and in {}: name the asset in which the limits are stated",
+            first.quote, other.quote
+        );
+        return Err(loaded.error("risk.reference", what));
+    };
+    if !symbols.iter().any(|s| s.base == reference || s.quote == reference) {
+        return Err(loaded.error("risk.reference", format!("no configured pair uses `{reference}`; name one of their quotes")));
+    }
+    let valued = |asset: &str| {
+        let joins = |s: &Symbol| (s.base == asset && s.quote == reference) || (s.base == reference && s.quote == asset);
+        asset == reference || symbols.iter().any(joins)
+    };
+    match symbols.iter().find(|s| !valued(&s.quote)) {
+        Some(pair) => {
+            let what = format!("nothing values {pair} in {reference}: configure {}/{reference} or remove the pair", pair.quote);
+            Err(loaded.error("risk.reference", what))
+        }
+        None => Ok(()),
     }
 }
 

@@ -1,11 +1,11 @@
 //! From the file to what the engine takes: full effective values on the run's tables.
 
-use super::schema::{Config, Risk};
+use super::schema::{Config, Mode, OrderQty, Risk};
 use super::units::Money;
-use domain::{Amount, AssetId, Tables, VenueId};
+use domain::{Amount, AssetId, PairId, Qty, Symbol, Tables, VenueId};
 use engine_core::EngineConfig;
 use executor::ExecutorConfig;
-use risk::Limits;
+use risk::{Controls, Limits};
 use spread_detector::DetectorConfig;
 
 /// Limits of a simulated run whose file names none: small, in quote.
@@ -18,6 +18,18 @@ pub fn default_risk() -> Risk {
         open_deals_max: 4,
         orders_per_second_max: 20,
         daily_loss_max: money(1_000),
+        reference: None,
+        unhedged_opportunity_max: None,
+        unhedged_asset_max: None,
+        messages_per_second_max: None,
+        order_collar_bps: None,
+        period_collar_bps: None,
+        collar_period: None,
+        duplicate_window: None,
+        repeat_deals_max: None,
+        repeat_window: None,
+        hedge_retries_max: None,
+        order_qty: Vec::new(),
         floor: Vec::new(),
     }
 }
@@ -32,6 +44,33 @@ pub fn limits(risk: &Risk) -> Limits {
         orders_per_second_max: risk.orders_per_second_max,
         daily_loss_max: risk.daily_loss_max.0,
     }
+}
+
+/// The thresholds of the further controls, those by pair left out.
+pub fn controls(risk: &Risk) -> Controls {
+    let default = Controls::beside(&limits(risk));
+    Controls {
+        unhedged_opportunity_max: risk.unhedged_opportunity_max.map_or(default.unhedged_opportunity_max, |m| m.0),
+        unhedged_asset_max: risk.unhedged_asset_max.map_or(default.unhedged_asset_max, |m| m.0),
+        order_qty_max: Vec::new(),
+        messages_per_second_max: risk.messages_per_second_max.unwrap_or(default.messages_per_second_max),
+        order_collar: risk.order_collar_bps.map_or(default.order_collar, |bps| bps.0),
+        period_collar: risk.period_collar_bps.map_or(default.period_collar, |bps| bps.0),
+        period_ns: risk.collar_period.map_or(default.period_ns, |span| span.0),
+        duplicate_window_ns: risk.duplicate_window.map_or(default.duplicate_window_ns, |span| span.0),
+        repeat_deals_max: risk.repeat_deals_max.unwrap_or(default.repeat_deals_max),
+        repeat_window_ns: risk.repeat_window.map_or(default.repeat_window_ns, |span| span.0),
+        hedge_retries_max: risk.hedge_retries_max.unwrap_or(default.hedge_retries_max),
+    }
+}
+
+/// Largest quantities by pair, rounded down to the pair's scale.
+fn order_qty_max(risk: &Risk, tables: &Tables) -> Vec<(PairId, Qty)> {
+    let one = |limit: &OrderQty| {
+        let pair = tables.pair_id(&Symbol::parse(&limit.symbol).ok()?)?;
+        Some((pair, tables.pair(pair)?.scale.qty_rounded_down(limit.max.0)))
+    };
+    risk.order_qty.iter().filter_map(one).collect()
 }
 
 /// The engine's settings. A floor on an asset that no pair uses is ignored: there is nothing to protect.
@@ -68,9 +107,11 @@ pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
             ..ExecutorConfig::with_limits(config.instance, limits)
         },
         limits,
+        controls: Controls { order_qty_max: order_qty_max(&risk, tables), ..controls(&risk) },
+        reference: risk.reference.as_deref().and_then(|name| tables.asset_id(name)),
         latency_allowance: strategy.latency_allowance_bps.0,
         plan_expiry_ns: execution.order_expiry.0,
         floors: floors.collect(),
-        daily_loss_max: risk.daily_loss_max.0,
+        dead_man_ns: if config.mode == Mode::Live { execution.dead_man.0 } else { 0 },
     }
 }

@@ -250,6 +250,9 @@ pub struct Execution {
     pub reverse_cap_bps: Bps,
     /// Most a hedge may cost at all.
     pub flatten_cap_bps: Bps,
+    /// Time without a word from us after which a venue cancels what we have resting, in mode `live` where the venue offers it;
+    /// refreshed at a third of it. `0s`: not armed.
+    pub dead_man: Span,
 }
 
 impl Default for Execution {
@@ -265,11 +268,12 @@ impl Default for Execution {
             complete_cap_bps: Bps(rate(30)),
             reverse_cap_bps: Bps(rate(30)),
             flatten_cap_bps: Bps(rate(200)),
+            dead_man: Span(30_000_000_000),
         }
     }
 }
 
-/// `[risk]`: quote amounts; all required outside `sim`.
+/// `[risk]`: amounts in the reference quote. The first six are required outside `sim`.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Risk {
@@ -286,9 +290,55 @@ pub struct Risk {
     pub orders_per_second_max: u32,
     /// Loss since UTC midnight that latches.
     pub daily_loss_max: Money,
+    /// The asset in which all amounts of this section are stated: required when the pairs have several quotes, else their quote.
+    #[serde(default)]
+    pub reference: Option<String>,
+    /// Largest worst-case unhedged value of one opportunity; default: twice `deal_value_max`.
+    #[serde(default)]
+    pub unhedged_opportunity_max: Option<Money>,
+    /// Largest worst-case unhedged value over all deals of one base asset; default: `unhedged_value_max`.
+    #[serde(default)]
+    pub unhedged_asset_max: Option<Money>,
+    /// Orders and cancels within a second, a quarter kept for hedges and cancels; default: twice `orders_per_second_max`.
+    #[serde(default)]
+    pub messages_per_second_max: Option<u32>,
+    /// Largest distance of an opening's limit price from its own book's mid and from the venues' median; default 500.
+    #[serde(default)]
+    pub order_collar_bps: Option<Bps>,
+    /// Largest distance of an opening's limit price from every median of the last `collar_period`; default 1000.
+    #[serde(default)]
+    pub period_collar_bps: Option<Bps>,
+    /// Default 60s.
+    #[serde(default)]
+    pub collar_period: Option<Span>,
+    /// The same opening again within this time, nothing executed there in between, is refused; default 1s.
+    #[serde(default)]
+    pub duplicate_window: Option<Span>,
+    /// Deals of one pair within `repeat_window`; one more latches until a person resumes. Default 600.
+    #[serde(default)]
+    pub repeat_deals_max: Option<u32>,
+    /// Default 60s.
+    #[serde(default)]
+    pub repeat_window: Option<Span>,
+    /// Hedges of one deal for each of its two legs; one more is not sent and latches. Default 250.
+    #[serde(default)]
+    pub hedge_retries_max: Option<u32>,
+    /// Largest base quantity of one opening order.
+    #[serde(default)]
+    pub order_qty: Vec<OrderQty>,
     /// Balances that openings never touch.
     #[serde(default)]
     pub floor: Vec<Floor>,
+}
+
+/// `[[risk.order_qty]]`
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OrderQty {
+    /// The pair's symbol.
+    pub symbol: String,
+    /// Largest base quantity.
+    pub max: Money,
 }
 
 /// `[[risk.floor]]`

@@ -230,16 +230,8 @@ impl Rig {
         let deadline = self.now.after(self.deadline_in * MILLI);
         let plan = Plan { pair: PAIR, buy: leg(buy), sell: leg(sell), expected: Waterfall::default(), deadline };
         let (exposure, stops) = (Exposure::default(), Stops::new());
-        let view = RiskView {
-            exposure: &exposure,
-            open_deals: 0,
-            pair_busy: false,
-            stops: &stops,
-            place_budget_ok: (true, true),
-            orders_last_second: 0,
-            log_lagging: false,
-            realised_today: Amount::ZERO,
-        };
+        let guard = Guard::new(Controls::beside(&limits()), 2, 1);
+        let view = RiskView::calm(&exposure, &stops, &guard, Marks::around(plan.buy.price));
         let approved = limits().approve(plan, PairScale::new(2, 8).unwrap(), &view).unwrap();
         self.exec.open_deal(self.now, approved, &self.market, &mut self.out)
     }

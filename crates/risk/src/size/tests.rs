@@ -74,6 +74,8 @@ struct Case {
     quote_floor: Amount,
     base_floor: Amount,
     unhedged: Amount,
+    quote_worth: Option<Worth>,
+    order_qty_max: Option<Qty>,
     limits: Limits,
     min_edge: Rate,
     latency: Rate,
@@ -110,6 +112,8 @@ impl Case {
             quote_floor: Amount::ZERO,
             base_floor: Amount::ZERO,
             unhedged: Amount::ZERO,
+            quote_worth: Some(Worth::ONE),
+            order_qty_max: None,
             limits: wide_limits(),
             min_edge: Rate::ZERO,
             latency: Rate::ZERO,
@@ -148,7 +152,9 @@ impl Case {
             base_available: self.base,
             quote_floor: self.quote_floor,
             base_floor: self.base_floor,
-            unhedged: self.unhedged,
+            room: Amount::from_units(self.limits.unhedged_value_max.units().saturating_sub(self.unhedged.units())),
+            quote_worth: self.quote_worth,
+            order_qty_max: self.order_qty_max,
             limits: &self.limits,
             min_edge: self.min_edge,
             latency_allowance: self.latency,
@@ -289,6 +295,30 @@ fn balances_and_floors_bind_to_the_unit() {
     check(|c| beside(c, amount("2002") - Amount::from_units(1)), Ok((19_999, 19_999)));
 }
 
+/// A quote worth 1/2 of the reference halves what counts; without a worth nothing passes; a quantity limit binds to the unit.
+#[test]
+fn values_count_in_the_reference_and_quantities_to_the_unit() {
+    let check = |change: &dyn Fn(&mut Case)| {
+        let case = Case::plain().with(|c| {
+            c.limits.order_value_max = amount("1000");
+            change(c);
+        });
+        case.size().map(|plan| {
+            case.scale
+                .value_of(plan.buy.price, plan.buy.qty)
+                .unwrap()
+                .max(case.scale.value_of(plan.sell.price, plan.sell.qty).unwrap())
+        })
+    };
+    let whole = check(&|_| ()).unwrap();
+    assert!(whole <= amount("1000") && whole > amount("990"));
+    let half = check(&|c| c.quote_worth = Worth::new(1, 2)).unwrap();
+    assert!(half <= amount("2000") && half > amount("1990"), "{half}");
+    assert_eq!(check(&|c| c.quote_worth = None), Err(Verdict::Limit));
+    let size = |max: i64| Case::plain().with(|c| c.order_qty_max = Qty::from_units(max)).size().unwrap().buy.qty.units();
+    assert_eq!((size(20_000), size(19_999)), (20_000, 19_999));
+}
+
 #[test]
 fn limits_bind_to_the_unit() {
     // The dearer leg at most: 19.98 × 101.00 = 2017.98.
@@ -340,7 +370,9 @@ fn one_venue_against_itself_is_a_bug() {
         base_available: Amount::ZERO,
         quote_floor: Amount::ZERO,
         base_floor: Amount::ZERO,
-        unhedged: Amount::ZERO,
+        room: Amount::ZERO,
+        quote_worth: Some(Worth::ONE),
+        order_qty_max: None,
         limits: &case.limits,
         min_edge: Rate::ZERO,
         latency_allowance: Rate::ZERO,

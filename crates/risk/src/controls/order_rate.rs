@@ -1,14 +1,25 @@
-//! How many orders left within the last second: the count behind `Limits::orders_per_second_max`. Told, never asking a clock.
+//! Orders within one second over all venues, hedges counted: openings stop there, hedges do not. Told, never asking a clock.
 
 use domain::MonoNanos;
 use domain::time::SECOND;
 use std::collections::VecDeque;
 
-/// Orders remembered; beyond it the oldest is forgotten early, so it must be above the hard ceiling of orders a second
-/// ([`crate::limits::ceiling::ORDERS_PER_SECOND`]), where nothing is approved any more.
+/// No configuration goes above.
+pub const CEILING: u32 = 200;
+
+/// Orders remembered; beyond it the oldest is forgotten early, so it must be above [`CEILING`], where nothing is approved any
+/// more.
 pub const PACE_ORDERS_MAX: usize = 256;
 
-const _: () = assert!(PACE_ORDERS_MAX > crate::limits::ceiling::ORDERS_PER_SECOND as usize);
+const _: () = assert!(PACE_ORDERS_MAX > CEILING as usize);
+
+/// Orders that one plan sends.
+pub(crate) const ORDERS_PER_PLAN: u32 = 2;
+
+/// Whether the two orders of a plan fit beside those of the last second.
+pub(crate) fn allows_deal(last_second: u32, max: u32) -> bool {
+    last_second.saturating_add(ORDERS_PER_PLAN) <= max
+}
 
 /// Send times of the last second, oldest first.
 #[derive(Clone, Debug)]
@@ -25,24 +36,27 @@ impl Default for OrderPace {
 impl OrderPace {
     /// Notes one order (opening or hedge) sent at `now`.
     pub fn record(&mut self, now: MonoNanos) {
-        if self.sent.len() == PACE_ORDERS_MAX {
+        while self.sent.front().is_some_and(|at| now.since(*at) >= SECOND) || self.sent.len() == PACE_ORDERS_MAX {
             self.sent.pop_front();
         }
         self.sent.push_back(now);
     }
 
     /// Orders sent less than one second before `now`.
-    pub fn last_second(&mut self, now: MonoNanos) -> u32 {
-        while self.sent.front().is_some_and(|at| now.since(*at) >= SECOND) {
-            self.sent.pop_front();
-        }
-        u32::try_from(self.sent.len()).unwrap_or(u32::MAX)
+    pub fn last_second(&self, now: MonoNanos) -> u32 {
+        let count = self.sent.iter().rev().take_while(|at| now.since(**at) < SECOND).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_orders_that_reach_the_limit_pass_and_one_more_does_not() {
+        assert!(allows_deal(8, 10) && !allows_deal(9, 10) && !allows_deal(u32::MAX, 10));
+    }
 
     #[test]
     fn a_second_is_half_open() {

@@ -1,0 +1,214 @@
+//! When the venues' dead-man switches are armed, refreshed and disarmed. A switch makes the venue cancel what we have resting
+//! when it has not heard of us for the time it was armed for, so that a dead engine leaves no order behind (F35, F54).
+//!
+//! - Armed once a venue is ready, and refreshed every third of its time.
+//! - Not refreshed while the venue is not ready: then it is meant to strike.
+//! - Disarmed at an orderly end and when the venue is in maintenance, so that nothing strikes when it resumes (F34).
+//! - A venue that refuses is told of once, and asked again after [`REFUSED_NS`] only.
+//!
+//! Start at [`DeadManSwitches::decide`]. Told times, never asking a clock.
+
+use domain::time::SECOND;
+use domain::{Command, DeadMan, MonoNanos, Notice, VenueId};
+
+/// A venue that refused is left alone for so long.
+pub const REFUSED_NS: u64 = 600 * SECOND;
+
+/// At an orderly end the answer to disarming is awaited for so long.
+const FAREWELL_NS: u64 = 2 * SECOND;
+
+/// What is known of one venue's switch.
+#[derive(Clone, Copy, Debug, Default)]
+struct Switch {
+    /// We asked for it to be armed, and have no word that it is not.
+    maybe_armed: bool,
+    /// The last request, of either kind.
+    asked_at: Option<MonoNanos>,
+    /// The first request to disarm since it was armed.
+    disarmed_from: Option<MonoNanos>,
+    /// The last refusal.
+    refused_at: Option<MonoNanos>,
+    told: bool,
+}
+
+/// What is wanted of a venue's switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Armed and refreshed.
+    Armed,
+    /// Left as it is: it may strike.
+    Left,
+    /// Off.
+    Disarmed,
+}
+
+/// All venues' switches.
+#[derive(Clone, Debug)]
+pub(crate) struct DeadManSwitches {
+    timeout_ns: u64,
+    venues: Vec<Switch>,
+}
+
+impl DeadManSwitches {
+    /// Switches of this time; zero: none is ever armed.
+    pub(crate) fn new(timeout_ns: u64, venues: usize) -> DeadManSwitches {
+        DeadManSwitches { timeout_ns, venues: vec![Switch::default(); venues] }
+    }
+
+    fn every(&self) -> u64 {
+        self.timeout_ns / 3
+    }
+
+    /// A venue's answer.
+    pub(crate) fn told(&mut self, answer: &DeadMan, now: MonoNanos, notices: &mut Vec<Notice>) {
+        let Some(switch) = self.venues.get_mut(answer.venue.index()) else { return };
+        if answer.ok {
+            switch.maybe_armed = answer.armed_until.is_some();
+            switch.refused_at = None;
+            return;
+        }
+        switch.refused_at = Some(now);
+        if !std::mem::replace(&mut switch.told, true) {
+            notices.push(Notice::DeadManRefused { venue: answer.venue });
+        }
+    }
+
+    /// Asks for what is due on one venue.
+    pub(crate) fn decide(&mut self, venue: VenueId, wanted: Wanted, now: MonoNanos, commands: &mut Vec<Command>) {
+        let (every, timeout_ns) = (self.every(), self.timeout_ns);
+        let Some(switch) = self.venues.get_mut(venue.index()).filter(|_| timeout_ns > 0) else { return };
+        let due = switch.asked_at.is_none_or(|at| now.since(at) >= every);
+        match wanted {
+            Wanted::Armed => {
+                let refused = switch.refused_at.is_some_and(|at| now.since(at) < REFUSED_NS);
+                let turned = switch.disarmed_from.take().is_some();
+                if !refused && (due || turned) {
+                    (switch.maybe_armed, switch.asked_at) = (true, Some(now));
+                    commands.push(Command::DeadMan { venue, timeout_ns });
+                }
+            }
+            Wanted::Left => {}
+            Wanted::Disarmed => {
+                let first = switch.disarmed_from.is_none();
+                if switch.maybe_armed && (first || due) {
+                    switch.disarmed_from.get_or_insert(now);
+                    switch.asked_at = Some(now);
+                    commands.push(Command::DeadMan { venue, timeout_ns: 0 });
+                }
+            }
+        }
+    }
+
+    /// Nothing is armed any more, or disarming was asked for and the venue had its time to answer.
+    pub(crate) fn at_rest(&self, now: MonoNanos) -> bool {
+        self.venues
+            .iter()
+            .all(|switch| !switch.maybe_armed || switch.disarmed_from.is_some_and(|since| now.since(since) >= FAREWELL_NS))
+    }
+
+    /// When something is due on a venue of which this is wanted.
+    pub(crate) fn deadline(&self, venue: VenueId, wanted: Wanted) -> Option<MonoNanos> {
+        let switch = self.venues.get(venue.index()).filter(|_| self.timeout_ns > 0)?;
+        let due = switch.asked_at.map(|at| at.after(self.every()));
+        match wanted {
+            Wanted::Armed => {
+                let patience = switch.refused_at.map(|at| at.after(REFUSED_NS));
+                due.max(patience)
+            }
+            Wanted::Left => None,
+            Wanted::Disarmed => {
+                let farewell = switch.disarmed_from.map(|at| at.after(FAREWELL_NS));
+                due.filter(|_| switch.maybe_armed).into_iter().chain(farewell.filter(|_| switch.maybe_armed)).min()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: VenueId = VenueId(0);
+    const TIMEOUT: u64 = 30 * SECOND;
+
+    struct Rig {
+        switches: DeadManSwitches,
+        notices: Vec<Notice>,
+    }
+
+    impl Rig {
+        fn new() -> Rig {
+            Rig { switches: DeadManSwitches::new(TIMEOUT, 1), notices: Vec::new() }
+        }
+
+        /// The time-outs asked for at a time.
+        fn at(&mut self, second: u64, wanted: Wanted) -> Vec<u64> {
+            let mut commands = Vec::new();
+            self.switches.decide(A, wanted, MonoNanos(second * SECOND), &mut commands);
+            commands
+                .iter()
+                .map(|command| match command {
+                    Command::DeadMan { venue: A, timeout_ns } => *timeout_ns,
+                    other => panic!("{other:?}"),
+                })
+                .collect()
+        }
+
+        fn answer(&mut self, second: u64, armed: bool, ok: bool) {
+            let now = MonoNanos(second * SECOND);
+            let armed_until = armed.then(|| now.after(TIMEOUT));
+            self.switches.told(&DeadMan { venue: A, armed_until, ok, received: now }, now, &mut self.notices);
+        }
+    }
+
+    #[test]
+    fn a_ready_venue_is_armed_and_refreshed_at_a_third_of_the_time() {
+        let mut rig = Rig::new();
+        assert_eq!(rig.at(1, Wanted::Left), []);
+        assert_eq!(rig.at(2, Wanted::Armed), [TIMEOUT]);
+        rig.answer(2, true, true);
+        assert_eq!(rig.at(11, Wanted::Armed), []);
+        assert_eq!(rig.switches.deadline(A, Wanted::Armed), Some(MonoNanos(12 * SECOND)));
+        assert_eq!(rig.at(12, Wanted::Armed), [TIMEOUT]);
+        assert_eq!(rig.at(30, Wanted::Left), [], "a venue that is not ready is left to strike");
+    }
+
+    #[test]
+    fn an_end_disarms_once_and_again_until_it_is_confirmed() {
+        let mut rig = Rig::new();
+        assert_eq!(rig.at(0, Wanted::Disarmed), [], "what was never armed needs nothing");
+        assert!(rig.switches.at_rest(MonoNanos(0)));
+        rig.at(1, Wanted::Armed);
+        assert_eq!(rig.at(2, Wanted::Disarmed), [0], "at once, whatever was asked just before");
+        assert_eq!(rig.at(3, Wanted::Disarmed), []);
+        assert!(!rig.switches.at_rest(MonoNanos(3 * SECOND)));
+        assert!(rig.switches.at_rest(MonoNanos(4 * SECOND)), "the venue had its time to answer");
+        assert_eq!(rig.at(12, Wanted::Disarmed), [0]);
+        rig.answer(12, false, true);
+        assert!(rig.switches.at_rest(MonoNanos(12 * SECOND)));
+        assert_eq!(rig.at(40, Wanted::Disarmed), []);
+        assert_eq!(rig.at(41, Wanted::Armed), [TIMEOUT], "maintenance is over");
+    }
+
+    #[test]
+    fn a_refusal_is_told_once_and_not_repeated_for_ten_minutes() {
+        let mut rig = Rig::new();
+        rig.at(0, Wanted::Armed);
+        rig.answer(1, false, false);
+        assert_eq!(rig.at(600, Wanted::Armed), []);
+        assert_eq!(rig.switches.deadline(A, Wanted::Armed), Some(MonoNanos(601 * SECOND)));
+        assert_eq!(rig.at(601, Wanted::Armed), [TIMEOUT]);
+        rig.answer(601, false, false);
+        assert_eq!(rig.notices, [Notice::DeadManRefused { venue: A }]);
+    }
+
+    #[test]
+    fn a_time_of_zero_arms_nothing() {
+        let mut switches = DeadManSwitches::new(0, 1);
+        let mut commands = Vec::new();
+        switches.decide(A, Wanted::Armed, MonoNanos(1), &mut commands);
+        switches.decide(A, Wanted::Disarmed, MonoNanos(2), &mut commands);
+        assert!(commands.is_empty() && switches.at_rest(MonoNanos(2)));
+        assert_eq!(switches.deadline(A, Wanted::Armed), None);
+    }
+}

@@ -1,0 +1,66 @@
+//! Recovery of the engine from the state log: the executor's fold, and what only a person may end.
+//!
+//! - A **latch** that was in force when the process died is in force again, whoever set it, until a `Resume` is in the log; the
+//!   latch file is not needed for that. Latches by command are in the log as inputs; those that the engine set itself are noted
+//!   in it by the node, in the same write as the batch that latched ([`Engine::latches`], [`Engine::recover_latch`]).
+//! - A **drain** is in force again after a crash; an orderly end completes it.
+//! - The **loss of the day** is made of what own executions moved, which the executor folds by the venue's time.
+//! - **Configuration patches** are not folded: a restart takes the file's values.
+//!
+//! Nothing is told again: who was to be alerted has been.
+
+use crate::step::Engine;
+use domain::{Input, MonoNanos, NewOrder, OperatorCommand, StopKind, StopReason};
+
+impl Engine {
+    /// The log begins another run, of this epoch.
+    pub fn recover_run(&mut self, epoch: u64) {
+        self.executor.recover_restart();
+        self.executor.recover_epoch(epoch);
+    }
+
+    /// An order that was going to be sent.
+    pub fn recover_intent(&mut self, order: &NewOrder) {
+        self.executor.recover_intent(order);
+    }
+
+    /// An input that the live engine applied.
+    pub fn recover_input(&mut self, input: &Input) {
+        match input {
+            Input::Operator(OperatorCommand::Halt { reason }) => self.recover_latch(*reason),
+            Input::Operator(OperatorCommand::Drain | OperatorCommand::Flatten) => {
+                self.draining = true;
+                let _ = self.stops.set(StopKind::Pause, StopReason::Operator, None, None, self.unix);
+            }
+            Input::Operator(OperatorCommand::Resume) => {
+                self.draining = false;
+                self.stops.resume(&mut Vec::new());
+            }
+            _ => {}
+        }
+        self.executor.recover_input(input);
+    }
+
+    /// A latch is noted in the log.
+    pub fn recover_latch(&mut self, reason: StopReason) {
+        if !self.latches().any(|holding| holding == reason) {
+            let _ = self.stops.set(StopKind::Latch, reason, None, None, self.unix);
+        }
+    }
+
+    /// A run ended in order: what was drained needs no draining any more. A latch stays.
+    pub fn recover_end(&mut self) {
+        self.draining = false;
+        let _ = self.stops.clear(StopKind::Pause, StopReason::Operator, None, None);
+    }
+
+    /// The log is read.
+    pub fn finish_recovery(&mut self, now: MonoNanos) {
+        self.executor.finish_recovery(now);
+    }
+
+    /// Reasons of the latches in force.
+    pub fn latches(&self) -> impl Iterator<Item = StopReason> + '_ {
+        self.stops.list().iter().filter(|stop| stop.kind == StopKind::Latch).map(|stop| stop.reason)
+    }
+}
