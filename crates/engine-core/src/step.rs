@@ -338,12 +338,16 @@ impl Engine {
                 self.draining = false;
                 self.stops.resume(&mut self.outbox.notices);
                 self.executor.handle_resume();
+                self.executor.end_flatten();
                 self.guard.resumed();
                 self.dirty.fill(true);
             }
             OperatorCommand::Drain | OperatorCommand::Flatten => {
                 self.draining = true;
                 self.request_stop(StopKind::Pause, StopReason::Operator);
+                if command == OperatorCommand::Flatten {
+                    self.executor.begin_flatten(self.now, &mut self.outbox);
+                }
             }
             OperatorCommand::Stop => {
                 self.stopping = true;

@@ -317,8 +317,10 @@ fn a_drain_finishes_what_is_open_and_opens_nothing_until_a_person_resumes() {
     assert!(rig.engine.drained() && !rig.engine.finished());
     rig.now = rig.now.after(2 * SECOND);
     assert!(places(&rig.crossed_by(2)).is_empty());
+    rig.feed(&[Input::Operator(OperatorCommand::Flatten)]);
+    assert!(rig.engine.executor().is_flattening());
     let out = rig.feed(&[Input::Operator(OperatorCommand::Resume)]);
-    assert!(!rig.engine.drained());
+    assert!(!rig.engine.drained() && !rig.engine.executor().is_flattening());
     assert_eq!(places(&out).len(), 2);
 }
 

@@ -204,8 +204,8 @@ mod tests {
         let mut market = market();
         assert_eq!(market.worth(AssetId(3)), Some(Worth::ONE));
         assert_eq!(market.worth(AssetId(0)), None, "no book yet");
-        set(&mut market, 0, 0, 9_999_00, 10_001_00, 10);
-        set(&mut market, 1, 0, 10_009_00, 10_011_00, 10);
+        set(&mut market, 0, 0, 999_900, 1_000_100, 10);
+        set(&mut market, 1, 0, 1_000_900, 1_001_100, 10);
         set(&mut market, 0, 2, 8_000, 8_000 + 2_000, 10);
         (0..3).for_each(|pair| market.revalue(PairId(pair), AGE, MonoNanos(20)));
         let value = |asset: u16, text: &str| market.worth(AssetId(asset)).unwrap().value_rounded_up(amount(text)).unwrap();
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn books_that_are_not_trusted_value_nothing_but_are_remembered() {
         let mut market = market();
-        set(&mut market, 0, 0, 99_00, 101_00, 10);
+        set(&mut market, 0, 0, 9_900, 10_100, 10);
         market.revalue(PairId(0), AGE, MonoNanos(10 + AGE));
         assert!(market.worth(AssetId(0)).is_some(), "exactly as old as allowed");
         market.revalue(PairId(0), AGE, MonoNanos(11 + AGE));
