@@ -46,13 +46,15 @@ pub(crate) enum Wanted {
 #[derive(Clone, Debug)]
 pub(crate) struct DeadManSwitches {
     timeout_ns: u64,
+    /// The last decision: what was due then is no deadline any more.
+    decided_at: MonoNanos,
     venues: Vec<Switch>,
 }
 
 impl DeadManSwitches {
     /// Switches of this time; zero: none is ever armed.
     pub(crate) fn new(timeout_ns: u64, venues: usize) -> DeadManSwitches {
-        DeadManSwitches { timeout_ns, venues: vec![Switch::default(); venues] }
+        DeadManSwitches { timeout_ns, decided_at: MonoNanos(0), venues: vec![Switch::default(); venues] }
     }
 
     fn every(&self) -> u64 {
@@ -68,7 +70,8 @@ impl DeadManSwitches {
             return;
         }
         switch.refused_at = Some(now);
-        if !std::mem::replace(&mut switch.told, true) {
+        let arming = switch.disarmed_from.is_none();
+        if arming && !std::mem::replace(&mut switch.told, true) {
             notices.push(Notice::DeadManRefused { venue: answer.venue });
         }
     }
@@ -76,6 +79,7 @@ impl DeadManSwitches {
     /// Asks for what is due on one venue.
     pub(crate) fn decide(&mut self, venue: VenueId, wanted: Wanted, now: MonoNanos, commands: &mut Vec<Command>) {
         let (every, timeout_ns) = (self.every(), self.timeout_ns);
+        self.decided_at = now;
         let Some(switch) = self.venues.get_mut(venue.index()).filter(|_| timeout_ns > 0) else { return };
         let due = switch.asked_at.is_none_or(|at| now.since(at) >= every);
         match wanted {
@@ -117,8 +121,8 @@ impl DeadManSwitches {
             }
             Wanted::Left => None,
             Wanted::Disarmed => {
-                let farewell = switch.disarmed_from.map(|at| at.after(FAREWELL_NS));
-                due.filter(|_| switch.maybe_armed).into_iter().chain(farewell.filter(|_| switch.maybe_armed)).min()
+                let farewell = switch.disarmed_from.map(|at| at.after(FAREWELL_NS)).filter(|at| *at > self.decided_at);
+                due.into_iter().chain(farewell).min().filter(|_| switch.maybe_armed)
             }
         }
     }
@@ -182,7 +186,10 @@ mod tests {
         assert_eq!(rig.at(2, Wanted::Disarmed), [0], "at once, whatever was asked just before");
         assert_eq!(rig.at(3, Wanted::Disarmed), []);
         assert!(!rig.switches.at_rest(MonoNanos(3 * SECOND)));
+        assert_eq!(rig.switches.deadline(A, Wanted::Disarmed), Some(MonoNanos(4 * SECOND)));
         assert!(rig.switches.at_rest(MonoNanos(4 * SECOND)), "the venue had its time to answer");
+        assert_eq!(rig.at(4, Wanted::Disarmed), []);
+        assert_eq!(rig.switches.deadline(A, Wanted::Disarmed), Some(MonoNanos(12 * SECOND)), "no deadline lies behind");
         assert_eq!(rig.at(12, Wanted::Disarmed), [0]);
         rig.answer(12, false, true);
         assert!(rig.switches.at_rest(MonoNanos(12 * SECOND)));

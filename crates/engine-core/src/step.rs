@@ -346,6 +346,7 @@ impl Engine {
                 self.draining = true;
                 self.request_stop(StopKind::Pause, StopReason::Operator);
                 if command == OperatorCommand::Flatten {
+                    self.guard.flatten_ordered();
                     self.executor.begin_flatten(self.now, &mut self.outbox);
                 }
             }

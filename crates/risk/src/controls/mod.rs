@@ -232,6 +232,11 @@ impl Guard {
         self.proportion.resumed();
     }
 
+    /// A person orders exposure to be closed: hedges count anew. The throttle on openings stays as it is.
+    pub fn flatten_ordered(&mut self) {
+        self.proportion.resumed();
+    }
+
     /// Orders sent less than a second before `now`.
     pub fn orders_last_second(&self, now: MonoNanos) -> u32 {
         self.pace.last_second(now)
