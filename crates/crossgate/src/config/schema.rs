@@ -320,7 +320,7 @@ pub struct Risk {
     /// Default 60s.
     #[serde(default)]
     pub repeat_window: Option<Span>,
-    /// Hedges of one deal for each of its two legs; one more is not sent and latches. Default 250.
+    /// Hedges of one deal for each of its two legs; one more is not sent and latches. Default 100.
     #[serde(default)]
     pub hedge_retries_max: Option<u32>,
     /// Largest base quantity of one opening order.

@@ -8,7 +8,7 @@ use domain::{DealId, Purpose};
 use std::collections::BTreeMap;
 
 /// Hedges for each leg of a deal, unless configured.
-pub const DEFAULT: u32 = 250;
+pub const DEFAULT: u32 = 100;
 /// No configuration goes above.
 pub const CEILING: u32 = 1_000;
 
