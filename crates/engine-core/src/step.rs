@@ -201,13 +201,7 @@ impl Engine {
         match input {
             Input::Book(update) => self.apply_book(update, out),
             Input::Order(update) => self.executor.handle_order(self.now, update, &mut self.outbox),
-            Input::Fill(fill) => {
-                if self.tables.pair(fill.pair).is_none() || fill.venue.index() >= self.tables.venues.len() {
-                    // An account or a pair that no limit stands for.
-                    self.request_stop(StopKind::Latch, StopReason::UnknownFill);
-                }
-                self.executor.handle_fill(self.now, fill, &mut self.outbox);
-            }
+            Input::Fill(fill) => self.executor.handle_fill(self.now, fill, &mut self.outbox),
             Input::Balances(report) => {
                 if report.source == BalanceSource::Query
                     && let Some(slot) = self.stated.get_mut(report.venue.index())
