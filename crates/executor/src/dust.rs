@@ -65,6 +65,16 @@ impl Executor {
         assert!(self.dust.sum(asset) + open == flows, "Invariant: dust and open deals are all that fills moved");
     }
 
+    /// Recovery is over: from here on what moves is counted from what it built, however it did.
+    pub(crate) fn recount_dust(&mut self) {
+        for (index, flows) in self.dust.flows.clone().into_iter().enumerate() {
+            let asset = AssetId(index as u16);
+            let open = self.deals.open_deals().filter(|deal| self.tables.pair(deal.pair).is_some_and(|info| info.base == asset));
+            let known = self.dust.sum(asset) + open.map(Deal::base_untold).sum();
+            self.dust.flowed(asset, known - flows);
+        }
+    }
+
     /// How much dust a hedge of `amount` at `venue` takes along: what lies there on the side that it reduces, never more than half of
     /// the smallest order that any venue of the pair takes, so that what the deal ends with is dust in its turn.
     pub(crate) fn carried(

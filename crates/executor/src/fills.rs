@@ -16,8 +16,8 @@ use crate::registry::EARLY_FILLS_MAX;
 use crate::{DayFlows, Executor, Outbox, StopRequest};
 use domain::mutants::{self, Mutant};
 use domain::{
-    Amount, ClientOrderId, Fill, MonoNanos, NewOrder, Notice, OrderOutcome, OrderSource, Purpose, Qty, Side, StopKind,
-    StopReason, TimeInForce, UnixNanos,
+    Amount, ClientOrderId, Fill, MonoNanos, NewOrder, Notice, OrderOutcome, Purpose, Qty, Side, StopKind, StopReason,
+    TimeInForce, UnixNanos,
 };
 
 impl Executor {
@@ -69,12 +69,7 @@ impl Executor {
         let Some((base, quote)) = self.book_in_ledger(fill, out) else { return };
         let Some(order) = self.orders.get_mut(id) else { return };
         let effects = order.book(fill.qty, now);
-        if fill.source == OrderSource::Stream {
-            order.shown = true;
-            if let Some(venue) = self.venues.get_mut(fill.venue.index()) {
-                venue.proof.told(id);
-            }
-        }
+        self.note_source(id, fill.source, true, now);
         if terms.purpose == Purpose::Hedge {
             self.measure_unwind(id, fill);
         }
@@ -146,7 +141,7 @@ impl Executor {
     fn book_foreign(&mut self, fill: &Fill, out: &mut Outbox) {
         if self.book_in_ledger(fill, out).is_some() {
             self.tally.fills_foreign += 1;
-            out.stops.push(StopRequest::set(StopKind::Pause, StopReason::ForeignActivity, Some(fill.venue), None));
+            self.pause_for_a_person(StopReason::ForeignActivity, fill.venue, None, out);
             let (venue, pair) = (fill.venue, fill.pair);
             out.notices.push(Notice::Filled { deal: None, venue, pair, side: fill.side, price: fill.price, qty: fill.qty });
         }

@@ -81,7 +81,7 @@ impl Executor {
             return None; // what is certain is too little, and dust taken along must not make an order of it
         }
         // The other leg of a lost deal may not have been read yet.
-        let unread = deal.adopted && self.venues.iter().any(|venue| venue.lists(deal.pair) && !venue.ready());
+        let unread = deal.adopted && self.venues.iter().any(|venue| venue.lists(deal.pair) && !venue.is_read());
         let choice = if unread { Choice::Nothing } else { self.choose(deal, side, amount, now, market) };
         if let Choice::Wait(until) = choice {
             return Some(until);

@@ -97,6 +97,8 @@ pub struct Executor {
     /// Venues that pause for fees that their rates do not explain.
     fee_paused: BTreeSet<VenueId>,
     frozen_pairs: BTreeSet<PairId>,
+    /// Pauses that only a person ends, since none has: set again after a restart.
+    standing: BTreeSet<StopRequest>,
     pauses: Pauses,
     tally: Tally,
     day_flows: DayFlows,
@@ -141,6 +143,7 @@ impl Executor {
             fee_watch: FeeWatch::default(),
             fee_paused: BTreeSet::new(),
             frozen_pairs: BTreeSet::new(),
+            standing: BTreeSet::new(),
             pauses: Pauses::default(),
             tally: Tally::default(),
             day_flows: DayFlows::default(),
@@ -306,13 +309,19 @@ impl Executor {
 
     /// What an update says about the private link: told by it, or owed by it.
     fn note_proof(&mut self, id: ClientOrderId, update: &OrderUpdate, now: MonoNanos) {
-        let (Some(order), Some(venue)) = (self.orders.get_mut(id), self.venues.get_mut(update.venue.index())) else { return };
         let lived = match update.report {
             OrderReport::Open { .. } | OrderReport::TermsDiffer { .. } => true,
             OrderReport::Finished { finish, filled } => finish != Finish::Expired || !filled.is_zero(),
             _ => false,
         };
-        if update.source == OrderSource::Stream {
+        self.note_source(id, update.source, lived, now);
+    }
+
+    /// Something told of an order of ours; `lived` when it says that the venue has or had it.
+    fn note_source(&mut self, id: ClientOrderId, source: OrderSource, lived: bool, now: MonoNanos) {
+        let Some(order) = self.orders.get_mut(id) else { return };
+        let Some(venue) = self.venues.get_mut(order.terms.venue.index()) else { return };
+        if source == OrderSource::Stream {
             order.shown = true;
             venue.proof.told(id);
         } else if lived && !order.shown && venue.came_up_by(order.placed) {
@@ -353,22 +362,28 @@ impl Executor {
         }
     }
 
+    /// Pauses openings until a person resumes, whatever happens to this process in between.
+    fn pause_for_a_person(&mut self, reason: StopReason, venue: VenueId, pair: Option<PairId>, out: &mut Outbox) {
+        let stop = StopRequest::set(StopKind::Pause, reason, Some(venue), pair);
+        self.standing.insert(stop);
+        out.stops.push(stop);
+    }
+
     /// Does what a piece of evidence asks for, then tidies up after the change.
     fn follow(&mut self, id: ClientOrderId, effects: Effects, now: MonoNanos, out: &mut Outbox) {
-        let Some(order) = self.orders.get_mut(id) else { return };
+        let Some(order) = self.orders.get(id) else { return };
         let reference =
             OrderRef { venue: order.terms.venue, pair: order.terms.pair, client_id: id, venue_order_id: order.venue_order_id };
         if effects.latch {
             out.latch(StopReason::UnknownFill, reference.venue, reference.pair);
         }
         if effects.terms_differ {
-            let (venue, pair) = (Some(reference.venue), Some(reference.pair));
-            out.stops.push(StopRequest::set(StopKind::Pause, StopReason::RulesChanged, venue, pair));
+            self.pause_for_a_person(StopReason::RulesChanged, reference.venue, Some(reference.pair), out);
         }
         if effects.cancel && !self.config.observe_only {
             out.commands.push(Command::Cancel(reference));
         }
-        if effects.look_up {
+        if let Some(order) = self.orders.get_mut(id).filter(|_| effects.look_up) {
             order.probe.begin(now);
         }
         self.after_change(id, now, out);
@@ -525,6 +540,7 @@ impl Executor {
 
     /// A person resumes: balances that drifted may be adopted again, once they are stated steadily.
     pub fn handle_resume(&mut self) {
+        self.standing.clear();
         self.fee_watch.resumed();
         for venue in &mut self.venues {
             venue.allow_adoption();
@@ -545,6 +561,7 @@ impl Executor {
         }
         if std::mem::replace(&mut self.restamp, false) {
             self.restamp_orders(now);
+            out.stops.extend(&self.standing);
         }
         self.wall = if unix > UnixNanos(0) { unix } else { self.wall };
         self.resolve_orders(now, out);

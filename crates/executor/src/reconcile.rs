@@ -144,6 +144,9 @@ pub(crate) struct VenueState {
     compared: Option<MonoNanos>,
     last_equal: bool,
     lost_intents: bool,
+    /// Read completely, and equal, since the link came up or became suspect; the key's rights fit.
+    read: bool,
+    /// The same, and the link is believed: openings are allowed.
     ready: bool,
     told_ready: bool,
     told_drift: bool,
@@ -179,6 +182,7 @@ impl VenueState {
             compared: None,
             last_equal: false,
             lost_intents: false,
+            read: false,
             ready: false,
             told_ready: false,
             told_drift: false,
@@ -196,6 +200,11 @@ impl VenueState {
 
     pub(crate) fn ready(&self) -> bool {
         self.ready
+    }
+
+    /// Nothing that our orders did there is missing here.
+    pub(crate) fn is_read(&self) -> bool {
+        self.read
     }
 
     pub(crate) fn link_up(&self) -> bool {
@@ -268,7 +277,7 @@ impl VenueState {
 
     pub(crate) fn lost_intent_seen(&mut self, now: MonoNanos) {
         self.lost_intents = true;
-        self.ready = false;
+        (self.read, self.ready) = (false, false);
         self.open_orders.want(now);
     }
 
@@ -350,7 +359,7 @@ impl VenueState {
                 }
             }
         }
-        self.ready = false;
+        (self.read, self.ready) = (false, false);
     }
 
     pub(crate) fn allow_adoption(&mut self) {
@@ -455,18 +464,18 @@ impl Executor {
             if mutants::active(Mutant::NoReconcile) && state.has_ledger() && self.quiet_since.is_none() {
                 state.round = None;
                 state.next_round_at = now.after(self.config.reconcile_period_ns);
-                state.ready = state.link_up;
+                (state.read, state.ready) = (state.link_up, state.link_up);
             } else {
                 if state.proof.became_suspect(now) {
-                    state.ready = false;
+                    (state.read, state.ready) = (false, false);
                     state.want_round(now);
                 }
                 state.drive_round(now, self.config.reconcile_period_ns);
                 state.proof.end_hold(now);
                 let since = state.up_at.max(state.proof.suspect_since());
                 let equal_since = state.equal_round.zip(since).is_some_and(|(from, since)| from >= since);
-                let believed = (state.ready || equal_since) && !state.proof.holds(now);
-                state.ready = state.link_up && believed && !state.lost_intents && state.rights_fit();
+                state.read = state.link_up && (state.read || equal_since) && !state.lost_intents && state.rights_fit();
+                state.ready = state.read && !state.proof.holds(now);
             }
             self.ask(venue, now, out);
             self.tell_venue(venue, now, out);

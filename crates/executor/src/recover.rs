@@ -121,6 +121,7 @@ impl Executor {
             }
         }
         self.spent.forget();
+        self.recount_dust();
         self.frozen_pairs.clear();
         self.fee_paused.clear();
         self.pauses = Default::default();

@@ -154,6 +154,22 @@ fn a_link_that_does_not_tell_is_suspect() {
     assert!(rig.exec.ready(A));
 }
 
+/// The reply was lost, and only lists tell that the order lived: the link owes its news all the same.
+#[test]
+fn an_order_that_only_lists_tell_of_makes_the_link_suspect_too() {
+    let mut rig = Rig::started();
+    let (buy, sell) = rig.open(BUY, SELL);
+    listed(&mut rig, &buy);
+    rig.execute(&sell, 999_000);
+    rig.decide();
+    assert_eq!(rig.try_open(BUY, SELL), Err(Verdict::Frozen));
+    rig.run(2_000);
+    assert!(!rig.exec.ready(A));
+    rig.pass(1);
+    rig.answer_all(A, "10.00999", "999400");
+    assert!(rig.exec.ready(A) && rig.try_open(BUY, SELL).is_ok());
+}
+
 #[test]
 fn news_that_comes_after_all_ends_the_suspicion() {
     let mut rig = Rig::started();

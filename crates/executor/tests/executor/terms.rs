@@ -2,7 +2,7 @@
 
 use crate::rig::*;
 use domain::*;
-use executor::StopRequest;
+use executor::{Executor, IdSource, Outbox, StopRequest};
 
 const DIFFERS: StopRequest = StopRequest::set(StopKind::Pause, StopReason::RulesChanged, Some(A), Some(PAIR));
 const OVERFILL: StopRequest = StopRequest::set(StopKind::Latch, StopReason::UnknownFill, Some(A), Some(PAIR));
@@ -97,4 +97,28 @@ fn an_order_taken_for_dead_that_lives_with_other_terms_latches_and_is_cancelled(
     rig.tell(&buy, OrderSource::Stream, differs(900_000, 0));
     assert!(rig.has_stop(OVERFILL) && rig.has_stop(DIFFERS));
     assert_eq!(cancels(&rig), 1);
+}
+
+/// The pause stands until a person resumes, also when the process dies in between.
+#[test]
+fn the_pause_survives_a_restart_and_ends_by_a_person() {
+    for resumed in [false, true] {
+        let (rig, buy, _) = opened();
+        let mut exec = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1, 0).unwrap());
+        exec.recover_intent(&buy);
+        exec.recover_input(&Input::Order(rig.update(&buy, OrderSource::Reply, differs(2_000_000, 0))));
+        if resumed {
+            exec.recover_input(&Input::Operator(OperatorCommand::Resume));
+        }
+        exec.finish_recovery(ms(0));
+        let mut rig = Rig::new();
+        rig.exec = exec;
+        rig.decide();
+        assert_eq!(rig.has_stop(DIFFERS), !resumed);
+        rig.check_reserved(A, "0", "1200");
+        rig.out = Outbox::default();
+        rig.pass(1);
+        rig.decide();
+        assert!(!rig.has_stop(DIFFERS), "set once");
+    }
 }

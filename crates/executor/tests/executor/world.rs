@@ -469,6 +469,10 @@ fn seeds_that_failed_once() {
     let mut world = live(1886379539175360976, 2);
     world.crash(0);
     world.heal_after_crash();
+    // A private link that was suspect again and again held its venue for minutes, and with it the hedge of a lost deal.
+    let mut world = live(16442108320138030159, 4);
+    world.crash(482 * world.log.len() / 1_000);
+    world.heal_after_crash();
 }
 
 /// The worlds above prove something only if the faults really happen in them.
