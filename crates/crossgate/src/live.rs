@@ -4,6 +4,7 @@
 //! Order within one turn: suspension check, private and public bytes as they came, timers, then one or more engine batches, then
 //! bytes out.
 
+use crate::disk::DiskGuard;
 use crate::exit::Failure;
 use crate::ops::{Control, Shared};
 use crate::setup::Setup;
@@ -99,6 +100,7 @@ pub async fn run(
     state.turn();
 
     let mut suspend = SuspendMonitor::new();
+    let mut disk = DiskGuard::new(&options.facts);
     let mut next_tick = started;
     let mut next_latch = started;
     let mut stopping_since: Option<MonoNanos> = None;
@@ -122,6 +124,7 @@ pub async fn run(
         }
         let now = clock.now();
         state.node.timeouts(now);
+        disk.look(now, &mut state.node);
         if now >= next_tick {
             next_tick = now.after(TICK_EVERY_NS);
             state.node.push(now, Input::Tick { unix: clock.wall() });

@@ -10,6 +10,7 @@ mod clock_text;
 mod config;
 mod control;
 mod demo;
+mod disk;
 mod doctor;
 mod exit;
 mod live;

@@ -18,6 +18,8 @@ pub struct LogWatch {
     pub state: Arc<StateStatus>,
     /// The market log, if one is kept.
     pub market: Option<Arc<MarketStatus>>,
+    /// `[state] disk_free_min`, in bytes.
+    pub disk_free_min: u64,
 }
 
 /// Fixed facts of a run.

@@ -237,14 +237,29 @@ pub fn open_engine(
         tables: (*setup.tables).clone(),
         previous: [0; 32],
     };
-    let state = dir.create_state(&header(LogKind::State), &tail).map_err(|e| log_failure(&e))?;
-    let market = if loaded.config.state.market_log {
-        Some(dir.create_market(&header(LogKind::Market), MarketConfig::default()).map_err(|e| log_failure(&e))?)
+    let mut state = dir.create_state(&header(LogKind::State), &tail).map_err(|e| log_failure(&e))?;
+    node::write_checkpoint(&engine, &mut state).map_err(|e| log_failure(&e))?;
+    let settings = &loaded.config.state;
+    if settings.state_epochs_kept > 0 {
+        // Only what a synced checkpoint stands for may go.
+        state.syncer().sync().map_err(|e| log_failure(&e))?;
+        let removed = dir.remove_old_epochs(settings.state_epochs_kept as usize).map_err(|e| log_failure(&e))?;
+        if let (Some(first), Some(last)) = (removed.first(), removed.last()) {
+            tracing::info!(first, last, "removed the logs of {} old epochs", removed.len());
+        }
+    }
+    let market = if settings.market_log {
+        let config = MarketConfig { total_bytes_max: settings.market_log_bytes_max.0, ..MarketConfig::default() };
+        Some(dir.create_market(&header(LogKind::Market), config).map_err(|e| log_failure(&e))?)
     } else {
         None
     };
     spawn_syncer(state.syncer());
-    let watch = LogWatch { state: state.status(), market: market.as_ref().map(|log| log.status()) };
+    let watch = LogWatch {
+        state: state.status(),
+        market: market.as_ref().map(|log| log.status()),
+        disk_free_min: settings.disk_free_min.0,
+    };
     let market = market.map(|log| Box::new(log) as Box<dyn LogSink + Send>);
     Ok((engine, NodeLogs { state: Box::new(state), market }, watch))
 }

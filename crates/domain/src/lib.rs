@@ -4,6 +4,7 @@
 //! Nothing here does I/O, reads a clock, or knows a wire format. Start at [`number`] for arithmetic and at
 //! [`message::Input`] for what may move the engine.
 
+pub mod checkpoint;
 pub mod command;
 pub mod decimal;
 pub mod ids;
@@ -15,6 +16,7 @@ pub mod notice;
 pub mod number;
 pub mod time;
 
+pub use checkpoint::{ChargeState, CheckpointItem, DealState, OrderStage, OrderState};
 pub use command::{Amend, Command, NewOrder, Purpose, ReadKind, TimeInForce};
 pub use ids::{AssetId, ClientOrderId, DealId, Label, PairId, TradeId, VenueId, VenueOrderId};
 pub use instrument::{InstrumentKind, InstrumentRules, PairInfo, Symbol, Tables};

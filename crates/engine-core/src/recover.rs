@@ -10,7 +10,7 @@
 //! Nothing is told again: who was to be alerted has been.
 
 use crate::step::Engine;
-use domain::{Input, MonoNanos, NewOrder, OperatorCommand, StopKind, StopReason};
+use domain::{CheckpointItem, Input, MonoNanos, NewOrder, OperatorCommand, StopKind, StopReason};
 
 impl Engine {
     /// The log begins another run, of this epoch.
@@ -52,6 +52,30 @@ impl Engine {
     pub fn recover_end(&mut self) {
         self.draining = false;
         let _ = self.stops.clear(StopKind::Pause, StopReason::Operator, None, None);
+    }
+
+    /// Everything that recovery has built, the executor's and what only a person may end. To be called after recovery and before the
+    /// first live input.
+    pub fn checkpoint(&self) -> Vec<CheckpointItem> {
+        let mut items = self.executor.checkpoint();
+        items.extend(self.latches().map(|reason| CheckpointItem::Latch { reason }));
+        items.extend(self.draining.then_some(CheckpointItem::Draining));
+        items
+    }
+
+    /// Puts a fresh engine into the state that [`Engine::checkpoint`] took apart.
+    pub fn recover_checkpoint(&mut self, items: &[CheckpointItem]) {
+        for item in items {
+            match item {
+                CheckpointItem::Latch { reason } => self.recover_latch(*reason),
+                CheckpointItem::Draining => {
+                    self.draining = true;
+                    let _ = self.stops.set(StopKind::Pause, StopReason::Operator, None, None, self.unix);
+                }
+                _ => {}
+            }
+        }
+        self.executor.recover_checkpoint(items);
     }
 
     /// The log is read.

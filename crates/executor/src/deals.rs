@@ -50,13 +50,13 @@ pub(crate) struct Deal {
     pub(crate) pair: PairId,
     pub(crate) buy: VenueId,
     pub(crate) sell: VenueId,
-    orders: Vec<ClientOrderId>,
+    pub(crate) orders: Vec<ClientOrderId>,
     pub(crate) base_flow: Amount,
     pub(crate) quote_flow: Amount,
     pub(crate) bought: Executed,
     pub(crate) sold: Executed,
     /// Where it last bought and sold.
-    dealt_at: (VenueId, VenueId),
+    pub(crate) dealt_at: (VenueId, VenueId),
     /// Hedges sent so far.
     pub(crate) hedges: u32,
     /// No attempt before this.
@@ -71,9 +71,9 @@ pub(crate) struct Deal {
     /// Receive times of the first executions of the opening legs (buy, sell).
     legs_began: (Option<MonoNanos>, Option<MonoNanos>),
     /// What its hedges cost and were worth so far, and how strong the strongest of them was.
-    unwind_cost: Amount,
-    unwind_value: Amount,
-    unwind: Option<Unwind>,
+    pub(crate) unwind_cost: Amount,
+    pub(crate) unwind_value: Amount,
+    pub(crate) unwind: Option<Unwind>,
     wake_at: Option<MonoNanos>,
     /// Rebuilt from fills of lost intents: hedged only when every venue is reconciled.
     pub(crate) adopted: bool,
@@ -84,31 +84,8 @@ pub(crate) struct Deal {
 }
 
 impl Deal {
-    /// Its orders, oldest first.
-    pub(crate) fn orders(&self) -> &[ClientOrderId] {
-        &self.orders
-    }
-
-    /// The base flow that no closing has told yet.
-    pub(crate) fn base_untold(&self) -> Amount {
-        self.base_flow - self.told.map_or(Amount::ZERO, |told| told.base)
-    }
-}
-
-/// All deals: open ones, and closed ones in case a fill comes late.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Deals {
-    all: BTreeMap<DealId, Deal>,
-    open: BTreeSet<DealId>,
-    last: u64,
-    closed_any: bool,
-}
-
-impl Deals {
-    fn insert(&mut self, id: DealId, pair: PairId, buy: VenueId, sell: VenueId, now: MonoNanos) -> &mut Deal {
-        self.last = self.last.max(id.0);
-        self.open.insert(id);
-        self.all.entry(id).or_insert_with(|| Deal {
+    pub(crate) fn new(id: DealId, pair: PairId, buy: VenueId, sell: VenueId, now: MonoNanos) -> Deal {
+        Deal {
             id,
             pair,
             buy,
@@ -134,7 +111,39 @@ impl Deals {
             adopted: false,
             quiet: false,
             told: None,
-        })
+        }
+    }
+
+    /// Its orders, oldest first.
+    pub(crate) fn orders(&self) -> &[ClientOrderId] {
+        &self.orders
+    }
+
+    /// The base flow that no closing has told yet.
+    pub(crate) fn base_untold(&self) -> Amount {
+        self.base_flow - self.told.map_or(Amount::ZERO, |told| told.base)
+    }
+
+    /// Where what it has left lies, or is missing.
+    pub(crate) fn lies_at(&self) -> VenueId {
+        if self.base_flow.is_negative() { self.dealt_at.1 } else { self.dealt_at.0 }
+    }
+}
+
+/// All deals: open ones, and closed ones in case a fill comes late.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Deals {
+    pub(crate) all: BTreeMap<DealId, Deal>,
+    pub(crate) open: BTreeSet<DealId>,
+    pub(crate) last: u64,
+    closed_any: bool,
+}
+
+impl Deals {
+    fn insert(&mut self, id: DealId, pair: PairId, buy: VenueId, sell: VenueId, now: MonoNanos) -> &mut Deal {
+        self.last = self.last.max(id.0);
+        self.open.insert(id);
+        self.all.entry(id).or_insert_with(|| Deal::new(id, pair, buy, sell, now))
     }
 
     pub(crate) fn get(&self, id: DealId) -> Option<&Deal> {
@@ -407,7 +416,7 @@ impl Executor {
         let told = deal.told.replace(now);
         let before = told.unwrap_or_default();
         let quiet = std::mem::replace(&mut deal.quiet, false);
-        let lies_at = if now.base.is_negative() { deal.dealt_at.1 } else { deal.dealt_at.0 };
+        let lies_at = deal.lies_at();
         let empty = deal.bought.qty == 0 && deal.sold.qty == 0;
         let (hedges, unwind) = (deal.hedges, deal.unwind.filter(|_| now.unwind_value != before.unwind_value));
         let base_new = now.base - before.base;

@@ -33,10 +33,16 @@ impl Dust {
     }
 
     /// A closed deal leaves this there.
-    fn leave(&mut self, venue: VenueId, asset: AssetId, base: Amount) {
+    pub(crate) fn leave(&mut self, venue: VenueId, asset: AssetId, base: Amount) {
         if let Some(cell) = self.cells.get_mut(venue.index() * self.assets + asset.index()) {
             *cell += base;
         }
+    }
+
+    /// What a checkpoint keeps of it: a cell, told by the item's venue and asset, which counts as having flowed.
+    pub(crate) fn restore(&mut self, venue: VenueId, asset: AssetId, left: Amount) {
+        self.leave(venue, asset, left);
+        self.flowed(asset, left);
     }
 
     pub(crate) fn at(&self, venue: VenueId, asset: AssetId) -> Amount {

@@ -22,14 +22,14 @@ const CONVERTED_PART: i128 = 20;
 
 /// What a fill was charged, reduced to what a rate must explain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Charge {
-    role: Role,
-    received: AssetId,
-    base: (AssetId, Amount),
-    quote: (AssetId, Amount),
-    in_base: Amount,
-    in_quote: Amount,
-    in_tokens: bool,
+pub(crate) struct Charge {
+    pub(crate) role: Role,
+    pub(crate) received: AssetId,
+    pub(crate) base: (AssetId, Amount),
+    pub(crate) quote: (AssetId, Amount),
+    pub(crate) in_base: Amount,
+    pub(crate) in_quote: Amount,
+    pub(crate) in_tokens: bool,
 }
 
 impl Charge {
@@ -72,7 +72,7 @@ impl Charge {
 /// Fills that the rates do not explain, one for each (venue, pair): the last one there.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FeeWatch {
-    unexplained: Vec<(VenueId, PairId, Charge)>,
+    pub(crate) unexplained: Vec<(VenueId, PairId, Charge)>,
     /// Fills whose fee was not the predicted one.
     pub(crate) drifts: u64,
 }

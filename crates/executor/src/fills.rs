@@ -28,6 +28,12 @@ impl Executor {
     }
 
     fn take_fill(&mut self, now: MonoNanos, fill: &Fill, out: &mut Outbox) {
+        let dated = fill.executed_at.map(|at| UnixNanos(at.0));
+        let venue = self.venues.get(fill.venue.index());
+        if dated.zip(venue).is_some_and(|(at, venue)| venue.has_forgotten(fill.pair, at)) {
+            self.tally.fills_repeated += 1;
+            return;
+        }
         if self.orders.is_booked(fill) && !mutants::active(Mutant::DoubleBookedFill) {
             self.tally.fills_repeated += 1;
             return;

@@ -92,6 +92,13 @@ impl Ledger {
         std::mem::replace(&mut cell.total, total)
     }
 
+    /// Puts a line back as it was, whatever of it our orders hold.
+    pub(crate) fn restore(&mut self, venue: VenueId, asset: AssetId, total: Amount, elsewhere: Amount, used: bool) {
+        if let Some(cell) = self.index(venue, asset).and_then(|index| self.cells.get_mut(index)) {
+            *cell = Holding { total, elsewhere, used, reserved: cell.reserved };
+        }
+    }
+
     /// Notes what others' orders hold.
     pub(crate) fn set_elsewhere(&mut self, venue: VenueId, asset: AssetId, held: Amount) {
         if let Some(index) = self.index(venue, asset) {

@@ -20,6 +20,7 @@
 //! | `reconcile.rs` | comparing with the venue: at start, after a reconnect, periodically, at the end |
 //! | `wind_down.rs` | ending: a shutdown, and flattening while the engine goes on |
 //! | `recover.rs` | folding the state log |
+//! | `checkpoint.rs` | the state as items, and what of the past is forgotten |
 //!
 //! Kept true by every method (asserted, in release too):
 //! 1. What the ledger holds reserved is the sum of what the orders hold, and never negative.
@@ -33,6 +34,7 @@
 //! and differ for the whole balance grace time, since balance endpoints lag (F29) and a stale one must not replace a ledger that
 //! is right.
 
+pub mod checkpoint;
 pub mod config;
 pub mod day_flows;
 mod deals;
@@ -81,7 +83,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Everything between an approved plan and a closed deal, for all venues.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Executor {
     config: ExecutorConfig,
     tables: Arc<Tables>,

@@ -87,7 +87,7 @@ pub(crate) struct Order {
     /// The private link told of it.
     pub(crate) shown: bool,
     /// The quantity that the venue has it for, should that not be ours (F24).
-    theirs: Option<Qty>,
+    pub(crate) theirs: Option<Qty>,
 }
 
 impl Order {

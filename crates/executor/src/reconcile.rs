@@ -93,19 +93,21 @@ impl Read {
 
 /// Trades of one listed pair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct TradesRead {
+pub(crate) struct TradesRead {
     read: Read,
     /// The venue lists the pair.
-    listed: bool,
+    pub(crate) listed: bool,
     /// Trades before this wall time were all read.
-    covered: Option<UnixNanos>,
+    pub(crate) covered: Option<UnixNanos>,
+    /// Trades before this wall time were all booked, their ids forgotten.
+    pub(crate) forgotten: Option<UnixNanos>,
     /// Wall time of the last question.
     asked: Option<UnixNanos>,
 }
 
 /// Whether, and on what, a venue's statement may be taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Adoption {
+pub(crate) enum Adoption {
     /// Never adopted: there is no ledger yet.
     First,
     /// A ledger from the log, or a person's leave.
@@ -124,7 +126,7 @@ struct Drift {
 /// What is known of one venue's account.
 #[derive(Clone, Debug)]
 pub(crate) struct VenueState {
-    venue: VenueId,
+    pub(crate) venue: VenueId,
     link_up: bool,
     /// When the private link came up, or the process woke up.
     up_at: Option<MonoNanos>,
@@ -133,7 +135,7 @@ pub(crate) struct VenueState {
     fees_at: MonoNanos,
     open_orders: Read,
     balances: Read,
-    trades: BTreeMap<PairId, TradesRead>,
+    pub(crate) trades: BTreeMap<PairId, TradesRead>,
     facts: Option<AccountFacts>,
     /// The round under way: when it began, and when its balances were asked.
     round: Option<(MonoNanos, Option<MonoNanos>)>,
@@ -150,7 +152,7 @@ pub(crate) struct VenueState {
     ready: bool,
     told_ready: bool,
     told_drift: bool,
-    adoption: Adoption,
+    pub(crate) adoption: Adoption,
     /// The statement that differs from the ledger, unchanged since it was asked.
     steady: Option<(MonoNanos, Vec<Amount>)>,
     /// Trades from just before the first start were seen: the balances may not show them yet.
@@ -158,7 +160,7 @@ pub(crate) struct VenueState {
     drift: Option<Drift>,
     moved_at: Option<MonoNanos>,
     versions: BTreeMap<AssetId, u64>,
-    foreign_orders: BTreeSet<VenueOrderId>,
+    pub(crate) foreign_orders: BTreeSet<VenueOrderId>,
     pub(crate) reconciled: Option<bool>,
     pub(crate) proof: PrivateProof,
 }
@@ -231,6 +233,11 @@ impl VenueState {
 
     pub(crate) fn has_ledger(&self) -> bool {
         self.adoption != Adoption::First
+    }
+
+    /// Whether an execution of then was booked, and its id forgotten since.
+    pub(crate) fn has_forgotten(&self, pair: PairId, at: UnixNanos) -> bool {
+        self.trades.get(&pair).and_then(|trades| trades.forgotten).is_some_and(|before| at < before)
     }
 
     /// A trade from before the ledger was seen.
@@ -373,7 +380,7 @@ impl VenueState {
         let adoption = if self.adoption == Adoption::First { Adoption::First } else { Adoption::Allowed };
         let trades = std::mem::take(&mut self.trades).into_iter().map(|(pair, trades)| {
             let covered = trades.covered.or((wall > UnixNanos(0)).then_some(wall));
-            (pair, TradesRead { covered, ..TradesRead::default() })
+            (pair, TradesRead { covered, forgotten: trades.forgotten, ..TradesRead::default() })
         });
         *self = VenueState {
             adoption,

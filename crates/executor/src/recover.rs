@@ -89,6 +89,7 @@ impl Executor {
     /// When this run's epoch is not above every epoch in the log: ids could repeat (I3).
     pub fn finish_recovery(&mut self, now: MonoNanos) {
         self.restart(now);
+        self.forget_history();
         self.tally = Tally::default();
         self.fee_watch.forget_count();
         self.restamp = true;
@@ -109,6 +110,10 @@ impl Executor {
             let Some(order) = self.orders.get_mut(id) else { continue };
             order.restart(now, self.config.order_expiry_ns);
             self.after_change(id, now, &mut Outbox::default());
+        }
+        // An order that has ended keeps no time of a clock that is gone either: what is asked about it later is news.
+        for order in self.orders.all.values_mut().filter(|order| order.is_settled()) {
+            order.restart(now, self.config.order_expiry_ns);
         }
         let orders = &self.orders;
         self.deals.restart(now, |id| orders.get(id).is_none_or(|order| order.is_settled()));

@@ -1,10 +1,11 @@
 //! Every order of ours that the log knows, found by our id or by the venue's, and the fills that were already booked.
 //!
-//! Orders are registered at intent time, so that a fill or an update may overtake the acknowledgement (F17). Nothing is ever
-//! forgotten: a fill may repeat for as long as the log lives (F25), at some 200 bytes an order and 60 a fill.
+//! Orders are registered at intent time, so that a fill or an update may overtake the acknowledgement (F17). Nothing is
+//! forgotten while the process lives: a fill may repeat (F25), at some 200 bytes an order and 60 a fill. A recovery leaves out what
+//! is long past (`checkpoint.rs`).
 
 use crate::orders::Order;
-use domain::{ClientOrderId, Fill, OrderUpdate, PairId, TradeId, VenueId, VenueOrderId};
+use domain::{ClientOrderId, Fill, OrderUpdate, PairId, TradeId, UnixNanos, VenueId, VenueOrderId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fills kept whose order is not known yet. At the bound a fill is booked as foreign at once, which stops trading.
@@ -13,11 +14,12 @@ pub(crate) const EARLY_FILLS_MAX: usize = 256;
 /// The orders.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Orders {
-    all: BTreeMap<ClientOrderId, Order>,
-    by_venue_id: BTreeMap<(VenueId, PairId, VenueOrderId), ClientOrderId>,
+    pub(crate) all: BTreeMap<ClientOrderId, Order>,
+    pub(crate) by_venue_id: BTreeMap<(VenueId, PairId, VenueOrderId), ClientOrderId>,
     /// Orders that are not settled.
     active: BTreeSet<ClientOrderId>,
-    booked: BTreeSet<(VenueId, PairId, TradeId)>,
+    /// Each with the time of its execution, where the venue tells.
+    pub(crate) booked: BTreeMap<(VenueId, PairId, TradeId), Option<UnixNanos>>,
     /// Fills that name only a venue order id which is not known yet.
     pub(crate) early: Vec<Fill>,
 }
@@ -94,13 +96,23 @@ impl Orders {
         }
     }
 
+    /// Drops a settled order.
+    pub(crate) fn forget(&mut self, id: ClientOrderId) {
+        let Some(order) = self.all.remove(&id) else { return };
+        assert!(order.is_settled(), "Invariant: only what is settled is forgotten");
+        if let Some(theirs) = order.venue_order_id {
+            self.by_venue_id.remove(&(order.terms.venue, order.terms.pair, theirs));
+        }
+    }
+
     /// Whether a fill was booked before.
     pub(crate) fn is_booked(&self, fill: &Fill) -> bool {
-        self.booked.contains(&(fill.venue, fill.pair, fill.trade_id))
+        self.booked.contains_key(&(fill.venue, fill.pair, fill.trade_id))
     }
 
     pub(crate) fn note_booked(&mut self, fill: &Fill) {
-        self.booked.insert((fill.venue, fill.pair, fill.trade_id));
+        let executed = fill.executed_at.map(|at| UnixNanos(at.0));
+        self.booked.insert((fill.venue, fill.pair, fill.trade_id), executed);
     }
 
     /// Whether some order could be the one that a fill without our id belongs to: not settled, and its venue id unknown.

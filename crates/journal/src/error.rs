@@ -59,6 +59,15 @@ pub enum LogError {
         /// What is wrong.
         why: String,
     },
+    /// The oldest market files of a run were removed to stay below a cap.
+    #[error(
+        "the beginning of the market log of epoch {epoch} was removed: the run is not replayable from the start; \
+         raise [state] market_log_bytes_max to keep more"
+    )]
+    BeginningRemoved {
+        /// Which run.
+        epoch: u64,
+    },
     /// There is no log of that epoch.
     #[error("there is no {what} log of epoch {epoch}")]
     NoSuchEpoch {

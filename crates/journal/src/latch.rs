@@ -3,7 +3,7 @@
 //! Present means latched, whatever the file holds: an empty file made with `touch` latches as well as one that cannot be read.
 
 use crate::error::LogError;
-use crate::files::{replace_file, sync_directory};
+use crate::files::{attempt, replace_file, sync_directory};
 use domain::{StopReason, UnixNanos};
 use std::fs;
 use std::io;
@@ -52,8 +52,10 @@ impl Latch {
     /// # Errors
     /// [`LogError::Io`]; the caller must behave as latched all the same.
     pub fn engage(&self, reason: StopReason, since: UnixNanos, detail: &str) -> Result<(), LogError> {
-        if self.read().is_engaged() {
-            return Ok(());
+        // One that cannot be read counts as engaged today, and may be readable and gone tomorrow: it is written all the same.
+        if matches!(self.bytes(), Ok(Some(_))) {
+            // Whoever made it may not have got so far as to make it last.
+            return sync_directory(&self.path);
         }
         let detail = detail[..detail.floor_char_boundary(1024)].replace(['\n', '\r'], " ");
         replace_file(&self.path, &format!("{reason}\n{}\n{detail}\n", since.0))
@@ -64,22 +66,29 @@ impl Latch {
     /// # Errors
     /// [`LogError::Io`]: it is still engaged, or may be again after a power loss.
     pub fn clear(&self) -> Result<(), LogError> {
-        match fs::remove_file(&self.path) {
+        match attempt(|| fs::remove_file(&self.path)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(LogError::io("remove", &self.path)(error)),
             _ => {}
         }
         sync_directory(&self.path)
     }
 
+    /// What the file holds; `None` when there is none.
+    fn bytes(&self) -> io::Result<Option<Vec<u8>>> {
+        match attempt(|| fs::read(&self.path)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            // A missing file in a missing directory is no answer: the storage is gone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.path.parent().is_some_and(Path::is_dir) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What it says. Whatever cannot be read counts as engaged.
     pub fn read(&self) -> LatchState {
         let engaged = |reason, since, detail| LatchState::Engaged { reason, since, detail };
-        let bytes = match fs::read(&self.path) {
-            Ok(bytes) => bytes,
-            // A missing file in a missing directory is no answer: the storage is gone.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.path.parent().is_some_and(Path::is_dir) => {
-                return LatchState::Clear;
-            }
+        let bytes = match self.bytes() {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return LatchState::Clear,
             Err(error) => return engaged(StopReason::Disk, None, format!("the latch file cannot be read: {error}")),
         };
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LATCH_BYTES_MAX)]);

@@ -2,7 +2,7 @@
 //!
 //! | to do this | start at |
 //! |---|---|
-//! | run an engine | [`RunDir::open`], then [`RunDir::state_records`], [`RunDir::next_epoch`], [`RunDir::create_state`], [`RunDir::create_market`] |
+//! | run an engine | [`RunDir::open`], then [`RunDir::state_records`], [`RunDir::next_epoch`], [`RunDir::create_state`], [`LogSink::append_checkpoint`], [`RunDir::create_market`] |
 //! | write records | [`LogSink`] |
 //! | replay a run | [`RunFiles::replay_inputs`] |
 //! | simulate a crash | [`MemoryRun`], [`MemoryLog`] |
@@ -11,9 +11,15 @@
 //! Promises: a state record is on its way to the disk when [`LogSink::flush`] returns, and survives SIGKILL; an intent is flushed before
 //! its bytes leave (I9, kept by the caller). A torn tail is cut, damage before it is refused, nothing is ever repaired silently.
 //! A failed write or sync is final. The market log never blocks and never stops trading.
+//!
+//! Every epoch's state log begins with a checkpoint: recovery starts at the newest one, and [`RunDir::remove_old_epochs`] may remove what
+//! is before it. [`DiskWatch`] says who gives way on a disk that fills up.
 
 pub mod codec;
+mod disk;
 mod error;
+#[cfg(any(test, feature = "harness"))]
+pub mod faults;
 mod files;
 mod frame;
 mod latch;
@@ -26,6 +32,8 @@ mod replay;
 mod run_dir;
 mod sink;
 mod state;
+#[cfg(test)]
+mod storage_tests;
 #[cfg(any(test, feature = "test-strategies"))]
 pub mod strategies;
 pub mod tape;
@@ -33,6 +41,7 @@ pub mod tape;
 mod testing;
 
 pub use codec::{CODEC_VERSION, CodecError};
+pub use disk::{DiskStep, DiskWatch, free_bytes};
 pub use error::LogError;
 pub use files::truncate_tail;
 pub use frame::{CHAIN_START, LogReader, RECORD_BYTES_MAX, ReadEnd, TORN_BYTES_MAX};

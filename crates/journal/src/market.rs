@@ -3,16 +3,19 @@
 //! The engine's thread encodes records into a buffer and hands full buffers to a background thread, which frames, chains,
 //! writes and rotates. Buffers are a fixed number and travel in a circle, so nothing is allocated and nothing blocks. When no
 //! buffer is free the disk is too slow: the log ends there with a note, the run is marked non-replayable from that point, and
-//! trading goes on. The same when a write fails or the size limit is reached.
+//! trading goes on. The same when a write fails.
+//!
+//! All market files of a directory together stay below a cap: the oldest are removed, those of earlier runs first. A run whose own
+//! beginning was removed goes on being written, and is no longer replayable from its start.
 
 use crate::error::LogError;
 use crate::frame::{Framer, RECORD_BYTES_MAX};
 use crate::record::{Header, RecordView};
 use crate::sink::LogSink;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -22,7 +25,8 @@ use std::thread::JoinHandle;
 pub struct MarketConfig {
     /// A file that would grow past this many bytes is closed and the next one begun.
     pub rotate_bytes: u64,
-    /// The log ends, and with it the replayable part of the run, at this many bytes in all.
+    /// All market files of the directory, of every run, stay below this many bytes: the oldest are removed. Files are then rotated
+    /// at a quarter of it at the latest.
     pub total_bytes_max: u64,
     /// Bytes after which a buffer is handed to the background thread.
     pub buffer_bytes: usize,
@@ -43,12 +47,18 @@ pub struct MarketStatus {
     written_seq: AtomicU64,
     written_bytes: AtomicU64,
     failure: OnceLock<String>,
+    beginning_removed: AtomicBool,
 }
 
 impl MarketStatus {
     /// Whether every record handed over is, or will be, in the log.
     pub fn is_replayable(&self) -> bool {
         self.failure.get().is_none()
+    }
+
+    /// Whether files of this run were removed to stay below the cap: it is not replayable from its start.
+    pub fn is_beginning_removed(&self) -> bool {
+        self.beginning_removed.load(Ordering::Acquire)
     }
 
     /// Why the run is not replayable to its end.
@@ -173,10 +183,8 @@ impl MarketWriter {
         match next {
             Some(buffer) => self.current = buffer,
             None if !self.ended => {
-                self.status.fail("the market log fell behind".into());
-                let note = Some("the market log fell behind: the run cannot be replayed beyond this record");
-                let _ = self.to_disk.try_send(Work::End { clean: false, note, last_seq: self.last_seq });
-                self.ended = true;
+                let note = "the market log fell behind: the run cannot be replayed beyond this record";
+                self.end_unreplayable("the market log fell behind".into(), note);
             }
             None => {}
         }
@@ -200,11 +208,9 @@ impl LogSink for MarketWriter {
         let bytes = self.current.len() - start - 4;
         if bytes > RECORD_BYTES_MAX {
             self.current.truncate(start);
-            self.status.fail(LogError::TooLarge { bytes }.to_string());
             self.hand_over_rest();
-            let note = Some("a record was too large: the run cannot be replayed beyond this record");
-            let _ = self.to_disk.try_send(Work::End { clean: false, note, last_seq: self.last_seq });
-            self.ended = true;
+            let note = "a record was too large: the run cannot be replayed beyond this record";
+            self.end_unreplayable(LogError::TooLarge { bytes }.to_string(), note);
             return Ok(());
         }
         self.current[start..start + 4].copy_from_slice(&(bytes as u32).to_le_bytes());
@@ -226,6 +232,21 @@ impl LogSink for MarketWriter {
             self.current = next;
         }
         Ok(())
+    }
+
+    fn give_up(&mut self, why: &'static str) {
+        if !self.ended {
+            self.hand_over_rest();
+            self.end_unreplayable(why.into(), why);
+        }
+    }
+}
+
+impl MarketWriter {
+    fn end_unreplayable(&mut self, why: String, note: &'static str) {
+        self.status.fail(why);
+        let _ = self.to_disk.try_send(Work::End { clean: false, note: Some(note), last_seq: self.last_seq });
+        self.ended = true;
     }
 }
 
@@ -288,6 +309,7 @@ impl MarketFile {
         };
         this.push_header()?;
         this.write_framed()?;
+        this.remove_oldest()?;
         Ok(this)
     }
 
@@ -316,21 +338,14 @@ impl MarketFile {
                 self.closed = true;
             }
         }
-        if !self.closed && self.total_bytes >= self.config.total_bytes_max {
-            self.status.fail("the market log reached its size limit".into());
-            self.end(
-                false,
-                Some("the market log reached its size limit: the run cannot be replayed beyond this record"),
-                last_seq,
-            );
-        }
     }
 
     fn try_write_records(&mut self, mut bytes: &[u8]) -> Result<(), LogError> {
         while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
             let Some((payload, rest)) = rest.split_at_checked(u32::from_le_bytes(*length) as usize) else { break };
             bytes = rest;
-            if self.file_bytes + self.framed.len() as u64 >= self.config.rotate_bytes {
+            let rotate_bytes = self.config.rotate_bytes.min(self.config.total_bytes_max / 4);
+            if self.file_bytes + self.framed.len() as u64 >= rotate_bytes {
                 self.rotate()?;
             }
             self.framer.push_encoded(&mut self.framed, payload)?;
@@ -345,7 +360,33 @@ impl MarketFile {
         (self.path, self.file) = open_new(&self.directory, self.header.epoch, self.number)?;
         self.file_bytes = 0;
         self.push_header()?;
-        self.write_framed()
+        self.write_framed()?;
+        self.remove_oldest()
+    }
+
+    /// Makes room below the cap for one more file as large as this one may become.
+    fn remove_oldest(&self) -> Result<(), LogError> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.directory).map_err(LogError::io("list", &self.directory))?.flatten() {
+            let Some(place) = entry.file_name().to_str().and_then(epoch_and_number) else { continue };
+            files.push((place, entry.metadata().map_or(0, |data| data.len())));
+        }
+        files.sort_unstable();
+        let current = (self.header.epoch, self.number);
+        let mut total: u64 = files.iter().filter(|(place, _)| *place != current).map(|(_, bytes)| bytes).sum();
+        total += self.config.rotate_bytes.min(self.config.total_bytes_max / 4);
+        for ((epoch, number), bytes) in files {
+            if total <= self.config.total_bytes_max || (epoch, number) >= current {
+                break;
+            }
+            let path = self.directory.join(market_file_name(epoch, number));
+            fs::remove_file(&path).map_err(LogError::io("remove", &path))?;
+            total -= bytes;
+            if epoch == self.header.epoch {
+                self.status.beginning_removed.store(true, Ordering::Release);
+            }
+        }
+        Ok(())
     }
 
     fn end(&mut self, clean: bool, note: Option<&str>, seq: u64) {
@@ -370,6 +411,13 @@ impl MarketFile {
 /// File name of a market log.
 pub(crate) fn market_file_name(epoch: u64, number: u32) -> String {
     format!("market-{epoch:010}-{number:04}.log")
+}
+
+/// What [`market_file_name`] put into a name.
+pub(crate) fn epoch_and_number(name: &str) -> Option<(u64, u32)> {
+    let (epoch, number) = name.strip_prefix("market-")?.strip_suffix(".log")?.split_once('-')?;
+    let digits = |text: &str, at_least| text.len() >= at_least && text.bytes().all(|b| b.is_ascii_digit());
+    if digits(epoch, 10) && digits(number, 4) { Some((epoch.parse().ok()?, number.parse().ok()?)) } else { None }
 }
 
 fn open_new(directory: &Path, epoch: u64, number: u32) -> Result<(PathBuf, File), LogError> {
@@ -486,21 +534,27 @@ mod tests {
     }
 
     #[test]
-    fn the_size_limit_ends_the_log() {
+    fn the_cap_removes_the_oldest_files_of_earlier_runs_first() {
         let directory = tempfile::tempdir().unwrap();
-        let config = MarketConfig { total_bytes_max: 2_000, buffer_bytes: 100, ..MarketConfig::default() };
-        let mut writer = MarketWriter::start(directory.path(), market_header(), config).unwrap();
-        for seq in 1..=200 {
-            append(&mut writer, seq);
-        }
-        assert!(!writer.finish(true));
-        let (files, clean, note) = read(directory.path());
-        let found = files.concat();
-        assert_eq!(found, (1..=found.len() as u64).collect::<Vec<_>>());
-        assert!(found.len() > 10 && found.len() < 200);
-        assert_eq!(clean, Some(false));
-        assert!(note.unwrap().contains("size limit"));
-        assert!(fs_bytes(directory.path()) < 2_500);
+        let config = MarketConfig { total_bytes_max: 8_000, buffer_bytes: 100, buffers: 4_096, ..MarketConfig::default() };
+        let run = |epoch: u64, records: u64| {
+            let header = Header { epoch, ..market_header() };
+            let mut writer = MarketWriter::start(directory.path(), header, config).unwrap();
+            (1..=records).for_each(|seq| append(&mut writer, seq));
+            let status = writer.status();
+            assert!(writer.finish(true), "the log goes on: {:?}", status.failure());
+            assert!(fs_bytes(directory.path()) <= 8_000, "{} bytes", fs_bytes(directory.path()));
+            status.is_beginning_removed()
+        };
+        let exists = |epoch, number| directory.path().join(market_file_name(epoch, number)).exists();
+        assert!(!run(9, 60));
+        assert!(exists(9, 0) && exists(9, 1));
+        std::fs::write(directory.path().join("state-0000000009.log"), [0; 10]).unwrap();
+        assert!(!run(10, 120), "the run before makes room");
+        assert!(!exists(9, 0) && exists(10, 0));
+        assert!(run(11, 2_000));
+        assert!(!exists(10, 0) && !exists(11, 0), "then this run itself");
+        assert!(directory.path().join("state-0000000009.log").exists(), "only market files are removed");
     }
 
     #[test]

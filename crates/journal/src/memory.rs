@@ -178,6 +178,24 @@ impl MemoryRun {
         logs.insert(log.epoch, log.bytes().into());
     }
 
+    /// The bytes of an epoch's state log, as its file would be.
+    pub fn state_bytes(&self, epoch: u64) -> Option<&[u8]> {
+        self.state.get(&epoch).map(|bytes| &bytes[..])
+    }
+
+    /// Exchanges the bytes of an epoch's state log for others: cut, damaged, or another's. `None` removes it.
+    pub fn set_state_bytes(&mut self, epoch: u64, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => self.state.insert(epoch, bytes.into()),
+            None => self.state.remove(&epoch),
+        };
+    }
+
+    /// Every epoch with a state log, oldest first.
+    pub fn epochs(&self) -> impl Iterator<Item = u64> + '_ {
+        self.state.keys().copied()
+    }
+
     /// The last epoch with a log.
     pub fn last_epoch(&self) -> Option<u64> {
         self.state.keys().next_back().copied()

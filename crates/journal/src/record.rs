@@ -1,12 +1,12 @@
 //! What the logs are made of. Pure.
 //!
-//! *State log*: header, inputs with [`Input::is_state`], intents, notes, end. *Market log*: header, the other inputs, batch
+//! *State log*: header, perhaps a checkpoint, inputs with [`Input::is_state`], intents, notes, end. *Market log*: header, the other inputs, batch
 //! marks, end. Both share one sequence: each [`Record::Input`] and [`Record::Intent`] takes the next number; the other kinds
 //! carry the last number taken before them.
 
 use crate::codec::wire::{Reader, Wire, wire_enum, wire_struct};
 use crate::codec::{CODEC_VERSION, CodecError};
-use domain::{Input, MonoNanos, NewOrder, Tables, UnixNanos};
+use domain::{CheckpointItem, Input, MonoNanos, NewOrder, Tables, UnixNanos};
 
 /// Longest text of a note, in bytes; longer ones are cut.
 pub const NOTE_BYTES_MAX: usize = 4096;
@@ -101,6 +101,13 @@ pub enum Record {
         /// At most [`NOTE_BYTES_MAX`] bytes.
         text: String,
     },
+    /// Part of what the run started from; stands between the header and everything else, in as many parts as it takes.
+    Checkpoint {
+        /// The items of this part, their ids those of this log's tables.
+        items: Vec<CheckpointItem>,
+        /// The checkpoint ends with this part. Without its last part it is none.
+        last: bool,
+    },
     /// The writer ended in order; nothing follows in this epoch.
     End {
         /// Last number taken.
@@ -121,6 +128,7 @@ impl Record {
                 RecordView::BatchEnd { batch: *batch, last_seq: *last_seq, now: *now, output_hash }
             }
             Record::Note { seq, text } => RecordView::Note { seq: *seq, text },
+            Record::Checkpoint { items, last } => RecordView::Checkpoint { items, last: *last },
             Record::End { seq, clean } => RecordView::End { seq: *seq, clean: *clean },
         }
     }
@@ -165,6 +173,13 @@ pub enum RecordView<'a> {
         /// The text.
         text: &'a str,
     },
+    /// See [`Record::Checkpoint`].
+    Checkpoint {
+        /// The items.
+        items: &'a [CheckpointItem],
+        /// Whether it ends here.
+        last: bool,
+    },
     /// See [`Record::End`].
     End {
         /// Last number taken.
@@ -180,17 +195,18 @@ const INTENT: u8 = 3;
 const BATCH_END: u8 = 4;
 const NOTE: u8 = 5;
 const END: u8 = 6;
+const CHECKPOINT: u8 = 7;
 
 /// Whether a type byte means a record.
 pub(crate) const fn is_record_type(byte: u8) -> bool {
-    matches!(byte, HEADER..=END)
+    matches!(byte, HEADER..=CHECKPOINT)
 }
 
 impl RecordView<'_> {
-    /// The sequence number it carries; 0 for a header.
+    /// The sequence number it carries; 0 for a header and a checkpoint.
     pub const fn seq(&self) -> u64 {
         match self {
-            RecordView::Header(_) => 0,
+            RecordView::Header(_) | RecordView::Checkpoint { .. } => 0,
             RecordView::Input { seq, .. }
             | RecordView::Intent { seq, .. }
             | RecordView::Note { seq, .. }
@@ -231,6 +247,12 @@ impl RecordView<'_> {
                 (text.len() as u32).put(out);
                 out.extend_from_slice(text.as_bytes());
             }
+            RecordView::Checkpoint { items, last } => {
+                out.push(CHECKPOINT);
+                (items.len() as u32).put(out);
+                items.iter().for_each(|item| item.put(out));
+                last.put(out);
+            }
             RecordView::End { seq, clean } => {
                 out.push(END);
                 seq.put(out);
@@ -252,6 +274,7 @@ pub(crate) fn get_record(bytes: &[u8]) -> Result<Record, CodecError> {
             Record::BatchEnd { batch: Wire::get(r)?, last_seq: Wire::get(r)?, now: Wire::get(r)?, output_hash: Wire::get(r)? }
         }
         NOTE => Record::Note { seq: Wire::get(r)?, text: Wire::get(r)? },
+        CHECKPOINT => Record::Checkpoint { items: Wire::get(r)?, last: Wire::get(r)? },
         END => Record::End { seq: Wire::get(r)?, clean: Wire::get(r)? },
         tag => return Err(CodecError::Tag { what: "Record", tag }),
     };
@@ -339,6 +362,7 @@ mod tests {
         check(&Record::Intent { seq: 8, order: strategies::some_order(1) });
         check(&Record::BatchEnd { batch: 1, last_seq: 2, now: MonoNanos(3), output_hash: [4; 32] });
         check(&Record::Note { seq: 1, text: "started — again".into() });
+        check(&Record::Checkpoint { items: strategies::one_of_each_checkpoint_item(), last: true });
         check(&Record::End { seq: 1, clean: true });
     }
 
@@ -353,7 +377,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_answered(mut bytes in proptest::collection::vec(any::<u8>(), 1..200), tag in 0u8..8) {
+        fn any_bytes_are_answered(mut bytes in proptest::collection::vec(any::<u8>(), 1..200), tag in 0u8..9) {
             bytes[0] = tag;
             if let Ok(record) = get_record(&bytes) {
                 let mut again = Vec::new();

@@ -1,9 +1,12 @@
 //! Reading the state logs of all epochs in order: what recovery folds.
+//!
+//! A log that begins with a whole checkpoint needs none before it: recovery starts at the newest such log, and older ones may be
+//! gone. Without a checkpoint the chain must go back to its very beginning.
 
 use crate::error::LogError;
+use crate::files;
 use crate::frame::{CHAIN_START, LogReader, ReadEnd};
 use crate::record::{LogKind, Record};
-use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +28,7 @@ impl Source {
 
     pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>, LogError> {
         match self {
-            Source::File(path) => Ok(Box::new(File::open(path).map_err(LogError::io("open", path))?)),
+            Source::File(path) => Ok(Box::new(files::Source::open(path).map_err(LogError::io("open", path))?)),
             Source::Memory { bytes, .. } => Ok(Box::new(Cursor::new(Arc::clone(bytes)))),
         }
     }
@@ -40,6 +43,25 @@ impl Source {
 pub(crate) struct Segment {
     pub(crate) epoch: u64,
     pub(crate) source: Source,
+}
+
+impl Segment {
+    /// Whether a whole checkpoint stands at its beginning. One that a crash cut short is none.
+    ///
+    /// # Errors
+    /// [`LogError::Damaged`], [`LogError::Io`].
+    pub(crate) fn begins_with_checkpoint(&self) -> Result<bool, LogError> {
+        let mut reader = self.source.reader(None)?;
+        if reader.read_header()?.is_none() {
+            return Ok(false);
+        }
+        while let Some(Record::Checkpoint { last, .. }) = reader.next_record()? {
+            if last {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// What the state logs end with; a new epoch continues it.
@@ -76,6 +98,23 @@ impl StateRecords {
         StateRecords { segments: segments.into_iter(), open: None, tail, begun, failed: false }
     }
 
+    /// Starts at the newest log, of an epoch up to `epoch_max`, that begins with a whole checkpoint; at the oldest log when none
+    /// does. Nothing may have been read yet.
+    ///
+    /// # Errors
+    /// As the iterator, for the logs that were looked into.
+    pub fn from_checkpoint(self, epoch_max: u64) -> Result<StateRecords, LogError> {
+        let segments = self.segments.as_slice();
+        let mut start = 0;
+        for (index, segment) in segments.iter().enumerate().rev().filter(|(_, segment)| segment.epoch <= epoch_max) {
+            if segment.begins_with_checkpoint()? {
+                start = index;
+                break;
+            }
+        }
+        Ok(StateRecords::new(segments[start..].to_vec(), self.begun))
+    }
+
     /// Reads the rest and says where a new epoch continues.
     ///
     /// # Errors
@@ -103,7 +142,9 @@ impl StateRecords {
         loop {
             if self.open.is_none() {
                 let Some(segment) = self.segments.next() else { return self.check_begun().map(|()| None) };
-                self.open = Some((segment.epoch, segment.source.reader(Some(self.tail.chain))?));
+                let first = self.tail.epoch.is_none();
+                let previous = if first && segment.begins_with_checkpoint()? { None } else { Some(self.tail.chain) };
+                self.open = Some((segment.epoch, segment.source.reader(previous)?));
             }
             let Some((epoch, reader)) = &mut self.open else { continue };
             let epoch = *epoch;

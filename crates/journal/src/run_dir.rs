@@ -11,17 +11,17 @@
 //! [`RunFiles`] to read a directory that somebody else may be writing.
 
 use crate::error::LogError;
-use crate::files::{replace_file, sync_directory, truncate_tail};
+use crate::files::{attempt, replace_file, sync_directory, truncate_tail, write_all};
 use crate::frame::CHAIN_START;
 use crate::latch::Latch;
-use crate::market::{MarketConfig, MarketWriter, market_file_name};
+use crate::market::{MarketConfig, MarketWriter, epoch_and_number, market_file_name};
 use crate::record::{Header, LogKind};
 use crate::recovery::{Segment, Source, StateRecords, StateTail};
 use crate::replay::Replay;
 use crate::state::StateWriter;
 use domain::ids::EPOCH_LIMIT;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ impl RunFiles {
         Ok(epochs)
     }
 
-    /// Every state record of every epoch, oldest first: what recovery folds.
+    /// Every state record of every epoch that is there, oldest first.
     ///
     /// # Errors
     /// [`LogError::Io`] when the directory cannot be read; [`LogError::Inconsistent`] when the file `epoch` is garbled. The iterator
@@ -80,7 +80,10 @@ impl RunFiles {
         let names = self.names()?;
         let mut numbers: Vec<u32> = names.iter().filter_map(|name| number_of_market_file(name, epoch)).collect();
         numbers.sort_unstable();
-        // A missing file shows as a break in the chain, or, at the front, as a first header that continues something.
+        if numbers.first().is_some_and(|first| *first > 0) {
+            return Err(LogError::BeginningRemoved { epoch });
+        }
+        // A missing file shows as a break in the chain.
         let market = numbers.into_iter().map(|number| Source::File(self.path.join(market_file_name(epoch, number))));
         Replay::new(epoch, &Source::File(state), market.collect())
     }
@@ -98,7 +101,7 @@ impl RunFiles {
     }
 
     fn names(&self) -> Result<Vec<String>, LogError> {
-        let entries = fs::read_dir(&self.path).map_err(LogError::io("list", &self.path))?;
+        let entries = attempt(|| fs::read_dir(&self.path)).map_err(LogError::io("list", &self.path))?;
         let mut names = Vec::new();
         for entry in entries {
             let entry = entry.map_err(LogError::io("list", &self.path))?;
@@ -113,7 +116,7 @@ impl RunFiles {
 
     fn claim(&self) -> Result<Option<Claim>, LogError> {
         let path = self.path.join("epoch");
-        match fs::read_to_string(&path) {
+        match attempt(|| fs::read_to_string(&path)) {
             Ok(text) => match Claim::parse(&text) {
                 Some(claim) => Ok(Some(claim)),
                 None => Err(self.inconsistent("the file `epoch` holds no epoch".into())),
@@ -151,16 +154,16 @@ impl Claim {
     }
 }
 
+fn remove(path: &Path) -> Result<(), LogError> {
+    attempt(|| fs::remove_file(path)).map_err(LogError::io("remove", path))
+}
+
 fn epoch_of_state_file(name: &str) -> Option<u64> {
     digits(name.strip_prefix("state-")?.strip_suffix(".log")?, 10)
 }
 
 fn number_of_market_file(name: &str, epoch: u64) -> Option<u32> {
-    let (of_epoch, number) = name.strip_prefix("market-")?.strip_suffix(".log")?.split_once('-')?;
-    if digits(of_epoch, 10)? != epoch {
-        return None;
-    }
-    u32::try_from(digits(number, 4)?).ok()
+    epoch_and_number(name).filter(|(of, _)| *of == epoch).map(|(_, number)| number)
 }
 
 fn digits(text: &str, at_least: usize) -> Option<u64> {
@@ -181,12 +184,12 @@ impl RunDir {
     /// # Errors
     /// [`LogError::Locked`] when another process holds it; [`LogError::Io`]; [`LogError::Inconsistent`] when the file `epoch` is garbled.
     pub fn open(path: &Path) -> Result<RunDir, LogError> {
-        fs::create_dir_all(path).map_err(LogError::io("create", path))?;
+        attempt(|| fs::create_dir_all(path)).map_err(LogError::io("create", path))?;
         let files = RunFiles::new(path);
         let lock_path = path.join("lock");
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
-        let mut lock = options.open(&lock_path).map_err(LogError::io("open", &lock_path))?;
+        let mut lock = attempt(|| options.open(&lock_path)).map_err(LogError::io("open", &lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -267,7 +270,7 @@ impl RunDir {
         if let Some((torn_epoch, valid_bytes)) = tail.torn {
             let torn = self.files.state_path(torn_epoch);
             if valid_bytes == 0 {
-                fs::remove_file(&torn).map_err(LogError::io("remove", &torn))?;
+                attempt(|| fs::remove_file(&torn)).map_err(LogError::io("remove", &torn))?;
             } else {
                 truncate_tail(&torn, valid_bytes)?;
             }
@@ -275,11 +278,12 @@ impl RunDir {
         if let Some(last) = tail.epoch {
             // A killed run left its reserve of disk space behind the end of its log: setting the length gives it back.
             let log = self.files.state_path(last);
-            let length = fs::metadata(&log).map_err(LogError::io("read", &log))?.len();
+            let length = attempt(|| fs::metadata(&log)).map_err(LogError::io("read", &log))?.len();
             truncate_tail(&log, length)?;
         }
         let path = self.files.state_path(epoch);
-        let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(LogError::io("create", &path))?;
+        let create = || OpenOptions::new().append(true).create_new(true).open(&path);
+        let file = attempt(create).map_err(LogError::io("create", &path))?;
         let header = Header { kind: LogKind::State, epoch, previous: tail.chain, ..header.clone() };
         let writer = StateWriter::start(Arc::new(file), path.clone(), &header)?;
         sync_directory(&path)?;
@@ -297,13 +301,44 @@ impl RunDir {
         MarketWriter::start(self.path(), header, config)
     }
 
+    /// Removes the logs of all but the newest `kept` epochs (at least the one claimed last), oldest first. Only when the log of
+    /// the epoch claimed last begins with a whole checkpoint: recovery needs nothing older then, and the chain is verified from
+    /// there on. Returns the epochs that are gone.
+    ///
+    /// Call it once that checkpoint is synced.
+    ///
+    /// # Errors
+    /// [`LogError::Io`]; what was not removed is removed by the next call.
+    pub fn remove_old_epochs(&self, kept: usize) -> Result<Vec<u64>, LogError> {
+        let Some(epoch) = self.last_epoch else { return Ok(Vec::new()) };
+        let current = Segment { epoch, source: Source::File(self.files.state_path(epoch)) };
+        let epochs = self.files.epochs()?;
+        if !epochs.contains(&epoch) || !current.begins_with_checkpoint()? {
+            return Ok(Vec::new());
+        }
+        let surplus = epochs.len().saturating_sub(kept.max(1));
+        let removed: Vec<u64> = epochs.into_iter().take(surplus).filter(|old| *old < epoch).collect();
+        let names = self.files.names()?;
+        for old in &removed {
+            // Its market log is of no use without its state log, and goes first: no file is left that nothing names.
+            for number in names.iter().filter_map(|name| number_of_market_file(name, *old)) {
+                remove(&self.path().join(market_file_name(*old, number)))?;
+            }
+            remove(&self.files.state_path(*old))?;
+        }
+        if !removed.is_empty() {
+            sync_directory(&self.files.state_path(epoch))?;
+        }
+        Ok(removed)
+    }
+
     fn write_lock_text(&mut self, epoch: &str) -> Result<(), LogError> {
         let path = self.files.path.join("lock");
         let text = format!("process {}, {epoch}\n", std::process::id());
         let mut write = || {
-            self.lock.set_len(0)?;
-            self.lock.rewind()?;
-            self.lock.write_all(text.as_bytes())
+            attempt(|| self.lock.set_len(0))?;
+            attempt(|| self.lock.rewind())?;
+            write_all(&self.lock, text.as_bytes())
         };
         write().map_err(LogError::io("write", &path))
     }

@@ -2,7 +2,7 @@
 
 use crate::error::LogError;
 use crate::record::{Record, RecordView};
-use domain::{Input, MonoNanos, NewOrder};
+use domain::{CheckpointItem, Input, MonoNanos, NewOrder};
 
 /// Where records go. Implementors: the files ([`crate::StateWriter`], [`crate::MarketWriter`]) and [`crate::MemoryLog`].
 ///
@@ -20,6 +20,10 @@ pub trait LogSink {
     /// # Errors
     /// [`LogError::Io`] when this write fails, [`LogError::Failed`] after any failure.
     fn flush(&mut self) -> Result<(), LogError>;
+
+    /// Gives the log up for `why`, without waiting for anything; what was handed over is still written. Only the market log does: the
+    /// state log is never given up.
+    fn give_up(&mut self, _why: &'static str) {}
 
     /// Gathers one record.
     ///
@@ -51,6 +55,14 @@ pub trait LogSink {
     /// As [`LogSink::append_view`].
     fn append_batch_end(&mut self, batch: u64, last_seq: u64, now: MonoNanos, output_hash: &[u8; 32]) -> Result<(), LogError> {
         self.append_view(RecordView::BatchEnd { batch, last_seq, now, output_hash })
+    }
+
+    /// Gathers a part of a checkpoint.
+    ///
+    /// # Errors
+    /// As [`LogSink::append_view`].
+    fn append_checkpoint(&mut self, items: &[CheckpointItem], last: bool) -> Result<(), LogError> {
+        self.append_view(RecordView::Checkpoint { items, last })
     }
 
     /// Gathers a note.

@@ -8,11 +8,13 @@
 //! is lost (F45). Both halves share the failure.
 
 use crate::error::LogError;
+use crate::files;
 use crate::frame::Framer;
 use crate::record::{Header, Record, RecordView};
 use crate::sink::LogSink;
+use rustix::io::Errno;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -49,24 +51,24 @@ pub trait Storage: Send + Sync {
 
 impl Storage for File {
     fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self;
-        Write::write_all(&mut file, bytes)
+        files::write_all(self, bytes)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.sync_data()
+        files::attempt(|| self.sync_data())
     }
 
     fn reserve(&self, offset: u64, length: u64) -> io::Result<()> {
-        match rustix::fs::fallocate(self, rustix::fs::FallocateFlags::KEEP_SIZE, offset, length) {
+        let reserve = || Ok(rustix::fs::fallocate(self, rustix::fs::FallocateFlags::KEEP_SIZE, offset, length)?);
+        match files::attempt(reserve) {
             // A file system without the call cannot promise space; it is no sign of a full disk.
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
-            other => other.map_err(io::Error::from),
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::OPNOTSUPP | Errno::NOSYS)) => Ok(()),
+            other => other,
         }
     }
 
     fn release(&self, length: u64) -> io::Result<()> {
-        self.set_len(length)
+        files::attempt(|| self.set_len(length))
     }
 }
 

@@ -470,6 +470,73 @@ pub fn one_of_each_command() -> Vec<Command> {
     ]
 }
 
+/// One fixed item of each kind that a checkpoint holds.
+pub fn one_of_each_checkpoint_item() -> Vec<CheckpointItem> {
+    let (venue, pair, asset) = (VenueId(1), PairId(2), AssetId(1));
+    let amount = Amount::from_units(-77);
+    let fill = one_of_each_input().into_iter().find_map(|input| if let Input::Fill(fill) = input { Some(fill) } else { None });
+    let order = OrderState {
+        terms: some_order(9),
+        stage: OrderStage::Done { outcome: OrderOutcome::PartlyFilled },
+        venue_order_id: VenueOrderId::new("77"),
+        wall_floor: UnixNanos(5),
+        reported: fixed_qty(3),
+        booked: fixed_qty(2),
+        label: Label::cut("TOO_SLOW"),
+        fee_on_spend: None,
+        fee_on_base: Rate::from_bps(10),
+        adopted: false,
+        shown: true,
+        theirs: Some(fixed_qty(4)),
+        told: Some(OrderOutcome::Unknown),
+    };
+    let deal = DealState {
+        id: DealId(3),
+        pair,
+        buy: VenueId(0),
+        sell: venue,
+        orders: vec![fixed_id(9), fixed_id(10)],
+        base_flow: amount,
+        quote_flow: amount,
+        bought: (1 << 90, 5),
+        sold: (-1, 0),
+        hedges: 1,
+        adopted: true,
+        dealt_at: (venue, VenueId(0)),
+        unwind_cost: amount,
+        unwind_value: Amount::ZERO,
+        unwind: Some(Unwind::Reversed),
+    };
+    let charge = ChargeState {
+        role: Role::Maker,
+        received: asset,
+        base: (AssetId(0), amount),
+        quote: (asset, amount),
+        in_base: amount,
+        in_quote: Amount::ZERO,
+        in_tokens: true,
+    };
+    let rates = FeeRates { venue, pair, taker: Rate::ZERO, maker: Rate::ZERO, paid_in: Some(asset) };
+    vec![
+        CheckpointItem::Clock { wall: UnixNanos(9), epoch_seen: Some(8), last_deal: DealId(7) },
+        CheckpointItem::Epoch { epoch: 1_700_000_000 },
+        CheckpointItem::Venue { venue, adopted: true },
+        CheckpointItem::Trades { venue, pair, listed: true, covered: Some(UnixNanos(6)), forgotten: None },
+        CheckpointItem::ForeignOrder { venue, id: VenueOrderId::new("8").expect("Invariant: short") },
+        CheckpointItem::Fees { rates },
+        CheckpointItem::Charge { venue, pair, charge },
+        CheckpointItem::Holding { venue, asset, total: amount, elsewhere: Amount::ZERO, used: true },
+        CheckpointItem::Dust { venue, asset, left: amount },
+        CheckpointItem::DayFlow { day: -3, asset, flow: amount },
+        CheckpointItem::Latch { reason: StopReason::DailyLoss },
+        CheckpointItem::Draining,
+        CheckpointItem::Booked { venue, pair, trade_id: TradeId::new("5").expect("Invariant: short"), executed: None },
+        CheckpointItem::EarlyFill { fill: fill.expect("Invariant: there is one of each input") },
+        CheckpointItem::Order { order },
+        CheckpointItem::Deal { deal },
+    ]
+}
+
 /// Fixed tables of two venues and two pairs.
 pub fn some_tables() -> Tables {
     let pair = |text: &str, kind| PairInfo {

@@ -14,4 +14,4 @@ pub mod recover;
 
 pub use decider::Decider;
 pub use node::{Node, NodeLogs};
-pub use recover::{RecoverError, recover, recover_before};
+pub use recover::{RecoverError, recover, recover_before, write_checkpoint};

@@ -289,6 +289,16 @@ impl Node {
         self.logs.market.is_some() && !self.market_failed
     }
 
+    /// Gives the market log up, so that what room is left is the state log's. The run is not replayable from here on.
+    pub fn end_market_log(&mut self, why: &'static str) {
+        if let Some(log) = &mut self.logs.market
+            && !self.market_failed
+        {
+            log.give_up(why);
+            self.market_failed = true;
+        }
+    }
+
     /// False once the state log has failed.
     pub fn state_log_ok(&self) -> bool {
         !self.state_failed

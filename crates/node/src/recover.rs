@@ -1,4 +1,8 @@
-//! Recovery: folds the state logs of all epochs into a fresh engine, mapping the ids of each log to today's tables by name.
+//! Recovery: folds the state logs into a fresh engine, from the newest checkpoint on, mapping the ids of each log to today's tables by
+//! name.
+//!
+//! Every run writes a checkpoint of what it starts from ([`write_checkpoint`]), so that the next recovery reads one or two epochs,
+//! and older logs may be removed. One that a crash cut short is not counted: recovery begins at the one before.
 //!
 //! A venue, pair or asset that a log speaks of and the configuration no longer has refuses the start, naming it: an order or a
 //! balance may stand there.
@@ -7,9 +11,9 @@ use domain::{
     AssetId, BalanceReport, Fill, Input, NewOrder, OpenOrdersReport, OrderUpdate, PairId, PairScale, Price, Qty, Tables,
     TradesReport, VenueId,
 };
-use domain::{OrderReport, ReadKind, StopReason};
+use domain::{CheckpointItem, DealState, OrderReport, ReadKind, StopReason};
 use engine_core::Engine;
-use journal::{LogError, Record, StateRecords, StateTail};
+use journal::{LogError, LogSink, Record, StateRecords, StateTail};
 
 /// How the note of a latch begins; its reason follows.
 const LATCH_NOTE: &str = "latched: ";
@@ -40,34 +44,74 @@ pub enum RecoverError {
     },
 }
 
-/// Folds everything. Returns where the next epoch continues.
+/// Items in one record of a checkpoint.
+const ITEMS_A_RECORD: usize = 512;
+
+/// Folds everything since the newest checkpoint. Returns where the next epoch continues.
 ///
 /// # Errors
 /// [`RecoverError`]; the engine must not be used then.
-pub fn recover(engine: &mut Engine, mut records: StateRecords) -> Result<StateTail, RecoverError> {
+pub fn recover(engine: &mut Engine, records: StateRecords) -> Result<StateTail, RecoverError> {
+    let mut records = records.from_checkpoint(u64::MAX)?;
     fold(engine, &mut records, u64::MAX)?;
     Ok(records.finish()?)
 }
 
-/// Folds the epochs before `epoch` only: what that epoch's run started from, for its replay.
+/// What an epoch's run started from, for its replay: its own checkpoint, or the epochs before it.
 ///
 /// # Errors
 /// As [`recover`].
-pub fn recover_before(engine: &mut Engine, mut records: StateRecords, epoch: u64) -> Result<(), RecoverError> {
+pub fn recover_before(engine: &mut Engine, records: StateRecords, epoch: u64) -> Result<(), RecoverError> {
+    let mut records = records.from_checkpoint(epoch)?;
     fold(engine, &mut records, epoch)
+}
+
+/// Writes what the engine starts from, once it has recovered and before its first input, and flushes.
+///
+/// # Errors
+/// As [`LogSink::flush`].
+pub fn write_checkpoint(engine: &Engine, log: &mut dyn LogSink) -> Result<(), LogError> {
+    let items = engine.checkpoint();
+    let parts = items.chunks(ITEMS_A_RECORD).count();
+    for (index, items) in items.chunks(ITEMS_A_RECORD).enumerate() {
+        log.append_checkpoint(items, index + 1 == parts)?;
+    }
+    log.flush()
 }
 
 fn fold(engine: &mut Engine, records: &mut StateRecords, before: u64) -> Result<(), RecoverError> {
     let today = engine.tables().clone();
     let mut names = Tables::default();
+    // Whether an epoch was folded; and the checkpoint that the first one begins with, as far as it was read.
     let mut any = false;
+    let mut first = None;
+    let mut checkpoint = Vec::new();
     for item in records {
         let (epoch, record) = item?;
+        let is_first = *first.get_or_insert(epoch) == epoch;
         if epoch >= before {
-            break;
+            match record {
+                Record::Header(header) if is_first => names = header.tables,
+                Record::Checkpoint { items, last } if is_first => {
+                    Remap { from: &names, to: &today }.checkpoint(items, &mut checkpoint)?;
+                    if last {
+                        // This is what the run started from, word for word.
+                        engine.recover_checkpoint(&checkpoint);
+                        return Ok(());
+                    }
+                }
+                _ => break,
+            }
+            continue;
         }
         any = true;
         match record {
+            Record::Checkpoint { items, last } if is_first => {
+                Remap { from: &names, to: &today }.checkpoint(items, &mut checkpoint)?;
+                if last {
+                    engine.recover_checkpoint(&checkpoint);
+                }
+            }
             Record::Header(header) => {
                 engine.recover_run(header.epoch);
                 names = header.tables;
@@ -87,7 +131,7 @@ fn fold(engine: &mut Engine, records: &mut StateRecords, before: u64) -> Result<
                 }
             }
             Record::End { clean: true, .. } => engine.recover_end(),
-            Record::BatchEnd { .. } | Record::End { .. } => {}
+            Record::Checkpoint { .. } | Record::BatchEnd { .. } | Record::End { .. } => {}
         }
     }
     if any {
@@ -133,14 +177,14 @@ impl Remap<'_> {
     }
 
     fn qty(&self, pair: PairId, scales: (PairScale, PairScale), qty: &mut Qty) -> Result<(), RecoverError> {
-        let units = rescale(qty.units(), scales.0.qty_decimals(), scales.1.qty_decimals());
-        *qty = units.and_then(Qty::from_units).ok_or_else(|| self.scale_error(pair))?;
+        let units = rescale(i128::from(qty.units()), scales.0.qty_decimals(), scales.1.qty_decimals());
+        *qty = units.and_then(|units| Qty::from_units(i64::try_from(units).ok()?)).ok_or_else(|| self.scale_error(pair))?;
         Ok(())
     }
 
     fn price(&self, pair: PairId, scales: (PairScale, PairScale), price: &mut Price) -> Result<(), RecoverError> {
-        let units = rescale(price.units(), scales.0.price_decimals(), scales.1.price_decimals());
-        *price = units.and_then(Price::from_units).ok_or_else(|| self.scale_error(pair))?;
+        let units = rescale(i128::from(price.units()), scales.0.price_decimals(), scales.1.price_decimals());
+        *price = units.and_then(|units| Price::from_units(i64::try_from(units).ok()?)).ok_or_else(|| self.scale_error(pair))?;
         Ok(())
     }
 
@@ -154,6 +198,20 @@ impl Remap<'_> {
         self.price(order.pair, scales, &mut order.price)?;
         self.qty(order.pair, scales, &mut order.qty)?;
         Ok(order)
+    }
+
+    fn deal(&self, deal: &mut DealState) -> Result<(), RecoverError> {
+        self.venue(&mut deal.buy)?;
+        self.venue(&mut deal.sell)?;
+        self.venue(&mut deal.dealt_at.0)?;
+        self.venue(&mut deal.dealt_at.1)?;
+        let (old, new) = self.pair(&mut deal.pair)?;
+        for (product, qty) in [&mut deal.bought, &mut deal.sold] {
+            let values = (old.price_decimals() + old.qty_decimals(), new.price_decimals() + new.qty_decimals());
+            let moved = (rescale(*product, values.0, values.1), rescale(*qty, old.qty_decimals(), new.qty_decimals()));
+            (*product, *qty) = moved.0.zip(moved.1).ok_or_else(|| self.scale_error(deal.pair))?;
+        }
+        Ok(())
     }
 
     fn update(&self, update: &mut OrderUpdate) -> Result<(), RecoverError> {
@@ -182,6 +240,68 @@ impl Remap<'_> {
         // A zero balance of an asset that is no longer configured is nothing to keep.
         report.entries.retain(|e| self.to.asset_id(self.from.asset(e.asset)).is_some() || !(e.available + e.locked).is_zero());
         report.entries.iter_mut().try_for_each(|entry| self.asset(&mut entry.asset))
+    }
+
+    /// Rewrites the ids of a checkpoint's items and appends them. What is only an observation of a name that is gone is left out;
+    /// what may stand for money refuses.
+    fn checkpoint(&self, items: Vec<CheckpointItem>, out: &mut Vec<CheckpointItem>) -> Result<(), RecoverError> {
+        for mut item in items {
+            let kept = match &mut item {
+                CheckpointItem::Clock { .. }
+                | CheckpointItem::Epoch { .. }
+                | CheckpointItem::Latch { .. }
+                | CheckpointItem::Draining => true,
+                CheckpointItem::DayFlow { asset, .. } => self.asset(asset).is_ok(),
+                CheckpointItem::Venue { venue, .. } | CheckpointItem::ForeignOrder { venue, .. } => self.venue(venue).is_ok(),
+                CheckpointItem::Trades { venue, pair, .. } => self.venue(venue).is_ok() && self.pair(pair).is_ok(),
+                CheckpointItem::Fees { rates } => {
+                    let paid_in = rates.paid_in.as_mut().is_none_or(|asset| self.asset(asset).is_ok());
+                    paid_in && self.venue(&mut rates.venue).is_ok() && self.pair(&mut rates.pair).is_ok()
+                }
+                CheckpointItem::Charge { venue, pair, charge } => {
+                    let assets = [&mut charge.received, &mut charge.base.0, &mut charge.quote.0];
+                    let known = assets.into_iter().all(|asset| self.asset(asset).is_ok());
+                    known && self.venue(venue).is_ok() && self.pair(pair).is_ok()
+                }
+                CheckpointItem::Holding { venue, asset, total, elsewhere, .. } => {
+                    match self.asset(asset).and_then(|()| self.venue(venue)) {
+                        Ok(()) => true,
+                        Err(_) if total.is_zero() && elsewhere.is_zero() => false,
+                        Err(error) => return Err(error),
+                    }
+                }
+                CheckpointItem::Dust { venue, asset, .. } => {
+                    self.asset(asset)?;
+                    self.venue(venue)?;
+                    true
+                }
+                CheckpointItem::Booked { venue, pair, .. } => {
+                    self.venue(venue)?;
+                    self.pair(pair)?;
+                    true
+                }
+                CheckpointItem::EarlyFill { fill } => {
+                    self.fill(fill)?;
+                    true
+                }
+                CheckpointItem::Order { order } => {
+                    let scales = self.pair(&mut order.terms.pair.clone())?;
+                    order.terms = self.order(order.terms)?;
+                    self.qty(order.terms.pair, scales, &mut order.reported)?;
+                    self.qty(order.terms.pair, scales, &mut order.booked)?;
+                    order.theirs.as_mut().map_or(Ok(()), |theirs| self.qty(order.terms.pair, scales, theirs))?;
+                    true
+                }
+                CheckpointItem::Deal { deal } => {
+                    self.deal(deal)?;
+                    true
+                }
+            };
+            if kept {
+                out.push(item);
+            }
+        }
+        Ok(())
     }
 
     /// Rewrites the ids; `false` for inputs that recovery has no use for.
@@ -219,8 +339,8 @@ impl Remap<'_> {
     }
 }
 
-fn rescale(units: i64, from: u8, to: u8) -> Option<i64> {
-    let factor = 10i64.checked_pow(u32::from(from.abs_diff(to)))?;
+fn rescale(units: i128, from: u8, to: u8) -> Option<i128> {
+    let factor = 10i128.checked_pow(u32::from(from.abs_diff(to)))?;
     if to >= from {
         units.checked_mul(factor)
     } else if units % factor == 0 {
@@ -248,6 +368,6 @@ mod tests {
         assert_eq!(rescale(123, 2, 4), Some(12_300));
         assert_eq!(rescale(12_300, 4, 2), Some(123));
         assert_eq!(rescale(12_301, 4, 2), None);
-        assert_eq!(rescale(i64::MAX, 0, 1), None);
+        assert_eq!(rescale(i128::MAX, 0, 1), None);
     }
 }

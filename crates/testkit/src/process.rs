@@ -37,7 +37,8 @@ impl Process {
         let mut engine = new_engine(setup, epoch)?;
         let tail = node::recover(&mut engine, run.state_records()).map_err(|e| e.to_string())?;
         let header = header(setup, epoch, started);
-        let (state, market) = run.begin(&header, &tail).map_err(|e| e.to_string())?;
+        let (mut state, market) = run.begin(&header, &tail).map_err(|e| e.to_string())?;
+        node::write_checkpoint(&engine, &mut state).map_err(|e| e.to_string())?;
         let state = LogTap::state(state);
         let market = LogTap::market(market, &state);
         let logs = NodeLogs { state: Box::new(state.clone()), market: Some(Box::new(market.clone())) };

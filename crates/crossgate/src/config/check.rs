@@ -9,6 +9,8 @@ use venue::connector::{host_of, loopback_class};
 
 /// Times that venues take for their dead-man switches, nanoseconds (Gate: at least 5 s).
 const DEAD_MAN_NS: std::ops::RangeInclusive<u64> = 5_000_000_000..=600_000_000_000;
+/// A smaller cap would remove market logs faster than they are of use.
+const MARKET_LOG_BYTES_LEAST: u64 = 1 << 20;
 
 /// Checks everything that can be checked without a connection.
 ///
@@ -23,6 +25,10 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     }
     if config.state.dir.is_empty() {
         return Err(loaded.error("state.dir", "is empty; name a directory"));
+    }
+    if config.state.market_log_bytes_max.0 < MARKET_LOG_BYTES_LEAST {
+        let what = format!("{} keeps no run replayable; use at least 1MiB", config.state.market_log_bytes_max);
+        return Err(loaded.error("state.market_log_bytes_max", what));
     }
     if !config.ops.listen.is_empty() && config.ops.listen.parse::<std::net::SocketAddr>().is_err() {
         return Err(

@@ -1,7 +1,7 @@
 //! The configuration file as types. One TOML file per use, complete in itself; unknown keys are errors.
 
 pub use super::sim::Sim;
-use super::units::{Bps, Money, Span};
+use super::units::{Bps, Money, Size, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,17 @@ pub struct State {
     /// Keep the market log (books and batch marks), so that the run can be replayed.
     #[serde(default = "yes")]
     pub market_log: bool,
+    /// All market logs in the run directory together stay below this: the oldest files are removed, and a run whose beginning was
+    /// removed is not replayable from its start.
+    #[serde(default = "market_log_bytes_max")]
+    pub market_log_bytes_max: Size,
+    /// Newest epochs whose logs are kept; older ones are removed at start, once the checkpoint of this run stands for them. 0 keeps all.
+    #[serde(default = "state_epochs_kept")]
+    pub state_epochs_kept: u32,
+    /// With less free on the disk openings pause; with less than twice as much the market log ends. 0: only when the state log finds no
+    /// room for its reserve.
+    #[serde(default = "disk_free_min")]
+    pub disk_free_min: Size,
 }
 
 /// `[ops]`
@@ -394,6 +405,18 @@ fn rate(bps: i64) -> domain::Rate {
 
 fn orders_per_second() -> u32 {
     20
+}
+
+fn market_log_bytes_max() -> Size {
+    Size(16 << 30)
+}
+
+fn state_epochs_kept() -> u32 {
+    100
+}
+
+fn disk_free_min() -> Size {
+    Size(64 << 20)
 }
 
 fn yes() -> bool {

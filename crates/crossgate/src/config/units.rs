@@ -1,4 +1,4 @@
-//! Values with their unit in the text: durations (`"250ms"`), basis points (`"2.5"` under a key that ends in `_bps`), money.
+//! Values with their unit in the text: durations (`"250ms"`), sizes (`"64MiB"`), basis points (`"2.5"` under a key that ends in `_bps`), money.
 //!
 //! Decimals are written as strings, so that no float touches them; whole numbers may stand without quotes.
 
@@ -44,6 +44,39 @@ impl fmt::Display for Span {
                 .find(|(unit, _)| self.0.is_multiple_of(*unit) && self.0 > 0)
                 .unwrap_or((1_000, "us"));
         write!(f, "{}{name}", self.0 / unit)
+    }
+}
+
+/// A number of bytes, written `64MiB`, `16GiB`, `512KiB` or `0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+impl Size {
+    /// Parses the written form.
+    pub fn parse(text: &str) -> Result<Size, String> {
+        if text == "0" {
+            return Ok(Size(0));
+        }
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = text.split_at(digits);
+        let shift = match unit {
+            "KiB" => 10,
+            "MiB" => 20,
+            "GiB" => 30,
+            _ => return Err(format!("`{text}` is no size: write a whole number and a unit (KiB, MiB, GiB), such as \"64MiB\"")),
+        };
+        let value: u64 = number.parse().map_err(|_| format!("`{text}` is no size: write a whole number before the unit"))?;
+        value.checked_mul(1 << shift).map(Size).ok_or_else(|| format!("`{text}` is too large"))
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match units.into_iter().find(|(unit, _)| self.0 > 0 && self.0.is_multiple_of(*unit)) {
+            Some((unit, name)) => write!(f, "{}{name}", self.0 / unit),
+            None => write!(f, "{}", self.0),
+        }
     }
 }
 
@@ -128,6 +161,7 @@ macro_rules! text_value {
     };
 }
 text_value!(Span, "a duration such as \"250ms\"");
+text_value!(Size, "a size such as \"64MiB\"");
 text_value!(Money, "a decimal number as a string, such as \"1000.5\"");
 text_value!(Bps, "basis points as a string, such as \"2.5\"");
 
@@ -140,6 +174,9 @@ mod tests {
         for text in ["250ms", "5s", "2m", "1h", "500us"] {
             assert_eq!(Span::parse(text).unwrap().to_string(), text);
         }
+        for text in ["64MiB", "16GiB", "3KiB", "0"] {
+            assert_eq!(Size::parse(text).unwrap().to_string(), text);
+        }
         assert_eq!(Bps::parse("2.5").unwrap().0.nano(), 250_000);
         assert_eq!(Bps::parse("2.5").unwrap().to_string(), "2.5");
         assert_eq!(Money::parse("1000.50").unwrap().to_string(), "1000.5");
@@ -149,6 +186,9 @@ mod tests {
     fn wrong_units_are_refused_in_one_sentence() {
         for text in ["5", "5 s", "s", "5.5s", "-1s", "99999999999999999999s", ""] {
             assert!(Span::parse(text).is_err(), "{text:?}");
+        }
+        for text in ["5", "64 MiB", "MiB", "1.5GiB", "-1KiB", "1MB", "99999999999GiB", ""] {
+            assert!(Size::parse(text).is_err(), "{text:?}");
         }
         assert!(Bps::parse("1001").unwrap_err().contains("percentage"));
         assert!(Bps::parse("0.000001").is_err());

@@ -1,5 +1,6 @@
 //! The executor as a whole: scripts of single orders, of deals, of accounts, and seeded worlds with faults.
 
+mod checkpoint;
 mod deals;
 mod life;
 mod named;

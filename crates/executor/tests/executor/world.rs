@@ -32,14 +32,14 @@ struct Real {
     at: MonoNanos,
 }
 
-enum Record {
+pub(crate) enum Record {
     Intent(NewOrder),
     Input(Input),
     Restart,
 }
 
-struct World {
-    rig: Rig,
+pub(crate) struct World {
+    pub(crate) rig: Rig,
     dice: Dice,
     faults: bool,
     news: BTreeMap<(MonoNanos, u64), Input>,
@@ -50,12 +50,16 @@ struct World {
     totals: [[Amount; 2]; 2],
     /// What they were, since when: balance endpoints lag (F29).
     history: Vec<(MonoNanos, [[Amount; 2]; 2])>,
-    log: Vec<Record>,
+    pub(crate) log: Vec<Record>,
     sent: Vec<ClientOrderId>,
+    /// What each later life started from, and how long the log was then.
+    checkpoints: Vec<(usize, Vec<CheckpointItem>)>,
+    /// Recover from the last of them, and not from the beginning.
+    pub(crate) use_checkpoints: bool,
 }
 
 impl World {
-    fn new(seed: u64) -> World {
+    pub(crate) fn new(seed: u64) -> World {
         let mut world = World {
             rig: Rig::new(),
             dice: Dice(seed),
@@ -68,6 +72,8 @@ impl World {
             history: vec![(MonoNanos(0), [[amount("10"), amount("1000000")]; 2])],
             log: Vec::new(),
             sent: Vec::new(),
+            checkpoints: Vec::new(),
+            use_checkpoints: false,
         };
         for venue in [A, B] {
             let rules = world.rig.market.at(venue, PAIR).rules.unwrap();
@@ -242,7 +248,7 @@ impl World {
     }
 
     /// Time goes on to `end`, from event to event.
-    fn run(&mut self, millis: u64) {
+    pub(crate) fn run(&mut self, millis: u64) {
         let end = self.rig.now.after(millis * MILLI);
         let mut steps = 0;
         loop {
@@ -269,7 +275,7 @@ impl World {
         self.send();
     }
 
-    fn deal(&mut self) {
+    pub(crate) fn deal(&mut self) {
         if self.rig.exec.pair_busy(PAIR) || !self.rig.exec.ready(A) || !self.rig.exec.ready(B) {
             return;
         }
@@ -312,11 +318,24 @@ impl World {
     }
 
     /// The log folded into a new executor.
-    fn fold(&self, records: usize) -> Executor {
+    pub(crate) fn fold(&self, records: usize) -> Executor {
+        self.fold_from(0, &[], records)
+    }
+
+    /// The same from the newest checkpoint on.
+    pub(crate) fn fold_from_checkpoint(&self, records: usize) -> Executor {
+        match self.checkpoints.iter().rfind(|(at, _)| *at < records) {
+            Some((at, items)) => self.fold_from(*at, items, records),
+            None => self.fold(records),
+        }
+    }
+
+    fn fold_from(&self, start: usize, items: &[CheckpointItem], records: usize) -> Executor {
         let restarts = self.log[..records].iter().filter(|record| matches!(record, Record::Restart)).count() as u64;
         let mut exec = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1 + restarts, 0).unwrap());
         (EPOCH..=EPOCH + restarts).for_each(|epoch| exec.recover_epoch(epoch));
-        for record in &self.log[..records] {
+        exec.recover_checkpoint(items);
+        for record in &self.log[start..records] {
             match record {
                 Record::Intent(order) => exec.recover_intent(order),
                 Record::Input(input) => exec.recover_input(input),
@@ -362,7 +381,7 @@ fn ledgers(exec: &Executor) -> Vec<(Amount, Amount)> {
     exec.ledger().holdings().map(|(_, _, cell)| (cell.total, cell.reserved)).collect()
 }
 
-fn live(seed: u64, deals: u32) -> World {
+pub(crate) fn live(seed: u64, deals: u32) -> World {
     let mut world = World::new(seed);
     world.run(2_000);
     assert!(world.rig.exec.ready(A) && world.rig.exec.ready(B));
@@ -426,9 +445,11 @@ proptest! {
 
 impl World {
     /// The process dies and comes back with the first `records` of its log.
-    fn crash(&mut self, records: usize) {
-        let mut exec = self.fold(records);
+    pub(crate) fn crash(&mut self, records: usize) {
+        let mut exec = if self.use_checkpoints { self.fold_from_checkpoint(records) } else { self.fold(records) };
         exec.finish_recovery(MonoNanos(0));
+        self.checkpoints.retain(|(at, _)| *at < records);
+        self.checkpoints.push((records, exec.checkpoint()));
         self.rig.exec = exec;
         self.news.clear();
         self.rig.out = Outbox::default();
@@ -442,7 +463,7 @@ impl World {
         rules.into_iter().for_each(|input| self.give(input));
     }
 
-    fn heal_after_crash(&mut self) {
+    pub(crate) fn heal_after_crash(&mut self) {
         self.run(45_000); // the faults go on for a while
         heal(self);
         assert_eq!(ledgers(&self.fold(self.log.len())), ledgers(&self.rig.exec), "both runs fold to the same ledger");

@@ -9,6 +9,7 @@
 //!
 //! Any change of what is written raises [`CODEC_VERSION`]; appending a value to a closed list does not.
 
+mod checkpoint;
 mod command;
 mod input;
 mod tables;

@@ -3,14 +3,14 @@
 use super::CodecError;
 use super::wire::{Reader, Wire, wire_checked, wire_enum, wire_list, wire_newtype, wire_struct};
 use domain::{
-    Amount, AssetId, ClientOrderId, DealId, ErrorClass, InstrumentKind, InstrumentRules, Label, LinkRole, MonoNanos, PairId,
-    PairInfo, PairScale, Price, Qty, Rate, ResyncReason, Side, StopReason, Symbol, Tables, TradeId, UnixNanos, VenueId,
-    VenueNanos, VenueOrderId,
+    Amount, AssetId, ClientOrderId, DealId, ErrorClass, InstrumentKind, InstrumentRules, Label, LinkRole, MonoNanos,
+    OrderOutcome, PairId, PairInfo, PairScale, Price, Qty, Rate, ResyncReason, Side, StopReason, Symbol, Tables, TradeId,
+    UnixNanos, Unwind, VenueId, VenueNanos, VenueOrderId,
 };
 
 wire_newtype!(VenueId, PairId, AssetId, DealId, MonoNanos, UnixNanos, VenueNanos, VenueOrderId, TradeId, Label);
 wire_checked!(Price: units / from_units, Qty: units / from_units, Rate: nano / from_nano);
-wire_list!(ErrorClass, LinkRole, ResyncReason, Side, StopReason);
+wire_list!(ErrorClass, LinkRole, OrderOutcome, ResyncReason, Side, StopReason, Unwind);
 
 impl Wire for Amount {
     fn put(&self, out: &mut Vec<u8>) {

@@ -1,0 +1,337 @@
+//! Checkpoints: the whole state after recovery as items, and back; and what of the past may be forgotten.
+//!
+//! A checkpoint is taken once recovery has ended and before the first live input, so nothing in it depends on a clock of its
+//! process. It need not wait for rest: orders without a known end, deals with exposure and fills without an order are items like any
+//! other. Loading one and folding what follows gives exactly the state that folding everything gives.
+//!
+//! The past does not grow without bound. At the end of every recovery, for each pair of a venue, what is older than [`HISTORY_KEPT`]
+//! before the time up to which its executions were read is forgotten:
+//! - *Ids of booked executions.* All executions up to then were read and booked, so one that is told again is a repetition, known by
+//!   its date alone (F25 holds for the life of the log). An id without a date is kept for ever.
+//! - *Settled orders, with their deal*, when the whole deal is settled, old, and even to a thousandth of what it executed. One that
+//!   is not even is kept, since only a market can tell dust from exposure. What an even one has left is dust from then on.
+//!
+//! Start at [`Executor::checkpoint`].
+
+use crate::Executor;
+use crate::deals::{Deal, Executed};
+use crate::fees::Charge;
+use crate::orders::{Order, Phase};
+use crate::reconcile::Adoption;
+use domain::time::SECOND;
+use domain::{
+    ChargeState, CheckpointItem, ClientOrderId, DealId, DealState, MonoNanos, OrderStage, OrderState, PairId, Qty, UnixNanos,
+    UnknownCause, VenueId,
+};
+use std::collections::BTreeSet;
+
+/// How long before the last complete read of a pair's executions its past is kept: seven days.
+pub const HISTORY_KEPT: i64 = 7 * 86_400 * SECOND as i64;
+/// A deal is even when what is left of it is at most one part in so many of what it executed.
+const EVEN_PART: i128 = 1_000;
+
+impl Executor {
+    /// Everything that recovery has built. To be called after recovery and before the first live input.
+    pub fn checkpoint(&self) -> Vec<CheckpointItem> {
+        let clock = CheckpointItem::Clock { wall: self.wall, epoch_seen: self.epoch_seen, last_deal: DealId(self.deals.last) };
+        let mut items = vec![clock];
+        items.extend(self.epochs.iter().map(|epoch| CheckpointItem::Epoch { epoch: *epoch }));
+        for venue in &self.venues {
+            let id = venue.venue;
+            items.push(CheckpointItem::Venue { venue: id, adopted: venue.has_ledger() });
+            items.extend(venue.trades.iter().map(|(pair, trades)| CheckpointItem::Trades {
+                venue: id,
+                pair: *pair,
+                listed: trades.listed,
+                covered: trades.covered,
+                forgotten: trades.forgotten,
+            }));
+            items.extend(venue.foreign_orders.iter().map(|order| CheckpointItem::ForeignOrder { venue: id, id: *order }));
+        }
+        items.extend(self.fees.iter().flatten().map(|rates| CheckpointItem::Fees { rates: *rates }));
+        items.extend(self.fee_watch.unexplained.iter().map(|(venue, pair, charge)| CheckpointItem::Charge {
+            venue: *venue,
+            pair: *pair,
+            charge: charge_state(charge),
+        }));
+        let noted = self.ledger.holdings().filter(|(_, _, cell)| cell.used || !cell.total.is_zero() || !cell.elsewhere.is_zero());
+        items.extend(noted.map(|(venue, asset, cell)| CheckpointItem::Holding {
+            venue,
+            asset,
+            total: cell.total,
+            elsewhere: cell.elsewhere,
+            used: cell.used,
+        }));
+        items.extend(self.dust.lines().into_iter().map(|(venue, asset, left)| CheckpointItem::Dust { venue, asset, left }));
+        items.extend(self.day_flows.all().map(|(day, asset, flow)| CheckpointItem::DayFlow { day, asset, flow }));
+        items.extend(self.orders.booked.iter().map(|((venue, pair, trade_id), executed)| CheckpointItem::Booked {
+            venue: *venue,
+            pair: *pair,
+            trade_id: *trade_id,
+            executed: *executed,
+        }));
+        items.extend(self.orders.early.iter().map(|fill| CheckpointItem::EarlyFill { fill: fill.clone() }));
+        items.extend(self.orders.all.values().map(|order| CheckpointItem::Order { order: order_state(order) }));
+        assert!(
+            self.deals.open.len() == self.deals.all.len(),
+            "Invariant: only a decision closes deals, and recovery takes none"
+        );
+        items.extend(self.deals.all.values().map(|deal| CheckpointItem::Deal { deal: deal_state(deal) }));
+        items
+    }
+
+    /// Puts a fresh executor into the state that [`Executor::checkpoint`] took apart. Recovery goes on from there as if everything
+    /// before had been folded. Items of names that this run does not know are left out.
+    pub fn recover_checkpoint(&mut self, items: &[CheckpointItem]) {
+        for item in items {
+            self.take_item(item);
+        }
+        let now = MonoNanos(0);
+        let active: Vec<ClientOrderId> = self.orders.active().iter().copied().collect();
+        for id in active {
+            self.update_hold(id);
+        }
+        // Reserving marks a line as used; whether it was stands in its item, and comes last.
+        for item in items {
+            if let CheckpointItem::Holding { venue, asset, total, elsewhere, used } = item {
+                self.ledger.restore(*venue, *asset, *total, *elsewhere, *used);
+            }
+        }
+        let orders = &self.orders;
+        self.deals.restart(now, |id| orders.get(id).is_none_or(Order::is_settled));
+        self.restamp = true;
+        self.check();
+    }
+
+    fn take_item(&mut self, item: &CheckpointItem) {
+        match item {
+            CheckpointItem::Clock { wall, epoch_seen, last_deal } => {
+                self.wall = *wall;
+                self.epoch_seen = *epoch_seen;
+                self.deals.last = last_deal.0;
+            }
+            CheckpointItem::Epoch { epoch } => {
+                self.epochs.insert(*epoch);
+            }
+            CheckpointItem::Venue { venue, adopted } => {
+                if let Some(state) = self.venues.get_mut(venue.index()).filter(|_| *adopted) {
+                    state.adoption = Adoption::Allowed;
+                }
+            }
+            CheckpointItem::Trades { venue, pair, listed, covered, forgotten } => {
+                if let Some(state) = self.venues.get_mut(venue.index()) {
+                    let trades = state.trades.entry(*pair).or_default();
+                    (trades.listed, trades.covered, trades.forgotten) = (*listed, *covered, *forgotten);
+                }
+            }
+            CheckpointItem::ForeignOrder { venue, id } => {
+                if let Some(state) = self.venues.get_mut(venue.index()) {
+                    state.foreign_orders.insert(*id);
+                }
+            }
+            CheckpointItem::Fees { rates } => {
+                let index = rates.pair.index() * self.tables.venues.len() + rates.venue.index();
+                if let Some(slot) = self.fees.get_mut(index) {
+                    *slot = Some(*rates);
+                }
+            }
+            CheckpointItem::Charge { venue, pair, charge } => {
+                self.fee_watch.unexplained.push((*venue, *pair, charge_of(charge)));
+            }
+            // The ledger comes last; latches and drains are the engine's.
+            CheckpointItem::Holding { .. } | CheckpointItem::Latch { .. } | CheckpointItem::Draining => {}
+            CheckpointItem::DayFlow { day, asset, flow } => self.day_flows.add(*day, *asset, *flow),
+            CheckpointItem::Dust { venue, asset, left } => self.dust.restore(*venue, *asset, *left),
+            CheckpointItem::Booked { venue, pair, trade_id, executed } => {
+                self.orders.booked.insert((*venue, *pair, *trade_id), *executed);
+            }
+            CheckpointItem::EarlyFill { fill } => self.orders.early.push(fill.clone()),
+            CheckpointItem::Order { order } => self.take_order(order),
+            CheckpointItem::Deal { deal } => {
+                if let Some(info) = self.tables.pair(deal.pair) {
+                    self.dust.flowed(info.base, deal.base_flow);
+                }
+                self.deals.open.insert(deal.id);
+                self.deals.all.insert(deal.id, deal_of(deal));
+            }
+        }
+    }
+
+    fn take_order(&mut self, state: &OrderState) {
+        let known = self.tables.pair(state.terms.pair).is_some() && self.venues.get(state.terms.venue.index()).is_some();
+        if !known || self.orders.get(state.terms.client_id).is_some() {
+            return;
+        }
+        let order = order_of(state, self.config.order_expiry_ns);
+        let (terms, settled) = (order.terms, order.is_settled());
+        if let Some(id) = order.venue_order_id {
+            self.orders.by_venue_id.insert((terms.venue, terms.pair, id), terms.client_id);
+        }
+        self.orders.register(order);
+        self.orders.set_active(terms.client_id, !settled);
+    }
+
+    /// Drops what no event can need any more (see the head of this file).
+    pub(crate) fn forget_history(&mut self) {
+        for venue in &mut self.venues {
+            for trades in venue.trades.values_mut() {
+                let Some(covered) = trades.covered else { continue };
+                let before = UnixNanos(covered.min(self.wall).0.saturating_sub(HISTORY_KEPT));
+                if before > UnixNanos(0) {
+                    trades.forgotten = trades.forgotten.max(Some(before));
+                }
+            }
+        }
+        let venues = &self.venues;
+        let is_old = |venue: VenueId, pair: PairId, at: UnixNanos| {
+            venues.get(venue.index()).is_some_and(|state| state.has_forgotten(pair, at))
+        };
+        self.orders.booked.retain(|(venue, pair, _), executed| !executed.is_some_and(|at| is_old(*venue, *pair, at)));
+        let orders = &self.orders;
+        let is_past = |id: &ClientOrderId| {
+            orders.get(*id).is_none_or(|o| o.is_settled() && is_old(o.terms.venue, o.terms.pair, o.wall_floor))
+        };
+        let past: BTreeSet<DealId> = self
+            .deals
+            .all
+            .values()
+            .filter(|deal| !deal.orders().is_empty() && deal.orders().iter().all(is_past) && self.is_even(deal))
+            .map(|deal| deal.id)
+            .collect();
+        for id in past {
+            self.deals.open.remove(&id);
+            let Some(deal) = self.deals.all.remove(&id) else { continue };
+            deal.orders().iter().for_each(|order| self.orders.forget(*order));
+            if let Some(info) = self.tables.pair(deal.pair) {
+                self.dust.leave(deal.lies_at(), info.base, deal.base_untold());
+            }
+        }
+    }
+
+    /// Whether what is left of a deal is next to nothing of what it executed.
+    fn is_even(&self, deal: &Deal) -> bool {
+        let Some(info) = self.tables.pair(deal.pair) else { return false };
+        let unit = info.scale.base_of(Qty::from_units(1).unwrap_or_default()).units();
+        let executed = deal.bought.qty.saturating_add(deal.sold.qty).saturating_mul(unit);
+        deal.base_flow.abs().units() <= executed / EVEN_PART
+    }
+}
+
+fn order_state(order: &Order) -> OrderState {
+    let stage = match order.phase {
+        Phase::Sent => OrderStage::Unknown { cause: UnknownCause::Restart },
+        Phase::Unknown(cause) => OrderStage::Unknown { cause },
+        Phase::Open => OrderStage::Open,
+        Phase::Done(outcome) => OrderStage::Done { outcome },
+    };
+    // Every field is named: one that is new must be kept, or be the clock's.
+    let Order {
+        terms,
+        phase: _,
+        venue_order_id,
+        placed: _,
+        expiry: _,
+        wall_floor,
+        reported,
+        booked,
+        heard_at: _,
+        ended_at: _,
+        label,
+        fee_on_spend,
+        fee_on_base,
+        held: _,
+        proof: _,
+        probe: _,
+        adopted,
+        // Only a live order has one: the log does not keep it.
+        rung: _,
+        shown,
+        theirs,
+        told,
+    } = *order;
+    OrderState {
+        terms,
+        stage,
+        venue_order_id,
+        wall_floor,
+        reported,
+        booked,
+        label,
+        fee_on_spend,
+        fee_on_base,
+        adopted,
+        shown,
+        theirs,
+        told,
+    }
+}
+
+fn order_of(state: &OrderState, order_expiry_ns: u64) -> Order {
+    let OrderState {
+        terms,
+        stage,
+        venue_order_id,
+        wall_floor,
+        reported,
+        booked,
+        label,
+        fee_on_spend,
+        fee_on_base,
+        adopted,
+        shown,
+        theirs,
+        told,
+    } = *state;
+    let mut order = Order::new(terms, MonoNanos(0), MonoNanos(0), wall_floor);
+    order.phase = match stage {
+        OrderStage::Unknown { cause } => Phase::Unknown(cause),
+        OrderStage::Open => Phase::Open,
+        OrderStage::Done { outcome } => Phase::Done(outcome),
+    };
+    (order.venue_order_id, order.reported, order.booked, order.label) = (venue_order_id, reported.max(booked), booked, label);
+    (order.fee_on_spend, order.fee_on_base, order.adopted, order.told) = (fee_on_spend, fee_on_base, adopted, told);
+    (order.shown, order.theirs) = (shown, theirs);
+    order.restart(MonoNanos(0), order_expiry_ns);
+    order
+}
+
+fn deal_state(deal: &Deal) -> DealState {
+    DealState {
+        id: deal.id,
+        pair: deal.pair,
+        buy: deal.buy,
+        sell: deal.sell,
+        orders: deal.orders().to_vec(),
+        base_flow: deal.base_flow,
+        quote_flow: deal.quote_flow,
+        bought: (deal.bought.product, deal.bought.qty),
+        sold: (deal.sold.product, deal.sold.qty),
+        hedges: deal.hedges,
+        adopted: deal.adopted,
+        dealt_at: deal.dealt_at,
+        unwind_cost: deal.unwind_cost,
+        unwind_value: deal.unwind_value,
+        unwind: deal.unwind,
+    }
+}
+
+fn deal_of(state: &DealState) -> Deal {
+    let executed = |(product, qty)| Executed { product, qty };
+    let mut deal = Deal::new(state.id, state.pair, state.buy, state.sell, MonoNanos(0));
+    deal.orders.extend_from_slice(&state.orders);
+    (deal.base_flow, deal.quote_flow) = (state.base_flow, state.quote_flow);
+    (deal.bought, deal.sold) = (executed(state.bought), executed(state.sold));
+    (deal.hedges, deal.adopted, deal.dealt_at) = (state.hedges, state.adopted, state.dealt_at);
+    (deal.unwind_cost, deal.unwind_value, deal.unwind) = (state.unwind_cost, state.unwind_value, state.unwind);
+    deal
+}
+
+fn charge_state(charge: &Charge) -> ChargeState {
+    let Charge { role, received, base, quote, in_base, in_quote, in_tokens } = *charge;
+    ChargeState { role, received, base, quote, in_base, in_quote, in_tokens }
+}
+
+fn charge_of(state: &ChargeState) -> Charge {
+    let ChargeState { role, received, base, quote, in_base, in_quote, in_tokens } = *state;
+    Charge { role, received, base, quote, in_base, in_quote, in_tokens }
+}

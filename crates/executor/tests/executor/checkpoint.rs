@@ -1,0 +1,178 @@
+//! Checkpoints: loading one and folding what follows is folding everything; and what is long past is forgotten without harm.
+
+use crate::rig::*;
+use crate::world::{Record, World, live};
+use domain::time::SECOND;
+use domain::*;
+use executor::checkpoint::HISTORY_KEPT;
+use executor::*;
+use proptest::prelude::*;
+
+const DAY: i64 = 86_400 * SECOND as i64;
+
+fn finished(mut exec: Executor) -> Executor {
+    exec.finish_recovery(MonoNanos(0));
+    exec
+}
+
+/// Every field of it, those included that no report shows.
+fn all_of(exec: &Executor) -> String {
+    format!("{exec:#?}")
+}
+
+fn last_intent(world: &World) -> usize {
+    world.log.iter().rposition(|record| matches!(record, Record::Intent(_))).map_or(0, |i| i + 1)
+}
+
+#[track_caller]
+fn check_same(all: &Executor, part: &Executor) {
+    let (all, part) = (all_of(all), all_of(part));
+    if all != part {
+        let differs = all.lines().zip(part.lines()).position(|(a, b)| a != b).unwrap_or(0);
+        let near = |text: &str| text.lines().skip(differs.saturating_sub(12)).take(20).collect::<Vec<_>>().join("\n");
+        panic!("everything folded:\n{}\n\nfrom the checkpoint:\n{}", near(&all), near(&part));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    /// Crashes anywhere, each life beginning with a checkpoint: at every point of the last one, both ways of recovering give the same
+    /// executor, field by field.
+    #[test]
+    fn a_checkpoint_stands_for_everything_before_it(seed in any::<u64>(), cut in 0usize..1_000, deals in 1u32..5) {
+        let mut world = live(seed, deals);
+        let from = last_intent(&world);
+        world.crash(from + cut * (world.log.len() - from) / 1_000);
+        world.run(20_000);
+        world.deal();
+        world.run(1_000 + cut as u64);
+        world.crash(world.log.len());
+        let life = world.log.len();
+        world.run(20_000);
+        for records in [life, (life + world.log.len()) / 2, world.log.len()] {
+            check_same(&finished(world.fold(records)), &finished(world.fold_from_checkpoint(records)));
+        }
+    }
+
+    /// Taken apart and put together it is itself.
+    #[test]
+    fn items_are_the_whole_executor(seed in any::<u64>(), cut in 0usize..1_000, deals in 1u32..5) {
+        let world = live(seed, deals);
+        let from = last_intent(&world);
+        let exec = finished(world.fold(from + cut * (world.log.len() - from) / 1_000));
+        let mut again = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1, 0).unwrap());
+        again.recover_checkpoint(&exec.checkpoint());
+        check_same(&exec, &again);
+    }
+
+    /// The worlds of `world.rs` heal as well when every recovery starts from a checkpoint.
+    #[test]
+    fn crashes_are_healed_from_checkpoints(seed in any::<u64>(), cut in 0usize..1_000, deals in 1u32..5) {
+        let mut world = live(seed, deals);
+        world.use_checkpoints = true;
+        let from = last_intent(&world);
+        world.crash(from + cut * (world.log.len() - from) / 1_000);
+        world.run(300 + cut as u64);
+        world.crash(world.log.len());
+        world.heal_after_crash();
+        prop_assert_eq!(world.rig.exec.unknown_orders(), 0);
+    }
+}
+
+/// A world in which some deals were done, and then the executions of both venues were read up to `days` later.
+fn aged(days: i64) -> (World, Vec<Fill>) {
+    let mut world = World::new(5);
+    world.run(2_000);
+    for _ in 0..6 {
+        world.deal();
+        world.run(5_000);
+    }
+    let told = |record: &Record| if let Record::Input(Input::Fill(fill)) = record { Some(fill.clone()) } else { None };
+    let fills: Vec<Fill> = world.log.iter().filter_map(told).collect();
+    assert!(fills.len() >= 12);
+    let now = world.rig.now;
+    for venue in [A, B] {
+        let since = UnixNanos(world.rig.unix().0 + days * DAY);
+        let (requested, received) = (now, now);
+        let report = TradesReport { venue, pair: PAIR, requested, received, since, complete: true, fills: vec![] };
+        world.log.push(Record::Input(Input::Trades(report)));
+    }
+    (world, fills)
+}
+
+fn count(items: &[CheckpointItem], which: impl Fn(&CheckpointItem) -> bool) -> usize {
+    items.iter().filter(|item| which(item)).count()
+}
+
+fn ledger(exec: &Executor) -> Vec<Holding> {
+    exec.ledger().holdings().map(|(_, _, cell)| *cell).collect()
+}
+
+#[test]
+fn what_is_long_past_is_forgotten_and_its_fills_are_still_known() {
+    let is_booked = |item: &CheckpointItem| matches!(item, CheckpointItem::Booked { .. });
+    let is_order = |item: &CheckpointItem| matches!(item, CheckpointItem::Order { .. });
+    let (young, fills) = aged(6);
+    let kept = finished(young.fold(young.log.len())).checkpoint();
+    assert_eq!((count(&kept, is_booked), count(&kept, is_order)), (fills.len(), 12));
+
+    let (old, fills) = aged(8);
+    let mut exec = finished(old.fold(old.log.len()));
+    let items = exec.checkpoint();
+    assert_eq!((count(&items, is_booked), count(&items, is_order)), (0, 0));
+    assert_eq!(count(&items, |item| matches!(item, CheckpointItem::Deal { .. })), 0);
+    // A month of restarts later, each fill is told once more: by its date it was booked.
+    let before = ledger(&exec);
+    let mut out = Outbox::default();
+    for mut fill in fills.clone() {
+        exec.handle_fill(ms(1), &fill, &mut out);
+        fill.client_id = None;
+        exec.handle_fill(ms(1), &fill, &mut out);
+    }
+    assert_eq!(ledger(&exec), before);
+    assert_eq!(exec.report().fills_repeated, 2 * fills.len() as u64);
+    assert!(out.stops.is_empty() && out.commands.is_empty(), "{out:?}");
+}
+
+#[test]
+fn a_fill_at_the_edge_of_what_is_forgotten_is_judged_by_its_id() {
+    let (world, fills) = aged(0);
+    let newest = fills.iter().filter_map(|fill| fill.executed_at).max().unwrap();
+    let mut world = world;
+    let edge = |exec_at: i64| UnixNanos(exec_at + HISTORY_KEPT);
+    for venue in [A, B] {
+        let (requested, received) = (world.rig.now, world.rig.now);
+        let since = edge(newest.0);
+        let report = TradesReport { venue, pair: PAIR, requested, received, since, complete: true, fills: vec![] };
+        world.log.push(Record::Input(Input::Trades(report)));
+    }
+    let exec = finished(world.fold(world.log.len()));
+    let left = exec.checkpoint().into_iter().filter(|item| matches!(item, CheckpointItem::Booked { .. })).count();
+    assert_eq!(left, fills.iter().filter(|fill| fill.executed_at == Some(newest)).count(), "at the edge is not before it");
+    // One of that time with another id is news.
+    let mut exec = exec;
+    let mut news = fills.iter().find(|fill| fill.executed_at == Some(newest)).unwrap().clone();
+    news.trade_id = TradeId::new("unheard of").unwrap();
+    let before = ledger(&exec);
+    exec.handle_fill(ms(1), &news, &mut Outbox::default());
+    assert_ne!(ledger(&exec), before);
+}
+
+#[test]
+fn a_deal_that_is_not_even_is_never_forgotten() {
+    let (mut world, fills) = aged(0);
+    // One more fill of a leg, far beyond a thousandth.
+    let mut more = fills[0].clone();
+    more.trade_id = TradeId::new("more").unwrap();
+    world.log.push(Record::Input(Input::Fill(more)));
+    for venue in [A, B] {
+        let since = UnixNanos(world.rig.unix().0 + 30 * DAY);
+        let (requested, received) = (world.rig.now, world.rig.now);
+        let report = TradesReport { venue, pair: PAIR, requested, received, since, complete: true, fills: vec![] };
+        world.log.push(Record::Input(Input::Trades(report)));
+    }
+    let items = finished(world.fold(world.log.len())).checkpoint();
+    assert_eq!(count(&items, |item| matches!(item, CheckpointItem::Deal { .. })), 1);
+    assert_eq!(count(&items, |item| matches!(item, CheckpointItem::Order { .. })), 2);
+}
