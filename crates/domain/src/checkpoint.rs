@@ -4,8 +4,8 @@
 //! epoch. Times of a process are in none of them: they mean nothing in the next one.
 
 use crate::{
-    Amount, AssetId, ClientOrderId, DealId, FeeRates, Fill, Label, NewOrder, OrderOutcome, PairId, Qty, Rate, Role, StopReason, TradeId,
-    UnixNanos, UnknownCause, Unwind, VenueId, VenueOrderId,
+    Amount, AssetId, ClientOrderId, DealId, FeeRates, Fill, Label, NewOrder, OrderOutcome, PairId, Qty, Rate, Role, StopReason,
+    TradeId, UnixNanos, UnknownCause, Unwind, VenueId, VenueOrderId,
 };
 
 /// One part of a checkpoint. Their order has no meaning.
