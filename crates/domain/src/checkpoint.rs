@@ -97,6 +97,15 @@ pub enum CheckpointItem {
         /// Its change, fees included.
         flow: Amount,
     },
+    /// A pause of a venue that only a person ends.
+    Standing {
+        /// Why.
+        reason: StopReason,
+        /// Of which venue.
+        venue: VenueId,
+        /// Of which pair, when of one only.
+        pair: Option<PairId>,
+    },
     /// A latch in force.
     Latch {
         /// Why it was set.

@@ -13,15 +13,15 @@
 //!
 //! Start at [`Executor::checkpoint`].
 
-use crate::Executor;
 use crate::deals::{Deal, Executed};
 use crate::fees::Charge;
 use crate::orders::{Order, Phase};
 use crate::reconcile::Adoption;
+use crate::{Executor, StopRequest};
 use domain::time::SECOND;
 use domain::{
-    ChargeState, CheckpointItem, ClientOrderId, DealId, DealState, MonoNanos, OrderStage, OrderState, PairId, Qty, UnixNanos,
-    UnknownCause, VenueId,
+    ChargeState, CheckpointItem, ClientOrderId, DealId, DealState, MonoNanos, OrderStage, OrderState, PairId, Qty, StopKind,
+    UnixNanos, UnknownCause, VenueId,
 };
 use std::collections::BTreeSet;
 
@@ -64,6 +64,10 @@ impl Executor {
         }));
         items.extend(self.dust.lines().into_iter().map(|(venue, asset, left)| CheckpointItem::Dust { venue, asset, left }));
         items.extend(self.day_flows.all().map(|(day, asset, flow)| CheckpointItem::DayFlow { day, asset, flow }));
+        items.extend(self.standing.iter().filter_map(|stop| match *stop {
+            StopRequest::Set { reason, venue: Some(venue), pair, .. } => Some(CheckpointItem::Standing { reason, venue, pair }),
+            _ => None,
+        }));
         items.extend(self.orders.booked.iter().map(|((venue, pair, trade_id), executed)| CheckpointItem::Booked {
             venue: *venue,
             pair: *pair,
@@ -140,6 +144,9 @@ impl Executor {
             }
             // The ledger comes last; latches and drains are the engine's.
             CheckpointItem::Holding { .. } | CheckpointItem::Latch { .. } | CheckpointItem::Draining => {}
+            CheckpointItem::Standing { reason, venue, pair } => {
+                self.standing.insert(StopRequest::set(StopKind::Pause, *reason, Some(*venue), *pair));
+            }
             CheckpointItem::DayFlow { day, asset, flow } => self.day_flows.add(*day, *asset, *flow),
             CheckpointItem::Dust { venue, asset, left } => self.dust.restore(*venue, *asset, *left),
             CheckpointItem::Booked { venue, pair, trade_id, executed } => {

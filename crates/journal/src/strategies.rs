@@ -530,6 +530,7 @@ pub fn one_of_each_checkpoint_item() -> Vec<CheckpointItem> {
         CheckpointItem::DayFlow { day: -3, asset, flow: amount },
         CheckpointItem::Latch { reason: StopReason::DailyLoss },
         CheckpointItem::Draining,
+        CheckpointItem::Standing { reason: StopReason::ForeignActivity, venue, pair: Some(pair) },
         CheckpointItem::Booked { venue, pair, trade_id: TradeId::new("5").expect("Invariant: short"), executed: None },
         CheckpointItem::EarlyFill { fill: fill.expect("Invariant: there is one of each input") },
         CheckpointItem::Order { order },

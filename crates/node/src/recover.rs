@@ -252,6 +252,9 @@ impl Remap<'_> {
                 | CheckpointItem::Latch { .. }
                 | CheckpointItem::Draining => true,
                 CheckpointItem::DayFlow { asset, .. } => self.asset(asset).is_ok(),
+                CheckpointItem::Standing { venue, pair, .. } => {
+                    self.venue(venue).is_ok() && pair.as_mut().is_none_or(|pair| self.pair(pair).is_ok())
+                }
                 CheckpointItem::Venue { venue, .. } | CheckpointItem::ForeignOrder { venue, .. } => self.venue(venue).is_ok(),
                 CheckpointItem::Trades { venue, pair, .. } => self.venue(venue).is_ok() && self.pair(pair).is_ok(),
                 CheckpointItem::Fees { rates } => {

@@ -55,4 +55,5 @@ wire_enum!(CheckpointItem {
     13 => DayFlow { day: day, asset: asset, flow: flow },
     14 => Latch { reason: reason },
     15 => Draining {},
+    16 => Standing { reason: reason, venue: venue, pair: pair },
 });
