@@ -6,7 +6,7 @@
 
 use crate::rest::RestReader;
 use crate::rest::listing::{PairFacts, pair_row};
-use crate::wire::json::{RULES_BYTES_MAX, Value, fields, object, text};
+use crate::wire::json::{BODY_BYTES_MAX, RULES_BYTES_MAX, Value, fields, object, text};
 use crate::wire::{Reject, rows};
 use domain::{InstrumentKind, Symbol, UnixNanos};
 use venue::{ConnectorError, RawRules};
@@ -53,6 +53,17 @@ pub fn decode_at(
             }
         })
         .collect()
+}
+
+/// Reads the rules of `symbol` out of an answer of `GET /spot/currency_pairs/{pair}`, as they stand at `now`, the venue's time.
+///
+/// # Errors
+/// [`Reject`] for another shape, or the row of another pair.
+pub(crate) fn decode_one(body: &mut [u8], symbol: &Symbol, now: Option<UnixNanos>) -> Result<RawRules, Reject> {
+    RestReader::default().read_capped(body, BODY_BYTES_MAX, |root| {
+        let row = wanted(root, std::slice::from_ref(symbol))?;
+        row.map(|(symbol, facts)| rules_of(&symbol, &facts, now)).ok_or(Reject::shape("id"))
+    })
 }
 
 /// The facts of one row, or `None` for a pair that is not wanted (whose fields are not judged).

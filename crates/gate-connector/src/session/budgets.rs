@@ -1,71 +1,26 @@
 //! Rate limits (Gate API v4, rate limits): placements and amends a second and market, cancels a second, reads in 10 s. Our own
-//! counts bound what is sent; the venue's headers may only lower them, and a refusal parks its bucket until the venue's reset time.
+//! counts bound what is sent; the venue's headers may only lower them, and a refusal parks its bucket until the venue's reset time. A
+//! `Retry-After` is honoured to its end: of a 429 for its bucket, of a ban (418) for everything.
 
 use super::{GateSession, What};
 use crate::rest::{RateClass, RateHeaders};
 use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
 use domain::{Amend, Budget, BudgetBucket, Input, MonoNanos, NewOrder, PairId};
-use std::collections::VecDeque;
 use venue::TokenBucket;
 
 /// A read that finds no budget looks again after this long, unless its bucket is parked.
 const READ_PAUSE_NS: u64 = 100 * MILLI;
 /// A bucket is parked this long at most. Gate's windows are 10 s: a reset further off is in other units, or our clock is wrong.
 const PARK_MAX_NS: u64 = 60 * SECOND;
-
-/// At most so many in any window, not even just after a rest: a bucket of tokens alone lets a full one and its refill through together.
-pub(super) struct Window {
-    tokens: TokenBucket,
-    window_ns: u64,
-    kept_max: usize,
-    /// When the last ones were taken, the newest last.
-    sent: VecDeque<MonoNanos>,
-}
-
-impl Window {
-    pub(super) fn new(limit: u32, window_ns: u64) -> Window {
-        let kept_max = limit as usize;
-        let sent = VecDeque::with_capacity(kept_max);
-        Window { tokens: TokenBucket::new(limit, window_ns, MonoNanos(0)), window_ns, kept_max, sent }
-    }
-
-    /// Takes one, if there is one.
-    pub(super) fn take(&mut self, now: MonoNanos) -> bool {
-        if self.available(now) == 0 || !self.tokens.take(now, 1, 0) {
-            return false;
-        }
-        if self.sent.len() >= self.kept_max {
-            self.sent.pop_front();
-        }
-        self.sent.push_back(now);
-        true
-    }
-
-    fn available(&self, now: MonoNanos) -> u32 {
-        let recent = self.sent.iter().rev().take_while(|at| now.since(**at) < self.window_ns).count();
-        let left = self.limit().saturating_sub(u32::try_from(recent).unwrap_or(u32::MAX));
-        self.tokens.available(now).min(left)
-    }
-
-    /// The venue says that only `remaining` of `limit` are left.
-    pub(super) fn reconcile(&mut self, now: MonoNanos, remaining: u32, limit: u32) {
-        self.tokens.reconcile(now, remaining, limit);
-    }
-
-    /// The venue refused one.
-    pub(super) fn drain(&mut self, now: MonoNanos) {
-        self.tokens.drain(now);
-    }
-
-    fn limit(&self) -> u32 {
-        self.tokens.limit()
-    }
-}
+/// A `Retry-After` is believed up to this long.
+const RETRY_AFTER_MAX_NS: u64 = 3 * 86_400 * SECOND;
+/// A ban that does not say how long it lasts.
+const BAN_NS: u64 = 120 * SECOND;
 
 /// One limit: our count, and until when the venue refuses everything on it.
 struct Bucket {
-    tokens: Window,
+    tokens: TokenBucket,
     limit_max: u32,
     window_ns: u64,
     parked_until: MonoNanos,
@@ -74,7 +29,7 @@ struct Bucket {
 impl Bucket {
     fn new(limit: u32, window_ns: u64) -> Bucket {
         let zero = MonoNanos(0);
-        Bucket { tokens: Window::new(limit, window_ns), limit_max: limit, window_ns, parked_until: zero }
+        Bucket { tokens: TokenBucket::new(limit, window_ns, zero), limit_max: limit, window_ns, parked_until: zero }
     }
 
     fn of(class: RateClass) -> Bucket {
@@ -82,7 +37,7 @@ impl Bucket {
     }
 
     fn take(&mut self, now: MonoNanos) -> bool {
-        now >= self.parked_until && self.tokens.take(now)
+        now >= self.parked_until && self.tokens.take(now, 1, 0)
     }
 
     fn available(&self, now: MonoNanos) -> u32 {
@@ -117,8 +72,10 @@ pub(super) struct Budgets {
     cancel: Bucket,
     /// All private reads share one bucket, though Gate counts per endpoint, with the smallest of their limits: stricter, and simple.
     read: Bucket,
-    /// `/spot/order_book`, public.
+    /// `/spot/order_book` and `/spot/currency_pairs`, public.
     base: Bucket,
+    /// Nothing at all leaves over REST before this time.
+    banned_until: MonoNanos,
 }
 
 impl Budgets {
@@ -128,16 +85,34 @@ impl Budgets {
             cancel: Bucket::of(RateClass::SpotCancel),
             read: Bucket::new(RateClass::Other.limit().min(RateClass::SpotPrivate.limit()), RateClass::Other.window_ns()),
             base: Bucket::of(RateClass::Public),
+            banned_until: MonoNanos(0),
         }
     }
 
     /// Takes budget to place or amend on a pair; both spend the same.
     pub(super) fn may_place(&mut self, pair: PairId, now: MonoNanos) -> bool {
-        self.place.iter_mut().find(|(id, _)| *id == pair).is_some_and(|(_, bucket)| bucket.take(now))
+        let open = now >= self.banned_until;
+        open && self.place.iter_mut().find(|(id, _)| *id == pair).is_some_and(|(_, bucket)| bucket.take(now))
     }
 
     pub(super) fn may_cancel(&mut self, now: MonoNanos) -> bool {
-        self.cancel.take(now)
+        now >= self.banned_until && self.cancel.take(now)
+    }
+
+    /// When the venue takes a request like this again, by what it said; past when it does now.
+    pub(super) fn opens_at(&mut self, what: &What) -> MonoNanos {
+        let parked = self.bucket(what).map_or(MonoNanos(0), |(_, bucket)| bucket.parked_until);
+        parked.max(self.banned_until)
+    }
+
+    /// The venue said when it takes requests again: of this kind after a 429, of any kind after a ban.
+    fn retry_after(&mut self, what: &What, banned: bool, after_ns: Option<u64>, now: MonoNanos) {
+        let until = |ns: u64| now.after(ns.min(RETRY_AFTER_MAX_NS));
+        if banned {
+            self.banned_until = self.banned_until.max(until(after_ns.unwrap_or(BAN_NS)));
+        } else if let (Some(ns), Some((_, bucket))) = (after_ns, self.bucket(what)) {
+            bucket.parked_until = bucket.parked_until.max(until(ns));
+        }
     }
 
     /// Takes budget for a request that may wait.
@@ -145,9 +120,12 @@ impl Budgets {
     /// # Errors
     /// When to try again.
     pub(super) fn may_read(&mut self, what: &What, now: MonoNanos) -> Result<(), MonoNanos> {
+        if now < self.banned_until {
+            return Err(self.banned_until);
+        }
         let bucket = match what {
             What::Time => return Ok(()),
-            What::Base { .. } => &mut self.base,
+            What::Base { .. } | What::Rules(_) => &mut self.base,
             _ => &mut self.read,
         };
         if bucket.take(now) { Ok(()) } else { Err(now.after(READ_PAUSE_NS).max(bucket.parked_until)) }
@@ -161,7 +139,7 @@ impl Budgets {
                 Some((Some(BudgetBucket::Place(*pair)), bucket))
             }
             What::Cancel(_) | What::CancelAll(_) => Some((Some(BudgetBucket::Cancel), &mut self.cancel)),
-            What::Base { .. } => Some((None, &mut self.base)),
+            What::Base { .. } | What::Rules(_) => Some((None, &mut self.base)),
             What::Time => None,
             _ => Some((Some(BudgetBucket::Read), &mut self.read)),
         }
@@ -179,6 +157,12 @@ impl GateSession {
         updates: &mut Vec<Input>,
     ) {
         self.on_rate(what, RateHeaders::from_http(headers), status == 429, now, updates);
+        if matches!(status, 418 | 429) {
+            let value = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after")).map(|(_, value)| value.trim());
+            // Seconds; the other form, a date, is not used by venues.
+            let after_ns = value.and_then(|value| value.parse::<u64>().ok()).map(|s| s.saturating_mul(SECOND));
+            self.budgets.retry_after(what, status == 418, after_ns, now);
+        }
     }
 
     /// Takes over what the venue says about the limit that `what` spent: lowers our count, parks the bucket of a refusal until the
@@ -268,6 +252,23 @@ mod tests {
         assert_eq!((bucket.available(NOW), bucket.tokens.limit()), (10, 10));
         bucket.reconcile(NOW, told(Some(2), Some(5), None), false, None);
         assert_eq!((bucket.available(NOW), bucket.tokens.limit()), (2, 5));
+    }
+
+    #[test]
+    fn a_retry_after_holds_its_bucket_and_a_ban_everything() {
+        let mut budgets = Budgets::new(&[PairId(0)]);
+        budgets.retry_after(&What::Balances, false, Some(7 * SECOND), NOW);
+        assert_eq!(budgets.may_read(&What::Balances, NOW), Err(NOW.after(7 * SECOND)));
+        assert_eq!(budgets.opens_at(&What::Balances), NOW.after(7 * SECOND));
+        // Cancels keep their own.
+        assert!(budgets.may_cancel(NOW) && budgets.may_place(PairId(0), NOW));
+        budgets.retry_after(&What::Balances, true, None, NOW);
+        let end = NOW.after(BAN_NS);
+        assert!(!budgets.may_cancel(NOW) && !budgets.may_place(PairId(0), NOW));
+        assert_eq!((budgets.may_read(&What::Time, NOW), budgets.opens_at(&What::Time)), (Err(end), end));
+        assert!(budgets.may_cancel(end) && budgets.may_place(PairId(0), end));
+        budgets.retry_after(&What::Time, true, Some(u64::MAX), NOW);
+        assert_eq!(budgets.opens_at(&What::Time), NOW.after(RETRY_AFTER_MAX_NS));
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl GateSession {
             LinkRole::Private if proved => {}
             LinkRole::Private => {
                 self.tell_link(role, LinkState::Lost, now, updates);
-                self.private_down();
+                self.private_down(now);
             }
             _ if open => self.books_switched(true, now, updates),
             _ => {

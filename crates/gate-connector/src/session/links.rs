@@ -354,7 +354,7 @@ impl GateSession {
         if id.role == LinkRole::Public {
             self.books_down(ResyncReason::Reconnect, now, updates);
         } else {
-            self.private_down();
+            self.private_down(now);
         }
     }
 

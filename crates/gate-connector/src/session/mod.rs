@@ -10,7 +10,7 @@
 //!   held against every echo. [`dead_man`]: the venue's own switch.
 //! - [`order_entry`]: the logged-in WebSocket way that orders may take instead of REST.
 //! - [`reads`]: balances, open orders, trades, fees, rights.
-//! - [`clock`]: the venue's clock. [`budgets`]: rate limits.
+//! - [`pair_rules`]: the rules of the pairs, read anew. [`clock`]: the venue's clock. [`budgets`]: rate limits.
 //!
 //! This file owns what they share: the queue to the wire, the tickets of requests, the timers, and the [`VenueSession`] face.
 //! Requests and frames are queued as *what to send* and become bytes in [`GateSession::poll_transmit`], so every signature is made
@@ -29,6 +29,7 @@ mod news;
 mod obu;
 mod order_entry;
 mod orders;
+mod pair_rules;
 mod private;
 mod reads;
 mod streams;
@@ -49,6 +50,7 @@ use intents::Intents;
 use links::{Links, Place, news_channels};
 use order_entry::OrderEntry;
 use orders::{CancelAll, Way};
+use pair_rules::PairRules;
 use private::PrivateProof;
 use reads::{OpenOrdersRead, TradesRead};
 use std::collections::{BTreeMap, VecDeque};
@@ -108,6 +110,7 @@ enum What {
     CancelAll(CancelAll),
     LookUp(OrderRef),
     DeadMan(DeadManTimeout),
+    Rules(PairId),
     Balances,
     OpenOrders(OpenOrdersRead),
     Trades(TradesRead),
@@ -144,6 +147,7 @@ pub struct GateSession {
     books: Books,
     private: PrivateProof,
     intents: Intents,
+    rules: PairRules,
     clock: ClockSync,
     budgets: Budgets,
     /// Orders and cancels: before everything else.
@@ -194,6 +198,7 @@ impl GateSession {
             books: Books::new(channel, &pairs),
             private: PrivateProof::default(),
             intents: Intents::default(),
+            rules: PairRules::new(&pairs),
             budgets: Budgets::new(&pairs),
             clock: ClockSync::new(clock::PACE),
             decoder: Decoder::new(names).wanting(wanted),
@@ -249,7 +254,7 @@ impl GateSession {
             headers.push(("x-gate-exptime", expires_ms.to_string()));
         }
         let path = format!("{}{path}", crate::connector::API_PREFIX);
-        if let Some(signer) = self.signer.as_ref().filter(|_| !matches!(what, What::Time | What::Base { .. })) {
+        if let Some(signer) = self.signer.as_ref().filter(|_| !matches!(what, What::Time | What::Base { .. } | What::Rules(_))) {
             let timestamp = UnixNanos(venue_time_ns).seconds().to_string();
             headers.push(("SIGN", signer.rest(method.as_str(), &path, &query, &body, &timestamp)));
             headers.push(("Timestamp", timestamp));
@@ -293,6 +298,7 @@ impl GateSession {
                 (Method::Delete, "/spot/orders".into(), format!("currency_pair={}&account=spot", name(all.pair)), Vec::new())
             }
             What::LookUp(order) => get(&orders::order_path(order), format!("currency_pair={}&account=spot", name(order.pair))),
+            What::Rules(pair) => get(&format!("/spot/currency_pairs/{}", name(*pair)), String::new()),
             What::DeadMan(timeout) => (Method::Post, "/spot/countdown_cancel_all".into(), String::new(), timeout.body()),
             What::Balances => get("/spot/accounts", String::new()),
             What::OpenOrders(read) => get("/spot/open_orders", read.query()),
@@ -310,6 +316,7 @@ impl GateSession {
         match what {
             What::Place { order, .. } if order.deadline.is_some_and(|deadline| now >= deadline) => {
                 updates.push(orders::not_sent(order, now));
+                self.private_void(order.client_id, now, updates);
                 false
             }
             What::Base { pair, copy: Copy::Book { generation } } => self.books.wants(*pair, *generation),
@@ -342,8 +349,9 @@ impl GateSession {
             return Err(asked);
         }
         let first = if class == ErrorClass::RateLimited { SECOND } else { 200 * MILLI };
-        let delay = self.jitter.spread(first);
-        self.ask_later(now.after(delay), Asked { attempt: asked.attempt + 1, ..asked });
+        // Not before the venue said that it takes such requests again.
+        let at = now.after(self.jitter.spread(first)).max(self.budgets.opens_at(&asked.what));
+        self.ask_later(at, Asked { attempt: asked.attempt + 1, ..asked });
         Ok(())
     }
 }
@@ -385,6 +393,7 @@ impl VenueSession for GateSession {
             self.queue.push_back(Outgoing::Open(link));
         }
         self.entry_start(now);
+        self.rules.start(now);
         self.start_clock_round(now);
     }
 
@@ -466,13 +475,14 @@ impl VenueSession for GateSession {
         self.links_timeout(now, updates);
         self.entry_timeout(now, updates);
         self.books_timeout(now, updates);
+        self.rules_timeout(now);
     }
 
     fn handle_paused(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         // The monotonic clock may have stood still: what ties it to the venue's is void until the next sample.
         self.clock.forget_monotonic();
         self.books_down(ResyncReason::Paused, now, updates);
-        self.private_down();
+        self.private_down(now);
         for role in [LinkRole::Public, LinkRole::Private] {
             if self.links.is_wanted(role) {
                 self.tell_link(role, LinkState::Paused, now, updates);
@@ -547,7 +557,11 @@ impl VenueSession for GateSession {
     fn poll_timeout(&self) -> Option<MonoNanos> {
         let later = self.later.iter().map(|(at, _)| *at).min();
         let streams = [self.links.next_timeout(), self.books.next_timeout(), self.next_audit(), self.private.next_timeout()];
-        [later, self.clock.due_at(), self.entry.next_timeout()].into_iter().chain(streams).flatten().min()
+        [self.rules.next_timeout(), later, self.clock.due_at(), self.entry.next_timeout()]
+            .into_iter()
+            .chain(streams)
+            .flatten()
+            .min()
     }
 
     fn shutdown(&mut self, _now: MonoNanos) {
@@ -557,6 +571,7 @@ impl VenueSession for GateSession {
             self.close_link(role);
         }
         self.entry_shutdown();
+        self.rules.stop();
         self.clock.stop();
     }
 
@@ -574,6 +589,7 @@ impl GateSession {
             What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::LookUp(_) => {
                 self.on_order_answer(flight, answer, now, updates)
             }
+            What::Rules(pair) => self.on_rules(pair, answer, flight.venue_time_ns, updates),
             What::DeadMan(timeout) => self.on_dead_man(timeout, flight.sent, answer, now, updates),
             _ => self.on_read_answer(flight, answer, now, updates),
         }

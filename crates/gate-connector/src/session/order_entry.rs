@@ -14,7 +14,6 @@
 //! There are two places for a link: on the venue's upgrade notice the other one is opened and logged in, orders move over, and the old
 //! one is closed when nothing is under way on it any more.
 
-use super::budgets::Window;
 use super::orders::{self, Told, Way};
 use super::{Asked, GateSession, Jitter, ORDER_TIMEOUT_NS, Outgoing, What, backoff_ns};
 use crate::errors;
@@ -27,7 +26,7 @@ use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
 use domain::{ErrorClass, FrameReject, Input, LinkChange, LinkRole, LinkState, MonoNanos, PairId, ReadKind, UnixNanos};
 use std::collections::BTreeMap;
-use venue::{IoFailure, LinkId, LossReason, OrderEntry as Egress, Transmit};
+use venue::{IoFailure, LinkId, LossReason, OrderEntry as Egress, TokenBucket, Transmit};
 
 /// Placements and amendments this way, all pairs together. Gate does not say whether its limit is per market, as over REST: what is
 /// above it takes REST.
@@ -160,7 +159,7 @@ pub(super) struct OrderEntry {
     form: LoginForm,
     calls: BTreeMap<u64, Sent>,
     numbers: u64,
-    limit: Window,
+    limit: TokenBucket,
     told: Option<LinkState>,
 }
 
@@ -174,7 +173,7 @@ impl OrderEntry {
             form: LoginForm::Empty,
             calls: BTreeMap::new(),
             numbers: 0,
-            limit: Window::new(PLACE_LIMIT, PLACE_WINDOW_NS),
+            limit: TokenBucket::new(PLACE_LIMIT, PLACE_WINDOW_NS, MonoNanos(0)),
             told: None,
         }
     }
@@ -186,7 +185,7 @@ impl OrderEntry {
 
     /// Chooses the way of a placement, and spends this way's own budget when it is chosen.
     pub(super) fn way_of_a_placement(&mut self, now: MonoNanos) -> Way {
-        if self.ready().is_some() && self.limit.take(now) { Way::Entry } else { Way::Rest }
+        if self.ready().is_some() && self.limit.take(now, 1, 0) { Way::Entry } else { Way::Rest }
     }
 
     fn link(&self, slot: usize) -> &EntryLink {
@@ -323,11 +322,12 @@ impl GateSession {
             (What::Place { order, .. }, None) => {
                 // Its way is gone, and no byte of it has left.
                 updates.push(orders::not_sent(order, now));
+                self.private_void(order.client_id, now, updates);
                 None
             }
             (_, None) => Some(self.transmit_request(asked, now, wall)),
             // It spends what placements do.
-            (What::Amend(_), Some(_)) if !self.entry.limit.take(now) => Some(self.transmit_request(asked, now, wall)),
+            (What::Amend(_), Some(_)) if !self.entry.limit.take(now, 1, 0) => Some(self.transmit_request(asked, now, wall)),
             (_, Some(slot)) => Some(self.entry_transmit(slot, asked, now, wall)),
         }
     }

@@ -19,7 +19,7 @@ use domain::mutants::{self, Mutant};
 use domain::time::SECOND;
 use domain::{
     Amend, ErrorClass, Finish, FrameReject, Input, Label, MonoNanos, NewOrder, OrderReport, OrderSource, OrderUpdate, PairId,
-    Qty, RoundTrip, UnixNanos, UnknownCause,
+    Purpose, Qty, RoundTrip, UnixNanos, UnknownCause,
 };
 use venue::IoFailure;
 
@@ -127,10 +127,14 @@ impl GateSession {
         if !self.may_order(order.pair) {
             return updates.push(not_sent(order, now));
         }
+        if order.purpose == Purpose::Open && !self.private_admits(order.client_id, now, updates) {
+            return updates.push(not_sent(order, now));
+        }
         // An order late by its own budget is worse than none: refuse, do not queue.
         if !self.budgets.may_place(order.pair, now) {
             let report = OrderReport::Refused { class: ErrorClass::RateLimited, label: Label::cut("own rate budget") };
-            return updates.push(placed(order, OrderSource::Edge, now, now, report));
+            updates.push(placed(order, OrderSource::Edge, now, now, report));
+            return self.private_void(order.client_id, now, updates);
         }
         let way = self.entry.way_of_a_placement(now);
         self.intents.note(order);
@@ -294,6 +298,12 @@ impl GateSession {
             return self.ask(What::Place { order, way: Way::Rest, resent: true });
         }
         updates.push(placed(&order, source, sent, now, report));
+        if matches!(report, OrderReport::NotSent | OrderReport::Refused { .. }) {
+            self.private_void(order.client_id, now, updates);
+        }
+        if let OrderReport::Refused { class, .. } = report {
+            self.rules_doubted(order.pair, class, now);
+        }
     }
 
     /// An answer that tells nothing of our order: counted, and the order's outcome is unknown.

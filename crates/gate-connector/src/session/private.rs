@@ -5,11 +5,16 @@
 //!
 //! A private stream can be dead without an error: acknowledged, answering pings, telling nothing (F28). Our own orders are the probe:
 //! what the venue says it accepted must show up on `spot.orders`, and what that says was executed must show up on `spot.usertrades`,
-//! within [`EVENT_MAX_NS`]. Otherwise the link is told `Lost` at once and opened anew, and the new one is told `Up` only after a
-//! private event, or after a wait that doubles with every suspicion.
+//! within [`EVENT_MAX_NS`]. Otherwise the link is under suspicion: it is told `Lost` at once and opened anew.
+//!
+//! A suspicion ends with an event about an order or an execution, and with nothing else: acknowledgements, pongs and balances prove
+//! that a link answers, not that it tells of our orders. So that trading resumes without a person, the new link is told `Up` after a
+//! hold ([`HOLD_FIRST_NS`]), which makes the engine read everything over REST, and lets **one** opening order pass. With that the
+//! link is told `Lost` again, and other openings are not sent. When the probe's event comes, the link is believed; when it does not,
+//! the next probe may pass [`HOLD_NEXT_NS`] later. Orders that reduce risk (hedges, unwinds) always pass.
 
 use super::links::Phase;
-use super::{GateSession, ORDER_TIMEOUT_NS, backoff_ns};
+use super::{GateSession, ORDER_TIMEOUT_NS};
 use crate::wire::frames::Channel;
 use crate::wire::rows::OrderRow;
 use domain::time::SECOND;
@@ -24,9 +29,12 @@ pub(super) const PRIVATE_CHANNELS: [Channel; 3] = [Channel::Orders, Channel::Use
 
 /// An event about an accepted order must come within this time.
 const EVENT_MAX_NS: u64 = 2 * SECOND;
-/// After a suspicion a link without a private event is not believed for this long, doubled each time.
+/// After a suspicion no probe passes for this long.
 const HOLD_FIRST_NS: u64 = 10 * SECOND;
-const HOLD_MAX_NS: u64 = 60 * SECOND;
+/// After a probe without its event no other passes for this long: longer than a private stream of a living venue stays mute.
+const HOLD_NEXT_NS: u64 = 65 * SECOND;
+/// A probe whose outcome is not known by then, or whose event has not come, has failed.
+const PROBE_MAX_NS: u64 = ORDER_TIMEOUT_NS + EVENT_MAX_NS;
 /// Orders whose event is remembered, for replies that come after it; and events waited for at once.
 const REMEMBERED_MAX: usize = 256;
 
@@ -65,16 +73,26 @@ impl<T: PartialEq> Awaited<T> {
     }
 }
 
+/// Whether the link is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// Yes.
+    Full,
+    /// Not before this time, unless an event comes.
+    Held(MonoNanos),
+    /// The next opening order is the probe.
+    ProbeFree,
+    /// The probe was sent, and its event is due by then.
+    Probing(ClientOrderId, MonoNanos),
+}
+
 /// What is known of the life of the private link.
 pub(super) struct PrivateProof {
     orders: Awaited<ClientOrderId>,
     orders_heard: Heard<ClientOrderId>,
     fills: Awaited<VenueOrderId>,
     fills_heard: Heard<VenueOrderId>,
-    /// Suspicions since the last private event.
-    suspicions: u32,
-    /// The link is not believed before this time without an event.
-    hold_until: Option<MonoNanos>,
+    trust: Trust,
     /// Since when the engine holds the link for usable: events of what was sent before may have gone to nobody.
     up_since: MonoNanos,
 }
@@ -86,8 +104,7 @@ impl Default for PrivateProof {
             orders_heard: Heard(VecDeque::new()),
             fills: Awaited(VecDeque::new()),
             fills_heard: Heard(VecDeque::new()),
-            suspicions: 0,
-            hold_until: None,
+            trust: Trust::Full,
             up_since: MonoNanos(0),
         }
     }
@@ -95,7 +112,11 @@ impl Default for PrivateProof {
 
 impl PrivateProof {
     pub(super) fn next_timeout(&self) -> Option<MonoNanos> {
-        [self.orders.deadline(), self.fills.deadline(), self.hold_until].into_iter().flatten().min()
+        let trust = match self.trust {
+            Trust::Held(until) | Trust::Probing(_, until) => Some(until),
+            Trust::Full | Trust::ProbeFree => None,
+        };
+        [self.orders.deadline(), self.fills.deadline(), trust].into_iter().flatten().min()
     }
 
     fn await_nothing(&mut self) {
@@ -105,11 +126,34 @@ impl PrivateProof {
 }
 
 impl GateSession {
+    /// Whether an opening order may leave: it may unless the link is under suspicion. One that may then is the probe.
+    pub(super) fn private_admits(&mut self, client_id: ClientOrderId, now: MonoNanos, updates: &mut Vec<Input>) -> bool {
+        match self.private.trust {
+            Trust::Full => true,
+            Trust::Held(_) | Trust::Probing(..) => false,
+            Trust::ProbeFree => {
+                self.private.trust = Trust::Probing(client_id, now.after(PROBE_MAX_NS));
+                // No other opening: not until this one has shown that the link tells.
+                self.tell_link(LinkRole::Private, LinkState::Lost, now, updates);
+                true
+            }
+        }
+    }
+
+    /// An order never lived at the venue: if it was the probe, it has shown nothing, and another may pass.
+    pub(super) fn private_void(&mut self, client_id: ClientOrderId, now: MonoNanos, updates: &mut Vec<Input>) {
+        if matches!(self.private.trust, Trust::Probing(probe, _) if probe == client_id) {
+            self.private.trust = Trust::ProbeFree;
+            self.private_proved(now, updates);
+        }
+    }
+
     /// The venue said in its reply that this order exists or existed: its private event must come in time. Called by the order
     /// paths; while the link is not up nothing is expected of it, nor of one that came up after the order was sent. A reply that came
     /// late expects nothing either: the event may be longer ago than is remembered.
     pub(super) fn private_expect(&mut self, client_id: ClientOrderId, sent: MonoNanos, now: MonoNanos) {
-        let listened = self.links.is_up(LinkRole::Private) && self.private.up_since <= sent;
+        let is_probe = matches!(self.private.trust, Trust::Probing(probe, _) if probe == client_id);
+        let listened = is_probe || self.links.is_up(LinkRole::Private) && self.private.up_since <= sent;
         let late = now.since(sent) > ORDER_TIMEOUT_NS;
         if listened && !late && !self.private.orders_heard.0.contains(&client_id) {
             self.private.orders.expect(client_id, now);
@@ -119,6 +163,7 @@ impl GateSession {
     /// `alive` is false for what still came on a link that is being closed: true news, but no proof of the present link.
     pub(super) fn on_orders(&mut self, rows: Vec<OrderRow>, alive: bool, now: MonoNanos, updates: &mut Vec<Input>) {
         let up = self.links.is_up(LinkRole::Private);
+        let told = !rows.is_empty();
         for row in rows {
             let update = &row.update;
             if let Some(client_id) = update.client_id {
@@ -136,16 +181,17 @@ impl GateSession {
             }
             self.tell_row(&row, updates);
         }
-        self.private_event(alive, now, updates);
+        self.private_event(alive && told, now, updates);
     }
 
     pub(super) fn on_fills(&mut self, fills: Vec<Fill>, alive: bool, now: MonoNanos, updates: &mut Vec<Input>) {
+        let told = !fills.is_empty();
         for fill in fills {
             self.private.fills.came(&fill.venue_order_id);
             self.private.fills_heard.note(fill.venue_order_id);
             updates.push(Input::Fill(fill));
         }
-        self.private_event(alive, now, updates);
+        self.private_event(alive && told, now, updates);
     }
 
     pub(super) fn on_balances(&mut self, entries: Vec<BalanceEntry>, now: MonoNanos, updates: &mut Vec<Input>) {
@@ -153,23 +199,24 @@ impl GateSession {
             let source = BalanceSource::Stream;
             updates.push(Input::Balances(BalanceReport { venue: self.venue, source, requested: now, received: now, entries }));
         }
-        self.private_event(true, now, updates);
     }
 
-    fn private_event(&mut self, alive: bool, now: MonoNanos, updates: &mut Vec<Input>) {
-        if alive {
-            self.private.suspicions = 0;
-            if self.private.hold_until.take().is_some() {
-                self.private_proved(now, updates);
-            }
+    /// An event about an order or an execution, if it `proves` the present link.
+    fn private_event(&mut self, proves: bool, now: MonoNanos, updates: &mut Vec<Input>) {
+        if proves && std::mem::replace(&mut self.private.trust, Trust::Full) != Trust::Full {
+            self.private_proved(now, updates);
         }
     }
 
     /// The link may have become believable: tells it `Up` if it has.
     pub(super) fn private_proved(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         let proved = self.links.role(LinkRole::Private).is_some_and(|role| role.current.is_proved());
-        if proved && self.private.hold_until.is_none_or(|until| until <= now) {
-            self.private.hold_until = None;
+        if let Trust::Held(until) = self.private.trust
+            && until <= now
+        {
+            self.private.trust = Trust::ProbeFree;
+        }
+        if proved && matches!(self.private.trust, Trust::Full | Trust::ProbeFree) {
             if !self.links.is_up(LinkRole::Private) {
                 self.private.up_since = now;
             }
@@ -177,27 +224,31 @@ impl GateSession {
         }
     }
 
-    /// The link is gone: what it owed will be read.
-    pub(super) fn private_down(&mut self) {
+    /// The link is gone: what it owed will be read. A probe that was under way has shown nothing, and no other follows soon.
+    pub(super) fn private_down(&mut self, now: MonoNanos) {
         self.private.await_nothing();
+        if let Trust::Probing(..) = self.private.trust {
+            self.private.trust = Trust::Held(now.after(HOLD_NEXT_NS));
+        }
     }
 
     pub(super) fn private_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         let overdue = |at: Option<MonoNanos>| at.is_some_and(|at| at <= now);
-        if overdue(self.private.orders.deadline()) || overdue(self.private.fills.deadline()) {
+        let failed = matches!(self.private.trust, Trust::Probing(_, until) if until <= now);
+        if failed || overdue(self.private.orders.deadline()) || overdue(self.private.fills.deadline()) {
             // A link that is being closed anyway is no longer listened to in time, and says nothing about the next one.
-            if self.links.role(LinkRole::Private).is_some_and(|role| role.current.phase == Phase::Open) {
-                let wait = backoff_ns(HOLD_FIRST_NS, HOLD_MAX_NS, self.private.suspicions);
-                self.private.suspicions = self.private.suspicions.saturating_add(1);
-                self.private.hold_until = Some(now.after(wait));
+            let open = self.links.role(LinkRole::Private).is_some_and(|role| role.current.phase == Phase::Open);
+            let hold = if self.private.trust == Trust::Full { HOLD_FIRST_NS } else { HOLD_NEXT_NS };
+            if failed || open {
+                self.private.trust = Trust::Held(now.after(hold));
             }
             self.private.await_nothing();
             // At once, not when the socket is closed: the engine must not open anything in between.
             self.tell_link(LinkRole::Private, LinkState::Lost, now, updates);
             self.close_link(LinkRole::Private);
         }
-        if overdue(self.private.hold_until) {
-            self.private.hold_until = None;
+        if matches!(self.private.trust, Trust::Held(until) if until <= now) {
+            self.private.trust = Trust::ProbeFree;
             self.private_proved(now, updates);
         }
     }

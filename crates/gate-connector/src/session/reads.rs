@@ -79,7 +79,8 @@ fn kind_of(what: &What) -> Option<ReadKind> {
         | What::Cancel(_)
         | What::CancelAll(_)
         | What::LookUp(_)
-        | What::DeadMan(_) => return None,
+        | What::DeadMan(_)
+        | What::Rules(_) => return None,
     })
 }
 

@@ -9,6 +9,7 @@ mod news;
 mod obu;
 mod order_entry;
 mod orders;
+mod pair_rules;
 mod private;
 mod reads;
 mod rig;

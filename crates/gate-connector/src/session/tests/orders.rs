@@ -7,7 +7,7 @@ use domain::{
     Command, ErrorClass, Finish, Input, Label, NewOrder, OrderReport, OrderSource, PairId, Qty, Side, UnknownCause, VenueId,
     VenueOrderId,
 };
-use venue::{IoFailure, Method, VenueSession};
+use venue::{IoFailure, Method, Transmit, VenueSession};
 
 fn qty(units: i64) -> Qty {
     Qty::from_units(units).unwrap()
@@ -212,6 +212,33 @@ fn a_rate_limited_cancel_is_asked_once_more() {
         out.iter().find_map(|o| if let venue::Transmit::Request { ticket, .. } = o { Some(*ticket) } else { None }).unwrap();
     rig.answer(ticket, 429, "{}");
     assert_eq!(rig.one_report(), OrderReport::CancelFailed { class: ErrorClass::RateLimited });
+}
+
+#[test]
+fn a_refused_cancel_is_not_asked_again_before_the_venue_says() {
+    let mut rig = Rig::live("order_book", true);
+    rig.submit(Command::Cancel(named(4, None)));
+    let sent = rig.requests().remove(0);
+    rig.answer_with(sent.ticket, 429, &[("retry-after", "7")], r#"{"label":"TOO_MANY_REQUESTS"}"#);
+    let cancels = |rig: &mut Rig, nanos| {
+        let is_cancel = |out: &Transmit| matches!(out, Transmit::Request { request, .. } if request.method == Method::Delete);
+        rig.run(nanos).iter().filter(|out| is_cancel(out)).count()
+    };
+    assert_eq!(cancels(&mut rig, 7 * SECOND - 1), 0);
+    assert_eq!(cancels(&mut rig, 1), 1);
+    // Banned: nothing leaves over REST, and what may wait goes when it is over.
+    let mut rig = Rig::live("order_book", true);
+    rig.submit(Command::LookUp(named(4, None)));
+    let sent = rig.requests().remove(0);
+    rig.answer_with(sent.ticket, 418, &[("Retry-After", "30")], "<html>");
+    rig.submit(Command::Place(order(5)));
+    rig.submit(Command::Cancel(named(4, None)));
+    let told: Vec<OrderReport> = rig.orders().into_iter().map(|update| update.report).collect();
+    let class = ErrorClass::RateLimited;
+    assert!(matches!(told.as_slice(), [OrderReport::Refused { class: c, .. }, OrderReport::CancelFailed { .. }] if *c == class));
+    let requests = |out: Vec<Transmit>| out.iter().filter(|out| matches!(out, Transmit::Request { .. })).count();
+    assert_eq!(requests(rig.run(30 * SECOND - 1)), 0);
+    assert!(requests(rig.run(SECOND)) > 0);
 }
 
 #[test]

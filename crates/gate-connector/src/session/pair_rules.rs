@@ -1,0 +1,105 @@
+//! The rules of the pairs, read anew while the session runs (F11): steps, minimums, and whether trading is open.
+//!
+//! They are asked for on a timer, and at once when the venue refuses an order for its figures or its market: an engine that goes on
+//! with old rules would be refused for ever. Start at [`GateSession::rules_timeout`]; each answer is one [`Input::Rules`]. A pair that
+//! is no longer listed, or whose steps no longer fit the scale that everything is counted in, is told as closed in both directions.
+
+use super::{Answer, GateSession, What};
+use crate::rules;
+use domain::time::SECOND;
+use domain::{Amount, ErrorClass, Input, InstrumentRules, MonoNanos, PairId, Qty, UnixNanos};
+use venue::tables::scaled_rules;
+
+/// Each pair is asked for this often.
+const REFRESH_NS: u64 = 600 * SECOND;
+/// After a refusal, not more often than this.
+const REFUSAL_PAUSE_NS: u64 = 10 * SECOND;
+/// The first round is spread: one pair after the other.
+const SPREAD_NS: u64 = 2 * SECOND;
+
+/// When each pair's rules are due, and were last asked for.
+pub(super) struct PairRules(Vec<(PairId, Option<MonoNanos>, Option<MonoNanos>)>);
+
+impl PairRules {
+    pub(super) fn new(pairs: &[PairId]) -> PairRules {
+        PairRules(pairs.iter().map(|pair| (*pair, None, None)).collect())
+    }
+
+    pub(super) fn start(&mut self, now: MonoNanos) {
+        for (index, (_, due, _)) in (1u64..).zip(&mut self.0) {
+            *due = Some(now.after(REFRESH_NS + index * SPREAD_NS));
+        }
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.0.iter_mut().for_each(|(_, due, _)| *due = None);
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<MonoNanos> {
+        self.0.iter().filter_map(|(_, due, _)| *due).min()
+    }
+}
+
+impl GateSession {
+    pub(super) fn rules_timeout(&mut self, now: MonoNanos) {
+        let due: Vec<PairId> =
+            self.rules.0.iter().filter(|(_, due, _)| due.is_some_and(|at| at <= now)).map(|(pair, ..)| *pair).collect();
+        for pair in due {
+            self.ask_rules(pair, now);
+        }
+    }
+
+    /// The venue refused an order on this pair: if it was for its figures or its market, our rules may be old.
+    pub(super) fn rules_doubted(&mut self, pair: PairId, class: ErrorClass, now: MonoNanos) {
+        let about_rules = matches!(class, ErrorClass::FilterReject | ErrorClass::SymbolClosed);
+        let row = self.rules.0.iter().find(|(known, ..)| *known == pair);
+        let rested = row.is_some_and(|(.., asked)| asked.is_none_or(|at| now.since(at) >= REFUSAL_PAUSE_NS));
+        if about_rules && rested && !self.stopped {
+            self.ask_rules(pair, now);
+        }
+    }
+
+    fn ask_rules(&mut self, pair: PairId, now: MonoNanos) {
+        if let Some((_, due, asked)) = self.rules.0.iter_mut().find(|(known, ..)| *known == pair) {
+            *due = Some(now.after(REFRESH_NS));
+            *asked = Some(now);
+            self.ask(What::Rules(pair));
+        }
+    }
+
+    pub(super) fn on_rules(&mut self, pair: PairId, mut answer: Answer<'_>, venue_time_ns: i64, updates: &mut Vec<Input>) {
+        if !answer.is_success() {
+            let (class, _) = self.failure(&mut answer);
+            // Anything but a pair that is gone may pass: the rules that we have stay until the next time.
+            if class == ErrorClass::SymbolClosed {
+                updates.push(Input::Rules(self.closed(pair)));
+            }
+            return;
+        }
+        let Answer::Http { body, .. } = answer else { return };
+        let tables = &self.decoder.names.tables;
+        let Some(symbol) = tables.pair(pair).map(|info| info.symbol.clone()) else { return };
+        match rules::decode_one(body, &symbol, Some(UnixNanos(venue_time_ns))) {
+            Ok(raw) => {
+                let rules = scaled_rules(self.venue, "gate", tables, pair, &raw);
+                updates.push(Input::Rules(rules.unwrap_or_else(|_| self.closed(pair))));
+            }
+            Err(reject) => self.stats.reject(reject.reason),
+        }
+    }
+
+    /// Rules by which nothing may be bought or sold.
+    fn closed(&self, pair: PairId) -> InstrumentRules {
+        InstrumentRules {
+            venue: self.venue,
+            pair,
+            price_step: 1,
+            qty_step: Qty::from_units(1).expect("Invariant: one unit is a quantity"),
+            qty_min: Qty::ZERO,
+            qty_max: None,
+            value_min: Amount::ZERO,
+            can_buy: false,
+            can_sell: false,
+        }
+    }
+}
