@@ -45,6 +45,26 @@ pub enum Mutant {
     OneUnitOff = 16,
     /// Book age is not checked: I4.
     AgeIgnored = 17,
+    /// What is unhedged already is not counted when a deal is opened: I5.
+    ExposureIgnored = 18,
+    /// Exposure that lasts too long is not told: I6.
+    ExposureUntold = 19,
+    /// Orders within a second are not counted: I7.
+    PaceIgnored = 20,
+    /// The latch does not stop openings: I8.
+    LatchIgnored = 21,
+    /// A book that lost its trust is never fetched again: I13.
+    FeedForgotten = 22,
+    /// A venue's refusal for its rate limits makes nobody wait: I14.
+    RefusalIgnored = 23,
+    /// The key stands in the URL: I15.
+    KeyInUrl = 24,
+    /// A number that is none ends the process: I16.
+    PanicOnNonsense = 25,
+    /// Flows are counted in rounded units: I19.
+    FlowRounded = 26,
+    /// The end of a stop is not told: I20.
+    ClearingUntold = 27,
 }
 
 impl Mutant {
@@ -67,6 +87,16 @@ impl Mutant {
         Mutant::NoReconcile,
         Mutant::OneUnitOff,
         Mutant::AgeIgnored,
+        Mutant::ExposureIgnored,
+        Mutant::ExposureUntold,
+        Mutant::PaceIgnored,
+        Mutant::LatchIgnored,
+        Mutant::FeedForgotten,
+        Mutant::RefusalIgnored,
+        Mutant::KeyInUrl,
+        Mutant::PanicOnNonsense,
+        Mutant::FlowRounded,
+        Mutant::ClearingUntold,
     ];
 }
 

@@ -606,7 +606,7 @@ impl Executor {
         let in_doubt = self.orders.active_orders().filter(|o| !o.is_done()).filter_map(|o| o.probe.since());
         let pauses = Pauses {
             unknown_order: in_doubt.min().is_some_and(|since| now.since(since) >= limit),
-            unhedged_time: self.deals.longest_exposed_ns(now) >= limit,
+            unhedged_time: self.deals.longest_exposed_ns(now) >= limit && !mutants::active(Mutant::ExposureUntold),
         };
         let changes = [
             (StopReason::UnknownOrder, self.pauses.unknown_order, pauses.unknown_order),

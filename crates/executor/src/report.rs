@@ -1,7 +1,11 @@
 //! What an executor has done so far, for the report at the end of a run and for the metrics. Never read by a decision.
 
 use crate::Executor;
+use domain::mutants::{Mutant, active};
 use domain::{Amount, AssetId, DealId, OrderOutcome, PairId, VenueId};
+
+/// What the planted bug of I19 rounds to.
+const ROUNDED: i128 = domain::number::AMOUNT_ONE / 1_000;
 
 /// Flows of one pair by fills of our own orders, fees in the same asset included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,6 +133,7 @@ impl Tally {
     }
 
     pub(crate) fn add_flow(&mut self, pair: PairId, quote: Amount, base: Amount) {
+        let quote = if active(Mutant::FlowRounded) { Amount::from_units(quote.units() / ROUNDED * ROUNDED) } else { quote };
         match self.flows.iter_mut().find(|(p, _)| *p == pair) {
             Some((_, flow)) => {
                 flow.quote += quote;

@@ -13,6 +13,7 @@ use crate::controls::{
 use crate::plan::{Leg, Plan};
 use crate::stops::Stops;
 use crate::valuation::Worth;
+use domain::mutants::{Mutant, active};
 use domain::{Amount, AssetId, MonoNanos, PairScale, Side, Verdict};
 
 /// The limits in force. Values are in units of the reference quote ([`crate::valuation`]). Check with [`Limits::validate`]
@@ -190,7 +191,7 @@ impl Limits {
         }
         let rate_ok = order_rate::allows_deal(view.guard.orders_last_second(view.now), self.orders_per_second_max)
             && view.guard.messages_allow_deal(view.now);
-        if !rate_ok || !view.place_budget_ok.0 || !view.place_budget_ok.1 {
+        if !(rate_ok || active(Mutant::PaceIgnored)) || !view.place_budget_ok.0 || !view.place_budget_ok.1 {
             return Err(Verdict::RateBudget);
         }
         if view.stops.frozen(plan.pair, plan.buy.venue, plan.sell.venue) {
@@ -199,7 +200,7 @@ impl Limits {
         if view.stops.paused_for(plan.pair, plan.buy.venue, plan.sell.venue) {
             return Err(Verdict::Paused);
         }
-        if view.stops.latched() || view.guard.repeats_exhausted(plan.pair, view.now) {
+        if (view.stops.latched() && !active(Mutant::LatchIgnored)) || view.guard.repeats_exhausted(plan.pair, view.now) {
             return Err(Verdict::Latched);
         }
         if view.log_lagging {

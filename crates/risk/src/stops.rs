@@ -4,6 +4,7 @@
 //! Start at [`Stops::set`] and [`Stops::clear`]. Several reasons may hold at once; each is listed once, with the time it began,
 //! and each change is told exactly once as a [`Notice`].
 
+use domain::mutants::{Mutant, active};
 use domain::{Notice, PairId, StopKind, StopReason, UnixNanos, VenueId};
 
 /// Stops for which room is kept from the start, so that setting one does not allocate in practice.
@@ -78,6 +79,9 @@ impl Stops {
         }
         let at = self.holding.iter().position(|stop| stop.is(kind, reason, venue, pair))?;
         self.holding.remove(at);
+        if active(Mutant::ClearingUntold) {
+            return None;
+        }
         Some(Notice::Cleared { kind, reason })
     }
 

@@ -1,7 +1,9 @@
 //! What a simulated run is made of. Everything is a number or a name; the same configuration gives the same run.
 
 use crate::faults::FaultMix;
+use domain::Amount;
 use domain::time::SECOND;
+use risk::Limits;
 use sim_exchange::market::Rng;
 
 /// Where the virtual clock starts, Unix nanoseconds.
@@ -32,6 +34,10 @@ pub struct SimConfig {
     pub base_decimals: u32,
     /// Our wall clock minus the venues', nanoseconds.
     pub wall_offset_ns: i64,
+    /// Limits of the engine, and of the judge.
+    pub limits: Limits,
+    /// The engine is told to stop (SIGTERM) when this many things have reached it after its first order (F55).
+    pub terminate_at: Option<u64>,
     /// What goes wrong.
     pub faults: FaultMix,
 }
@@ -56,14 +62,60 @@ impl SimConfig {
             basis_bps: 60 + rng.below(90) as u32,
             base_decimals: if rng.chance(500) { 8 } else { 12 },
             wall_offset_ns: if rng.chance(500) { rng.between(-2_000_000_000, 2_000_000_000) } else { 0 },
+            limits: limits(),
+            terminate_at: None,
             faults: FaultMix::none(),
         }
     }
 
     /// As [`SimConfig::calm`], with a mix of faults that is drawn from the seed itself: some runs have many, some few.
     pub fn faulty(seed: u64) -> SimConfig {
-        SimConfig { faults: FaultMix::draw(seed), upgrades: upgrades(seed), ..SimConfig::calm(seed) }
+        let limits = drawn_limits(seed);
+        SimConfig { faults: FaultMix::draw(seed), upgrades: upgrades(seed), limits, ..SimConfig::calm(seed) }
     }
+
+    /// Nothing goes wrong but that replies to accepted orders are lost: how long such an order stays unknown.
+    pub fn lost_replies(seed: u64) -> SimConfig {
+        let calm = SimConfig::calm(seed);
+        let mut faults = FaultMix::none();
+        faults.orders.reply_lost = 300;
+        faults.orders.broken = 900;
+        SimConfig { faults, order_entry: [false; 2], ..calm }
+    }
+
+    /// The venues are healthy and somebody is faster: legs fail, and what is open must be closed.
+    pub fn hostile(seed: u64) -> SimConfig {
+        SimConfig { faults: FaultMix { hostile: 400, ..FaultMix::none() }, ..SimConfig::calm(seed) }
+    }
+}
+
+/// Limits wide enough that none of them binds often.
+pub fn limits() -> Limits {
+    let quote = |whole: i128| Amount::from_units(whole * domain::number::AMOUNT_ONE);
+    Limits {
+        order_value_max: quote(2_500),
+        deal_value_max: quote(2_500),
+        unhedged_value_max: quote(10_000),
+        open_deals_max: 4,
+        orders_per_second_max: 50,
+        daily_loss_max: quote(100_000),
+    }
+}
+
+/// Limits that bind, in half of the seeds. Drawn apart.
+fn drawn_limits(seed: u64) -> Limits {
+    let mut rng = Rng::fork(seed, 9);
+    let quote = |whole: u64| Amount::from_units(i128::from(whole) * domain::number::AMOUNT_ONE);
+    let mut drawn = limits();
+    if rng.chance(500) {
+        let order = 200 + rng.below(2_300);
+        drawn.order_value_max = quote(order);
+        drawn.deal_value_max = quote(order);
+        drawn.unhedged_value_max = quote(order + rng.below(order + 1));
+        drawn.open_deals_max = 1 + rng.below(4) as u32;
+        drawn.orders_per_second_max = 2 + rng.below(10) as u32;
+    }
+    drawn
 }
 
 /// `obu` in the place of every third book channel, and a ticker beside every second. Drawn apart from everything else, so that it moves

@@ -4,8 +4,8 @@
 //! | to do this | start at |
 //! |---|---|
 //! | run one seed | [`runner::run`] with [`SimConfig::faulty`] or [`SimConfig::calm`] |
-//! | understand a run | [`simulation`], the loop; [`wires`], the network between both sides; [`process`], one life of the engine |
-//! | add a fault | [`faults::FaultMix`] |
+//! | understand a run | [`simulation`], the loop, and `strikes`, what happens in it; [`wires`], the network between both sides; [`process`], one life of the engine |
+//! | add a fault | [`faults::FaultMix`], [`incidents`]; which is injected how: [`coverage`] |
 //! | add an invariant | [`judge`] |
 //!
 //! What is the real thing here: the engine, [`node::Node`], the sessions with every byte they send and read, the log formats, and
@@ -14,21 +14,25 @@
 //! Promises: a run is a function of its [`SimConfig`], byte for byte; the judges share no state with what they judge; a run that
 //! breaks an invariant says which one, when, and how to run it again.
 //!
-//! Not simulated: power loss (the files' own tests do that), suspended processes, clock steps, a person on the account.
+//! Not simulated: power loss and failing files (their own tests do that), sockets (tests over loopback do that).
 
 pub mod config;
+pub mod coverage;
 pub mod faults;
+pub mod incidents;
 pub mod judge;
 pub mod log_tap;
 pub mod process;
 pub mod runner;
 pub mod simulation;
+mod strikes;
 pub mod tamper;
 pub mod trace;
 pub mod venues;
 pub mod wires;
 
 pub use config::SimConfig;
+pub use coverage::{Coverage, Struck};
 pub use faults::FaultMix;
 pub use judge::{Invariant, Violation};
 pub use runner::{Failure, Failures, run};

@@ -1,7 +1,8 @@
 //! A log in memory that the harness can look into while the node writes it: what is in it by when, and how it dies.
 
-use domain::{Fill, Input, NewOrder};
+use domain::{Fill, Input, NewOrder, PairId, VenueId};
 use journal::{LogError, LogSink, MemoryLog, RecordView};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the judges want to know of the state log.
@@ -18,6 +19,8 @@ struct Inner {
     log: MemoryLog,
     gathered: Vec<Logged>,
     flushed: Vec<Logged>,
+    /// Books that got something since the last call.
+    touched: BTreeSet<(VenueId, PairId)>,
     /// The next write of an intent kills the process; this many of its bytes survive.
     dies_at_intent: Option<usize>,
     dead: bool,
@@ -39,7 +42,8 @@ fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
 impl LogTap {
     /// A tap on the state log.
     pub fn state(log: MemoryLog) -> LogTap {
-        let inner = Inner { log, gathered: Vec::new(), flushed: Vec::new(), dies_at_intent: None, dead: false };
+        let inner =
+            Inner { log, gathered: Vec::new(), flushed: Vec::new(), touched: BTreeSet::new(), dies_at_intent: None, dead: false };
         LogTap { inner: Arc::new(Mutex::new(inner)), dies_with: None }
     }
 
@@ -61,6 +65,11 @@ impl LogTap {
     /// What has been written (and survives the process) since the last call.
     pub fn take_flushed(&self) -> Vec<Logged> {
         std::mem::take(&mut lock(&self.inner).flushed)
+    }
+
+    /// Books that inputs in the (market) log were about since the last call.
+    pub fn take_touched(&self) -> BTreeSet<(VenueId, PairId)> {
+        std::mem::take(&mut lock(&self.inner).touched)
     }
 
     /// A copy of the log as its file would be now.
@@ -85,6 +94,9 @@ impl LogSink for LogTap {
         match record {
             RecordView::Intent { order, .. } => inner.gathered.push(Logged::Intent(*order)),
             RecordView::Input { input: Input::Fill(fill), .. } => inner.gathered.push(Logged::Fill(fill.clone())),
+            RecordView::Input { input: Input::Book(update), .. } => {
+                inner.touched.insert((update.venue, update.pair));
+            }
             RecordView::Input { input: Input::Trades(report), .. } => {
                 inner.gathered.extend(report.fills.iter().cloned().map(Logged::Fill));
             }

@@ -20,9 +20,12 @@ pub struct Process {
     pub epoch: u64,
     /// Its state log.
     pub state: LogTap,
-    market: LogTap,
+    /// Its market log.
+    pub market: LogTap,
     started_t_ns: u64,
     wall_offset_ns: i64,
+    /// What the wall clock gains on true time, nanoseconds a second.
+    wall_drift_ppb: i64,
 }
 
 impl Process {
@@ -49,7 +52,7 @@ impl Process {
         }
         node.push(now, Input::Tick { unix: started });
         node.start(now);
-        Ok(Process { node, epoch, state, market, started_t_ns: t_ns, wall_offset_ns })
+        Ok(Process { node, epoch, state, market, started_t_ns: t_ns, wall_offset_ns, wall_drift_ppb: 0 })
     }
 
     /// This process's monotonic clock at a virtual time.
@@ -59,7 +62,19 @@ impl Process {
 
     /// Its wall clock.
     pub fn wall(&self, t_ns: u64) -> UnixNanos {
-        wall(t_ns, self.wall_offset_ns)
+        let running = i64::try_from(t_ns.saturating_sub(self.started_t_ns)).unwrap_or(i64::MAX);
+        let gained = (i128::from(running) * i128::from(self.wall_drift_ppb) / 1_000_000_000) as i64;
+        wall(t_ns, self.wall_offset_ns.saturating_add(gained))
+    }
+
+    /// The wall clock is set, by somebody or something.
+    pub fn step_wall(&mut self, by_ns: i64) {
+        self.wall_offset_ns = self.wall_offset_ns.saturating_add(by_ns);
+    }
+
+    /// From now on the wall clock gains (or loses) so much, in 10^-9.
+    pub fn drift_wall(&mut self, ppb: i64) {
+        self.wall_drift_ppb = ppb;
     }
 
     /// The virtual time at which the node wants to be called.

@@ -1,10 +1,12 @@
 //! Running seeds: one at a time with panics caught, or many on all cores.
 
 use crate::config::SimConfig;
+use crate::coverage::Coverage;
 use crate::judge::{Invariant, Violation};
 use crate::simulation::{Report, Simulation};
 use std::any::Any;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
@@ -55,8 +57,19 @@ pub fn run(config: &SimConfig) -> Result<Report, Violation> {
     QUIET.with(|quiet| quiet.set(true));
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| Simulation::new(config.clone()).and_then(Simulation::run)));
     QUIET.with(|quiet| quiet.set(false));
-    outcome.unwrap_or_else(|panic| Err(Violation { invariant: Invariant::NoPanic, at_ns: 0, text: panic_text(panic.as_ref()) }))
+    outcome.unwrap_or_else(|panic| {
+        let text = panic_text(panic.as_ref());
+        let named = ASSERTED.iter().find(|(asserted, _)| text.contains(asserted));
+        Err(Violation { invariant: named.map_or(Invariant::NoPanic, |(_, invariant)| *invariant), at_ns: 0, text })
+    })
 }
+
+/// Assertions of the engine itself that are an invariant of the list: it saw what the judges look for, and earlier.
+const ASSERTED: [(&str, Invariant); 3] = [
+    ("Invariant: an order's phase never moves backwards", Invariant::OrdersForward),
+    ("Invariant: the cumulative quantity never falls", Invariant::NoOverfill),
+    ("Invariant: what is reserved is what orders hold", Invariant::LedgerIsTrue),
+];
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
@@ -82,7 +95,7 @@ pub fn command(seed: u64) -> String {
 }
 
 /// Totals of many runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Runs.
     pub runs: u64,
@@ -104,6 +117,68 @@ pub struct Totals {
     pub faults: u64,
     /// Longest time to heal, nanoseconds.
     pub healed_after_max_ns: u64,
+    /// Which faults struck, and which met.
+    pub coverage: Coverage,
+    /// How long accepted orders whose reply was lost stayed unknown.
+    pub known_after: Spread,
+    /// How long deals had exposure above dust.
+    pub unhedged: Spread,
+    /// From a public link's coming up to trusted books.
+    pub feeds_recovered: Spread,
+    /// Openings that left after a latch.
+    pub after_latch: Spread,
+}
+
+/// Times of one kind, in milliseconds, rounded up: their number, quantiles and the greatest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spread(BTreeMap<u64, u64>);
+
+impl Spread {
+    /// Adds a time, nanoseconds.
+    pub fn add(&mut self, ns: u64) {
+        *self.0.entry(ns.div_ceil(1_000_000)).or_default() += 1;
+    }
+
+    /// Adds another one's times.
+    pub fn merge(&mut self, other: &Spread) {
+        for (ms, count) in &other.0 {
+            *self.0.entry(*ms).or_default() += count;
+        }
+    }
+
+    /// How many times there are.
+    pub fn count(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// The time that `per_mille` of 1000 do not exceed, milliseconds; zero when there is none.
+    pub fn quantile_ms(&self, per_mille: u64) -> u64 {
+        let rank = (self.count() * per_mille).div_ceil(1_000);
+        let mut sum = 0;
+        let at = self.0.iter().find(|(_, count)| {
+            sum += **count;
+            sum >= rank
+        });
+        at.map_or(0, |(ms, _)| *ms)
+    }
+
+    /// The greatest, milliseconds.
+    pub fn max_ms(&self) -> u64 {
+        self.0.last_key_value().map_or(0, |(ms, _)| *ms)
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} (p50 {} ms, p99 {} ms, max {} ms)",
+            self.count(),
+            self.quantile_ms(500),
+            self.quantile_ms(990),
+            self.max_ms()
+        )
+    }
 }
 
 impl Totals {
@@ -119,6 +194,11 @@ impl Totals {
         let faults = report.faults;
         self.faults += faults.frames + faults.requests + faults.tampered + faults.links;
         self.healed_after_max_ns = self.healed_after_max_ns.max(report.healed_after_ns);
+        self.coverage.add(&report.struck);
+        report.known_after.iter().for_each(|ns| self.known_after.add(*ns));
+        report.unhedged.iter().for_each(|ns| self.unhedged.add(*ns));
+        report.feeds_recovered.iter().for_each(|ns| self.feeds_recovered.add(*ns));
+        report.after_latch_ns.iter().for_each(|ns| self.after_latch.add(*ns));
     }
 }
 
@@ -165,6 +245,13 @@ impl std::error::Error for Failures {}
 /// # Errors
 /// All failing seeds.
 pub fn run_many(seeds: std::ops::Range<u64>, configure: impl Fn(u64) -> SimConfig + Sync) -> Result<Totals, Failures> {
+    let (totals, failures) = run_all(seeds, configure, false);
+    if failures.is_empty() { Ok(totals) } else { Err(Failures(failures)) }
+}
+
+/// As [`run_many`], with what the good seeds amount to beside the failing ones; with `twice` each seed runs twice and both traces must
+/// be the same.
+pub fn run_all(seeds: std::ops::Range<u64>, configure: impl Fn(u64) -> SimConfig + Sync, twice: bool) -> (Totals, Vec<Failure>) {
     let next = AtomicU64::new(seeds.start);
     let worker = || {
         let (mut totals, mut failures) = (Totals::default(), Vec::new());
@@ -173,7 +260,8 @@ pub fn run_many(seeds: std::ops::Range<u64>, configure: impl Fn(u64) -> SimConfi
             if seed >= seeds.end {
                 return (totals, failures);
             }
-            match run(&configure(seed)) {
+            let config = configure(seed);
+            match if twice { run_twice(&config) } else { run(&config) } {
                 Ok(report) => totals.add(&report),
                 Err(violation) => failures.push(Failure { seed, violation, command: command(seed) }),
             }
@@ -190,7 +278,7 @@ pub fn run_many(seeds: std::ops::Range<u64>, configure: impl Fn(u64) -> SimConfi
         failures.extend(failed);
     }
     failures.sort_by_key(|failure| failure.seed);
-    if failures.is_empty() { Ok(sum) } else { Err(Failures(failures)) }
+    (sum, failures)
 }
 
 impl Totals {
@@ -205,5 +293,10 @@ impl Totals {
         self.hedges += other.hedges;
         self.faults += other.faults;
         self.healed_after_max_ns = self.healed_after_max_ns.max(other.healed_after_max_ns);
+        self.coverage.merge(&other.coverage);
+        self.known_after.merge(&other.known_after);
+        self.unhedged.merge(&other.unhedged);
+        self.feeds_recovered.merge(&other.feeds_recovered);
+        self.after_latch.merge(&other.after_latch);
     }
 }

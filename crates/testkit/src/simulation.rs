@@ -7,17 +7,17 @@
 //! tick and timers, then it steps until it has nothing more to do.
 
 use crate::config::{START_T_NS, SimConfig};
+use crate::coverage::Struck;
 use crate::faults::{Death, Event};
 use crate::judge::{Check, Invariant, Judge, Violation, at_rest, replay};
 use crate::process::Process;
 use crate::tamper;
 use crate::trace::Trace;
-use crate::venues::{Setup, build_world, heal_world};
+use crate::venues::{Setup, build_world};
 use crate::wires::{Arrival, FaultCounts, Wires};
 use domain::time::{MILLI, SECOND};
-use domain::{Input, LinkRole, OperatorCommand, PairId, VenueId};
+use domain::{Input, LinkRole, Notice, OperatorCommand, PairId, StopKind, StopReason, VenueId};
 use journal::MemoryRun;
-use sim_exchange::gate::GateDialect;
 use sim_exchange::world::{OutputBody, World, WsFrame};
 use std::collections::VecDeque;
 use venue::{Response, Transmit};
@@ -29,7 +29,7 @@ const ROUNDS_AT_ONE_TIME_MAX: u32 = 1_000;
 /// Steps of the engine in one round before they count as endless.
 const STEPS_IN_ONE_ROUND_MAX: u32 = 10_000;
 /// A death that waits for an intent comes without one after this long.
-const DEATH_WAITS_NS: u64 = 3 * SECOND;
+pub(crate) const DEATH_WAITS_NS: u64 = 3 * SECOND;
 /// Everything must stay quiet for this long before a healed run counts as converged.
 const QUIET_NS: u64 = 300 * MILLI;
 
@@ -62,12 +62,22 @@ pub struct Report {
     pub batches_replayed: u64,
     /// Faults that struck.
     pub faults: FaultCounts,
+    /// Faults that struck, by their numbers.
+    pub struck: Struck,
+    /// How long accepted orders whose reply was lost stayed unknown, nanoseconds.
+    pub known_after: Vec<u64>,
+    /// How long deals had exposure above dust, nanoseconds.
+    pub unhedged: Vec<u64>,
+    /// From a public link's coming up to trusted books, nanoseconds.
+    pub feeds_recovered: Vec<u64>,
+    /// From a latch to the last bytes of an opening after it; none left when absent.
+    pub after_latch_ns: Option<u64>,
     /// The hash of everything that crossed the wires, of all commands, and of the final balances.
     pub trace: u128,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Tally {
+pub(crate) struct Tally {
     deals: u64,
     unknown: u64,
     fills: u64,
@@ -76,33 +86,61 @@ struct Tally {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct PlannedDeath {
-    death: Death,
-    down_ns: u64,
-    at_the_latest: u64,
+pub(crate) struct PlannedDeath {
+    pub(crate) death: Death,
+    pub(crate) down_ns: u64,
+    pub(crate) at_the_latest: u64,
     /// Orders that may still leave; counts from the first intent on.
-    orders_left: Option<u32>,
+    pub(crate) orders_left: Option<u32>,
+}
+
+/// A process that does not run for a while.
+pub(crate) struct Sleep {
+    pub(crate) until: u64,
+    /// It notices, and says that everything buffered is old.
+    pub(crate) notices: bool,
+    pub(crate) buffered: Vec<Arrival>,
+}
+
+/// A process that was told to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    pub(crate) killed_at: u64,
+    pub(crate) down_ns: u64,
 }
 
 /// A run in progress.
 pub struct Simulation {
-    config: SimConfig,
-    t_ns: u64,
-    world: World,
-    wires: Wires,
-    setup: Setup,
-    logs: MemoryRun,
-    process: Option<Process>,
-    lives: u64,
-    restart_at: Option<u64>,
-    death: Option<PlannedDeath>,
-    script: VecDeque<(u64, Event)>,
-    next_tick: u64,
-    judge: Judge,
-    trace: Trace,
-    tally: Tally,
-    epochs: Vec<(u64, bool)>,
-    verbose: bool,
+    pub(crate) config: SimConfig,
+    pub(crate) t_ns: u64,
+    pub(crate) world: World,
+    pub(crate) wires: Wires,
+    pub(crate) setup: Setup,
+    pub(crate) logs: MemoryRun,
+    pub(crate) process: Option<Process>,
+    pub(crate) lives: u64,
+    pub(crate) restart_at: Option<u64>,
+    pub(crate) death: Option<PlannedDeath>,
+    pub(crate) script: VecDeque<(u64, Event)>,
+    pub(crate) next_tick: u64,
+    pub(crate) judge: Judge,
+    pub(crate) trace: Trace,
+    pub(crate) tally: Tally,
+    pub(crate) epochs: Vec<(u64, bool)>,
+    pub(crate) asleep: Option<Sleep>,
+    pub(crate) ending: Option<Ending>,
+    /// The latch as its file holds it: it outlives the process.
+    pub(crate) latch: Option<StopReason>,
+    pub(crate) latched_at: Option<u64>,
+    pub(crate) after_latch_ns: Option<u64>,
+    /// Venues whose public channels are silent by the script.
+    pub(crate) silent: u32,
+    /// What happened may need a person at the end.
+    pub(crate) person_needed: bool,
+    /// What reached the engine since its first order.
+    pub(crate) arrivals: Option<u64>,
+    pub(crate) struck: Struck,
+    pub(crate) verbose: bool,
 }
 
 impl Simulation {
@@ -117,7 +155,7 @@ impl Simulation {
         let mut simulation = Simulation {
             t_ns: world.now(),
             wires: Wires::new(config.faults.clone(), config.seed),
-            judge: Judge::new(setup.tables.clone()),
+            judge: Judge::new(&setup),
             world,
             setup,
             logs: MemoryRun::new(),
@@ -130,10 +168,21 @@ impl Simulation {
             trace: Trace::default(),
             tally: Tally::default(),
             epochs: Vec::new(),
+            asleep: None,
+            ending: None,
+            latch: None,
+            latched_at: None,
+            after_latch_ns: None,
+            silent: 0,
+            person_needed: false,
+            arrivals: None,
+            struck: Struck::default(),
             verbose: std::env::var_os("CROSSGATE_TRACE").is_some(),
             config,
         };
-        simulation.judge.watch(&simulation.world);
+        simulation.note_standing_faults();
+        let watched = simulation.judge.watch(&simulation.world);
+        simulation.verdict(watched)?;
         simulation.start_process()?;
         Ok(simulation)
     }
@@ -173,20 +222,9 @@ impl Simulation {
         }
     }
 
-    fn heal(&mut self) -> Result<(), Violation> {
-        self.say(|| "faults end".into());
-        self.script.clear();
-        self.death = None;
-        self.wires.heal();
-        heal_world(&mut self.world);
-        if self.process.is_none() {
-            self.start_process()?;
-        }
-        Ok(())
-    }
-
     fn stop(&mut self) -> Result<(), Violation> {
         let began = self.t_ns;
+        self.script.clear();
         if let Some(process) = &mut self.process {
             let now = process.mono(self.t_ns);
             process.node.operator(now, OperatorCommand::Stop);
@@ -218,6 +256,8 @@ impl Simulation {
         process.leave_logs(&mut self.logs);
         self.count_life(&process);
         self.epochs.push((process.epoch, true));
+        let kept = self.judge.wire.check_kept("the state log", process.state.log().bytes());
+        self.verdict(kept)?;
         let at_rest = self.judge.check_at_rest(&process.node, &self.world, &self.logs);
         self.verdict(at_rest)?;
         let mut batches_replayed = 0;
@@ -246,6 +286,15 @@ impl Simulation {
             books_compared: self.judge.books_compared(),
             batches_replayed,
             faults: self.wires.counts(),
+            struck: {
+                let mut struck = self.struck;
+                struck.add(&self.wires.struck);
+                struck
+            },
+            known_after: self.judge.known_after().to_vec(),
+            unhedged: self.judge.exposures.unhedged().to_vec(),
+            feeds_recovered: self.judge.feeds.recovered().to_vec(),
+            after_latch_ns: self.after_latch_ns,
             trace: self.trace.value(),
         })
     }
@@ -269,14 +318,16 @@ impl Simulation {
     }
 
     fn next_event(&self) -> Option<u64> {
-        let process = self.process.as_ref();
+        let process = self.process.as_ref().filter(|_| self.asleep.is_none());
         [
+            self.asleep.as_ref().map(|asleep| asleep.until),
+            self.ending.map(|ending| ending.killed_at),
             self.world.next_wakeup(),
             self.wires.next_due(),
             self.script.front().map(|(at, _)| *at),
             process.and_then(Process::next_deadline),
             process.map(|_| self.next_tick),
-            process.and(self.death).map(|death| death.at_the_latest),
+            self.process.as_ref().and(self.death).map(|death| death.at_the_latest),
             self.restart_at,
         ]
         .into_iter()
@@ -287,20 +338,29 @@ impl Simulation {
     /// Everything that happens at one instant.
     fn round(&mut self) -> Result<(), Violation> {
         self.world.advance(self.t_ns);
-        self.collect_outputs();
+        self.collect_outputs()?;
+        if self.asleep.as_ref().is_some_and(|asleep| asleep.until <= self.t_ns) {
+            self.wake();
+        }
         while let Some(arrival) = self.wires.next_arrival(self.t_ns) {
-            self.arrive(arrival);
+            self.arrive(arrival)?;
         }
         while self.script.front().is_some_and(|(at, _)| *at <= self.t_ns) {
             if let Some((_, event)) = self.script.pop_front() {
                 self.strike(event);
             }
         }
+        if self.ending.is_some() {
+            self.end_process()?;
+        }
         if self.restart_at.is_some_and(|at| at <= self.t_ns) {
             self.start_process()?;
         }
         if self.death.is_some_and(|death| death.at_the_latest <= self.t_ns) {
             self.die()?;
+        }
+        if self.asleep.is_some() {
+            return Ok(());
         }
         if let Some(process) = &mut self.process {
             let now = process.mono(self.t_ns);
@@ -328,14 +388,24 @@ impl Simulation {
             }
             let (logged, notices) = (process.state.take_flushed(), process.node.take_notices());
             let decides = logged.iter().any(|entry| matches!(entry, crate::log_tap::Logged::Intent(_)));
-            let judged = self.judge.after_step(process, now, &logged, &notices);
+            let (wires, silent, config) = (&self.wires, self.silent > 0, &self.config);
+            let obstructed = |venue| silent || wires.feed_obstructed(venue) || config.upgrades.iter().any(Option::is_some);
+            let judged = self.judge.after_step(process, &self.world, (now, self.t_ns), &logged, &notices, obstructed);
             let hash = process.node.decider().output_hash();
             if self.verbose {
                 let t = self.t_ns - START_T_NS;
                 logged.iter().for_each(|entry| eprintln!("{:>10.6} log {entry:?}", t as f64 / 1e9));
                 notices.iter().for_each(|notice| eprintln!("{:>10.6} say {notice:?}", t as f64 / 1e9));
             }
+            for notice in &notices {
+                if let Notice::Stopped { kind: StopKind::Latch, reason, .. } = notice {
+                    self.latch = Some(*reason);
+                    self.latched_at = Some(self.t_ns);
+                    self.person_needed = true;
+                }
+            }
             if decides {
+                self.arrivals.get_or_insert(0);
                 self.trace.add(self.t_ns, 1, &hash);
                 if let Some(PlannedDeath { death: Death::AfterIntent { orders }, orders_left, .. }) = &mut self.death {
                     orders_left.get_or_insert(*orders);
@@ -368,7 +438,10 @@ impl Simulation {
                     }
                     *left -= 1;
                 }
-                let judged = self.judge.orders.leaves(text.as_deref());
+                let judged = self.judge.leaves(self.t_ns, venue, &transmit, Some(text.as_deref()));
+                self.verdict(judged)?;
+            } else {
+                let judged = self.judge.leaves(self.t_ns, venue, &transmit, None);
                 self.verdict(judged)?;
             }
             self.trace_transmit(venue, &transmit);
@@ -393,8 +466,9 @@ impl Simulation {
         self.trace.add(self.t_ns, 2, &bytes);
     }
 
-    fn collect_outputs(&mut self) {
-        self.judge.watch(&self.world);
+    fn collect_outputs(&mut self) -> Result<(), Violation> {
+        let watched = self.judge.watch(&self.world);
+        self.verdict(watched)?;
         while let Some(output) = self.world.poll_output() {
             let venue = output.venue as u8;
             match &output.body {
@@ -404,21 +478,44 @@ impl Simulation {
             }
             self.wires.carry(self.t_ns, output);
         }
+        Ok(())
     }
 
-    fn arrive(&mut self, arrival: Arrival) {
+    fn arrive(&mut self, arrival: Arrival) -> Result<(), Violation> {
         match arrival {
-            Arrival::Request { venue, number, request } => self.world.http(venue, number, request),
+            Arrival::Request { venue, number, request } => {
+                if request.method == "POST" {
+                    self.snatch(venue, &request.body);
+                }
+                self.world.http(venue, number, request);
+            }
             Arrival::Open { venue, conn } => self.world.ws_open(venue, conn, sim_exchange::gate::WS_PATH),
-            Arrival::Frame { venue, conn, frame } => self.world.ws_frame(venue, conn, frame),
+            Arrival::Frame { venue, conn, frame } => {
+                if let sim_exchange::world::WsFrame::Text(bytes) = &frame {
+                    self.snatch(venue, bytes);
+                }
+                self.world.ws_frame(venue, conn, frame);
+            }
             Arrival::Closed { venue, conn } => self.world.ws_closed(venue, conn),
-            to_engine => return self.arrive_at_engine(to_engine),
+            to_engine => {
+                if let Some(asleep) = &mut self.asleep {
+                    asleep.buffered.push(to_engine);
+                    return Ok(());
+                }
+                return self.arrive_at_engine(to_engine, true);
+            }
         }
-        self.collect_outputs();
+        self.collect_outputs()
     }
 
-    fn arrive_at_engine(&mut self, arrival: Arrival) {
-        let Some(process) = &mut self.process else { return };
+    pub(crate) fn arrive_at_engine(&mut self, arrival: Arrival, fresh: bool) -> Result<(), Violation> {
+        if let (Some(count), Some(at)) = (&mut self.arrivals, self.config.terminate_at) {
+            *count += 1;
+            if *count == at {
+                self.strike(Event::Terminate { down_ns: 200 * MILLI });
+            }
+        }
+        let Some(process) = &mut self.process else { return Ok(()) };
         let now = process.mono(self.t_ns);
         if self.verbose {
             let t = (self.t_ns - START_T_NS) as f64 / 1e9;
@@ -438,9 +535,13 @@ impl Simulation {
             }
         }
         match arrival {
-            Arrival::Connected { venue, link } => process.node.connected(venue, link, now),
+            Arrival::Connected { venue, link } => {
+                self.judge.feeds.connected(venue, link.role, now);
+                process.node.connected(venue, link, now);
+            }
             Arrival::Text { venue, link, mut bytes } => {
-                if link.role == LinkRole::Public
+                if fresh
+                    && link.role == LinkRole::Public
                     && let Some(pair) = tamper::book_pair(&bytes).and_then(|name| pair_of(&self.setup, &name))
                 {
                     self.judge.deliveries.arrived(venue, pair, now);
@@ -456,7 +557,19 @@ impl Simulation {
             }
             Arrival::Answer { venue, ticket, path, query, result } => match result {
                 Ok(mut reply) => {
-                    if path.ends_with("/spot/order_book")
+                    let judged = self.judge.wire.answered(self.t_ns, venue, ticket, Some(&reply));
+                    if let Err((invariant, text)) = judged {
+                        return Err(self.violation(invariant, text));
+                    }
+                    if reply.status == 429 {
+                        self.struck.hit(32);
+                    }
+                    if reply.status == 400 && path.ends_with("/spot/orders") {
+                        self.struck.hit(22);
+                    }
+                    let Some(process) = &mut self.process else { return Ok(()) };
+                    if fresh
+                        && path.ends_with("/spot/order_book")
                         && reply.status == 200
                         && let Some(pair) = query_pair(&query).and_then(|name| pair_of(&self.setup, name))
                     {
@@ -465,47 +578,19 @@ impl Simulation {
                     let response = Response::Http { status: reply.status, headers: &reply.headers, body: &mut reply.body };
                     process.node.response(venue, ticket, now, response);
                 }
-                Err(failure) => process.node.response(venue, ticket, now, Response::Failed(failure)),
+                Err(failure) => {
+                    let _ = self.judge.wire.answered(self.t_ns, venue, ticket, None);
+                    process.node.response(venue, ticket, now, Response::Failed(failure));
+                }
             },
             Arrival::Request { .. } | Arrival::Open { .. } | Arrival::Frame { .. } | Arrival::Closed { .. } => {}
         }
+        Ok(())
     }
 
-    fn strike(&mut self, event: Event) {
-        self.say(|| format!("strikes {event:?}"));
-        match event {
-            Event::Cut { venue, role } => self.wires.cut(self.t_ns, VenueId(venue as u8), role),
-            Event::Refuse { venue, on } => self.wires.refuse(venue, on),
-            Event::Silence { venue, pair, on } => {
-                let name = pair.and_then(|index| self.config.pairs.get(index)).cloned();
-                for index in 0..self.world.venue_count() {
-                    if venue.is_none_or(|only| only == index)
-                        && let Some(gate) = self.world.dialect_mut::<GateDialect>(index)
-                    {
-                        let faults = gate.faults_mut();
-                        match &name {
-                            Some(name) => {
-                                faults.silent_pairs.retain(|silent| silent != name);
-                                faults.silent_pairs.extend(on.then(|| name.clone()));
-                            }
-                            None => faults.silent_feed = on,
-                        }
-                    }
-                }
-            }
-            Event::Crash { death, down_ns } => {
-                let Some(process) = self.process.as_ref().filter(|_| self.death.is_none()) else { return };
-                let at_the_latest = if death == Death::Between { self.t_ns } else { self.t_ns + DEATH_WAITS_NS };
-                if let Death::InWrite { torn_bytes } = death {
-                    process.state.die_at_intent(torn_bytes);
-                }
-                self.death = Some(PlannedDeath { death, down_ns, at_the_latest, orders_left: None });
-            }
-        }
-    }
-
-    fn die(&mut self) -> Result<(), Violation> {
+    pub(crate) fn die(&mut self) -> Result<(), Violation> {
         let Some(process) = self.process.take() else { return Ok(()) };
+        (self.asleep, self.ending) = (None, None);
         let down_ns = self.death.take().map_or(0, |death| death.down_ns);
         self.say(|| "the engine dies".into());
         process.leave_logs(&mut self.logs);
@@ -516,7 +601,7 @@ impl Simulation {
         Ok(())
     }
 
-    fn count_life(&mut self, process: &Process) {
+    pub(crate) fn count_life(&mut self, process: &Process) {
         self.trace.add(self.t_ns, 8, &process.node.decider().output_hash());
         let report = process.node.engine().report();
         self.tally.deals += report.execution.deals_closed;
@@ -526,7 +611,7 @@ impl Simulation {
         self.tally.opportunities += report.opportunities;
     }
 
-    fn start_process(&mut self) -> Result<(), Violation> {
+    pub(crate) fn start_process(&mut self) -> Result<(), Violation> {
         self.restart_at = None;
         self.lives += 1;
         self.say(|| "the engine starts".into());
@@ -540,21 +625,27 @@ impl Simulation {
         }
         let read = self.judge.orders.new_life(&self.logs);
         read.map_err(|text| self.violation(Invariant::Converges, text))?;
-        self.judge.deliveries.new_process();
+        self.judge.new_life(&self.setup);
+        let mut process = process;
+        if let Some(reason) = self.latch {
+            let now = process.mono(self.t_ns);
+            process.node.operator(now, OperatorCommand::Halt { reason });
+            self.judge.alerts.halt_ordered(reason);
+        }
         self.process = Some(process);
         self.next_tick = self.t_ns + TICK_NS;
         Ok(())
     }
 
-    fn verdict(&self, check: Check) -> Result<(), Violation> {
+    pub(crate) fn verdict(&self, check: Check) -> Result<(), Violation> {
         check.map_err(|(invariant, text)| self.violation(invariant, text))
     }
 
-    fn violation(&self, invariant: Invariant, text: String) -> Violation {
+    pub(crate) fn violation(&self, invariant: Invariant, text: String) -> Violation {
         Violation { invariant, at_ns: self.t_ns - START_T_NS, text }
     }
 
-    fn say(&self, text: impl FnOnce() -> String) {
+    pub(crate) fn say(&self, text: impl FnOnce() -> String) {
         if self.verbose {
             eprintln!("{:>10.6} {}", (self.t_ns - START_T_NS) as f64 / 1e9, text());
         }

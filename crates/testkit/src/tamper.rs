@@ -1,5 +1,7 @@
-//! What a venue says wrongly, made by rewriting its true bytes: a crossed book (F5), a look-up answered from the past (F30).
+//! What a venue says wrongly, made by rewriting its true bytes: a crossed book (F5), a look-up answered from the past (F30), nonsense
+//! (F10, F12), broken replies (F33).
 
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 /// The frame with its best bid at its best ask, if it is a frame of a book channel that allows it.
@@ -47,6 +49,69 @@ pub fn book_pair(frame: &[u8]) -> Option<String> {
     let name = root.get("result")?.get("s")?.as_str()?;
     // `spot.obu` names the stream: `ob.BTC_USDT.50`.
     Some(name.strip_prefix("ob.").and_then(|rest| rest.rsplit_once('.')).map_or(name, |(pair, _)| pair).to_owned())
+}
+
+/// Nonsense in the place of the first price (F10), or the shape of another version (F12), in a frame of a public channel.
+pub fn odd_frame(frame: &[u8], kind: u64) -> Option<Vec<u8>> {
+    let mut root: Value = serde_json::from_slice(frame).ok()?;
+    if root.get("event")?.as_str()? != "update" {
+        return None;
+    }
+    let result = root.get_mut("result")?.as_object_mut()?;
+    if kind == 0 {
+        result.insert("a_new_field".into(), json!({"of": ["another", "version"]}));
+        return serde_json::to_vec(&root).ok();
+    }
+    let side = ["asks", "a", "bids", "b"].into_iter().find(|name| result.get(*name).is_some_and(|v| v.get(0).is_some()))?;
+    let price = result.get_mut(side)?.get_mut(0)?.get_mut(0)?;
+    *price = match kind {
+        1 => json!("NaN"),
+        2 => json!("-1"),
+        3 => json!("1e309"),
+        4 => json!("0.1234567890123456789012345678901234567890"),
+        5 => json!(""),
+        6 => Value::Null,
+        7 => json!(["12"]),
+        _ => json!("0"),
+    };
+    serde_json::to_vec(&root).ok()
+}
+
+/// Kinds of [`odd_frame`].
+pub const ODD_FRAMES: u64 = 9;
+
+/// What a proxy, a crash or another version make of a reply (F33): status and body.
+pub fn bad_body(status: u16, body: &[u8], kind: u64) -> (u16, Vec<u8>) {
+    match kind {
+        0 => (502, b"<html><body>Bad gateway</body></html>".to_vec()),
+        1 => (status, body.get(..body.len() / 2).unwrap_or_default().to_vec()),
+        2 => (200, br#"{"label":"INTERNAL","message":"try again"}"#.to_vec()),
+        _ => (504, Vec::new()),
+    }
+}
+
+/// Whether a frame of a private link tells news: not an answer, not a pong.
+pub fn is_news(frame: &[u8]) -> bool {
+    let root: Option<Value> = serde_json::from_slice(frame).ok();
+    root.is_some_and(|root| root.get("event").and_then(Value::as_str) == Some("update"))
+}
+
+/// The pair in the body of a placement.
+pub fn placed_pair(body: &[u8]) -> Option<String> {
+    let root: Value = serde_json::from_slice(body).ok()?;
+    Some(root.get("currency_pair")?.as_str()?.to_owned())
+}
+
+/// Pair, side, price and amount of a placement, in the body of a request or in a frame.
+pub fn placement(bytes: &[u8]) -> Option<(String, String, Decimal, Decimal)> {
+    let root: Value = serde_json::from_slice(bytes).ok()?;
+    let terms = match root.get("channel") {
+        Some(channel) if channel.as_str()? == "spot.order_place" => root.get("payload")?.get("req_param")?,
+        Some(_) => return None,
+        None => &root,
+    };
+    let text = |name: &str| Some(terms.get(name)?.as_str()?.to_owned());
+    Some((text("currency_pair")?, text("side")?, text("price")?.parse().ok()?, text("amount")?.parse().ok()?))
 }
 
 /// The client id in the body of a placement.

@@ -8,6 +8,7 @@ use engine_core::EngineConfig;
 use executor::ExecutorConfig;
 use gate_connector::GateConnector;
 use risk::{Controls, Limits};
+use rust_decimal::Decimal;
 use secrecy::SecretString;
 use sim_exchange::gate::{GateConfig, GateDialect, GateFaults, ScriptedFault, TimedFault, Visibility};
 use sim_exchange::world::{HttpRequest, OutputBody, VenueKind, World, WorldConfig};
@@ -19,6 +20,9 @@ use venue::{Connector, OrderEntry, SessionConfig, SessionOptions, VenueSession, 
 pub const INSTANCE: u16 = 7;
 /// Books older than this price nothing.
 pub const BOOK_AGE_MAX_NS: u64 = 600 * MILLI;
+
+/// Books of venues that lag more than this above normal are not opened on.
+const LAG_MAX_NS: u64 = 400 * MILLI;
 
 /// How long after its notice a connection is closed for an upgrade.
 const UPGRADE_CLOSE_NS: u64 = 3 * SECOND;
@@ -50,14 +54,62 @@ pub fn build_world(config: &SimConfig) -> World {
             delays: config.faults.delays(),
             visibility: config.faults.visibility(),
             faults: config.faults.venue.clone(),
-            script: upgrade.map(|at_ns| ScriptedFault { at_ns, fault }).into_iter().collect(),
+            script: upgrade
+                .map(|at_ns| ScriptedFault { at_ns, fault })
+                .into_iter()
+                .chain(config.faults.timed.iter().filter(|(venue, _)| *venue == index).map(|(_, entry)| entry.clone()))
+                .collect(),
             faults_from_ns: WARM_UP_NS,
             ..gate.clone()
         };
     }
     let mut world = World::new(world, START_T_NS - WARM_UP_NS).expect("the demo's world is good");
+    if config.faults.hostile > 0 {
+        fund_adversary(&mut world);
+    }
     world.advance(START_T_NS);
     world
+}
+
+/// The user number of the trader that takes what we are about to take (F53).
+pub const ADVERSARY: u64 = 666_666;
+
+fn fund_adversary(world: &mut World) {
+    let now = world.now();
+    for venue in 0..world.venue_count() {
+        let exchange = world.exchange_mut(venue);
+        let fees = sim_exchange::core::FeeRates { maker: Decimal::ZERO, taker: Decimal::ZERO };
+        let account = exchange.add_account(ADVERSARY, "adversary", fees).expect("nobody else has its number");
+        let assets: Vec<_> = exchange.assets().map(|(id, _)| id).collect();
+        for asset in assets {
+            exchange.deposit(now, account, asset, Decimal::from(1_000_000)).expect("a deposit that fits");
+        }
+    }
+}
+
+/// Takes the best of a book away before an order of `amount` on `side` at `limit` can have it. Returns whether there was any.
+pub fn snatch(
+    world: &mut World,
+    venue: usize,
+    pair: &str,
+    side: sim_exchange::core::Side,
+    limit: Decimal,
+    amount: Decimal,
+) -> bool {
+    let now = world.now();
+    let exchange = world.exchange_mut(venue);
+    let (Some(account), Some(pair)) = (exchange.account_by_user(ADVERSARY), exchange.pair_by_name(pair)) else { return false };
+    let order = sim_exchange::core::NewOrder {
+        account,
+        pair,
+        side,
+        kind: sim_exchange::core::OrderKind::Limit,
+        time_in_force: sim_exchange::core::TimeInForce::Ioc,
+        price: limit,
+        amount: amount * Decimal::from(3),
+        text: None,
+    };
+    exchange.place(now, order).is_ok()
 }
 
 /// Switches every fault of the venues off.
@@ -69,6 +121,19 @@ pub fn heal_world(world: &mut World) {
             config.visibility = Visibility::default();
         }
     }
+}
+
+/// The limits that the judge holds the engine to; the engine gets the same by its own settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Of values, counts and losses.
+    pub limits: Limits,
+    /// Exposure above dust for longer than this pauses.
+    pub unhedged_max_ns: u64,
+    /// Widest price band of a hedge.
+    pub flatten_cap: Rate,
+    /// Largest distance of an opening from the market.
+    pub collar: Rate,
 }
 
 /// What every life of the engine in a run shares.
@@ -85,9 +150,30 @@ pub struct Setup {
     book_ticker: [bool; 2],
     order_entry: [bool; 2],
     seed: u64,
+    /// No fault of the run makes a venue refuse for its rate limits, nor bunches requests on their way.
+    pub refusals_are_ours: bool,
+    /// A book that its venue changed this long ago is too old to open on: its age, its lag, and the network's own.
+    pub behind_max_ns: u64,
+    /// New orders are hidden from look-ups this long.
+    pub order_hidden_ns: u64,
 }
 
 impl Setup {
+    /// What the judge holds the engine to.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            limits: self.engine.limits,
+            unhedged_max_ns: self.engine.executor.unhedged_max_ns,
+            flatten_cap: self.engine.executor.flatten_cap,
+            collar: self.engine.detector.collar,
+        }
+    }
+
+    /// (key, secret) of each venue.
+    pub fn secrets(&self) -> Vec<(String, String)> {
+        self.keys.clone()
+    }
+
     /// Asks the venues for their rules and fixes the scales.
     ///
     /// # Panics
@@ -109,12 +195,15 @@ impl Setup {
         Setup {
             tables: Arc::new(tables),
             rules,
-            engine: engine_config(),
+            engine: engine_config(config.limits),
             keys,
             channels: config.book_channels,
             book_ticker: config.book_ticker,
             order_entry: config.order_entry,
             seed: config.seed,
+            refusals_are_ours: config.faults.keeps_rate_limits(),
+            behind_max_ns: BOOK_AGE_MAX_NS + LAG_MAX_NS + SECOND / 2 + config.faults.feed_delay_max_ns(),
+            order_hidden_ns: config.faults.order_hidden_ns,
         }
     }
 
@@ -174,24 +263,16 @@ pub fn venue_request(request: venue::HttpRequest) -> HttpRequest {
 
 /// Settings like the demo's, with shorter windows so that a run converges in seconds. Every window is longer than what the faults
 /// hide behind it.
-fn engine_config() -> EngineConfig {
+fn engine_config(limits: Limits) -> EngineConfig {
     let bps = |n| Rate::from_bps(n).expect("a small rate");
     let quote = |whole: i128| Amount::from_units(whole * domain::number::AMOUNT_ONE);
-    let limits = Limits {
-        order_value_max: quote(2_500),
-        deal_value_max: quote(2_500),
-        unhedged_value_max: quote(10_000),
-        open_deals_max: 4,
-        orders_per_second_max: 50,
-        daily_loss_max: quote(100_000),
-    };
     limits.validate().expect("limits that a run may start with");
     let order_expiry_ns = 500 * MILLI;
     EngineConfig {
         detector: DetectorConfig {
             min_edge: bps(2),
             book_age_max_ns: BOOK_AGE_MAX_NS,
-            lag_max_ns: 400 * MILLI,
+            lag_max_ns: LAG_MAX_NS,
             skew_max_ns: 900 * MILLI,
             collar: bps(500),
             latency_allowance: bps(1),

@@ -5,6 +5,7 @@
 //! Kept true, whatever the faults: a request is answered exactly once; nothing arrives on a connection that its side knows to be
 //! gone; nothing arrives before it was sent. Frames of one connection keep their order unless a fault says otherwise.
 
+use crate::coverage::Struck;
 use crate::faults::{FaultMix, FrameFaults, RequestFaults};
 use crate::tamper;
 use crate::venues::venue_request;
@@ -170,6 +171,10 @@ pub struct Wires {
     pending: BTreeMap<u64, Pending>,
     next_request: u64,
     refusing: BTreeSet<usize>,
+    /// Venues whose private frames vanish.
+    mute: BTreeSet<usize>,
+    /// Faults by their number.
+    pub struck: Struck,
     /// Number of the engine's life: what belongs to an earlier one finds nobody.
     life: u64,
     counts: FaultCounts,
@@ -188,6 +193,8 @@ impl Wires {
             pending: BTreeMap::new(),
             next_request: 1,
             refusing: BTreeSet::new(),
+            mute: BTreeSet::new(),
+            struck: Struck::default(),
             life: 0,
             counts: FaultCounts::default(),
         }
@@ -197,6 +204,26 @@ impl Wires {
     pub fn heal(&mut self) {
         self.faults = FaultMix { latency_ns: self.faults.latency_ns, ..FaultMix::none() };
         self.refusing.clear();
+        self.mute.clear();
+    }
+
+    /// True while a fault touches the public feed of a venue: its link is not up, or frames or reads suffer.
+    pub fn feed_obstructed(&self, venue: VenueId) -> bool {
+        self.faults.touches_feeds() || self.refusing.contains(&venue.index()) || !self.is_up(venue, LinkRole::Public)
+    }
+
+    /// Whether somebody is faster than the placement that arrives now.
+    pub fn somebody_is_faster(&mut self) -> bool {
+        self.strikes(self.faults.hostile)
+    }
+
+    /// Private frames of a venue vanish, or come again.
+    pub fn mute(&mut self, venue: usize, on: bool) {
+        if on {
+            self.mute.insert(venue);
+        } else {
+            self.mute.remove(&venue);
+        }
     }
 
     /// How often faults struck.
@@ -241,6 +268,7 @@ impl Wires {
     fn open(&mut self, t_ns: u64, venue: VenueId, link: LinkId) {
         if self.refusing.contains(&venue.index()) {
             self.counts.links += 1;
+            self.struck.hit(39);
             return self.fly(t_ns + REFUSED_AFTER_NS, Flight::RefusedLink { life: self.life, venue, link });
         }
         let conn = self.next_conn;
@@ -259,11 +287,13 @@ impl Wires {
         let faults = self.faults.outgoing;
         if self.strikes(faults.lost) {
             self.counts.frames += 1;
+            self.struck.hit(14);
             return;
         }
         let mut at = t_ns + self.latency();
         if self.strikes(faults.delayed) {
             self.counts.frames += 1;
+            self.struck.hit(40);
             at += self.rng.below(faults.delay_max_ns);
         }
         let Some(conn) = self.conns.get_mut(&number).filter(|conn| conn.up) else { return };
@@ -298,9 +328,18 @@ impl Wires {
         let mut there = t_ns + self.latency();
         if self.strikes(faults.slow) {
             self.counts.requests += 1;
+            self.struck.hit(40);
             there += self.rng.below(faults.delay_max_ns);
         }
         self.counts.requests += u64::from(refused || lost || reply_lost);
+        let write = request.method != Method::Get;
+        if refused {
+            self.struck.hit(39);
+        } else if lost && write {
+            self.struck.hit(14);
+        } else if reply_lost && write {
+            self.struck.hit(13);
+        }
         self.fly(t_ns + timeout_ns, Flight::Reply { number, result: Err(IoFailure::TimedOut) });
         if refused {
             self.fly(t_ns + REFUSED_AFTER_NS, Flight::Reply { number, result: Err(IoFailure::NotSent) });
@@ -344,12 +383,19 @@ impl Wires {
             self.counts.requests += 1;
             at += self.rng.below(faults.delay_max_ns);
         }
+        if self.strikes(self.faults.bad_bodies) {
+            let kind = self.rng.below(4);
+            (response.status, response.body) = tamper::bad_body(response.status, &response.body, kind);
+            self.counts.tampered += 1;
+            self.struck.hit(33);
+        }
         if is_look_up
             && response.status == 200
             && self.strikes(self.faults.stale_look_ups)
             && let Some(aged) = tamper::age_order(&response.body)
         {
             self.counts.tampered += 1;
+            self.struck.hit(30);
             response.body = aged;
         }
         self.fly(at, Flight::Reply { number, result: Ok(response) });
@@ -374,25 +420,37 @@ impl Wires {
             LinkRole::OrderEntry => self.faults.entry,
             LinkRole::Public | LinkRole::Rest => self.faults.public,
         };
+        let (public, private) = (conn.link.role == LinkRole::Public, conn.link.role == LinkRole::Private);
+        if private && self.mute.contains(&conn.venue.index()) && matches!(&frame, WsFrame::Text(bytes) if tamper::is_news(bytes))
+        {
+            self.struck.hit(28);
+            return;
+        }
         let frame = match frame {
-            WsFrame::Text(bytes) => WsFrame::Text(self.maybe_crossed(bytes)),
+            WsFrame::Text(bytes) if public => WsFrame::Text(self.maybe_odd(bytes)),
+            WsFrame::Text(bytes) => WsFrame::Text(bytes),
             // A driver answers these itself; they are no news.
             other => {
                 let at = self.in_order(number, t_ns);
                 return self.fly(at, Flight::Frame { conn: number, frame: other });
             }
         };
+        // The same fault has its number by what it does to: books, or fills and orders.
+        let named = |of_books: u8, of_orders: u8| if public { of_books } else { of_orders };
         if self.strikes(faults.lost) {
             self.counts.frames += 1;
+            self.struck.hit(named(1, 26));
             return;
         }
         if self.strikes(faults.doubled) {
             self.counts.frames += 1;
+            self.struck.hit(named(3, 25));
             let at = t_ns + self.latency() + self.rng.below(faults.delay_max_ns);
             self.fly(at, Flight::Frame { conn: number, frame: frame.clone() });
         }
         let at = if self.strikes(faults.reordered) {
             self.counts.frames += 1;
+            self.struck.hit(named(3, 27));
             t_ns + self.latency() + self.rng.below(faults.delay_max_ns)
         } else {
             let delay = if self.strikes(faults.delayed) { self.delay(faults) } else { 0 };
@@ -403,7 +461,20 @@ impl Wires {
 
     fn delay(&mut self, faults: FrameFaults) -> u64 {
         self.counts.frames += 1;
+        self.struck.hit(40);
         self.rng.below(faults.delay_max_ns)
+    }
+
+    fn maybe_odd(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        let bytes = self.maybe_crossed(bytes);
+        if !self.strikes(self.faults.odd_frames) {
+            return bytes;
+        }
+        let kind = self.rng.below(tamper::ODD_FRAMES);
+        let Some(odd) = tamper::odd_frame(&bytes, kind) else { return bytes };
+        self.counts.tampered += 1;
+        self.struck.hit(if matches!(kind, 0 | 7) { 12 } else { 10 });
+        odd
     }
 
     fn maybe_crossed(&mut self, bytes: Vec<u8>) -> Vec<u8> {
@@ -413,6 +484,7 @@ impl Wires {
         match tamper::cross_book(&bytes) {
             Some(crossed) => {
                 self.counts.tampered += 1;
+                self.struck.hit(5);
                 crossed
             }
             None => bytes,
@@ -424,6 +496,7 @@ impl Wires {
         let current = |conn: &Conn| conn.life == self.life && (conn.venue, conn.link.role) == (venue, role);
         if let Some(conn) = self.conns.iter().rev().find(|(_, conn)| current(conn)).map(|(number, _)| *number) {
             self.counts.links += 1;
+            self.struck.hit(39);
             self.cut_conn(t_ns, conn, LossReason::SocketError);
         }
     }

@@ -1,5 +1,6 @@
 //! Plain counters of a session: bumped on the hot path, copied out at ticks.
 
+use domain::mutants::{self, Mutant};
 use domain::{FrameReject, PairId, ResyncReason};
 
 /// What a session has seen so far.
@@ -45,6 +46,8 @@ pub struct StreamStats {
 impl SessionStats {
     /// Counts a refused frame.
     pub fn reject(&mut self, reason: FrameReject) {
+        let nonsense = matches!(reason, FrameReject::BadNumber | FrameReject::OutOfRange);
+        assert!(!(nonsense && mutants::active(Mutant::PanicOnNonsense)), "a planted panic");
         if let Some(count) = self.rejected.get_mut(reason as usize) {
             *count += 1;
         }

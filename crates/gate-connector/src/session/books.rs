@@ -355,6 +355,9 @@ impl GateSession {
     }
 
     fn fetch(&mut self, index: usize) {
+        if mutants::active(Mutant::FeedForgotten) {
+            return;
+        }
         let Some(book) = self.books.books.get_mut(index) else { return };
         book.fetch = Fetch::Asked;
         let what = What::Base { pair: book.pair, copy: Copy::Book { generation: book.generation } };

@@ -5,6 +5,7 @@
 use super::{GateSession, What};
 use crate::rest::{RateClass, RateHeaders};
 use domain::command::OrderRef;
+use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
 use domain::{Amend, Budget, BudgetBucket, Input, MonoNanos, NewOrder, PairId};
 use venue::TokenBucket;
@@ -48,6 +49,9 @@ impl Bucket {
     fn reconcile(&mut self, now: MonoNanos, rate: RateHeaders, refused: bool, venue_ns: Option<i64>) {
         if let (Some(remain), Some(limit)) = (rate.remain, rate.limit) {
             self.tokens.reconcile(now, remain, limit.min(self.limit_max));
+        }
+        if refused && mutants::active(Mutant::RefusalIgnored) {
+            return;
         }
         let used_up = refused || (rate.remain == Some(0) && rate.reset_at.is_some());
         if !used_up {

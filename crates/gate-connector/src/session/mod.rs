@@ -42,6 +42,7 @@ use books::Books;
 use budgets::Budgets;
 use dead_man::DeadManTimeout;
 use domain::command::OrderRef;
+use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
 use domain::{
     Amend, Command, ErrorClass, Input, LinkRole, LinkState, MonoNanos, NewOrder, PairId, ResyncReason, UnixNanos, VenueId,
@@ -245,7 +246,7 @@ impl GateSession {
 
     /// Bytes of a request, or `None` when it must not leave any more (its input is in `updates` then).
     fn render(&self, what: &What, now: MonoNanos, venue_time_ns: i64) -> HttpRequest {
-        let (method, path, query, body) = self.request_parts(what);
+        let (method, path, mut query, body) = self.request_parts(what);
         let mut headers = vec![("Accept", "application/json".to_string())];
         if !body.is_empty() {
             headers.push(("Content-Type", "application/json".into()));
@@ -256,6 +257,9 @@ impl GateSession {
         let path = format!("{}{path}", crate::connector::API_PREFIX);
         if let Some(signer) = self.signer.as_ref().filter(|_| !matches!(what, What::Time | What::Base { .. } | What::Rules(_))) {
             let timestamp = UnixNanos(venue_time_ns).seconds().to_string();
+            if mutants::active(Mutant::KeyInUrl) {
+                query.push_str(&format!("&key={}", signer.key()));
+            }
             headers.push(("SIGN", signer.rest(method.as_str(), &path, &query, &body, &timestamp)));
             headers.push(("Timestamp", timestamp));
             headers.push(("KEY", signer.key().to_string()));

@@ -2,13 +2,13 @@
 
 use super::{Check, Invariant, Judge, broken};
 use crate::venues::BOOK_AGE_MAX_NS;
-use domain::{Amount, Input, MonoNanos, TradeId, VenueId};
+use domain::{Amount, Input, MonoNanos, PairId, Side, TradeId, VenueId};
 use journal::{MemoryRun, Record};
 use node::Node;
 use rust_decimal::Decimal;
 use sim_exchange::core::TradeFilter;
 use sim_exchange::world::World;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What still stands between a healed run and rest, in words; `None` when it is known, flat, live and ready.
 pub fn unsettled(node: &Node, now: MonoNanos) -> Option<String> {
@@ -36,11 +36,12 @@ pub fn unsettled(node: &Node, now: MonoNanos) -> Option<String> {
 }
 
 impl Judge {
-    /// Checks a run that came to rest (I1, I2, I3, I9, I19, verdicts). The logs of all its lives are in `run`.
+    /// Checks a run that came to rest (I1, I2, I3, I9, I15, I19, verdicts). The logs of all its lives are in `run`.
     ///
     /// # Errors
     /// The first invariant that does not hold.
     pub fn check_at_rest(&self, node: &Node, world: &World, run: &MemoryRun) -> Check {
+        self.check_flows(node, run)?;
         check_ledger(node, world)?;
         self.check_trades(world, run)?;
         self.check_wire(world)?;
@@ -50,6 +51,54 @@ impl Judge {
             return broken(Invariant::VerdictsAddUp, format!("{} opportunities, {sum} verdicts", report.opportunities));
         }
         world.conservation_check().or_else(|e| broken(Invariant::Conserved, e.to_string()))
+    }
+
+    /// What the engine says flowed through each pair in this life is, to the unit, what its fills of our own orders say (I19). A life
+    /// that continues another one's logs has no such account of its own.
+    fn check_flows(&self, node: &Node, run: &MemoryRun) -> Check {
+        let mut sums: BTreeMap<PairId, (i128, i128)> = BTreeMap::new();
+        let (mut seen, mut epochs) = (BTreeSet::new(), BTreeSet::new());
+        for item in run.state_records() {
+            let (epoch, record) = item.or_else(|e| broken(Invariant::Conserved, format!("the state log can't be read: {e}")))?;
+            epochs.insert(epoch);
+            let fills = match record {
+                Record::Input { input: Input::Fill(fill), .. } => vec![fill],
+                Record::Input { input: Input::Trades(report), .. } => report.fills,
+                _ => continue,
+            };
+            for fill in fills {
+                let Some(info) = self.tables.pair(fill.pair) else { continue };
+                if fill.client_id.is_none() || !seen.insert((fill.venue, fill.pair, fill.trade_id)) {
+                    continue;
+                }
+                let Some(value) = info.scale.value_of(fill.price, fill.qty) else { continue };
+                let sign = if fill.side == Side::Buy { 1 } else { -1 };
+                let fee = |asset| fill.fees.iter().filter(|(of, _)| *of == asset).map(|(_, fee)| fee.units()).sum::<i128>();
+                let sum = sums.entry(fill.pair).or_default();
+                sum.0 += sign * info.scale.base_of(fill.qty).units() - fee(info.base);
+                sum.1 -= sign * value.units() + fee(info.quote);
+            }
+        }
+        if epochs.len() != 1 || self.orders.strangers {
+            return Ok(());
+        }
+        for (pair, flow) in node.engine().executor().report().flows {
+            let (base, quote) = sums.remove(&pair).unwrap_or_default();
+            if (flow.base.units(), flow.quote.units()) != (base, quote) {
+                return broken(
+                    Invariant::Conserved,
+                    format!(
+                        "{}: the engine counts flows of {} and {}, its fills say {} and {}",
+                        self.name(VenueId(0), pair),
+                        flow.base.to_text(),
+                        flow.quote.to_text(),
+                        Amount::from_units(base).to_text(),
+                        Amount::from_units(quote).to_text()
+                    ),
+                );
+            }
+        }
+        Ok(())
     }
 
     fn check_trades(&self, world: &World, run: &MemoryRun) -> Check {

@@ -18,6 +18,8 @@ type Units = (i64, i64);
 
 #[derive(Debug, Default)]
 struct State {
+    /// When the book became this, by the venue.
+    t_ns: u64,
     bids: Vec<Units>,
     asks: Vec<Units>,
 }
@@ -26,13 +28,16 @@ struct State {
 #[derive(Debug)]
 pub struct VenueBooks {
     tables: Arc<Tables>,
+    /// The venues' names of the pairs.
+    names: Vec<String>,
     states: BTreeMap<(VenueId, PairId), BTreeMap<u64, State>>,
 }
 
 impl VenueBooks {
     /// Nothing seen yet.
     pub fn new(tables: Arc<Tables>) -> VenueBooks {
-        VenueBooks { tables, states: BTreeMap::new() }
+        let names = tables.pairs.iter().map(|info| format!("{}_{}", info.symbol.base, info.symbol.quote)).collect();
+        VenueBooks { tables, names, states: BTreeMap::new() }
     }
 
     /// Records the books that changed since the last call.
@@ -45,8 +50,7 @@ impl VenueBooks {
             let exchange = world.exchange(venue.index());
             for pair in tables.pair_ids() {
                 let info = &tables.pairs[pair.index()];
-                let name = format_args!("{}_{}", info.symbol.base, info.symbol.quote).to_string();
-                let Some(theirs) = exchange.pair_by_name(&name) else { continue };
+                let Some(theirs) = self.names.get(pair.index()).and_then(|name| exchange.pair_by_name(name)) else { continue };
                 let book = exchange.book(theirs);
                 let states = self.states.entry((venue, pair)).or_default();
                 if states.last_key_value().is_some_and(|(id, _)| *id == book.update_id()) {
@@ -54,12 +58,19 @@ impl VenueBooks {
                 }
                 let side =
                     |side| book.levels(side).take(DEPTH).map(|level| units(level.price, level.amount, info.scale)).collect();
-                states.insert(book.update_id(), State { bids: side(Side::Buy), asks: side(Side::Sell) });
+                let state = State { t_ns: book.update_t_ns(), bids: side(Side::Buy), asks: side(Side::Sell) };
+                states.insert(book.update_id(), state);
                 if states.len() > STATES_MAX {
                     states.pop_first();
                 }
             }
         }
+    }
+
+    /// How long ago the venue's book stopped being the state of this id; `None` while it still is.
+    pub fn behind_ns(&self, venue: VenueId, pair: PairId, id: u64, t_ns: u64) -> Option<u64> {
+        let mut later = self.states.get(&(venue, pair))?.range(id + 1..);
+        later.next().map(|(_, state)| t_ns.saturating_sub(state.t_ns))
     }
 
     /// Compares a live book with the venue's own of the same id (I12).
@@ -181,7 +192,7 @@ mod tests {
     fn verdict(theirs: &[Units], ours: Option<Level>) -> Result<(), String> {
         let tables = Tables { venues: vec![], pairs: vec![], assets: vec![] };
         let mut books = VenueBooks::new(Arc::new(tables));
-        let state = |bids: &[Units]| State { bids: bids.to_vec(), asks: vec![(101, 1)] };
+        let state = |bids: &[Units]| State { t_ns: 0, bids: bids.to_vec(), asks: vec![(101, 1)] };
         books.states.insert(AT, BTreeMap::from([(5, state(&[(100, 1), (99, 2)])), (6, state(theirs))]));
         let mut book = OrderBook::new();
         book.apply(&BookBody::Snapshot { id: 5, bids: vec![level(100, 1), level(99, 2)], asks: vec![level(101, 1)] }).unwrap();

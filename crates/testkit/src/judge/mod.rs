@@ -4,20 +4,34 @@
 //! [`Judge`] is told everything as it happens; each check names its [`Invariant`] and says what was seen. [`at_rest`] holds the
 //! checks of a run that has ended, [`replay`] the check that its logs give the run again.
 
+pub mod alerts;
 pub mod at_rest;
 pub mod books;
+pub mod exposure;
+pub mod feeds;
 pub mod orders;
 pub mod replay;
+pub mod wire;
 
 use crate::log_tap::Logged;
 use crate::process::Process;
-use crate::venues::BOOK_AGE_MAX_NS;
+use crate::venues::{BOOK_AGE_MAX_NS, Setup};
+use alerts::Alerts;
 use books::{Deliveries, VenueBooks};
-use domain::{MonoNanos, Notice, Purpose, StopKind, Tables, VenueId};
+use domain::time::MILLI;
+use domain::{ClientOrderId, MonoNanos, Notice, OrderOutcome, Purpose, StopReason, Tables, VenueId};
+use exposure::Exposures;
+use feeds::FeedWatch;
 use orders::OrderBookkeeping;
 use sim_exchange::world::World;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use venue::Transmit;
+use wire::WireWatch;
+
+/// Inputs that may wait for a step at most; more would be a queue without a bound (I16).
+const PENDING_MAX: usize = 4_096;
 
 /// What must hold in every run (the numbers are those of the project's list of invariants).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +44,14 @@ pub enum Invariant {
     IdsUnique,
     /// I4: no opening is decided on a book that is not live or too old.
     BooksFresh,
+    /// I5: what may be unhedged at worst never exceeds the limits.
+    ExposureBounded,
+    /// I6: exposure above dust is closed or told in time.
+    ExposureShort,
+    /// I7: every order is within the limits, as it arrives and as it was meant.
+    WireWithinLimits,
+    /// I8: no opening leaves while the latch holds.
+    LatchHolds,
     /// I9: an intent is written before its bytes leave.
     IntentFirst,
     /// I10: an order's state never goes back.
@@ -38,6 +60,12 @@ pub enum Invariant {
     NoOverfill,
     /// I12: a live book is the venue's book.
     BooksTrue,
+    /// I13: a feed that broke is trusted again in time, and within the budget of requests.
+    FeedsRecover,
+    /// I14: rate limits of the venues are kept, and their waits.
+    LimitsRespected,
+    /// I15: no secret is anywhere but where it must be.
+    SecretsKept,
     /// I16: no panic, no endless loop; failed assertions of the engine end here.
     NoPanic,
     /// I17: the same run twice is the same, and its logs give it again.
@@ -46,6 +74,8 @@ pub enum Invariant {
     Converges,
     /// I19: the venues neither lost nor made money.
     Conserved,
+    /// I20: each condition that stops something raises exactly one alert.
+    AlertsOnce,
     /// Every opportunity has exactly one verdict.
     VerdictsAddUp,
 }
@@ -58,14 +88,22 @@ impl Invariant {
             Invariant::FillsBookedOnce => "I2",
             Invariant::IdsUnique => "I3",
             Invariant::BooksFresh => "I4",
+            Invariant::ExposureBounded => "I5",
+            Invariant::ExposureShort => "I6",
+            Invariant::WireWithinLimits => "I7",
+            Invariant::LatchHolds => "I8",
             Invariant::IntentFirst => "I9",
             Invariant::OrdersForward => "I10",
             Invariant::NoOverfill => "I11",
             Invariant::BooksTrue => "I12",
+            Invariant::FeedsRecover => "I13",
+            Invariant::LimitsRespected => "I14",
+            Invariant::SecretsKept => "I15",
             Invariant::NoPanic => "I16",
             Invariant::Deterministic => "I17",
             Invariant::Converges => "I18",
             Invariant::Conserved => "I19",
+            Invariant::AlertsOnce => "I20",
             Invariant::VerdictsAddUp => "verdicts",
         }
     }
@@ -116,16 +154,39 @@ pub struct Judge {
     pub deliveries: Deliveries,
     /// Every order and fill.
     pub orders: OrderBookkeeping,
+    /// Every deal.
+    pub exposures: Exposures,
+    /// Stops as ordered and told.
+    pub alerts: Alerts,
+    /// Bytes.
+    pub wire: WireWatch,
+    /// Feeds.
+    pub feeds: FeedWatch,
+    /// Unknown orders since when, virtual nanoseconds.
+    unknown_since: BTreeMap<ClientOrderId, u64>,
+    known_after: Vec<u64>,
+    /// A book that the venue changed this long ago is too old to open on.
+    behind_max_ns: u64,
+    order_hidden_ns: u64,
     books_compared: u64,
 }
 
 impl Judge {
     /// A judge that has seen nothing.
-    pub fn new(tables: Arc<Tables>) -> Judge {
+    pub fn new(setup: &Setup) -> Judge {
+        let (tables, bounds) = (setup.tables.clone(), setup.bounds());
         Judge {
             books: VenueBooks::new(tables.clone()),
             deliveries: Deliveries::default(),
             orders: OrderBookkeeping::default(),
+            exposures: Exposures::new(tables.clone(), setup.rules.clone(), bounds),
+            alerts: Alerts::default(),
+            wire: WireWatch::new(tables.clone(), bounds, setup.secrets(), setup.refusals_are_ours),
+            feeds: FeedWatch::new(tables.clone()),
+            unknown_since: BTreeMap::new(),
+            known_after: Vec::new(),
+            behind_max_ns: setup.behind_max_ns,
+            order_hidden_ns: setup.order_hidden_ns,
             books_compared: 0,
             tables,
         }
@@ -136,44 +197,129 @@ impl Judge {
         self.books_compared
     }
 
+    /// How long accepted orders whose reply was lost stayed unknown, counted from the first instant that a stream or a look-up could
+    /// show them, nanoseconds.
+    pub fn known_after(&self) -> &[u64] {
+        &self.known_after
+    }
+
+    /// A new process begins on logs that [`OrderBookkeeping::new_life`] has read.
+    pub fn new_life(&mut self, setup: &Setup) {
+        self.deliveries.new_process();
+        self.exposures.new_life();
+        self.exposures.bounds_changed(setup.bounds());
+        self.wire.new_life();
+        self.wire.bounds_changed(setup.bounds());
+        self.feeds.new_life();
+        self.alerts.new_life(self.tables.venues.len() as u32);
+        self.unknown_since.clear();
+    }
+
     /// The world may have changed.
-    pub fn watch(&mut self, world: &World) {
+    ///
+    /// # Errors
+    /// I7, for what arrived at a venue.
+    pub fn watch(&mut self, world: &World) -> Check {
         self.books.record(world);
+        let orders = &self.orders;
+        self.wire.arrivals(world, |text| orders.terms(text))
+    }
+
+    /// Bytes leave the engine.
+    ///
+    /// # Errors
+    /// The first invariant that does not hold.
+    pub fn leaves(&mut self, t_ns: u64, venue: VenueId, transmit: &Transmit, placed: Option<Option<&str>>) -> Check {
+        self.wire.leaves(t_ns, venue, transmit)?;
+        let Some(text) = placed else { return Ok(()) };
+        self.orders.leaves(text)?;
+        let opening = text.and_then(|text| self.orders.terms(text)).filter(|terms| terms.purpose == Purpose::Open);
+        match opening {
+            Some(terms) => self.alerts.opening(&format!("the bytes of the opening {} leave", terms.client_id)),
+            None => Ok(()),
+        }
     }
 
     /// The engine decided; `logged` is what this step has written, `notices` what it told.
     ///
     /// # Errors
     /// The first invariant that does not hold.
-    pub fn after_step(&mut self, process: &Process, now: MonoNanos, logged: &[Logged], notices: &[Notice]) -> Check {
+    pub fn after_step(
+        &mut self,
+        process: &Process,
+        world: &World,
+        (now, t_ns): (MonoNanos, u64),
+        logged: &[Logged],
+        notices: &[Notice],
+        obstructed: impl Fn(VenueId) -> bool,
+    ) -> Check {
         self.check_books(process)?;
+        // Latched before this step, or ordered to: nothing it decides may open.
+        let opens = logged.iter().any(|entry| matches!(entry, Logged::Intent(order) if order.purpose == Purpose::Open));
+        if opens {
+            self.alerts.opening("an opening was decided")?;
+        }
+        // In the engine's order: what was told to it, what it made of that, what it then decided.
         for entry in logged {
-            match entry {
-                Logged::Intent(order) => {
-                    self.orders.decided(order)?;
-                    if order.purpose == Purpose::Open {
-                        self.check_freshness(process, order.venue, order.pair, now)?;
-                    }
-                }
-                Logged::Fill(fill) => self.orders.fill_told(fill)?,
+            if let Logged::Fill(fill) = entry {
+                self.orders.fill_told(fill)?;
+                self.exposures.fill_told(fill);
             }
         }
         for notice in notices {
-            if let Notice::Stopped { kind: StopKind::Latch, reason, .. } = notice {
-                return broken(
-                    Invariant::Converges,
-                    format!("latched for {reason}: a person would have to look, and nothing happened that needs one"),
-                );
-            }
+            self.alerts.noticed(notice)?;
             self.orders.noticed(notice)?;
+            self.exposures.noticed(notice);
+            self.time_unknown(world, notice, t_ns);
         }
-        self.orders.check_booked()
+        for entry in logged {
+            if let Logged::Intent(order) = entry {
+                self.orders.decided(order)?;
+                if order.purpose == Purpose::Open {
+                    self.check_freshness(process, order.venue, order.pair, (now, t_ns))?;
+                }
+                self.exposures.decided(order, now)?;
+            }
+        }
+        self.orders.check_booked()?;
+        self.alerts.after_step(process.node.engine().stops())?;
+        let escalated = [StopReason::UnhedgedTime, StopReason::UnknownOrder].iter().any(|reason| self.alerts.paused_for(*reason));
+        self.exposures.after_step(now, escalated)?;
+        self.feeds.after_step(process, now, obstructed)?;
+        if process.node.pending_inputs() > PENDING_MAX {
+            return broken(Invariant::NoPanic, format!("{} inputs wait for a step", process.node.pending_inputs()));
+        }
+        for notice in notices {
+            self.wire.check_kept("a notice", format!("{notice:?}").as_bytes())?;
+        }
+        Ok(())
     }
 
-    fn check_freshness(&self, process: &Process, venue: VenueId, pair: domain::PairId, now: MonoNanos) -> Check {
+    fn time_unknown(&mut self, world: &World, notice: &Notice, t_ns: u64) {
+        let Notice::Order { client_id, venue, outcome, .. } = notice else { return };
+        if *outcome == OrderOutcome::Unknown {
+            self.unknown_since.insert(*client_id, t_ns);
+            return;
+        }
+        let Some(since) = self.unknown_since.remove(client_id) else { return };
+        let exchange = world.exchange(venue.index());
+        let Some(order) = exchange.order_by_text(world.account(venue.index()), &format!("t-{client_id}")) else { return };
+        let shown = since.max(order.create_t_ns + self.order_hidden_ns);
+        self.known_after.push(t_ns.saturating_sub(shown));
+    }
+
+    fn check_freshness(&self, process: &Process, venue: VenueId, pair: domain::PairId, (now, t_ns): (MonoNanos, u64)) -> Check {
         let name = self.name(venue, pair);
-        if !process.node.engine().market().at(venue, pair).book.is_live() {
+        let book = process.node.engine().market().at(venue, pair).book.book();
+        if !book.is_live() {
             return broken(Invariant::BooksFresh, format!("an opening was decided on the book of {name}, which is not live"));
+        }
+        let shown = book.overlay_id().unwrap_or(book.id());
+        if let Some(behind) = self.books.behind_ns(venue, pair, shown, t_ns).filter(|behind| *behind > self.behind_max_ns) {
+            return broken(
+                Invariant::BooksFresh,
+                format!("an opening was decided on the book of {name}, which the venue changed {} ms ago", behind / MILLI),
+            );
         }
         match self.deliveries.age_ns(venue, pair, now) {
             Some(age) if age <= BOOK_AGE_MAX_NS => Ok(()),
@@ -185,22 +331,21 @@ impl Judge {
             ),
             None => broken(
                 Invariant::BooksFresh,
-                format!("an opening was decided on the book of {name}, of which nothing came since its link was lost"),
+                format!(
+                    "an opening was decided on the book of {name}, of which nothing came since its link was lost or the process slept"
+                ),
             ),
         }
     }
 
+    /// Compares the live books that got anything since the last step; all others were compared when they did.
     fn check_books(&mut self, process: &Process) -> Check {
-        for venue in self.tables.clone().venue_ids() {
-            for pair in self.tables.clone().pair_ids() {
-                let book = process.node.engine().market().at(venue, pair).book.book();
-                if book.is_live() {
-                    self.books_compared += 1;
-                    let name = self.name(venue, pair);
-                    self.books
-                        .compare(venue, pair, book)
-                        .or_else(|text| broken(Invariant::BooksTrue, format!("{name}: {text}")))?;
-                }
+        for (venue, pair) in process.market.take_touched() {
+            let book = process.node.engine().market().at(venue, pair).book.book();
+            if book.is_live() {
+                self.books_compared += 1;
+                let verdict = self.books.compare(venue, pair, book);
+                verdict.or_else(|text| broken(Invariant::BooksTrue, format!("{}: {text}", self.name(venue, pair))))?;
             }
         }
         Ok(())

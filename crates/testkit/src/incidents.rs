@@ -1,0 +1,154 @@
+//! What happens to a run at a time beyond links and deaths: people, clocks, strangers, pauses, closed pairs. Drawn from the seed apart
+//! from everything else, each kind in a part of the seeds, so that they meet each other and the faults of [`crate::faults`].
+
+use crate::faults::{Death, Event, FaultMix};
+use domain::time::{MILLI, SECOND};
+use sim_exchange::gate::{ScriptedFault, TimedFault};
+use sim_exchange::market::Rng;
+
+/// What a person does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Person {
+    /// Engages the latch.
+    Halt,
+    /// Clears whatever only a person clears.
+    Resume,
+    /// No new deals.
+    Drain,
+    /// No new deals, and what is open is closed at once.
+    Flatten,
+}
+
+/// When incidents happen.
+const FROM_NS: u64 = 3 * SECOND;
+const TO_NS: u64 = 18 * SECOND;
+
+fn time(rng: &mut Rng) -> u64 {
+    FROM_NS + rng.below(TO_NS - FROM_NS)
+}
+
+/// Adds the incidents of a seed to its mix.
+pub fn draw(mix: &mut FaultMix, seed: u64) {
+    let mut rng = Rng::fork(seed, 10);
+    let mut script = Vec::new();
+    if rng.chance(250) {
+        let (at, venue) = (time(&mut rng), rng.below(2) as usize);
+        script.push((at, Event::Mute { venue, on: true }));
+        script.push((at + 500 * MILLI + rng.below(4 * SECOND), Event::Mute { venue, on: false }));
+    }
+    people(&mut script, &mut rng);
+    clocks(&mut script, &mut rng);
+    markets(&mut script, &mut rng);
+    if rng.chance(200) {
+        let at = time(&mut rng);
+        script.push((at, Event::Disk { low: true }));
+        script.push((at + 200 * MILLI + rng.below(4 * SECOND), Event::Disk { low: false }));
+    }
+    if rng.chance(150) {
+        // Dies, and dies again while it starts.
+        let (at, down_ns) = (time(&mut rng), 50 * MILLI + rng.below(SECOND));
+        let again = at + down_ns + rng.below(800 * MILLI);
+        script.push((at, Event::Crash { death: Death::Between, down_ns }));
+        script.push((again, Event::Crash { death: Death::Between, down_ns: 50 * MILLI + rng.below(SECOND) }));
+    }
+    if rng.chance(120) {
+        script.push((time(&mut rng), Event::Terminate { down_ns: 50 * MILLI + rng.below(2 * SECOND) }));
+    }
+    mix.script.extend(script);
+    mix.script.sort_by_key(|(at, _)| *at);
+    if rng.chance(200) {
+        mix.bad_bodies = 1 + rng.below(60) as u32;
+    }
+    if rng.chance(250) {
+        mix.odd_frames = 1 + rng.below(20) as u32;
+    }
+    if rng.chance(250) {
+        mix.hostile = 50 + rng.below(600) as u32;
+    }
+    if rng.chance(400) {
+        for _ in 0..=rng.below(4) {
+            let fault = venue_fault(&mut rng);
+            mix.timed.push((rng.below(2) as usize, ScriptedFault { at_ns: time(&mut rng), fault }));
+        }
+    }
+}
+
+fn people(script: &mut Vec<(u64, Event)>, rng: &mut Rng) {
+    if rng.chance(300) {
+        let at = time(rng);
+        let order = [Person::Halt, Person::Halt, Person::Drain, Person::Flatten][rng.below(4) as usize];
+        script.push((at, Event::Person(order)));
+        if rng.chance(700) {
+            script.push((at + 200 * MILLI + rng.below(6 * SECOND), Event::Person(Person::Resume)));
+        }
+    }
+}
+
+fn clocks(script: &mut Vec<(u64, Event)>, rng: &mut Rng) {
+    if rng.chance(150) {
+        let size = [100 * MILLI, SECOND, 60 * SECOND, 3_600 * SECOND][rng.below(4) as usize] as i64;
+        let by_ns = if rng.chance(500) { size } else { -size };
+        script.push((time(rng), Event::WallStep { by_ns }));
+    }
+    if rng.chance(150) {
+        script.push((FROM_NS, Event::WallDrift { ppb: if rng.chance(500) { 500_000 } else { -500_000 } }));
+    }
+    if rng.chance(200) {
+        for _ in 0..=rng.below(2) {
+            script.push((time(rng), Event::Sleep { for_ns: 260 * MILLI + rng.below(5 * SECOND) }));
+        }
+    }
+    if rng.chance(200) {
+        for _ in 0..=rng.below(3) {
+            script.push((time(rng), Event::Slow { for_ns: 50 * MILLI + rng.below(2 * SECOND) }));
+        }
+    }
+}
+
+fn markets(script: &mut Vec<(u64, Event)>, rng: &mut Rng) {
+    if rng.chance(150) {
+        let (at, venue, pair) = (time(rng), rng.below(2) as usize, rng.below(2) as usize);
+        script.push((at, Event::Closed { venue, pair, on: true }));
+        script.push((at + 300 * MILLI + rng.below(4 * SECOND), Event::Closed { venue, pair, on: false }));
+    }
+    if rng.chance(120) {
+        script.push((time(rng), Event::Fees { venue: rng.below(2) as usize, taker_bps: 1 + rng.below(25) as u32 }));
+    }
+    if rng.chance(120) {
+        let (venue, pair) = (rng.below(2) as usize, rng.below(2) as usize);
+        script.push((time(rng), Event::Stranger { venue, pair, pays_in: rng.chance(400) }));
+    }
+}
+
+fn venue_fault(rng: &mut Rng) -> TimedFault {
+    let for_ns = 500 * MILLI + rng.below(3 * SECOND);
+    let count = 1 + rng.below(4) as u32;
+    match rng.below(9) {
+        0 => TimedFault::Unserved { for_ns },
+        1 => TimedFault::TooManyRequests { count },
+        2 => TimedFault::HiddenOrders { hidden_ns: (50 + rng.below(1_500)) * MILLI, for_ns },
+        3 => TimedFault::ForgottenOrders { after_ns: (500 + rng.below(3_000)) * MILLI, for_ns },
+        4 => TimedFault::StaleBalances { age_ns: (200 + rng.below(2_500)) * MILLI, for_ns },
+        5 => TimedFault::DoubledPrivate { count },
+        6 => TimedFault::ReorderedPrivate { count },
+        7 => TimedFault::LostReplies { count },
+        _ => TimedFault::Gaps { count },
+    }
+}
+
+/// The number of a venue's fault in the project's list.
+pub fn number_of(fault: &TimedFault) -> u8 {
+    match fault {
+        TimedFault::Unserved { .. } => 9,
+        TimedFault::TooManyRequests { .. } => 32,
+        TimedFault::HiddenOrders { .. } | TimedFault::ForgottenOrders { .. } => 15,
+        TimedFault::StaleBalances { .. } => 29,
+        TimedFault::DoubledPrivate { .. } => 25,
+        TimedFault::ReorderedPrivate { .. } => 27,
+        TimedFault::LostReplies { .. } => 13,
+        TimedFault::Silence { .. } => 6,
+        TimedFault::StaleBooks { .. } | TimedFault::SlowDeepBooks { .. } => 2,
+        TimedFault::Gaps { .. } => 1,
+        TimedFault::Upgrade { .. } | TimedFault::Cut => 39,
+    }
+}

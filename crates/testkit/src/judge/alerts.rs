@@ -1,0 +1,137 @@
+//! Stops as the judge sees them: from what was ordered and what was told (I8, I20).
+//!
+//! Each halting condition raises exactly one alert with a reason code, and every alert that ends is ended once. A latch, ordered by a
+//! person or told by the engine, lets no opening leave, over restarts too, until a person resumes.
+
+use super::{Check, Invariant, broken};
+use domain::{Notice, StopKind, StopReason, VenueId};
+use risk::Stops;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was ordered and told.
+#[derive(Debug, Default)]
+pub struct Alerts {
+    /// Alerts that hold by (kind, reason), as told in this life; venue freezes of the start are not told and counted here.
+    holding: BTreeMap<(StopKind, StopReason), u32>,
+    told: BTreeSet<(StopKind, StopReason, Option<VenueId>, Option<domain::PairId>)>,
+    /// A latch holds, whoever engaged it.
+    latched: bool,
+    /// Latches that a person ordered and that must be told in the next step.
+    ordered: Vec<StopReason>,
+    /// Latches that the scenario explains.
+    explained: BTreeSet<StopReason>,
+}
+
+impl Alerts {
+    /// A new process: every venue starts frozen, without an alert.
+    pub fn new_life(&mut self, venues: u32) {
+        self.holding.clear();
+        self.told.clear();
+        self.holding.insert((StopKind::Freeze, StopReason::StreamUnproven), venues);
+        self.ordered.clear();
+    }
+
+    /// A person orders a latch; the engine hears of it in its next step.
+    pub fn halt_ordered(&mut self, reason: StopReason) {
+        let holds = self.holding.get(&(StopKind::Latch, reason)).is_some_and(|count| *count > 0);
+        if !holds && !self.ordered.contains(&reason) {
+            self.ordered.push(reason);
+        }
+        self.explained.insert(reason);
+    }
+
+    /// A person resumes; the engine hears of it in its next step.
+    pub fn resume_ordered(&mut self) {
+        self.latched = false;
+        self.ordered.clear();
+    }
+
+    /// Something happened after which the engine may latch for `reason` by design.
+    pub fn explain(&mut self, reason: StopReason) {
+        self.explained.insert(reason);
+    }
+
+    /// Whether a latch holds.
+    pub fn latched(&self) -> bool {
+        self.latched
+    }
+
+    /// Whether a pause for this reason holds.
+    pub fn paused_for(&self, reason: StopReason) -> bool {
+        self.holding.get(&(StopKind::Pause, reason)).is_some_and(|count| *count > 0)
+    }
+
+    /// The engine told something.
+    ///
+    /// # Errors
+    /// I20 for an alert told twice or ended without having begun; I18 for a latch that nothing explains.
+    pub fn noticed(&mut self, notice: &Notice) -> Check {
+        match notice {
+            Notice::Stopped { kind, reason, venue, pair } => {
+                if *kind == StopKind::Latch && !self.explained.contains(reason) {
+                    return broken(
+                        Invariant::Converges,
+                        format!("latched for {reason}: a person would have to look, and nothing happened that needs one"),
+                    );
+                }
+                if !self.told.insert((*kind, *reason, *venue, *pair)) {
+                    return broken(Invariant::AlertsOnce, format!("the {kind} for {reason} was told twice"));
+                }
+                *self.holding.entry((*kind, *reason)).or_default() += 1;
+                self.ordered.retain(|ordered| !(*kind == StopKind::Latch && ordered == reason));
+                self.latched |= *kind == StopKind::Latch;
+            }
+            Notice::Cleared { kind, reason } => {
+                let count = self.holding.entry((*kind, *reason)).or_default();
+                if *count == 0 {
+                    return broken(Invariant::AlertsOnce, format!("the {kind} for {reason} was cleared and had not been told"));
+                }
+                *count -= 1;
+                // The notice does not say which venue or pair: what may be told again is left to the comparison of numbers.
+                self.told.retain(|(k, r, ..)| (k, r) != (kind, reason));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// After a step: whatever is in force was told, and nothing else; what a person ordered is in force.
+    ///
+    /// # Errors
+    /// I8, I20.
+    pub fn after_step(&mut self, stops: &Stops) -> Check {
+        let mut listed: BTreeMap<(StopKind, StopReason), u32> = BTreeMap::new();
+        for stop in stops.list() {
+            *listed.entry((stop.kind, stop.reason)).or_default() += 1;
+        }
+        self.holding.retain(|_, count| *count > 0);
+        if let Some(reason) = self.ordered.pop() {
+            return if stops.latched() {
+                broken(
+                    Invariant::AlertsOnce,
+                    format!("the latch for {reason} was ordered and is in force, and no alert was told"),
+                )
+            } else {
+                broken(Invariant::LatchHolds, format!("the latch for {reason} was ordered and is not in force"))
+            };
+        }
+        if listed != self.holding {
+            return broken(
+                Invariant::AlertsOnce,
+                format!("in force is {listed:?}, told was {:?}: not one alert for each", self.holding),
+            );
+        }
+        Ok(())
+    }
+
+    /// An opening leaves, as a decision or as bytes.
+    ///
+    /// # Errors
+    /// I8.
+    pub fn opening(&self, what: &str) -> Check {
+        if self.latched {
+            return broken(Invariant::LatchHolds, format!("{what} although the latch is engaged"));
+        }
+        Ok(())
+    }
+}

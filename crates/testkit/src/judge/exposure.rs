@@ -1,0 +1,360 @@
+//! Exposure as the judge sees it (I5, I6, and the part of I7 that is about deals and orders): from intents as written and fills as
+//! told, never from the engine's own intervals.
+//!
+//! An order counts as able to fill in full until the engine has told its end; what it told is checked elsewhere (I2, I10, I18).
+//! Values are those of the opening legs' limit prices: exact for one deal, and near enough for a total (see [`MARK_MOVES`]).
+
+use super::{Check, Invariant, broken};
+use crate::venues::Bounds;
+use domain::time::{MILLI, SECOND};
+use domain::{
+    Amount, ClientOrderId, DealId, Fill, InstrumentRules, MonoNanos, NewOrder, Notice, OrderOutcome, PairId, Price, Purpose,
+    Side, Tables, VenueId,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+/// The engine values open deals at mids, the judge at limit prices: a total may differ by so much, in thousandths.
+const MARK_MOVES: i128 = 30;
+/// What counts as above dust for certain: so many times what the venues would take as an order.
+const CLEARLY_ABOVE_DUST: i128 = 2;
+/// A pause is told at the engine's next step; ticks come every 100 ms.
+const TOLD_WITHIN_NS: u64 = 250 * MILLI;
+
+#[derive(Clone, Debug)]
+struct Order {
+    deal: DealId,
+    side: Side,
+    /// Base, 10^-18.
+    qty: i128,
+    /// By fills as told.
+    filled: i128,
+    /// By what its end was told with; its fills may come later.
+    reported: i128,
+    ended: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Deal {
+    pair: PairId,
+    orders: Vec<ClientOrderId>,
+    /// Flow of base by fills, fees in base taken off.
+    net: i128,
+    /// Flow of quote by fills, fees in quote taken off.
+    quote: i128,
+    buy_limit: Option<Price>,
+    sell_limit: Option<Price>,
+    /// Highest and lowest price of a fill, for the band of hedges.
+    sold_at: Option<Price>,
+    bought_at: Option<Price>,
+    closed: bool,
+    counted: bool,
+    exposed_since: Option<MonoNanos>,
+}
+
+/// All deals of a run.
+#[derive(Debug)]
+pub struct Exposures {
+    tables: Arc<Tables>,
+    rules: Vec<InstrumentRules>,
+    bounds: Bounds,
+    orders: BTreeMap<ClientOrderId, Order>,
+    deals: BTreeMap<DealId, Deal>,
+    seen: std::collections::BTreeSet<(VenueId, PairId, domain::TradeId)>,
+    /// Intents of the last second, by the engine's clock.
+    recent: VecDeque<MonoNanos>,
+    /// Realised over closed deals of this life, quote.
+    realised: i128,
+    turnover: i128,
+    /// Longest time with exposure above dust of every deal, for the figures.
+    unhedged: Vec<u64>,
+}
+
+impl Exposures {
+    /// Nothing seen.
+    pub fn new(tables: Arc<Tables>, rules: Vec<InstrumentRules>, bounds: Bounds) -> Exposures {
+        Exposures {
+            tables,
+            rules,
+            bounds,
+            orders: BTreeMap::new(),
+            deals: BTreeMap::new(),
+            seen: std::collections::BTreeSet::new(),
+            recent: VecDeque::new(),
+            realised: 0,
+            turnover: 0,
+            unhedged: Vec::new(),
+        }
+    }
+
+    /// Other limits hold from now on.
+    pub fn bounds_changed(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
+    /// How long each deal had exposure clearly above dust, nanoseconds.
+    pub fn unhedged(&self) -> &[u64] {
+        &self.unhedged
+    }
+
+    /// A new process: its clocks start anew.
+    pub fn new_life(&mut self) {
+        self.recent.clear();
+        (self.realised, self.turnover) = (0, 0);
+        self.deals.values_mut().for_each(|deal| deal.exposed_since = None);
+    }
+
+    fn base(&self, pair: PairId, qty: domain::Qty) -> i128 {
+        self.tables.pair(pair).map_or(0, |info| info.scale.base_of(qty).units())
+    }
+
+    /// base (10^-18) × price in quote (10^-18), rounded down; as exact as a limit needs.
+    fn value(&self, pair: PairId, base: i128, price: Option<Price>) -> i128 {
+        let (Some(info), Some(price)) = (self.tables.pair(pair), price) else { return 0 };
+        info.scale.value_of(price, info.scale.qty_rounded_down(Amount::from_units(base.max(0)))).map_or(0, Amount::units)
+    }
+
+    /// An intent was written in the step that ended at `now`.
+    ///
+    /// # Errors
+    /// I5 or I7.
+    pub fn decided(&mut self, order: &NewOrder, now: MonoNanos) -> Check {
+        while self.recent.front().is_some_and(|at| now.since(*at) >= SECOND) {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(now);
+        let opening = order.purpose == Purpose::Open;
+        let limits = self.bounds.limits;
+        if opening && self.recent.len() > limits.orders_per_second_max as usize {
+            return broken(
+                Invariant::WireWithinLimits,
+                format!("{} orders within a second, {} is the most", self.recent.len(), limits.orders_per_second_max),
+            );
+        }
+        let Some(info) = self.tables.pair(order.pair) else {
+            return broken(Invariant::WireWithinLimits, "an order of a pair that is not configured");
+        };
+        let value = info.scale.value_of(order.price, order.qty).unwrap_or(Amount::from_units(i128::MAX));
+        let most = if opening { limits.order_value_max.units() } else { limits.order_value_max.units() * 2 };
+        if value.units() > most {
+            return broken(
+                Invariant::WireWithinLimits,
+                format!("{} is worth {}, {} is the most", order.client_id, value.to_text(), Amount::from_units(most).to_text()),
+            );
+        }
+        if !opening {
+            self.check_band(order)?;
+        }
+        let is_new = !self.deals.contains_key(&order.deal);
+        if opening && is_new {
+            self.check_may_open(order)?;
+        }
+        let deal = self.deals.entry(order.deal).or_insert_with(|| Deal {
+            pair: order.pair,
+            orders: Vec::new(),
+            net: 0,
+            quote: 0,
+            buy_limit: None,
+            sell_limit: None,
+            sold_at: None,
+            bought_at: None,
+            closed: false,
+            counted: false,
+            exposed_since: None,
+        });
+        (deal.closed, deal.counted) = (false, false);
+        deal.orders.push(order.client_id);
+        if opening {
+            let limit = if order.side == Side::Buy { &mut deal.buy_limit } else { &mut deal.sell_limit };
+            *limit = Some(order.price);
+        }
+        let qty = info.scale.base_of(order.qty).units();
+        self.orders
+            .insert(order.client_id, Order { deal: order.deal, side: order.side, qty, filled: 0, reported: 0, ended: false });
+        Ok(())
+    }
+
+    fn check_may_open(&self, order: &NewOrder) -> Check {
+        let limits = self.bounds.limits;
+        let open = || self.deals.values().filter(|deal| !deal.closed);
+        if open().count() >= limits.open_deals_max as usize {
+            let text = format!(
+                "deal {} is opened beside {} others, {} is the most",
+                order.deal.0,
+                open().count(),
+                limits.open_deals_max
+            );
+            return broken(Invariant::WireWithinLimits, text);
+        }
+        if open().any(|deal| deal.pair == order.pair) {
+            return broken(
+                Invariant::ExposureBounded,
+                format!("deal {} is opened while another deal of its asset is open", order.deal.0),
+            );
+        }
+        // Rounding and marks may move a loss by a thousandth of what was traded.
+        let loss = -self.realised - self.turnover / 1_000;
+        if loss > limits.daily_loss_max.units() {
+            return broken(
+                Invariant::WireWithinLimits,
+                format!(
+                    "deal {} is opened after a loss of {}, {} is the most",
+                    order.deal.0,
+                    Amount::from_units(-self.realised).to_text(),
+                    limits.daily_loss_max.to_text()
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    /// A hedge's limit price is within the widest cap of what the deal executed on the other side, or was to.
+    fn check_band(&self, order: &NewOrder) -> Check {
+        let Some(deal) = self.deals.get(&order.deal) else { return Ok(()) };
+        let nano = i128::from(self.bounds.flatten_cap.nano()) + 1_000_000;
+        let one = 1_000_000_000_i128;
+        let price = i128::from(order.price.units());
+        let fits = match order.side {
+            Side::Buy => {
+                let reference = deal.sold_at.max(deal.sell_limit).or(deal.bought_at).or(deal.buy_limit);
+                reference.is_none_or(|reference| price * one <= i128::from(reference.units()) * (one + nano))
+            }
+            Side::Sell => {
+                let least = [deal.bought_at, deal.buy_limit].into_iter().flatten().min();
+                let reference = least.or(deal.sold_at).or(deal.sell_limit);
+                reference.is_none_or(|reference| price * one >= i128::from(reference.units()) * (one - nano))
+            }
+        };
+        if fits {
+            return Ok(());
+        }
+        broken(Invariant::WireWithinLimits, format!("the hedge {} at {} units is outside its price band", order.client_id, price))
+    }
+
+    /// A fill was told.
+    pub fn fill_told(&mut self, fill: &Fill) {
+        if !self.seen.insert((fill.venue, fill.pair, fill.trade_id)) {
+            return;
+        }
+        let base = self.base(fill.pair, fill.qty);
+        let Some(info) = self.tables.pair(fill.pair) else { return };
+        let value = info.scale.value_of(fill.price, fill.qty).map_or(0, Amount::units);
+        let fee = |asset| fill.fees.iter().filter(|(of, _)| *of == asset).map(|(_, fee)| fee.units()).sum::<i128>();
+        let (base_fee, quote_fee) = (fee(info.base), fee(info.quote));
+        let Some(order) = fill.client_id.and_then(|id| self.orders.get_mut(&id)) else { return };
+        order.filled += base;
+        let Some(deal) = self.deals.get_mut(&order.deal) else { return };
+        (deal.closed, deal.counted) = (false, false);
+        match order.side {
+            Side::Buy => {
+                deal.net += base - base_fee;
+                deal.quote -= value + quote_fee;
+                deal.bought_at = Some(deal.bought_at.map_or(fill.price, |p| p.min(fill.price)));
+            }
+            Side::Sell => {
+                deal.net -= base + base_fee;
+                deal.quote += value - quote_fee;
+                deal.sold_at = Some(deal.sold_at.map_or(fill.price, |p| p.max(fill.price)));
+            }
+        }
+        self.turnover += value;
+    }
+
+    /// The engine told something.
+    pub fn noticed(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Order { client_id, pair, outcome, filled, .. } if *outcome != OrderOutcome::Unknown => {
+                let reported = self.base(*pair, *filled);
+                if let Some(order) = self.orders.get_mut(client_id) {
+                    (order.ended, order.reported) = (true, reported);
+                }
+            }
+            Notice::DealClosed { deal: id, .. } => {
+                let Some(deal) = self.deals.get_mut(id) else { return };
+                deal.closed = true;
+                if !std::mem::replace(&mut deal.counted, true) {
+                    let (pair, net, quote) = (deal.pair, deal.net, deal.quote);
+                    let price = deal.buy_limit.or(deal.sell_limit);
+                    let rest = self.value(pair, net.abs(), price);
+                    self.realised += quote + if net >= 0 { rest } else { -rest };
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// After a step: no deal's worst case is above its limit, nor their sum, and what is exposed for too long was told.
+    ///
+    /// # Errors
+    /// I5, I6.
+    pub fn after_step(&mut self, now: MonoNanos, escalated: bool) -> Check {
+        let limits = self.bounds.limits;
+        let mut total = 0_i128;
+        let ids: Vec<DealId> = self.deals.iter().filter(|(_, deal)| !deal.closed).map(|(id, _)| *id).collect();
+        for id in ids {
+            let Some(deal) = self.deals.get(&id) else { continue };
+            let (mut lo, mut hi) = (deal.net, deal.net);
+            for order in deal.orders.iter().filter_map(|order| self.orders.get(order)) {
+                let sure = (order.reported - order.filled).max(0);
+                let open = if order.ended { 0 } else { (order.qty - order.filled.max(order.reported)).max(0) };
+                match order.side {
+                    Side::Buy => (lo, hi) = (lo + sure, hi + sure + open),
+                    Side::Sell => (lo, hi) = (lo - sure - open, hi - sure),
+                }
+            }
+            let worst = self.value(deal.pair, hi, deal.buy_limit.or(deal.sell_limit)).max(self.value(
+                deal.pair,
+                -lo,
+                deal.sell_limit.or(deal.buy_limit),
+            ));
+            if worst > limits.deal_value_max.units() {
+                return broken(
+                    Invariant::ExposureBounded,
+                    format!(
+                        "deal {} may be unhedged by {}, {} is the most for one opportunity",
+                        id.0,
+                        Amount::from_units(worst).to_text(),
+                        limits.deal_value_max.to_text()
+                    ),
+                );
+            }
+            total += worst;
+            let certain = if lo > 0 { lo } else { (-hi).max(0) };
+            let above = self.clearly_above_dust(deal.pair, certain, deal.buy_limit.or(deal.sell_limit));
+            let since = if above { Some(deal.exposed_since.unwrap_or(now)) } else { None };
+            if let (None, Some(began)) = (since, deal.exposed_since) {
+                self.unhedged.push(now.since(began));
+            }
+            if let Some(deal) = self.deals.get_mut(&id) {
+                deal.exposed_since = since;
+            }
+            let limit = self.bounds.unhedged_max_ns + TOLD_WITHIN_NS;
+            if let Some(since) = since.filter(|since| now.since(*since) > limit && !escalated) {
+                return broken(
+                    Invariant::ExposureShort,
+                    format!("deal {} is unhedged for {} ms, and no pause was told", id.0, now.since(since) / MILLI),
+                );
+            }
+        }
+        if total > limits.unhedged_value_max.units() / 1_000 * (1_000 + MARK_MOVES) {
+            return broken(
+                Invariant::ExposureBounded,
+                format!(
+                    "{} may be unhedged in total, {} is the most",
+                    Amount::from_units(total).to_text(),
+                    limits.unhedged_value_max.to_text()
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    fn clearly_above_dust(&self, pair: PairId, base: i128, price: Option<Price>) -> bool {
+        let value = self.value(pair, base, price);
+        base > 0
+            && self.rules.iter().filter(|rules| rules.pair == pair).all(|rules| {
+                base >= CLEARLY_ABOVE_DUST * self.base(pair, rules.qty_min.max(rules.qty_step))
+                    && value >= CLEARLY_ABOVE_DUST * rules.value_min.units()
+            })
+    }
+}

@@ -1,0 +1,290 @@
+//! What leaves and arrives, judged by its bytes: the drop-copy of placements against intents and prices (I7), rate limits and waits
+//! that the venue asked for (I14), the budget of copies of books (I13), secrets (I15).
+
+use super::{Check, Invariant, broken};
+use crate::venues::Bounds;
+use domain::time::SECOND;
+use domain::{ClientOrderId, NewOrder, PairScale, Purpose, Side, Tables, VenueId};
+use rust_decimal::Decimal;
+use sim_exchange::monitor::Placement;
+use sim_exchange::world::{HttpResponse, World};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use venue::{HttpRequest, Method, Ticket, Transmit};
+
+/// Copies of books that one venue is asked for within ten seconds at most; Gate allows 200 public requests per endpoint.
+const BOOK_COPIES_MAX: usize = 100;
+/// The window of [`BOOK_COPIES_MAX`].
+const COPIES_WINDOW_NS: u64 = 10 * SECOND;
+/// How far the connector's idea of the venue's clock may be off when it waits for a time of the venue.
+const CLOCK_TOLERANCE_NS: u64 = SECOND / 4;
+/// Beyond this the connector does not wait, whatever the venue says.
+const WAIT_MAX_NS: u64 = 9 * SECOND;
+/// How far a limit price may be from the venue's true mid beyond the collar, in 1/10000.
+const COLLAR_SLACK_BPS: i64 = 200;
+
+/// Which limit of the venue a request spends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Spends {
+    Placements(String),
+    Cancels,
+    Books,
+    Reads(String),
+}
+
+/// The wire between us and the venues.
+#[derive(Debug)]
+pub struct WireWatch {
+    tables: Arc<Tables>,
+    bounds: Bounds,
+    secrets: Vec<(String, String)>,
+    /// The run has no fault that makes the venue refuse for its rate limits.
+    refusals_are_ours: bool,
+    in_flight: BTreeMap<(VenueId, Ticket), Spends>,
+    /// Until when the venue refuses, by what was refused; Unix nanoseconds.
+    parked: BTreeMap<(VenueId, Spends), u64>,
+    copies: BTreeMap<VenueId, VecDeque<u64>>,
+    seen: Vec<u64>,
+    /// Refusals for rate limits.
+    pub refused: u64,
+}
+
+impl WireWatch {
+    /// Nothing has left yet. `secrets` are (key, secret) by venue.
+    pub fn new(tables: Arc<Tables>, bounds: Bounds, secrets: Vec<(String, String)>, refusals_are_ours: bool) -> WireWatch {
+        let venues = tables.venues.len();
+        WireWatch {
+            tables,
+            bounds,
+            secrets,
+            refusals_are_ours,
+            in_flight: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            copies: BTreeMap::new(),
+            seen: vec![0; venues],
+            refused: 0,
+        }
+    }
+
+    /// Other limits hold from now on.
+    pub fn bounds_changed(&mut self, bounds: Bounds) {
+        self.bounds = bounds;
+    }
+
+    /// The process died: what waits, waits no more.
+    pub fn new_life(&mut self) {
+        self.in_flight.clear();
+        self.parked.clear();
+    }
+
+    /// Something leaves the engine.
+    ///
+    /// # Errors
+    /// I13, I14, I15.
+    pub fn leaves(&mut self, t_ns: u64, venue: VenueId, transmit: &Transmit) -> Check {
+        self.check_secrets(venue, transmit)?;
+        let Transmit::Request { ticket, request, .. } = transmit else { return Ok(()) };
+        let Some(spends) = spends(request) else { return Ok(()) };
+        if let Some(until) = self.parked.get(&(venue, spends.clone()))
+            && t_ns + CLOCK_TOLERANCE_NS < *until
+        {
+            return broken(
+                Invariant::LimitsRespected,
+                format!(
+                    "{} {} leaves {} ms before the venue takes it again",
+                    request.method.as_str(),
+                    request.path,
+                    (until - t_ns) / 1_000_000
+                ),
+            );
+        }
+        if spends == Spends::Books {
+            let copies = self.copies.entry(venue).or_default();
+            while copies.front().is_some_and(|at| t_ns - at >= COPIES_WINDOW_NS) {
+                copies.pop_front();
+            }
+            copies.push_back(t_ns);
+            if copies.len() > BOOK_COPIES_MAX {
+                return broken(Invariant::FeedsRecover, format!("{} copies of books asked for within 10 s", copies.len()));
+            }
+        }
+        self.in_flight.insert((venue, *ticket), spends);
+        Ok(())
+    }
+
+    /// The venue answered, and the answer reached the engine.
+    ///
+    /// # Errors
+    /// I14 for a refusal that we earned ourselves, and for a ban.
+    pub fn answered(&mut self, t_ns: u64, venue: VenueId, ticket: Ticket, reply: Option<&HttpResponse>) -> Check {
+        let Some(spends) = self.in_flight.remove(&(venue, ticket)) else { return Ok(()) };
+        let Some(reply) = reply else { return Ok(()) };
+        if reply.status == 418 || reply.status == 403 && reply.body.windows(3).any(|part| part == b"BAN") {
+            return broken(Invariant::LimitsRespected, format!("{} bans us", self.tables.venue(venue)));
+        }
+        if reply.status != 429 {
+            return Ok(());
+        }
+        self.refused += 1;
+        if self.refusals_are_ours {
+            return broken(
+                Invariant::LimitsRespected,
+                format!("{} refuses {spends:?} for its rate limits", self.tables.venue(venue)),
+            );
+        }
+        let reset = reply.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-gate-ratelimit-reset-timestamp"));
+        let reset_s: Option<u64> = reset.and_then(|(_, value)| value.parse().ok());
+        if let Some(until) = reset_s.map(|seconds| (seconds * SECOND).min(t_ns + WAIT_MAX_NS)) {
+            self.parked.insert((venue, spends), until);
+        }
+        Ok(())
+    }
+
+    fn check_secrets(&self, venue: VenueId, transmit: &Transmit) -> Check {
+        let leak =
+            |place: &str| broken(Invariant::SecretsKept, format!("a secret of {} is in {place}", self.tables.venue(venue)));
+        for (key, secret) in &self.secrets {
+            match transmit {
+                Transmit::Frame { text, .. } if text.contains(secret.as_str()) => return leak("a frame"),
+                Transmit::Request { request, .. } => {
+                    let holds = |text: &str| text.contains(secret.as_str()) || text.contains(key.as_str());
+                    if holds(&request.path) || holds(&request.query) {
+                        return leak("a URL");
+                    }
+                    if contains(&request.body, secret.as_bytes()) || contains(&request.body, key.as_bytes()) {
+                        return leak("a body");
+                    }
+                    let is_auth = |name: &str| name.eq_ignore_ascii_case("key");
+                    let holds_wrongly = |(name, value): &(&str, String)| {
+                        value.contains(secret.as_str()) || !is_auth(name) && value.contains(key.as_str())
+                    };
+                    if request.headers.iter().any(holds_wrongly) {
+                        return leak("a header");
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether bytes that stay (a log, what is told, a `Debug` text) hold a secret.
+    ///
+    /// # Errors
+    /// I15.
+    pub fn check_kept(&self, what: &str, bytes: &[u8]) -> Check {
+        for (index, (key, secret)) in self.secrets.iter().enumerate() {
+            if contains(bytes, secret.as_bytes()) || contains(bytes, key.as_bytes()) {
+                let venue = self.tables.venue(VenueId(index as u8));
+                return broken(Invariant::SecretsKept, format!("a secret of {venue} is in {what}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Placements that arrived since the last call, against their intents and the venue's own book.
+    ///
+    /// # Errors
+    /// I7.
+    pub fn arrivals(&mut self, world: &World, intent: impl Fn(&str) -> Option<NewOrder>) -> Check {
+        for venue in self.tables.clone().venue_ids() {
+            let monitor = world.monitor(venue.index());
+            let count = monitor.counts().placements;
+            if monitor.counts().duplicate_texts > 0
+                && let Some((_, text)) = monitor.duplicate_texts().next()
+            {
+                return broken(Invariant::IdsUnique, format!("{text} arrived at {} more than once", self.tables.venue(venue)));
+            }
+            let Some(seen) = self.seen.get_mut(venue.index()) else { continue };
+            let new = (count - *seen) as usize;
+            *seen = count;
+            for (placement, _) in monitor.placements().rev().take(new) {
+                // One without an intent is I9's, at rest at the latest.
+                if let Some(order) = placement.text.as_deref().and_then(&intent) {
+                    self.check_placement(world, venue, placement, &order)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_placement(&self, world: &World, venue: VenueId, placement: &Placement, order: &NewOrder) -> Check {
+        let wrong = |what: &str| {
+            broken(Invariant::WireWithinLimits, format!("{} arrived with {what} that its intent does not have", order.client_id))
+        };
+        let Some(info) = self.tables.pair(order.pair) else { return wrong("a pair") };
+        let side = if placement.side == sim_exchange::core::Side::Buy { Side::Buy } else { Side::Sell };
+        if order.venue != venue || placement.pair != format!("{}_{}", info.symbol.base, info.symbol.quote) {
+            return wrong("a pair or a venue");
+        }
+        let (price, amount) = (price_of(order, info.scale), amount_of(order, info.scale));
+        if side != order.side || placement.price != price || placement.amount != amount {
+            return wrong("terms");
+        }
+        if placement.time_in_force != sim_exchange::core::TimeInForce::Ioc || placement.expires_at_ms.is_none() {
+            return wrong("a time in force or an expiry");
+        }
+        let exchange = world.exchange(venue.index());
+        let mid = exchange.pair_by_name(&placement.pair).and_then(|pair| exchange.book(pair).mid_rounded_down());
+        let (Some(mid), Purpose::Open) = (mid, order.purpose) else { return Ok(()) };
+        let far = Decimal::from(self.bounds.collar.nano() / 100_000 + COLLAR_SLACK_BPS) / Decimal::from(10_000);
+        let outside = match side {
+            Side::Buy => price > mid * (Decimal::ONE + far),
+            Side::Sell => price < mid * (Decimal::ONE - far),
+        };
+        if outside {
+            let text = format!("{} arrived at {price}, outside the collar around {mid}", order.client_id);
+            return broken(Invariant::WireWithinLimits, text);
+        }
+        Ok(())
+    }
+}
+
+fn price_of(order: &NewOrder, scale: PairScale) -> Decimal {
+    Decimal::new(order.price.units(), u32::from(scale.price_decimals()))
+}
+
+fn amount_of(order: &NewOrder, scale: PairScale) -> Decimal {
+    Decimal::new(order.qty.units(), u32::from(scale.qty_decimals()))
+}
+
+fn spends(request: &HttpRequest) -> Option<Spends> {
+    let orders = request.path.ends_with("/spot/orders") || request.path.contains("/spot/orders/");
+    Some(match request.method {
+        Method::Post if orders => Spends::Placements(crate::tamper::placed_pair(&request.body)?),
+        Method::Delete if orders => Spends::Cancels,
+        Method::Get if request.path.ends_with("/spot/order_book") => Spends::Books,
+        Method::Get if request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("sign")) => {
+            Spends::Reads(if orders { "orders".to_owned() } else { request.path.clone() })
+        }
+        _ => return None,
+    })
+}
+
+/// The text of an id as it is on the wire.
+pub fn wire_id(text: &str) -> Option<ClientOrderId> {
+    ClientOrderId::parse(text.strip_prefix("t-")?)
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    let Some((first, rest)) = part.split_first() else { return false };
+    let mut from = bytes;
+    while let Some(at) = from.iter().position(|byte| byte == first) {
+        from = from.get(at + 1..).unwrap_or_default();
+        if from.starts_with(rest) {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_found_wherever_it_stands() {
+        assert!(contains(b"xxsecret", b"secret") && contains(b"secretxx", b"secret") && contains(b"ssecret", b"secret"));
+        assert!(!contains(b"secre", b"secret") && !contains(b"", b"s") && !contains(b"abc", b""));
+    }
+}
