@@ -145,3 +145,16 @@ fn one_seed() {
         Err(violation) => panic!("seed {seed} breaks {violation}\nrun it again: {}", runner::command(seed)),
     }
 }
+
+#[test]
+fn fills_are_found_by_a_wall_clock_that_is_an_hour_ahead() {
+    // The private stream loses fills; lists of executions must be asked for by the venue's clock (F26, F36).
+    let configure = |seed| {
+        let mut faults = FaultMix::none();
+        (faults.private.lost, faults.orders.reply_lost) = (300, 100);
+        faults.script = vec![(3_000_000_000, testkit::faults::Event::WallStep { by_ns: 3_600_000_000_000 })];
+        SimConfig { faults, ..SimConfig::calm(seed) }
+    };
+    let totals = runner::run_many(0..12, configure).unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(totals.deals > 12, "{totals}");
+}

@@ -215,6 +215,10 @@ impl OrderBook {
 
     /// Empties the book; only a snapshot makes it live again. The id stays readable.
     pub fn drop_trust(&mut self) {
+        // Planted bug: a book that lost trust is traded on.
+        if mutants::active(Mutant::UntrustedTraded) {
+            return;
+        }
         self.live = false;
         self.overlay = None;
         self.bids.clear();

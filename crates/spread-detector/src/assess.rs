@@ -128,7 +128,7 @@ fn is_trusted(
     sell: &LegView<'_>,
     now: MonoNanos,
 ) -> bool {
-    let fresh = |leg: &LegView<'_>| leg.book.age_ns(now) <= config.book_age_max_ns || active(Mutant::AgeIgnored);
+    let fresh = |leg: &LegView<'_>| leg.book.age_ns(now) <= config.book_age_max_ns;
     // Planted bug: age does not count.
     let fresh = active(Mutant::AgeIgnored) || (fresh(buy) && fresh(sell));
     let tradable = |leg: &LegView<'_>| leg.open && leg.taker.is_some();

@@ -4,7 +4,6 @@
 //! there is no majority: each is measured against the other, and both are untrusted when they are too far apart.
 
 use arrayvec::ArrayVec;
-use domain::mutants::{Mutant, active};
 use domain::number::RATE_ONE;
 use domain::{MonoNanos, Rate};
 use order_book::TrackedBook;
@@ -31,7 +30,7 @@ pub fn collar_reference<'a>(
     now: MonoNanos,
 ) -> CollarReference {
     let mut mids: ArrayVec<i64, VENUES_MAX> = ArrayVec::new();
-    let trusted = books.filter(|book| book.is_live() && (book.age_ns(now) <= book_age_max_ns || active(Mutant::AgeIgnored)));
+    let trusted = books.filter(|book| book.is_live() && book.age_ns(now) <= book_age_max_ns);
     for mid_x2 in trusted.filter_map(mid_x2).take(VENUES_MAX) {
         mids.push(mid_x2);
     }

@@ -65,7 +65,8 @@ pub fn run(config: &SimConfig) -> Result<Report, Violation> {
 }
 
 /// Assertions of the engine itself that are an invariant of the list: it saw what the judges look for, and earlier.
-const ASSERTED: [(&str, Invariant); 3] = [
+const ASSERTED: [(&str, Invariant); 4] = [
+    ("Invariant: a client order id is used once", Invariant::IdsUnique),
     ("Invariant: an order's phase never moves backwards", Invariant::OrdersForward),
     ("Invariant: the cumulative quantity never falls", Invariant::NoOverfill),
     ("Invariant: what is reserved is what orders hold", Invariant::LedgerIsTrue),

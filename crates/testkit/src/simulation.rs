@@ -217,7 +217,11 @@ impl Simulation {
 
     fn unsettled(&self) -> Option<String> {
         match &self.process {
-            Some(process) => at_rest::unsettled(&process.node, process.mono(self.t_ns)),
+            Some(process) => at_rest::unsettled(&process.node, process.mono(self.t_ns)).or_else(|| {
+                // What a stranger did to the balances is known when the engine has learnt it and a person has accepted it.
+                let strangers = self.judge.orders.strangers;
+                strangers.then(|| at_rest::check_ledger(&process.node, &self.world).err().map(|(_, text)| text)).flatten()
+            }),
             None => Some("the engine is down".into()),
         }
     }

@@ -82,7 +82,7 @@ fn fund_adversary(world: &mut World) {
         let account = exchange.add_account(ADVERSARY, "adversary", fees).expect("nobody else has its number");
         let assets: Vec<_> = exchange.assets().map(|(id, _)| id).collect();
         for asset in assets {
-            exchange.deposit(now, account, asset, Decimal::from(1_000_000)).expect("a deposit that fits");
+            exchange.deposit(now, account, asset, Decimal::from(1_000_000_000)).expect("a deposit that fits");
         }
     }
 }
@@ -106,7 +106,7 @@ pub fn snatch(
         kind: sim_exchange::core::OrderKind::Limit,
         time_in_force: sim_exchange::core::TimeInForce::Ioc,
         price: limit,
-        amount: amount * Decimal::from(3),
+        amount: amount * Decimal::from(20),
         text: None,
     };
     exchange.place(now, order).is_ok()

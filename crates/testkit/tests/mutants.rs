@@ -102,7 +102,7 @@ fn tight_exposure(seed: u64) -> SimConfig {
 }
 
 fn relentless(seed: u64) -> SimConfig {
-    with(seed, |faults| faults.hostile = 850)
+    with(seed, |faults| faults.hostile = 900)
 }
 
 fn slow_pace(seed: u64) -> SimConfig {

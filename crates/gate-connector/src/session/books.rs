@@ -355,11 +355,12 @@ impl GateSession {
     }
 
     fn fetch(&mut self, index: usize) {
+        let Some(book) = self.books.books.get_mut(index) else { return };
+        book.fetch = Fetch::Asked;
+        // Planted bug: nobody asks.
         if mutants::active(Mutant::FeedForgotten) {
             return;
         }
-        let Some(book) = self.books.books.get_mut(index) else { return };
-        book.fetch = Fetch::Asked;
         let what = What::Base { pair: book.pair, copy: Copy::Book { generation: book.generation } };
         self.ask(what);
     }

@@ -328,8 +328,11 @@ impl GateSession {
         }
     }
 
-    fn transmit_request(&mut self, asked: Asked, now: MonoNanos, wall: UnixNanos) -> Transmit {
+    fn transmit_request(&mut self, mut asked: Asked, now: MonoNanos, wall: UnixNanos) -> Transmit {
         let venue_time_ns = self.clock.venue_time_ns(now, wall);
+        if let What::Trades(read) = &mut asked.what {
+            read.ahead_ns = wall.0.saturating_sub(venue_time_ns).max(0);
+        }
         let request = self.render(&asked.what, now, venue_time_ns);
         let order = matches!(asked.what, What::Place { .. });
         let timeout_ns = match asked.what {

@@ -41,6 +41,8 @@ impl OpenOrdersRead {
 pub(super) struct TradesRead {
     pub(super) pair: PairId,
     since: UnixNanos,
+    /// How far our wall clock, which `since` was read from, is ahead of the venue's; zero while it is behind.
+    pub(super) ahead_ns: i64,
     page: u32,
     requested: Option<MonoNanos>,
     fills: Vec<Fill>,
@@ -48,8 +50,10 @@ pub(super) struct TradesRead {
 
 impl TradesRead {
     pub(super) fn query(&self, name: &str) -> String {
-        // A second early: the list's bound is in whole seconds.
-        let from = self.since.seconds().saturating_sub(1).max(0);
+        // A second early: the list's bound is in whole seconds. By the venue's clock, where ours is ahead: from a time that has not come
+        // yet nothing would be listed (F36). Where ours is behind, the list is only longer.
+        let since = UnixNanos(self.since.0.saturating_sub(self.ahead_ns));
+        let from = since.seconds().saturating_sub(1).max(0);
         format!("currency_pair={name}&limit={TRADES_PAGE}&page={}&from={from}", self.page)
     }
 }
@@ -103,7 +107,7 @@ impl GateSession {
                 What::OpenOrders(OpenOrdersRead { page: 1, requested: None, orders: Vec::new(), elsewhere: 0 })
             }
             ReadKind::Trades { pair, since } => {
-                What::Trades(TradesRead { pair, since, page: 1, requested: None, fills: Vec::new() })
+                What::Trades(TradesRead { pair, since, ahead_ns: 0, page: 1, requested: None, fills: Vec::new() })
             }
             ReadKind::Fees => What::Fees { index: 0 },
             ReadKind::Account => What::Account,

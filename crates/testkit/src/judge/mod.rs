@@ -267,10 +267,13 @@ impl Judge {
             }
         }
         for notice in notices {
-            self.alerts.noticed(notice)?;
             self.orders.noticed(notice)?;
             self.exposures.noticed(notice);
             self.time_unknown(world, notice, t_ns);
+        }
+        self.orders.check_booked()?;
+        for notice in notices {
+            self.alerts.noticed(notice)?;
         }
         for entry in logged {
             if let Logged::Intent(order) = entry {
@@ -281,7 +284,6 @@ impl Judge {
                 self.exposures.decided(order, now)?;
             }
         }
-        self.orders.check_booked()?;
         self.alerts.after_step(process.node.engine().stops())?;
         let escalated = [StopReason::UnhedgedTime, StopReason::UnknownOrder].iter().any(|reason| self.alerts.paused_for(*reason));
         self.exposures.after_step(now, escalated)?;
