@@ -629,7 +629,7 @@ impl Simulation {
         }
         let read = self.judge.orders.new_life(&self.logs);
         read.map_err(|text| self.violation(Invariant::Converges, text))?;
-        self.judge.new_life(&self.setup);
+        self.judge.new_life(&self.setup, &process);
         let mut process = process;
         if let Some(reason) = self.latch {
             let now = process.mono(self.t_ns);

@@ -3,7 +3,7 @@
 
 use crate::config::{START_T_NS, SimConfig};
 use domain::time::{MILLI, SECOND};
-use domain::{Amount, InstrumentRules, PairId, Rate, Symbol, Tables, VenueId};
+use domain::{InstrumentRules, PairId, Rate, Symbol, Tables, VenueId};
 use engine_core::EngineConfig;
 use executor::ExecutorConfig;
 use gate_connector::GateConnector;
@@ -265,7 +265,6 @@ pub fn venue_request(request: venue::HttpRequest) -> HttpRequest {
 /// hide behind it.
 fn engine_config(limits: Limits) -> EngineConfig {
     let bps = |n| Rate::from_bps(n).expect("a small rate");
-    let quote = |whole: i128| Amount::from_units(whole * domain::number::AMOUNT_ONE);
     limits.validate().expect("limits that a run may start with");
     let order_expiry_ns = 500 * MILLI;
     EngineConfig {

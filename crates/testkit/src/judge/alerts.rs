@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What was ordered and told.
 #[derive(Debug, Default)]
 pub struct Alerts {
-    /// Alerts that hold by (kind, reason), as told in this life; venue freezes of the start are not told and counted here.
+    /// Alerts that hold by (kind, reason), as told in this life, and those that it began with.
     holding: BTreeMap<(StopKind, StopReason), u32>,
     told: BTreeSet<(StopKind, StopReason, Option<VenueId>, Option<domain::PairId>)>,
     /// A latch holds, whoever engaged it.
@@ -23,11 +23,13 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// A new process: every venue starts frozen, without an alert.
-    pub fn new_life(&mut self, venues: u32) {
+    /// A new process: every venue starts frozen, without an alert; what only a person ends was told by an earlier life and holds still.
+    pub fn new_life(&mut self, stops: &Stops) {
         self.holding.clear();
         self.told.clear();
-        self.holding.insert((StopKind::Freeze, StopReason::StreamUnproven), venues);
+        for stop in stops.list() {
+            *self.holding.entry((stop.kind, stop.reason)).or_default() += 1;
+        }
         self.ordered.clear();
     }
 

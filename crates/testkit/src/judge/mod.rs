@@ -204,14 +204,14 @@ impl Judge {
     }
 
     /// A new process begins on logs that [`OrderBookkeeping::new_life`] has read.
-    pub fn new_life(&mut self, setup: &Setup) {
+    pub fn new_life(&mut self, setup: &Setup, process: &Process) {
         self.deliveries.new_process();
         self.exposures.new_life();
         self.exposures.bounds_changed(setup.bounds());
         self.wire.new_life();
         self.wire.bounds_changed(setup.bounds());
         self.feeds.new_life();
-        self.alerts.new_life(self.tables.venues.len() as u32);
+        self.alerts.new_life(process.node.engine().stops());
         self.unknown_since.clear();
     }
 
