@@ -397,10 +397,28 @@ fn capped(reference: i128, side: Side, cap: Rate, step: i64) -> Option<Price> {
     Price::from_units(i64::try_from(units).ok()?)
 }
 
-/// `a × b / c`, rounded down, for `a, b ≥ 0` and `c > 0`, without passing 128 bits where `c × b` and the result do not.
+/// `a × b / c`, rounded down, for `a, b ≥ 0` and `c > 0`; exact wherever the result fits, however large the product is.
 fn mul_div(a: i128, b: i128, c: i128) -> i128 {
-    let part = (a % c).checked_mul(b).map_or(i128::MAX, |product| product / c);
+    let part = (a % c).checked_mul(b).map_or_else(|| mul_div_by_bits(a % c, b, c), |product| product / c);
     (a / c).saturating_mul(b).saturating_add(part)
+}
+
+/// As [`mul_div`] for `a < c`, bit by bit of `b`: nothing grows past twice `c`, and the result is below `b`.
+fn mul_div_by_bits(a: i128, b: i128, c: i128) -> i128 {
+    let (a, b, c) = (a.unsigned_abs(), b.unsigned_abs(), c.unsigned_abs());
+    let (mut quotient, mut rest) = (0u128, 0u128);
+    for bit in (0..u128::BITS - b.leading_zeros()).rev() {
+        quotient *= 2;
+        rest *= 2;
+        for add in [0, if b >> bit & 1 == 1 { a } else { 0 }] {
+            rest += add;
+            if rest >= c {
+                rest -= c;
+                quotient += 1;
+            }
+        }
+    }
+    i128::try_from(quotient).unwrap_or(i128::MAX)
 }
 
 #[cfg(test)]
@@ -427,5 +445,11 @@ mod tests {
         assert_eq!(mul_div(7, 3, 2), 10);
         assert_eq!(mul_div(10i128.pow(36), 10i128.pow(18), 10i128.pow(18)), 10i128.pow(36));
         assert_eq!(mul_div(10i128.pow(30) + 1, 3, 10), 3 * 10i128.pow(29));
+        // A fee of 4.7959 XRP on 4795.9 XRP worth 2493.86 USDT: the product passes 128 bits, its part of the value does not.
+        let (fee, value, qty) = (47_959 * 10i128.pow(14), 249_386 * 10i128.pow(16), 47_959 * 10i128.pow(17));
+        assert_eq!(fee.checked_mul(value), None);
+        assert_eq!(mul_div(fee, value, qty), 249_386 * 10i128.pow(13));
+        assert_eq!(mul_div(fee + qty, value, qty), 249_386 * 10i128.pow(16) + 249_386 * 10i128.pow(13));
+        assert_eq!(mul_div(i128::MAX - 1, i128::MAX, i128::MAX), i128::MAX - 1);
     }
 }
