@@ -6,6 +6,7 @@
 //! cut) is returned as a [`Strike`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::config::{GateConfig, Jitter, Visibility};
 
@@ -14,6 +15,8 @@ const MS: u64 = 1_000_000;
 const DRAWN_EVERY_NS: (u64, u64) = (1_500 * MS, 6_000 * MS);
 /// How long after its notice an upgraded connection is closed, when the seed draws one.
 const DRAWN_UPGRADE_CLOSE_NS: u64 = 3_000 * MS;
+/// Faults that began and that nobody asked about yet; beyond it the oldest is forgotten.
+const BEGUN_MAX: usize = 64;
 
 /// One fault and when it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +107,44 @@ pub enum TimedFault {
     Cut,
 }
 
+/// For people who watch, in a few words.
+impl fmt::Display for TimedFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |ns: &u64| ns / MS;
+        match self {
+            TimedFault::Silence { pair: Some(pair), for_ns } => {
+                write!(f, "the channels of {pair} say nothing for {} ms, pongs go on", ms(for_ns))
+            }
+            TimedFault::Silence { pair: None, for_ns } => {
+                write!(f, "public channels say nothing for {} ms, pongs go on", ms(for_ns))
+            }
+            TimedFault::Gaps { count } => write!(f, "the next {count} book increments are left out"),
+            TimedFault::StaleBooks { replies } => write!(f, "the next {replies} book snapshots are old copies"),
+            TimedFault::SlowDeepBooks { for_ns } => write!(f, "deep book snapshots come from a slow cache for {} ms", ms(for_ns)),
+            TimedFault::StaleBalances { age_ns, for_ns } => {
+                write!(f, "balances are {} ms old for {} ms", ms(age_ns), ms(for_ns))
+            }
+            TimedFault::HiddenOrders { hidden_ns, for_ns } => {
+                write!(f, "new orders and trades are hidden from look-ups for {} ms, during {} ms", ms(hidden_ns), ms(for_ns))
+            }
+            TimedFault::ForgottenOrders { after_ns, for_ns } => {
+                write!(f, "finished orders are forgotten after {} ms, during {} ms", ms(after_ns), ms(for_ns))
+            }
+            TimedFault::TooManyRequests { count } => write!(f, "the next {count} private requests are answered 429"),
+            TimedFault::LostReplies { count } => write!(f, "the replies to the next {count} accepted orders are lost"),
+            TimedFault::DoubledPrivate { count } => write!(f, "the next {count} private frames come twice"),
+            TimedFault::ReorderedPrivate { count } => write!(f, "the next {count} private frames come in the wrong order"),
+            TimedFault::Unserved { for_ns } => {
+                write!(f, "subscriptions are acknowledged and not served for {} ms", ms(for_ns))
+            }
+            TimedFault::Upgrade { close_after_ns } => {
+                write!(f, "an upgrade is announced; every connection closes in {} ms", ms(close_after_ns))
+            }
+            TimedFault::Cut => f.write_str("every connection is cut"),
+        }
+    }
+}
+
 /// What a step wants done to all connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Strike {
@@ -133,6 +174,8 @@ pub(super) struct FaultScript {
     draws: Option<Jitter>,
     /// What is visible when no fault is on.
     usual: Visibility,
+    /// What began since it was last asked for, oldest first.
+    begun: Vec<TimedFault>,
 }
 
 impl FaultScript {
@@ -140,7 +183,7 @@ impl FaultScript {
     pub(super) fn new(config: &GateConfig, start_t_ns: u64) -> FaultScript {
         let start_t_ns = start_t_ns.saturating_add(config.faults_from_ns);
         let draws = config.faults_seed.map(|seed| Jitter::new(seed ^ config.seed.rotate_left(32)));
-        let mut script = FaultScript { steps: BTreeMap::new(), planned: 0, draws, usual: config.visibility };
+        let mut script = FaultScript { steps: BTreeMap::new(), planned: 0, draws, usual: config.visibility, begun: Vec::new() };
         for entry in &config.script {
             script.plan(start_t_ns.saturating_add(entry.at_ns), Step::Begin(entry.fault.clone()));
         }
@@ -172,6 +215,11 @@ impl FaultScript {
         strikes
     }
 
+    /// The faults that began since the last call, for those who watch.
+    pub(super) fn take_begun(&mut self) -> Vec<TimedFault> {
+        std::mem::take(&mut self.begun)
+    }
+
     fn plan(&mut self, at_ns: u64, step: Step) {
         self.planned += 1;
         self.steps.insert((at_ns, self.planned), step);
@@ -185,6 +233,10 @@ impl FaultScript {
     }
 
     fn begin(&mut self, t_ns: u64, fault: TimedFault, config: &mut GateConfig, strikes: &mut Vec<Strike>) {
+        if self.begun.len() == BEGUN_MAX {
+            self.begun.remove(0);
+        }
+        self.begun.push(fault.clone());
         let faults = &mut config.faults;
         let lasts_ns = match &fault {
             TimedFault::Silence { pair, for_ns } => {

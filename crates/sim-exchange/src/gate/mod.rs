@@ -114,6 +114,11 @@ impl GateDialect {
         &mut self.config
     }
 
+    /// The scripted and drawn faults that began since the last call, oldest first.
+    pub fn take_begun_faults(&mut self) -> Vec<TimedFault> {
+        self.script.take_begun()
+    }
+
     fn stream<'a>(
         &'a mut self,
         t_ns: u64,
