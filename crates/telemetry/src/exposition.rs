@@ -1,5 +1,6 @@
 //! The text of `/metrics`: the exporter's counters and gauges, then the histograms.
 
+use crate::cost::CostHistogram;
 use crate::histogram::Histogram;
 use crate::names::{METRICS, MetricKind};
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
@@ -50,9 +51,14 @@ impl Exposition {
         self.recorder.register_gauge(&key(name, labels), &METADATA).set(value);
     }
 
-    /// The text, with these histograms (name, labels, histogram) and exact decimal counters (name, labels, value), which the
-    /// facade can't hold; the entries of one name stand together.
-    pub fn render(&self, histograms: &[(&'static str, String, Histogram)], exact: &[(&'static str, String, String)]) -> String {
+    /// The text, with these histograms (name, labels, histogram), histograms of costs and exact decimal counters (name, labels,
+    /// value), which the facade can't hold; the entries of one name stand together.
+    pub fn render(
+        &self,
+        histograms: &[(&'static str, String, Histogram)],
+        costs: &[(&'static str, CostHistogram)],
+        exact: &[(&'static str, String, String)],
+    ) -> String {
         self.handle.run_upkeep();
         let mut text = self.handle.render();
         let mut last = "";
@@ -74,6 +80,11 @@ impl Exposition {
             }
             histogram.render(name, labels, &mut text);
         }
+        for (name, costs) in costs {
+            let help = METRICS.iter().find(|m| m.name == *name).map_or("", |m| m.help);
+            text.push_str(&format!("# HELP {name} {help}\n# TYPE {name} histogram\n"));
+            costs.render(name, &mut text);
+        }
         text
     }
 }
@@ -93,13 +104,14 @@ mod tests {
             (names::STAGE, "stage=\"apply\"".to_string(), Histogram::default()),
         ];
         let exact = [(names::FEES, "asset=\"BTC\"".to_string(), "0.000000000000000001".to_string())];
-        let text = exposition.render(&histograms, &exact);
+        let text = exposition.render(&histograms, &[(names::UNWIND_COST, CostHistogram::default())], &exact);
         assert!(
             text.contains("# TYPE crossgate_fees_total counter\ncrossgate_fees_total{asset=\"BTC\"} 0.000000000000000001\n"),
             "{text}"
         );
         assert!(text.contains("crossgate_frames_total{venue=\"gate-a\"} 7"), "{text}");
         assert!(text.contains("# HELP crossgate_frames_total "));
+        assert_eq!(text.matches("# TYPE crossgate_unwind_cost_bps histogram").count(), 1);
         assert_eq!(text.matches("# TYPE crossgate_stage_seconds histogram").count(), 1);
         assert!(text.contains("crossgate_stage_seconds_count{stage=\"apply\"} 0"));
     }
