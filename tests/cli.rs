@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use support::config::{DEMO, TESTNET, demo, live, replaced, two_venues_on, write};
+use support::config::{DEMO, LIVE, TESTNET, demo, live, replaced, two_venues_on, write};
 use support::dir;
 use support::process::{Done, crossgate, run};
 
@@ -126,7 +126,8 @@ fn a_pair_that_no_venue_lists_is_refused_with_its_line() {
     let line = text.lines().position(|line| line.contains("DOGE")).expect("it is there") + 1;
     let arguments = ["run", "-c", path.to_str().expect("a plain path"), "--live", "--for", "1s"];
     let done = run(&mut sim.engine(dir.path(), &arguments)).expect(3);
-    assert_eq!(done.stderr.lines().count(), 1, "one sentence: {}", done.stderr);
+    let complaints = done.stderr.lines().filter(|line| line.starts_with("crossgate: ")).count();
+    assert_eq!(complaints, 1, "one sentence, after what is at stake: {}", done.stderr);
     let complaint = done.complaint();
     assert!(
         complaint.contains(&format!("doge-live.toml:{line}: pair[2].symbol: DOGE/USDT is not listed on venue `gate-a`")),
@@ -384,49 +385,84 @@ fn refused_keys_are_told_and_no_answer_shows_a_secret() {
     }
 }
 
-#[test]
-fn live_hosts_are_refused_before_anything_else_and_testnet_hosts_are_not() {
-    let dir = dir();
-    let testnet = replaced(TESTNET, "dir = \".crossgate/testnet\"", "dir = \"state\"");
-    let go = ["run", "-c", "hosts.toml", "--live", "--for", "1s"];
-    let refused_at = |text: &str, marker: &str, key: &str| {
-        write(dir.path(), "hosts.toml", text);
-        let line = text.lines().position(|line| line.contains(marker)).expect("it is there") + 1;
-        let begun = Instant::now();
-        // No keys are set: the host is told first, so nothing was read and nothing connected.
-        let done = run(crossgate(dir.path()).args(go));
-        let parts = ["is a live host", "testnet and loopback hosts only", "set rest and ws", "configs/testnet.toml"];
-        assert_one_sentence(done, dir.path(), &format!("hosts.toml:{line}: {key}: "), &parts);
-        assert!(begun.elapsed() < Duration::from_secs(5), "nothing was waited for");
-    };
-    let rest = "rest = \"https://api-testnet.gateapi.io\"";
-    let ws = "ws = \"wss://ws-testnet.gate.com/v4/ws/spot\"";
-    for host in [
-        "https://api.gateio.ws",
-        "https://fx-api.gateio.ws",
-        "https://api.example.com",
-        "https://api-testnet.gateapi.io.example.com",
-    ] {
-        refused_at(&replaced(&testnet, rest, &format!("rest = \"{host}\"")), host, "venue[0].rest");
-    }
-    // One live socket makes the venue live.
-    refused_at(&replaced(&testnet, ws, "ws = \"wss://api.gateio.ws/ws/v4/\""), rest, "venue[0].rest");
-    refused_at(&replaced(&testnet, ws, &format!("{ws}\nprivate_ws = \"wss://api.gateio.ws/ws/v4/\"")), rest, "venue[0].rest");
-    // Hosts that are not named are the live ones.
-    let unnamed = replaced(&replaced(&testnet, rest, ""), ws, "");
-    refused_at(&unnamed, "id = \"gate-1\"", "venue[0].id");
+/// The shipped file for live hosts, with its state in `state`.
+fn live_file() -> String {
+    replaced(LIVE, "dir = \".crossgate/live\"", "dir = \"state\"")
+}
 
-    // The file as shipped passes this gate, and asks for its keys next.
-    write(dir.path(), "hosts.toml", &testnet);
-    run(crossgate(dir.path()).args(["config", "check", "-c", "hosts.toml"])).expect(0);
+#[test]
+fn live_hosts_need_small_limits_or_a_word_that_lifts_them() {
+    let dir = dir();
+    let go = ["run", "-c", "hosts.toml", "--live", "--for", "1s"];
+    let shipped = live_file();
+    // As shipped it is within the caps, and says what is at stake.
+    write(dir.path(), "hosts.toml", &shipped);
+    let check = run(crossgate(dir.path()).args(["config", "check", "-c", "hosts.toml"])).expect(0);
+    for part in ["LIVE, real money", "https://api.gateio.ws", "one order at most 25", "1 deal open at once", "a loss of 10"] {
+        assert!(check.stdout.contains(part), "`{part}` should be said: {}", check.stdout);
+    }
+    let json = run(crossgate(dir.path()).args(["config", "check", "-c", "hosts.toml", "--json"])).expect(0).json();
+    assert_eq!((&json["valid"], &json["real_money"]["hosts"][0]["class"]), (&true.into(), &"live".into()), "{json}");
+    assert_eq!(json["real_money"]["risk"]["order_value_max"], "25");
+    // Without the flag nothing happens; with it, keys are asked for.
+    let done = run(crossgate(dir.path()).args(["run", "-c", "hosts.toml"])).expect(2);
+    assert!(done.complaint().contains("add --live"), "{}", done.stderr);
     let done = run(crossgate(dir.path()).args(go));
     assert_one_sentence(done, dir.path(), "hosts.toml:", &["venue[0].key_env: ", "GATE_API_KEY", "not set"]);
-    // And a loopback host passes both; there, nobody answers.
+
+    // Each limit above its cap is named with the word that lifts it, on whatever is not surely a test network.
+    let testnet = replaced(TESTNET, "dir = \".crossgate/testnet\"", "dir = \"state\"");
+    let rest = "rest = \"https://api-testnet.gateapi.io\"";
+    let ws = "ws = \"wss://ws-testnet.gate.com/v4/ws/spot\"";
+    let unknown_host = replaced(&testnet, rest, "rest = \"https://api-testnet.gateapi.io.example.com\"");
+    let one_live_socket = replaced(&testnet, ws, &format!("{ws}\nprivate_ws = \"wss://api.gateio.ws/ws/v4/\""));
+    let unnamed = replaced(&replaced(&testnet, rest, ""), ws, "");
+    for text in [&unknown_host, &one_live_socket, &unnamed] {
+        refused(text, "order_value_max = \"50\"", &["risk.order_value_max: 50 is above 25", "live_caps_lifted = true"]);
+    }
+    for (key, within, above) in [
+        ("order_value_max", "order_value_max = \"25\"", "order_value_max = \"25.000001\""),
+        ("deal_value_max", "deal_value_max = \"25\"", "deal_value_max = \"26\""),
+        ("unhedged_value_max", "unhedged_value_max = \"50\"", "unhedged_value_max = \"51\""),
+        ("daily_loss_max", "daily_loss_max = \"10\"", "daily_loss_max = \"10.5\""),
+        ("open_deals_max", "open_deals_max = 1", "open_deals_max = 2"),
+    ] {
+        let text = replaced(&shipped, within, above);
+        refused(&text, above, &[&format!("risk.{key}: "), "the cap on live hosts", "live_caps_lifted = true"]);
+        let lifted = replaced(&text, "live_caps_lifted = false", "live_caps_lifted = true");
+        write(dir.path(), "hosts.toml", &lifted);
+        let check = run(crossgate(dir.path()).args(["config", "check", "-c", "hosts.toml"])).expect(0);
+        assert!(check.stdout.contains("the small caps on live hosts are lifted"), "{}", check.stdout);
+    }
+}
+
+#[test]
+fn everything_right_connects_and_an_unreachable_host_ends_with_1() {
+    let dir = dir();
+    let go = ["run", "-c", "hosts.toml", "--live", "--for", "1s", "--no-tui"];
+    let keys = ["GATE_API_KEY", "GATE_API_SECRET", "GATE2_API_KEY", "GATE2_API_SECRET"].map(|name| (name, "canary-key-7f3a"));
+    // A name that never resolves: nobody is reached, with or without a network.
+    let nowhere = live_file().replace("api.gateio.ws", "api.gate.invalid");
+    write(dir.path(), "hosts.toml", &nowhere);
+    let begun = Instant::now();
+    let done = run(crossgate(dir.path()).args(go).envs(keys)).expect(1);
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
+    let at_stake = done.stderr.find("LIVE, real money").expect("what is at stake is said");
+    let failed = done.stderr.find("its rules can't be read from https://api.gate.invalid").expect("then it fails");
+    assert!(at_stake < failed, "before the first connection: {}", done.stderr);
+    assert!(done.complaint().contains("crossgate doctor"), "{}", done.stderr);
+    assert_no_canary(&done);
+
+    // The testnet asks for its keys, and a loopback host for somebody who answers.
+    let testnet = replaced(TESTNET, "dir = \".crossgate/testnet\"", "dir = \"state2\"");
+    write(dir.path(), "testnet.toml", &testnet);
+    let done = run(crossgate(dir.path()).args(["run", "-c", "testnet.toml", "--live"])).expect(3);
+    assert!(done.complaint().contains("GATE_API_KEY"), "{}", done.stderr);
     write(dir.path(), "hosts.toml", &live(&two_venues_on(1)));
     let keys = ["TEST_KEY_0", "TEST_SECRET_0", "TEST_KEY_1", "TEST_SECRET_1"].map(|name| (name, "x"));
     let done = run(crossgate(dir.path()).args(go).envs(keys)).expect(1);
     assert!(done.complaint().contains("venue `left`: its rules can't be read from http://127.0.0.1:1"), "{}", done.stderr);
-    assert!(done.complaint().contains("crossgate doctor"), "{}", done.stderr);
+    assert!(done.stderr.contains("this machine"), "{}", done.stderr);
 }
 
 #[test]
@@ -504,12 +540,24 @@ fn help_and_version_are_answers_and_no_failures() {
     assert_eq!((version.stdout.as_str(), version.stderr.as_str()), (concat!("crossgate ", env!("CARGO_PKG_VERSION")), ""));
     let help = run(crossgate(dir.path()).arg("--help")).expect(0);
     assert_eq!(help.stderr, "");
-    for word in ["Without a command: the demo", "run", "sim", "record", "replay", "config", "doctor", "status", "halt", "resume"]
-    {
+    for word in [
+        "Without a command: the demo",
+        "run",
+        "sim",
+        "record",
+        "replay",
+        "config",
+        "doctor",
+        "status",
+        "halt",
+        "resume",
+        "drain",
+        "flatten",
+    ] {
         assert!(help.stdout.contains(word), "`{word}` is missing: {}", help.stdout);
     }
     let help = run(crossgate(dir.path()).args(["run", "--help"])).expect(0);
-    for flag in ["--config", "--for", "--live", "--no-tui", "--seed", "--json", "--state-dir"] {
+    for flag in ["--config", "--for", "--live", "--no-tui", "--seed", "--json", "--state-dir", "--faults"] {
         assert!(help.stdout.contains(flag), "`{flag}` is missing: {}", help.stdout);
     }
 }

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub(crate) const DEMO: &str = include_str!("../../configs/demo.toml");
 /// The testnet's configuration.
 pub(crate) const TESTNET: &str = include_str!("../../configs/testnet.toml");
+/// The live hosts' configuration.
+pub(crate) const LIVE: &str = include_str!("../../configs/live.toml");
 /// The name of the variable that holds the ops token.
 pub(crate) const TOKEN_ENV: &str = "CROSSGATE_OPS_TOKEN";
 

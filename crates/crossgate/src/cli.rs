@@ -38,14 +38,18 @@ pub enum Command {
     Reconcile(ReconcileArgs),
     /// Ask a running engine how it stands.
     Status(ControlArgs),
-    /// Latch a running engine: no openings until `resume`.
-    Halt(ControlArgs),
+    /// Latch a running engine, or a run directory when no engine answers: no openings until `resume`.
+    Halt(HaltArgs),
     /// Clear the latch of a running engine, or of a run directory while none runs.
     Resume(ResumeArgs),
+    /// Let a running engine open nothing more, and wait until nothing is open; `resume` ends it.
+    Drain(WindDownArgs),
+    /// As drain, and close exposure at once at the flatten cap.
+    Flatten(WindDownArgs),
 }
 
 /// `run`
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct RunArgs {
     /// Configuration file; none: the demo.
     #[arg(short, long, value_name = "FILE")]
@@ -65,6 +69,9 @@ pub struct RunArgs {
     /// Run directory; outranks the file.
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<String>,
+    /// A bad day: faults of the simulated venues, drawn from this seed; mode `sim` only.
+    #[arg(long, value_name = "SEED")]
+    pub faults: Option<u64>,
     /// One JSON object on standard output at the end, nothing else there.
     #[arg(long)]
     pub json: bool,
@@ -160,7 +167,7 @@ pub struct ScanArgs {
 /// `config`
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Check a file; prints nothing when it is right.
+    /// Check a file; prints nothing when it is right, or hosts and limits where real money would be at stake.
     Check(ConfigFile),
     /// Print the effective values; secrets are never part of them.
     Print(ConfigFile),
@@ -201,7 +208,7 @@ pub struct ReconcileArgs {
     pub json: bool,
 }
 
-/// `status`, `halt`
+/// `status`
 #[derive(Debug, Args)]
 pub struct ControlArgs {
     /// Configuration file of the running engine, for its ops address and token variable; none: the demo's.
@@ -213,6 +220,28 @@ pub struct ControlArgs {
     /// JSON on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `halt`
+#[derive(Debug, Args)]
+pub struct HaltArgs {
+    /// Where the engine is.
+    #[command(flatten)]
+    pub control: ControlArgs,
+    /// Write the latch file of this run directory instead: works without an engine, and a running one sees it at once.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<String>,
+}
+
+/// `drain`, `flatten`
+#[derive(Debug, Args)]
+pub struct WindDownArgs {
+    /// Where the engine is.
+    #[command(flatten)]
+    pub control: ControlArgs,
+    /// How long to wait until nothing is open.
+    #[arg(long, value_name = "D", value_parser = parse_span, default_value = "60s")]
+    pub timeout: u64,
 }
 
 /// `resume`
@@ -250,15 +279,24 @@ pub fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Status(args) => control::status(&args),
         Command::Halt(args) => control::halt(&args),
         Command::Resume(args) => control::resume(&args),
+        Command::Drain(args) => control::wind_down(&args, control::WindDown::Drain),
+        Command::Flatten(args) => control::wind_down(&args, control::WindDown::Flatten),
     }
 }
 
 fn config_command(command: &ConfigCommand) -> Result<(), Failure> {
     match command {
         ConfigCommand::Check(file) => {
-            config::load(&file.config)?;
+            let loaded = config::load(&file.config)?;
+            let summary = config::real_money::summary(&loaded);
             if file.json {
-                crate::report::print_line("{\"valid\":true}");
+                let mut answer = serde_json::json!({"valid": true});
+                if let Some(summary) = &summary {
+                    answer["real_money"] = summary.json();
+                }
+                crate::report::print_line(&answer.to_string());
+            } else if let Some(summary) = &summary {
+                crate::report::print_line(&summary.text());
             }
             Ok(())
         }

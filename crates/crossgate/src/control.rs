@@ -1,14 +1,22 @@
-//! `status`, `halt`, `resume`: talk to a running engine over its ops address with its token.
+//! `status`, `halt`, `resume`, `drain`, `flatten`: talk to a running engine over its ops address with its token; `halt` and
+//! `resume` also to a run directory without one.
 
-use crate::cli::{ControlArgs, ResumeArgs};
+use crate::alerts::{Alert, Level};
+use crate::cli::{ControlArgs, HaltArgs, ResumeArgs, WindDownArgs};
 use crate::exit::Failure;
+use crate::latch_keeper;
 use crate::report::print_line;
+use domain::StopReason;
+use journal::RunFiles;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Longest answer read.
 const ANSWER_BYTES_MAX: u64 = 4 << 20;
+/// Pause between two looks at the status while something is open.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 struct Target {
     address: SocketAddr,
@@ -120,9 +128,32 @@ pub fn status(args: &ControlArgs) -> Result<(), Failure> {
 /// `halt`
 ///
 /// # Errors
-/// Exit code 1 when no engine answers, 4 when it refuses the token.
-pub fn halt(args: &ControlArgs) -> Result<(), Failure> {
-    command(args, "/api/halt", "", "halted")
+/// Exit code 1 when no engine answers or the latch file can't be written, 2 for a directory that is none, 4 when the engine
+/// refuses the token.
+pub fn halt(args: &HaltArgs) -> Result<(), Failure> {
+    let Some(dir) = &args.state_dir else {
+        return command(&args.control, "/api/halt", "", "halted").map_err(|mut failure| {
+            if failure.message.starts_with("no engine answers") {
+                failure.message += "; to latch a run directory without it: crossgate halt --state-dir DIR";
+            }
+            failure
+        });
+    };
+    let files = run_files(dir)?;
+    // A resume that no engine has taken yet is void; and no lock is taken: a running engine sees the file within 50 ms.
+    let _ = crate::resume_note::remove(files.path());
+    latch_keeper::engage(&files.latch(), StopReason::Operator, crate::alerts::wall(), "halt --state-dir")
+        .map_err(|why| Failure::failed(format!("the latch file can't be written: {why}")))?;
+    print_line(if args.control.json { "{\"result\":\"halted\"}" } else { "halted" });
+    Ok(())
+}
+
+/// The files of a run directory that a person names; a directory of simulated runs stands for the newest of them.
+fn run_files(dir: &str) -> Result<RunFiles, Failure> {
+    if !Path::new(dir).is_dir() {
+        return Err(Failure::usage(format!("{dir} is no run directory")));
+    }
+    Ok(RunFiles::new(crate::replay::run_files_path(dir)))
 }
 
 /// `resume`
@@ -133,24 +164,85 @@ pub fn resume(args: &ResumeArgs) -> Result<(), Failure> {
     if args.reason.trim().is_empty() {
         return Err(Failure::usage("--reason must say why it is safe to go on"));
     }
-    match &args.state_dir {
-        Some(dir) => {
-            if !std::path::Path::new(dir).is_dir() {
-                return Err(Failure::usage(format!("{dir} is no run directory")));
-            }
-            // Opening takes the lock, so that a running engine's latch is not cleared behind its back.
-            let locked = journal::RunDir::open(std::path::Path::new(dir)).map_err(|e| crate::run::log_failure(&e))?;
-            locked.latch().clear().map_err(|e| crate::run::log_failure(&e))?;
-            tracing::warn!(reason = args.reason, "the kill latch is cleared");
-            if args.control.json {
-                print_line("{\"result\":\"resumed\"}");
-            } else {
-                print_line("resumed");
-            }
-            Ok(())
-        }
-        None => command(&args.control, "/api/resume", &args.reason, "resumed"),
+    let Some(dir) = &args.state_dir else { return command(&args.control, "/api/resume", &args.reason, "resumed") };
+    let files = run_files(dir)?;
+    // Opening takes the lock, so that a running engine's latch is not cleared behind its back.
+    let locked = journal::RunDir::open(files.path()).map_err(|e| crate::run::log_failure(&e))?;
+    // The log first: while the file is there nothing can start in between.
+    crate::resume_note::leave(locked.path(), args.reason.trim()).map_err(|e| {
+        Failure::failed(format!("the resume can't be written to {}: {e}; the latch holds", locked.path().display()))
+    })?;
+    locked.latch().clear().map_err(|e| crate::run::log_failure(&e))?;
+    let run = locked.path().display().to_string();
+    let configured = args.control.config.as_ref().map(|path| crate::config::load(path)).transpose()?;
+    let file = crate::alerts::file_of(configured.as_ref().and_then(|c| c.config.alerts.file.as_deref()), locked.path());
+    let text = format!("a person cleared the latch while no engine ran: {}", args.reason.trim());
+    let alert = Alert::now(Level::Info, "resume", StopReason::Operator.as_str(), text);
+    if let Err(error) = crate::alerts::append_once(&file, &run, &alert) {
+        tracing::warn!(%error, path = %file.display(), "the reason can't be written to the alerts file");
     }
+    print_line(if args.control.json { "{\"result\":\"resumed\"}" } else { "resumed" });
+    Ok(())
+}
+
+/// The two ways to have nothing open while the engine runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WindDown {
+    /// What is open is finished as always.
+    Drain,
+    /// Exposure is closed at once.
+    Flatten,
+}
+
+/// `drain`, `flatten`: commands, then waits until nothing is open.
+///
+/// # Errors
+/// As [`halt`]; exit code 6 when something is still open at the end of the time, naming it.
+pub fn wind_down(args: &WindDownArgs, how: WindDown) -> Result<(), Failure> {
+    let (path, word) = match how {
+        WindDown::Drain => ("/api/drain", "drained"),
+        WindDown::Flatten => ("/api/flatten", "flat"),
+    };
+    let target = target(&args.control)?;
+    let (status, answer) = ask(&target, "POST", path, "")?;
+    if status != 200 {
+        return Err(refusal(&target, status, &answer));
+    }
+    let deadline = Instant::now() + Duration::from_nanos(args.timeout);
+    let open = loop {
+        let open = open_now(&target)?;
+        if open.is_empty() || Instant::now() >= deadline {
+            break open;
+        }
+        // A period, not a race: the engine publishes how it stands ten times a second.
+        std::thread::sleep(LOOK_EVERY.min(deadline.saturating_duration_since(Instant::now())));
+    };
+    let word = if open.is_empty() { word } else { "open" };
+    if args.control.json {
+        print_line(&serde_json::json!({"result": word, "open": open}).to_string());
+    } else if open.is_empty() {
+        print_line(&format!("{word}; openings stay off until `crossgate resume`"));
+    }
+    if open.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::unclean(format!(
+        "still open after {}: {}; openings stay off, and the engine goes on closing it",
+        crate::clock_text::short(args.timeout),
+        open.join("; ")
+    )))
+}
+
+/// What is open by the engine's own account.
+fn open_now(target: &Target) -> Result<Vec<String>, Failure> {
+    let (status, body) = ask(target, "GET", "/api/status", "")?;
+    if status != 200 {
+        return Err(refusal(target, status, &body));
+    }
+    let value: serde_json::Value =
+        serde_json::from_str(&body).map_err(|e| Failure::failed(format!("the answer is no JSON: {e}")))?;
+    let open = value["open"].as_array().ok_or_else(|| Failure::failed("the engine does not tell what is open"))?;
+    Ok(open.iter().filter_map(|item| item.as_str().map(str::to_string)).collect())
 }
 
 fn command(args: &ControlArgs, path: &str, body: &str, word: &str) -> Result<(), Failure> {
@@ -158,6 +250,10 @@ fn command(args: &ControlArgs, path: &str, body: &str, word: &str) -> Result<(),
     let (status, answer) = ask(&target, "POST", path, body)?;
     if status != 200 {
         return Err(refusal(&target, status, &answer));
+    }
+    let value: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
+    if let Some(warning) = value["warning"].as_str() {
+        eprintln!("crossgate: {warning}");
     }
     print_line(if args.json { answer.trim() } else { word });
     Ok(())

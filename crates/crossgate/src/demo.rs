@@ -1,5 +1,6 @@
 //! The simulated venues of a configuration: on a thread of their own, reached over real loopback sockets like any venue.
 
+use crate::bad_day::{self, Struck};
 use crate::config::Loaded;
 use crate::config::schema::{Sim, Venue};
 use crate::exit::Failure;
@@ -13,7 +14,7 @@ use sim_exchange::core::FeeRates;
 use sim_exchange::server::{ServerConfig, ServerHandle, TlsMaterial, serve, unix_now_ns};
 use sim_exchange::world::{VenueConfig, VenueKind, World, WorldConfig};
 use std::net::SocketAddr;
-use std::sync::mpsc as std_mpsc;
+use std::sync::mpsc::{self as std_mpsc, SyncSender};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 use venue::Endpoints;
@@ -21,6 +22,8 @@ use venue_io::TlsRoots;
 
 /// How long the venues trade before anyone can see them, so that there are trades and candles from the first moment.
 const WARM_UP_NS: u64 = 60_000_000_000;
+/// How often the venues are asked which faults began.
+const FAULTS_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
 /// How much slower a pair named in `quiet_pairs` lives: an event about every half minute.
 const QUIET_SLOWNESS: u32 = 1_000;
 
@@ -49,11 +52,11 @@ pub struct Simulated {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Starts the simulated venues of a configuration on free ports.
+/// Starts the simulated venues of a configuration on free ports. Faults that strike are told to `struck`.
 ///
 /// # Errors
 /// Exit code 3 for pairs or venues that can't be simulated, 1 when no port can be bound.
-pub fn start(loaded: &Loaded) -> Result<Simulated, Failure> {
+pub fn start(loaded: &Loaded, struck: Option<SyncSender<Struck>>) -> Result<Simulated, Failure> {
     let mut world = world_config(loaded, &loaded.config.venue)?;
     // The engine sees only its own pairs: books that nobody reads cost time.
     let wanted: Vec<String> = symbols(loaded)?.iter().map(|s| format!("{}_{}", s.base, s.quote)).collect();
@@ -62,14 +65,19 @@ pub fn start(loaded: &Loaded) -> Result<Simulated, Failure> {
         market.pairs.retain(|pair| wanted.contains(&pair.pair));
     }
     let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)); world.venues.len()];
-    start_world(world, listen, false)
+    start_world(world, listen, false, struck)
 }
 
 /// Starts a world on these addresses.
 ///
 /// # Errors
 /// Exit code 1 when no port can be bound.
-pub fn start_world(config: WorldConfig, listen: Vec<SocketAddr>, tls: bool) -> Result<Simulated, Failure> {
+pub fn start_world(
+    config: WorldConfig,
+    listen: Vec<SocketAddr>,
+    tls: bool,
+    struck: Option<SyncSender<Struck>>,
+) -> Result<Simulated, Failure> {
     let facts: Vec<(String, String, String)> =
         config.venues.iter().map(|v| (v.id.clone(), v.api_key.clone(), v.api_secret.clone())).collect();
     let tls = if tls {
@@ -84,7 +92,7 @@ pub fn start_world(config: WorldConfig, listen: Vec<SocketAddr>, tls: bool) -> R
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("simulated-venues".into())
-        .spawn(move || run_world(config, ServerConfig { listen, tls }, &ready_sender, stopped))
+        .spawn(move || run_world(config, ServerConfig { listen, tls }, &ready_sender, stopped, struck))
         .map_err(|e| Failure::failed(format!("can't start the simulated venues: {e}")))?;
     let (addresses, ca_pem) = ready
         .recv()
@@ -98,7 +106,13 @@ pub fn start_world(config: WorldConfig, listen: Vec<SocketAddr>, tls: bool) -> R
 
 type Ready = std_mpsc::Sender<Result<(Vec<SocketAddr>, Option<String>), String>>;
 
-fn run_world(config: WorldConfig, server: ServerConfig, ready: &Ready, stopped: oneshot::Receiver<()>) {
+fn run_world(
+    config: WorldConfig,
+    server: ServerConfig,
+    ready: &Ready,
+    mut stopped: oneshot::Receiver<()>,
+    struck: Option<SyncSender<Struck>>,
+) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -119,7 +133,21 @@ fn run_world(config: WorldConfig, server: ServerConfig, ready: &Ready, stopped: 
             Ok(handle) => {
                 let _ = ready.send(Ok((handle.addrs.clone(), handle.ca_pem.clone())));
                 // Ends by request, or when whoever started us is gone.
-                let _ = stopped.await;
+                match struck {
+                    None => {
+                        let _ = stopped.await;
+                    }
+                    Some(struck) => loop {
+                        tokio::select! {
+                            _ = &mut stopped => break,
+                            () = tokio::time::sleep(FAULTS_EVERY) => {}
+                        }
+                        let to = struck.clone();
+                        if handle.with_world(move |world| bad_day::collect(world, &to)).await.is_err() {
+                            break;
+                        }
+                    },
+                }
                 let _ = handle.shutdown().await;
             }
             Err(error) => {

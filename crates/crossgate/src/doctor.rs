@@ -112,7 +112,7 @@ async fn examine(loaded: &Loaded) -> Result<(Checks, bool), Failure> {
     checks.add("config", None, Status::Ok, format!("{} is valid, mode {}", loaded.origin, loaded.config.mode.as_str()), "");
     let (venues, simulated) = match loaded.config.mode {
         Mode::Sim => {
-            let simulated = demo::start(loaded)?;
+            let simulated = demo::start(loaded, None)?;
             (simulated.venues(loaded)?, Some(simulated))
         }
         mode => (setup::live_venues(loaded, mode == Mode::Live)?, None),

@@ -4,17 +4,22 @@
 //! Order within one turn: suspension check, private and public bytes as they came, timers, then one or more engine batches, then
 //! bytes out.
 
+use crate::alerts::{Alert, AlertDesk, Level, wall};
+use crate::bad_day::FaultBoard;
+use crate::config::Config;
+use crate::config::reload::{self, Reload};
 use crate::disk::DiskGuard;
 use crate::exit::Failure;
-use crate::ops::{Control, Shared};
+use crate::latch_keeper::LatchKeeper;
+use crate::ops::{Control, Request, Shared};
 use crate::setup::Setup;
 use crate::snapshot::{LatencyBook, Snapshot};
-use crate::view::View;
-use domain::{Input, MonoNanos, OperatorCommand, StopReason, VenueId};
+use crate::view::{View, describe};
+use domain::{Input, MonoNanos, Notice, OperatorCommand, StopKind, StopReason, VenueId};
 use engine_core::Engine;
 use node::{Node, NodeLogs};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use venue::{Response, Transmit, VenueSession};
 use venue_io::{Clock, EventReceiver, HttpOutcome, IoBody, IoEvent, Routes, SuspendMonitor, VenueIo, event_queue};
 
@@ -24,8 +29,8 @@ const WAKE_EVERY: Duration = Duration::from_millis(50);
 const TICK_EVERY_NS: u64 = 100_000_000;
 /// Events taken in one turn.
 const EVENTS_A_TURN: usize = 256;
-/// How often the latch file is looked at.
-const LATCH_EVERY_NS: u64 = 500_000_000;
+/// How often the latch file is looked at: one failed open of a file that is not there.
+const LATCH_EVERY_NS: u64 = 40_000_000;
 /// How long an orderly end may take before it counts as unclean.
 const STOP_GRACE_NS: u64 = 45_000_000_000;
 
@@ -38,9 +43,19 @@ pub struct RunOptions {
     /// What people see.
     pub view: View,
     /// Commands of the ops thread and signals.
-    pub control: mpsc::Receiver<Control>,
+    pub control: mpsc::Receiver<Request>,
     /// The kill latch's file: whoever makes it stops openings.
     pub latch: journal::Latch,
+    /// Who writes that file.
+    pub keeper: LatchKeeper,
+    /// Who tells people.
+    pub alerts: AlertDesk,
+    /// A person resumed while no engine ran: it is journalled first of all.
+    pub resumed: bool,
+    /// The configuration in force, for what a reload may change.
+    pub running: Config,
+    /// What goes wrong on the simulated venues.
+    pub faults: FaultBoard,
     /// Fixed facts of the run, for reports.
     pub facts: crate::report::RunFacts,
 }
@@ -57,6 +72,8 @@ pub struct RunEnd {
     pub clean: bool,
     /// A venue whose key may withdraw: the run ended before any order.
     pub refused: Option<Failure>,
+    /// What went wrong on the simulated venues.
+    pub faults: FaultBoard,
 }
 
 struct Loop {
@@ -96,8 +113,17 @@ pub async fn run(
         state.node.push(started, Input::Rules(*rules));
     }
     state.node.push(started, Input::Tick { unix: clock.wall() });
+    if options.resumed {
+        state.node.operator(started, OperatorCommand::Resume);
+    }
     state.node.start(started);
     state.turn();
+    if options.resumed && state.node.state_log_ok() {
+        // It is in the state log now.
+        if let Err(error) = crate::resume_note::remove(std::path::Path::new(&options.facts.run_dir)) {
+            tracing::error!(%error, "the note of the resume can't be removed: it would hold for the next start too");
+        }
+    }
 
     let mut suspend = SuspendMonitor::new();
     let mut disk = DiskGuard::new(&options.facts);
@@ -106,16 +132,19 @@ pub async fn run(
     let mut stopping_since: Option<MonoNanos> = None;
     let mut clean = true;
     let mut refused = None;
+    // Whoever gave a command and is to be told once it is applied and shown.
+    let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
     loop {
-        let event = state.wait(&mut events, &mut options.control, next_tick).await;
+        let event = state.wait(&mut events, &mut options.control, next_tick.min(next_latch)).await;
         if let Some(gap) = suspend.check() {
             tracing::warn!(gap_ms = gap / 1_000_000, "the process was suspended; every book is fetched anew");
             state.node.paused(clock.now());
         }
         match event {
             Wake::Io(first) => state.take_events(first, &mut events),
-            Wake::Control(control) => {
-                if state.control(control, &mut stopping_since) == Flow::EndNow {
+            Wake::Control(Request { control, done }) => {
+                waiting.extend(done);
+                if state.control(control, &mut stopping_since, &mut options) == Flow::EndNow {
                     clean = false;
                     break;
                 }
@@ -140,16 +169,30 @@ pub async fn run(
         state.turn();
         let notices = state.node.take_notices();
         state.latency.see(&notices);
+        keep_latch(&notices, &state.node, &options);
+        options.alerts.see(&notices, &state.node, clock.wall());
+        options.faults.show(&mut options.view, clock.wall());
         options.view.notices(&notices, &state.node, clock.wall());
-        if next_tick == now.after(TICK_EVERY_NS) {
+        options.faults.see(&notices, &state.node, &mut options.view, clock.wall());
+        let ticked = next_tick == now.after(TICK_EVERY_NS);
+        if ticked {
+            options.alerts.watch_logs(&options.facts);
+        }
+        if ticked || !waiting.is_empty() {
             let snapshot = Snapshot::of(&state.node, &options.facts, &state.latency, now.since(started), now);
+            options.faults.react(&snapshot, &mut options.view, now, clock.wall());
             options.view.tick(&snapshot, &state.node, now.since(started));
             options.shared.publish(snapshot);
+            for done in waiting.drain(..) {
+                // Whoever asked may have gone away.
+                let _ = done.send(());
+            }
         }
         if refused.is_none()
             && stopping_since.is_none()
             && let Some(failure) = key_refusal(&state.node, &options.facts)
         {
+            options.alerts.bus().raise(Alert::now(Level::Page, "key_refused", "key_refused", failure.to_string()));
             refused = Some(failure);
             if state.node.engine().report().execution.orders_sent == 0 {
                 // Nothing was sent and nothing can be: there is nothing to wind down.
@@ -174,9 +217,23 @@ pub async fn run(
     for io in state.ios {
         io.close(Duration::from_millis(500)).await;
     }
-    options.view.notices(&state.node.take_notices(), &state.node, clock.wall());
+    let notices = state.node.take_notices();
+    keep_latch(&notices, &state.node, &options);
+    options.alerts.see(&notices, &state.node, clock.wall());
+    options.faults.show(&mut options.view, clock.wall());
+    options.view.notices(&notices, &state.node, clock.wall());
     options.shared.publish(Snapshot::of(&state.node, &options.facts, &state.latency, ended.since(started), ended));
-    Ok(RunEnd { node: state.node, latency: state.latency, ran_ns: ended.since(started), clean, refused })
+    Ok(RunEnd { node: state.node, latency: state.latency, ran_ns: ended.since(started), clean, refused, faults: options.faults })
+}
+
+/// A latch that the engine set by itself goes into the file at once, so that the next start knows of it.
+fn keep_latch(notices: &[Notice], node: &Node, options: &RunOptions) {
+    for notice in notices {
+        if let Notice::Stopped { kind: StopKind::Latch, reason, .. } = *notice {
+            let detail = describe(notice, node.engine().tables()).unwrap_or_default();
+            options.keeper.engage(reason, wall(), detail);
+        }
+    }
 }
 
 /// Exit code 4 once a venue refuses our key, tells that it may move funds out, or will not tell and nobody attested.
@@ -211,7 +268,7 @@ fn key_refusal(node: &Node, facts: &crate::report::RunFacts) -> Option<Failure> 
 
 enum Wake {
     Io(IoEvent),
-    Control(Control),
+    Control(Request),
     Timer,
 }
 
@@ -222,9 +279,9 @@ enum Flow {
 }
 
 impl Loop {
-    async fn wait(&mut self, events: &mut EventReceiver, control: &mut mpsc::Receiver<Control>, next_tick: MonoNanos) -> Wake {
+    async fn wait(&mut self, events: &mut EventReceiver, control: &mut mpsc::Receiver<Request>, latest: MonoNanos) -> Wake {
         let now = self.clock.now();
-        let deadline = self.node.next_deadline().map_or(next_tick, |d| d.min(next_tick));
+        let deadline = self.node.next_deadline().map_or(latest, |d| d.min(latest));
         let wait = Duration::from_nanos(deadline.since(now)).min(WAKE_EVERY);
         // Operators first, bytes before timers: a flood of frames must not starve a stop.
         tokio::select! {
@@ -272,15 +329,50 @@ impl Loop {
         }
     }
 
-    fn control(&mut self, control: Control, stopping: &mut Option<MonoNanos>) -> Flow {
+    fn control(&mut self, control: Control, stopping: &mut Option<MonoNanos>, options: &mut RunOptions) -> Flow {
         let now = self.clock.now();
         match control {
-            Control::Halt => self.node.operator(now, OperatorCommand::Halt { reason: StopReason::Operator }),
-            Control::Resume => self.node.operator(now, OperatorCommand::Resume),
+            Control::Halt(reason) => self.node.operator(now, OperatorCommand::Halt { reason }),
+            Control::Resume(why) => {
+                tracing::warn!(why, "the kill latch is cleared by request");
+                let text = format!("a person resumed: {why}");
+                options.alerts.bus().raise(Alert::now(Level::Info, "resume", StopReason::Operator.as_str(), text));
+                self.node.operator(now, OperatorCommand::Resume);
+            }
+            Control::Drain => self.node.operator(now, OperatorCommand::Drain),
+            Control::Flatten => self.node.operator(now, OperatorCommand::Flatten),
+            Control::Reload(read) => self.reload(*read, options),
             Control::Stop if stopping.is_some() => return Flow::EndNow,
             Control::Stop => self.begin_stop(stopping, OperatorCommand::Stop),
         }
         Flow::GoOn
+    }
+
+    /// Puts a configuration that was read again in force, all of it or nothing.
+    fn reload(&mut self, read: Result<crate::config::Loaded, String>, options: &mut RunOptions) {
+        let told = match read {
+            Err(why) => ("refused", format!("the configuration is refused, the old one stays in force: {why}")),
+            Ok(new) => match reload::compare(&options.running, &new, self.node.engine().tables()) {
+                Reload::Same => ("same", "the configuration was read again: nothing differs".into()),
+                Reload::Refused { keys } => {
+                    let keys = keys.join(", ");
+                    (
+                        "refused",
+                        format!(
+                            "the configuration is refused, the old one stays in force: {keys} can't change while the engine runs; restart for it"
+                        ),
+                    )
+                }
+                Reload::Patch { keys, patch } => {
+                    self.node.push(self.clock.now(), Input::Config(*patch));
+                    options.running = new.config;
+                    ("applied", format!("the configuration was read again: {} in force", keys.join(", ")))
+                }
+            },
+        };
+        let (reason, text) = told;
+        options.view.event(&text, wall());
+        options.alerts.bus().raise(Alert::now(Level::Info, "config", reason, text));
     }
 
     fn begin_stop(&mut self, stopping: &mut Option<MonoNanos>, command: OperatorCommand) {

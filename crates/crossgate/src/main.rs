@@ -5,6 +5,8 @@
 
 #![expect(unreachable_pub, reason = "a binary has no outside; `pub` marks what other modules use")]
 
+mod alerts;
+mod bad_day;
 mod cli;
 mod clock_text;
 mod config;
@@ -13,6 +15,7 @@ mod demo;
 mod disk;
 mod doctor;
 mod exit;
+mod latch_keeper;
 mod live;
 mod ops;
 mod paper;
@@ -22,6 +25,7 @@ mod record;
 mod registry;
 mod replay;
 mod report;
+mod resume_note;
 mod run;
 mod scan;
 mod secrets;
@@ -83,7 +87,8 @@ fn init_logs(verbose: u8) {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
 }
 
-/// An internal error is told in one line, with its place, before the process aborts.
+/// An internal error is told in one line and one alert, with its place, before the process aborts: whichever thread it was, an engine
+/// that lost a part of itself must not go on.
 fn shorten_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
@@ -93,5 +98,7 @@ fn shorten_panics() {
             .map(|s| (*s).to_string())
             .or_else(|| info.payload().downcast_ref::<String>().cloned());
         eprintln!("crossgate: internal error{place}: {}", what.unwrap_or_default());
+        alerts::record_panic(&place);
+        std::process::abort();
     }));
 }

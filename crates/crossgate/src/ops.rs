@@ -1,35 +1,55 @@
-//! The operator's HTTP: `/metrics`, `/healthz`, `/readyz`, `/`, `/api/status`, `/api/books`, `POST /api/{halt,resume}`.
+//! The operator's HTTP: `/metrics`, `/healthz`, `/readyz`, `/`, `/api/status`, `/api/books`,
+//! `POST /api/{halt,resume,drain,flatten}`.
 //!
 //! It runs on a thread of its own and sees only published copies: a snapshot made at every tick, and the books through their
 //! lock-free cells, as they are at the moment of the request. Control routes need the token, a Host that is the bound
 //! address, and no foreign Origin (a page in a browser must not be able to reach them). A non-loopback bind needs a token.
+//! A command is answered once the engine has applied it and a copy that shows it is published.
 
 use crate::exit::Failure;
+use crate::latch_keeper::LatchKeeper;
 use crate::snapshot::Snapshot;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
-use domain::{Level, StopReason, Tables, UnixNanos};
-use journal::Latch;
+use domain::{Level, StopReason, Tables};
 use order_book::BookCell;
 use secrecy::{ExposeSecret, SecretString};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard};
 use subtle::ConstantTimeEq;
 use telemetry::Exposition;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long a command may take to be applied. The loop answers within milliseconds; beyond this it hangs, and that is told.
+const APPLY_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A command to the live loop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Control {
-    /// Latch by command; the latch file is engaged already.
-    Halt,
-    /// Clear the latch; the latch file is cleared already.
-    Resume,
+    /// Latch.
+    Halt(StopReason),
+    /// Clear the latch and what only a person clears; the latch file is cleared already. Why, in a person's words.
+    Resume(String),
+    /// Open nothing, finish what is open, go on running.
+    Drain,
+    /// Open nothing, close exposure at once, go on running.
+    Flatten,
+    /// The configuration file was read again.
+    Reload(Box<Result<crate::config::Loaded, String>>),
     /// End the run in order; a second one ends it at once.
     Stop,
+}
+
+/// A command, and whom to tell once it is applied and shown.
+#[derive(Debug)]
+pub struct Request {
+    /// What is to be done.
+    pub control: Control,
+    /// Told once a copy that shows it is published.
+    pub done: Option<oneshot::Sender<()>>,
 }
 
 /// The published copy.
@@ -87,9 +107,9 @@ struct Ops {
     shared: Shared,
     books: BookBoard,
     exposition: Exposition,
-    control: mpsc::Sender<Control>,
+    control: mpsc::Sender<Request>,
     token: Option<SecretString>,
-    latch: Latch,
+    keeper: LatchKeeper,
     listen: SocketAddr,
 }
 
@@ -108,8 +128,8 @@ pub fn start(
     token: Option<SecretString>,
     shared: Shared,
     books: BookBoard,
-    control: mpsc::Sender<Control>,
-    latch: Latch,
+    control: mpsc::Sender<Request>,
+    keeper: LatchKeeper,
 ) -> Result<OpsServer, Failure> {
     let wanted: SocketAddr =
         listen.parse().map_err(|_| Failure::config(format!("ops.listen: `{listen}` is no address and port")))?;
@@ -123,7 +143,7 @@ pub fn start(
     })?;
     listener.set_nonblocking(true).map_err(Failure::failed)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
-    let ops = Arc::new(Ops { shared, books, exposition: Exposition::new(), control, token, latch, listen: address });
+    let ops = Arc::new(Ops { shared, books, exposition: Exposition::new(), control, token, keeper, listen: address });
     std::thread::Builder::new()
         .name("ops".into())
         .spawn(move || serve(listener, ops))
@@ -142,6 +162,8 @@ fn serve(listener: TcpListener, ops: Arc<Ops>) {
         .route("/api/books", get(books))
         .route("/api/halt", post(halt))
         .route("/api/resume", post(resume))
+        .route("/api/drain", post(drain))
+        .route("/api/flatten", post(flatten))
         .with_state(ops);
     runtime.block_on(async move {
         match tokio::net::TcpListener::from_std(listener) {
@@ -215,18 +237,34 @@ fn refusal(ops: &Ops, headers: &HeaderMap) -> Option<(StatusCode, &'static str)>
     if same { None } else { Some((StatusCode::UNAUTHORIZED, "wrong token\n")) }
 }
 
-async fn halt(State(ops): State<Arc<Ops>>, headers: HeaderMap) -> Response {
+async fn halt(State(ops): State<Arc<Ops>>, headers: HeaderMap, body: String) -> Response {
     if let Some(refused) = refusal(&ops, &headers) {
         return refused.into_response();
     }
-    let now = UnixNanos(i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default());
-    if let Err(error) = ops.latch.engage(StopReason::Operator, now, "halt command") {
-        tracing::error!(
-            error = error.to_full_text(),
-            "the latch file can't be written; the engine is latched in memory and in its log"
-        );
+    let detail = match body.trim() {
+        "" => "halt command".into(),
+        text => format!("halt command: {text}"),
+    };
+    // Side by side: the engine must not wait for the disk, nor the file for the engine.
+    let durable = ops.keeper.engage_and_tell(StopReason::Operator, detail);
+    let applied = apply(&ops, Control::Halt(StopReason::Operator)).await;
+    let warning = match durable.await {
+        Ok(Ok(())) => None,
+        Ok(Err(why)) => Some(why),
+        Err(_) => Some("its keeper does not answer".into()),
+    };
+    match (applied, warning) {
+        (true, None) => axum::Json(serde_json::json!({"result": "halted"})).into_response(),
+        (true, Some(why)) => {
+            let warning = format!("the latch file can't be written: {why}; a restart would not know of the halt");
+            axum::Json(serde_json::json!({"result": "halted", "warning": warning})).into_response()
+        }
+        (false, None) => (StatusCode::GONE, "the engine does not answer; the latch file is engaged\n").into_response(),
+        (false, Some(why)) => {
+            let text = format!("the engine does not answer, and the latch file can't be written: {why}\n");
+            (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+        }
     }
-    answer(ops.control.send(Control::Halt).await.is_ok(), "halted")
 }
 
 async fn resume(State(ops): State<Arc<Ops>>, headers: HeaderMap, body: String) -> Response {
@@ -237,17 +275,44 @@ async fn resume(State(ops): State<Arc<Ops>>, headers: HeaderMap, body: String) -
     if reason.is_empty() {
         return (StatusCode::BAD_REQUEST, "resume needs a reason as its body\n").into_response();
     }
-    tracing::warn!(reason, "the kill latch is cleared by request");
-    if let Err(error) = ops.latch.clear() {
-        return (StatusCode::INTERNAL_SERVER_ERROR, format!("the latch can't be cleared: {error}\n")).into_response();
+    // The file first: the loop looks at it and would latch again.
+    match ops.keeper.clear_and_tell().await {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => {
+            return (StatusCode::INTERNAL_SERVER_ERROR, format!("the latch can't be cleared: {why}\n")).into_response();
+        }
+        Err(_) => return (StatusCode::INTERNAL_SERVER_ERROR, "the latch can't be cleared\n").into_response(),
     }
-    answer(ops.control.send(Control::Resume).await.is_ok(), "resumed")
+    answer(apply(&ops, Control::Resume(reason.into())).await, "resumed")
 }
 
-fn answer(delivered: bool, word: &'static str) -> Response {
-    if delivered {
+async fn drain(State(ops): State<Arc<Ops>>, headers: HeaderMap) -> Response {
+    match refusal(&ops, &headers) {
+        Some(refused) => refused.into_response(),
+        None => answer(apply(&ops, Control::Drain).await, "draining"),
+    }
+}
+
+async fn flatten(State(ops): State<Arc<Ops>>, headers: HeaderMap) -> Response {
+    match refusal(&ops, &headers) {
+        Some(refused) => refused.into_response(),
+        None => answer(apply(&ops, Control::Flatten).await, "flattening"),
+    }
+}
+
+/// Has the loop do it; true once it is applied and shown.
+async fn apply(ops: &Ops, control: Control) -> bool {
+    let (done, applied) = oneshot::channel();
+    if ops.control.send(Request { control, done: Some(done) }).await.is_err() {
+        return false;
+    }
+    matches!(tokio::time::timeout(APPLY_WAIT, applied).await, Ok(Ok(())))
+}
+
+fn answer(applied: bool, word: &'static str) -> Response {
+    if applied {
         axum::Json(serde_json::json!({"result": word})).into_response()
     } else {
-        (StatusCode::GONE, "the engine has ended\n").into_response()
+        (StatusCode::GONE, "the engine has ended or does not answer\n").into_response()
     }
 }

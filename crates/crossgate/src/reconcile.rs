@@ -2,13 +2,16 @@
 //! balance compared; what is learnt goes into the state log, so that the next run starts from it. Nothing is placed, hedged or
 //! cancelled: the venue's side is only read.
 
+use crate::alerts::AlertDesk;
+use crate::bad_day::FaultBoard;
 use crate::cli::ReconcileArgs;
 use crate::config::{Loaded, Mode, load};
 use crate::exit::Failure;
+use crate::latch_keeper::LatchKeeper;
 use crate::live::RunOptions;
 use crate::ops::Shared;
 use crate::report::{self, Compared, RunFacts, VenueFacts};
-use crate::run::{log_failure, open_engine};
+use crate::run::{log_failure, open_engine, start_alerts};
 use crate::setup;
 use crate::view::View;
 use journal::RunDir;
@@ -55,6 +58,7 @@ async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure
     let venues = setup::live_venues(&loaded, true)?;
     let path = loaded.config.state.dir.clone();
     let mut dir = RunDir::open(Path::new(&path)).map_err(|e| log_failure(&e))?;
+    let alerts = start_alerts(&loaded, &dir)?;
     let mut setup = setup::prepare(&loaded, venues).await?;
     setup.engine.executor.observe_only = true;
     let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
@@ -68,6 +72,8 @@ async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure
         started,
         run_dir: path,
         logs: watch,
+        alerts: alerts.clone(),
+        faults_seed: None,
         venues: loaded
             .config
             .venue
@@ -83,9 +89,15 @@ async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure
         view: View::new(true),
         control,
         latch: dir.latch(),
+        keeper: LatchKeeper::start(dir.latch(), alerts.clone()).map_err(Failure::failed)?,
+        alerts: AlertDesk::new(alerts.clone()),
+        resumed: false,
+        running: loaded.config.clone(),
+        faults: FaultBoard::empty(),
         facts: facts.clone(),
     };
     let end = crate::live::run(&setup, sessions, engine, logs, clock, options).await?;
+    alerts.flush();
     let lines = report::compare(&end.node);
     let open = report::open_items(&end.node);
     tell(&end.node, &before, &lines, &open, args.json, &facts.run_dir);

@@ -107,7 +107,7 @@ fn unix_of(clock: &Clock, received: MonoNanos) -> UnixNanos {
 async fn record(loaded: Loaded, args: &RecordArgs) -> Result<(), Failure> {
     let (venues, simulated) = match loaded.config.mode {
         Mode::Sim => {
-            let simulated = demo::start(&loaded)?;
+            let simulated = demo::start(&loaded, None)?;
             (simulated.venues(&loaded)?, Some(simulated))
         }
         _ => (setup::live_venues(&loaded, false)?, None),

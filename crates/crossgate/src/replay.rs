@@ -144,7 +144,7 @@ fn replay_run(dir: &str, args: &ReplayArgs) -> Result<ReplayResult, Failure> {
 }
 
 /// A simulated run's base directory stands for its newest run.
-fn run_files_path(dir: &str) -> std::path::PathBuf {
+pub fn run_files_path(dir: &str) -> std::path::PathBuf {
     let path = Path::new(dir);
     let mut runs: Vec<_> = std::fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.path()).collect();
     runs.retain(|p| p.is_dir() && p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("run-")));

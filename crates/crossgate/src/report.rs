@@ -1,12 +1,14 @@
 //! What a run amounts to, as the JSON of `docs/interface.md` and as text for people.
 
+use crate::alerts::AlertBus;
 use crate::clock_text::{rfc3339, seconds, short};
 use crate::config::Mode;
 use crate::snapshot::LatencyBook;
-use domain::{Amount, OrderOutcome, UnixNanos, VenueId, Verdict};
+use domain::{Amount, OrderOutcome, StopKind, StopReason, UnixNanos, Unwind, VenueId, Verdict};
 use journal::{MarketStatus, StateStatus};
 use node::Node;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
@@ -35,6 +37,10 @@ pub struct RunFacts {
     pub run_dir: String,
     /// Its logs.
     pub logs: LogWatch,
+    /// Its alerts.
+    pub alerts: AlertBus,
+    /// What faults of the simulated venues are drawn from.
+    pub faults_seed: Option<u64>,
     /// Venues.
     pub venues: Vec<VenueFacts>,
 }
@@ -145,7 +151,7 @@ pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
     let halts: Vec<Value> = report
         .stops
         .iter()
-        .filter(|s| s.reason != domain::StopReason::Signal)
+        .filter(|s| !is_orderly_end(s))
         .map(|s| json!({"kind": s.kind.as_str(), "reason": s.reason.as_str(), "since": rfc3339(s.since.max(facts.started))}))
         .collect();
     let balances: Vec<Value> = compare(node)
@@ -154,6 +160,8 @@ pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
             json!({"venue": l.venue, "asset": l.asset, "available": l.available.to_text(), "reserved": l.reserved.to_text(), "total": l.total.to_text()})
         })
         .collect();
+    let unwinds: Map<String, Value> =
+        Unwind::ALL.iter().zip(latency.unwinds).filter(|(_, n)| *n > 0).map(|(how, n)| (how.as_str().into(), json!(n))).collect();
     let h = &latency.tick_to_order;
     let value = json!({
         "mode": facts.mode,
@@ -173,6 +181,7 @@ pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
         "marks": marks,
         "fees": fees,
         "unhedged_notional_seconds": execution.unhedged_notional_seconds.to_text(),
+        "unwinds": unwinds,
         "max_unhedged_s": seconds(execution.unhedged_max_ns),
         "halts": halts,
         "balances": balances,
@@ -190,6 +199,47 @@ pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
         }
         _ => Map::new(),
     }
+}
+
+/// The pause that every orderly end sets: no news.
+fn is_orderly_end(stop: &risk::Stop) -> bool {
+    (stop.kind, stop.reason) == (StopKind::Pause, StopReason::Signal)
+}
+
+/// Adds what struck the simulated venues to the JSON of a run; nothing when nothing could.
+pub fn add_faults(json: &mut Map<String, Value>, node: &Node, faults: &BTreeMap<&'static str, u64>) {
+    if !faults.is_empty() {
+        json.insert("faults".into(), json!(faults));
+    }
+    let execution = node.engine().report().execution;
+    let resolved = execution.orders_unknown_ever.saturating_sub(u64::from(execution.orders_unknown));
+    json.insert("orders_resolved".into(), json!(resolved));
+}
+
+/// How the engine took a bad day, for people; empty when none was asked for.
+pub fn bad_day_text(node: &Node, facts: &RunFacts, faults: &BTreeMap<&'static str, u64>) -> String {
+    let Some(seed) = facts.faults_seed else { return String::new() };
+    let execution = node.engine().report().execution;
+    let resolved = execution.orders_unknown_ever.saturating_sub(u64::from(execution.orders_unknown));
+    let struck: u64 = faults.values().sum();
+    let kinds: Vec<String> = faults.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+    let mut text = String::new();
+    let _ = writeln!(text, "\nThe bad day (--faults {seed})");
+    let _ = writeln!(
+        text,
+        "  faults that struck        {struck}{}",
+        if struck > 0 { format!(": {}", kinds.join(", ")) } else { String::new() }
+    );
+    let _ = writeln!(text, "  orders lost from sight    {}, known again {resolved}", execution.orders_unknown_ever);
+    let _ = writeln!(
+        text,
+        "  fills told late or twice  {} late, {} twice; each booked once",
+        execution.fills_late, execution.fills_repeated
+    );
+    let _ = writeln!(text, "  longest unhedged          {}", short(execution.unhedged_max_ns));
+    let equal = if reconciled(node) { "yes, every balance is the venue's to the last digit" } else { "NO" };
+    let _ = write!(text, "  reconciled                {equal}");
+    text
 }
 
 /// The report for people.
@@ -245,7 +295,7 @@ pub fn run_text(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
             h.count()
         ));
     }
-    for stop in report.stops.iter().filter(|s| s.reason != domain::StopReason::Signal) {
+    for stop in report.stops.iter().filter(|s| !is_orderly_end(s)) {
         line(format_args!("Stopped         {} {} since {}", stop.kind, stop.reason, rfc3339(stop.since.max(facts.started))));
     }
     line(format_args!("Run directory   {}", facts.run_dir));

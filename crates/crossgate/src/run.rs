@@ -1,15 +1,18 @@
 //! `run`: configuration → venues → engine → live loop → report.
 
+use crate::alerts::{self, Alert, AlertBus, AlertDesk, Level};
+use crate::bad_day::FaultBoard;
 use crate::cli::RunArgs;
 use crate::config::{Loaded, Mode, load};
 use crate::demo;
 use crate::exit::Failure;
+use crate::latch_keeper::LatchKeeper;
 use crate::live::{RunEnd, RunOptions};
-use crate::ops::{BookBoard, Control, Shared};
+use crate::ops::{BookBoard, Control, Request, Shared};
 use crate::report::{self, LogWatch, RunFacts, VenueFacts};
 use crate::setup::{self, Setup};
 use crate::view::View;
-use domain::UnixNanos;
+use domain::{StopReason, UnixNanos};
 use engine_core::Engine;
 use executor::IdSource;
 use journal::{Header, LatchState, LogKind, LogSink, MarketConfig, RunDir};
@@ -31,12 +34,14 @@ pub fn run_command(args: &RunArgs) -> Result<(), Failure> {
         Some(path) => load(path)?,
         None => crate::config::load::load_text("demo.toml (built in)", DEMO, &std::env::vars().collect())?,
     };
-    if let Some(seed) = args.seed {
-        loaded.config.seed = seed;
+    if args.faults.is_some() && loaded.config.mode != Mode::Sim {
+        return Err(Failure::usage(format!(
+            "--faults strikes simulated venues only: {} says mode = \"{}\"; leave --faults out, or use a file with mode = \"sim\"",
+            loaded.origin,
+            loaded.config.mode.as_str()
+        )));
     }
-    if let Some(dir) = &args.state_dir {
-        loaded.config.state.dir.clone_from(dir);
-    }
+    apply_flags(&mut loaded, args);
     if args.config.is_none() && std::env::var_os("CROSSGATE__OPS__LISTEN").is_none() {
         // The demo must start beside another one: any free port does.
         if std::net::TcpListener::bind(&loaded.config.ops.listen).is_err() {
@@ -53,45 +58,77 @@ pub fn run_command(args: &RunArgs) -> Result<(), Failure> {
             loaded.config.mode.as_str()
         )));
     }
-    setup::refuse_live_hosts(&loaded)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, run_loaded(loaded, args))
 }
 
+/// Flags outrank the file, also when it is read again.
+fn apply_flags(loaded: &mut Loaded, args: &RunArgs) {
+    if let Some(seed) = args.seed {
+        loaded.config.seed = seed;
+    }
+    if let Some(dir) = &args.state_dir {
+        loaded.config.state.dir.clone_from(dir);
+    }
+    if let Some(seed) = args.faults {
+        loaded.config.sim.faults_seed = Some(seed);
+    }
+}
+
 async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
     let clock = Clock::new();
     let started = clock.wall();
+    let (control_sender, control) = mpsc::channel(16);
+    // From the first moment: their default is to end the process.
+    spawn_operator_signals(control_sender.clone(), args)?;
+    let mut faults = FaultBoard::empty();
     // Keys are read before any connection, so that a missing one is told first.
     let (venues, simulated) = match loaded.config.mode {
         Mode::Sim => {
-            let simulated = demo::start(&loaded)?;
+            let struck = loaded.config.sim.has_timed_faults().then(|| {
+                let (struck, board) = FaultBoard::new();
+                faults = board;
+                struck
+            });
+            let simulated = demo::start(&loaded, struck)?;
             (simulated.venues(&loaded)?, Some(simulated))
         }
         // Paper accounts are ours: no key is read, none can be used.
         mode => (setup::live_venues(&loaded, mode == Mode::Live)?, None),
     };
     let view = View::new(args.no_tui);
+    if let Some(stakes) = crate::config::real_money::stakes(&loaded) {
+        view.say(&stakes.text());
+    }
     let dir_path = run_dir_path(&loaded, started)?;
     let mut dir = open_run_dir(&dir_path)?;
-    if let LatchState::Engaged { reason, .. } = dir.latch().read() {
+    if let LatchState::Engaged { reason, detail, .. } = dir.latch().read() {
+        let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
         return Err(Failure::latched(format!(
-            "the kill latch is engaged ({reason}); when it is safe: crossgate resume --state-dir {dir_path} --reason \"…\""
+            "the kill latch is engaged ({reason}{detail}); when it is safe: crossgate resume --state-dir {dir_path} --reason \"…\""
         )));
     }
+    let alerts = start_alerts(&loaded, &dir)?;
+    let keeper = LatchKeeper::start(dir.latch(), alerts.clone()).map_err(Failure::failed)?;
     let setup = setup::prepare(&loaded, venues).await?;
     let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
     let (mut engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, epoch, started)?;
+    let resumed = crate::resume_note::left(dir.path()).is_some();
+    if let Some(reason) = engine.latches().next().filter(|_| !resumed) {
+        return Err(Failure::latched(format!(
+            "the kill latch is engaged ({reason}, by the state log); when it is safe: crossgate resume --state-dir {dir_path} --reason \"…\""
+        )));
+    }
     let sessions = crate::paper::wrap(&loaded, &setup, setup.sessions(&loaded)?)?;
 
     let shared = Shared::default();
     let books = BookBoard::new(setup.tables.clone());
     engine.publish_books(books.cells());
-    let (control_sender, control) = mpsc::channel(16);
-    spawn_signals(control_sender.clone());
+    spawn_end_signals(control_sender.clone());
     if !loaded.config.ops.listen.is_empty() {
         let token = std::env::var(&loaded.config.ops.token_env).ok().filter(|t| !t.is_empty()).map(SecretString::from);
-        let server = crate::ops::start(&loaded.config.ops.listen, token, shared.clone(), books, control_sender, dir.latch())?;
+        let server = crate::ops::start(&loaded.config.ops.listen, token, shared.clone(), books, control_sender, keeper.clone())?;
         view.say(&format!(
             "crossgate {} · mode {} · seed {} · metrics http://{}/metrics",
             env!("CARGO_PKG_VERSION"),
@@ -106,6 +143,8 @@ async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
         started,
         run_dir: dir_path.clone(),
         logs: watch,
+        alerts: alerts.clone(),
+        faults_seed: loaded.config.sim.faults_seed.filter(|_| loaded.config.mode == Mode::Sim),
         venues: loaded
             .config
             .venue
@@ -117,20 +156,55 @@ async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
             })
             .collect(),
     };
-    let options = RunOptions { run_for_ns: args.run_for, shared, view, control, latch: dir.latch(), facts: facts.clone() };
+    let options = RunOptions {
+        run_for_ns: args.run_for,
+        shared,
+        view,
+        control,
+        latch: dir.latch(),
+        keeper,
+        alerts: AlertDesk::new(alerts.clone()),
+        resumed,
+        running: loaded.config.clone(),
+        faults,
+        facts: facts.clone(),
+    };
     let end = crate::live::run(&setup, sessions, engine, logs, clock, options).await?;
     if let Some(simulated) = simulated {
         simulated.stop();
     }
-    finish(&end, &facts, args, clock.wall(), &dir)
+    let result = finish(&end, &facts, args, clock.wall(), &dir);
+    if let Err(failure) = &result
+        && failure.code == 6
+    {
+        alerts.raise(Alert::now(Level::Page, "unclean", "unclean", failure.to_string()));
+    }
+    alerts.flush();
+    result
+}
+
+/// Opens the alerts file; from here on a panic is told there too.
+///
+/// # Errors
+/// Exit code 1 when it can't be opened.
+pub fn start_alerts(loaded: &Loaded, dir: &RunDir) -> Result<AlertBus, Failure> {
+    let file = alerts::file_of(loaded.config.alerts.file.as_deref(), dir.path());
+    let run = dir.path().display().to_string();
+    let bus = AlertBus::start(&file, &run).map_err(|e| {
+        Failure::failed(format!("the alerts file {} can't be opened: {e}; correct [alerts] file", file.display()))
+    })?;
+    alerts::arm_panic(&file, &run);
+    Ok(bus)
 }
 
 fn finish(end: &RunEnd, facts: &RunFacts, args: &RunArgs, ended: UnixNanos, dir: &RunDir) -> Result<(), Failure> {
     if args.json {
-        let json = report::run_json(&end.node, facts, &end.latency, end.ran_ns);
+        let mut json = report::run_json(&end.node, facts, &end.latency, end.ran_ns);
+        report::add_faults(&mut json, &end.node, end.faults.counts());
         report::print_line(&serde_json::Value::Object(json).to_string());
     } else {
-        report::print_line(&report::run_text(&end.node, facts, &end.latency, end.ran_ns, ended));
+        let text = report::run_text(&end.node, facts, &end.latency, end.ran_ns, ended);
+        report::print_line(&(text + &report::bad_day_text(&end.node, facts, end.faults.counts())));
     }
     if let Some(refused) = &end.refused {
         return Err(refused.clone());
@@ -274,7 +348,41 @@ fn spawn_syncer(syncer: journal::StateSyncer) {
     });
 }
 
-fn spawn_signals(control: mpsc::Sender<Control>) {
+/// SIGUSR1 latches, SIGHUP reads the configuration again.
+fn spawn_operator_signals(control: mpsc::Sender<Request>, args: &RunArgs) -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut halt = signal(SignalKind::user_defined1()).map_err(Failure::failed)?;
+    let mut again = signal(SignalKind::hangup()).map_err(Failure::failed)?;
+    let args = args.clone();
+    tokio::task::spawn_local(async move {
+        loop {
+            let order = tokio::select! {
+                _ = halt.recv() => Control::Halt(StopReason::Signal),
+                _ = again.recv() => {
+                    let args = args.clone();
+                    // A file may be slow to read; the loop must not wait for it.
+                    let read = tokio::task::spawn_blocking(move || read_again(&args)).await;
+                    Control::Reload(Box::new(read.unwrap_or_else(|e| Err(e.to_string()))))
+                }
+            };
+            if control.send(Request { control: order, done: None }).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The configuration as a start would read it now.
+fn read_again(args: &RunArgs) -> Result<Loaded, String> {
+    let path = args.config.as_ref().ok_or("this run has no file, it is the built-in demo")?;
+    let mut loaded = load(path).map_err(|e| e.to_string())?;
+    apply_flags(&mut loaded, args);
+    Ok(loaded)
+}
+
+/// SIGINT and SIGTERM end the run in order; a second one at once.
+fn spawn_end_signals(control: mpsc::Sender<Request>) {
     tokio::task::spawn_local(async move {
         use tokio::signal::unix::{SignalKind, signal};
         let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
@@ -285,7 +393,7 @@ fn spawn_signals(control: mpsc::Sender<Control>) {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            if control.send(Control::Stop).await.is_err() {
+            if control.send(Request { control: Control::Stop, done: None }).await.is_err() {
                 return;
             }
         }

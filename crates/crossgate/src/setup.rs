@@ -1,6 +1,6 @@
 //! From a configuration to sessions and tables: fetches every venue's rules, fixes the scales, builds the sessions.
 
-use crate::config::{Loaded, Mode, effective};
+use crate::config::{Loaded, effective};
 use crate::exit::Failure;
 use crate::registry;
 use crate::secrets::KeyPair;
@@ -169,25 +169,4 @@ impl Setup {
         }
         Ok(sessions)
     }
-}
-
-/// Refuses what may not trade yet: live hosts, until leg risk is bounded and proved.
-///
-/// # Errors
-/// Exit code 3 naming the venue and the hosts that are allowed.
-pub fn refuse_live_hosts(loaded: &Loaded) -> Result<(), Failure> {
-    if loaded.config.mode != Mode::Live {
-        return Ok(());
-    }
-    for (index, venue) in loaded.config.venue.iter().enumerate() {
-        if crate::config::check::host_class(venue) == venue::HostClass::Live {
-            let what = format!(
-                "venue `{}` is a live host: this version trades on testnet and loopback hosts only; set rest and ws to the venue's testnet (configs/testnet.toml)",
-                venue.id
-            );
-            let key = if venue.rest.is_some() { "rest" } else { "id" };
-            return Err(loaded.error(&format!("venue[{index}].{key}"), what).into());
-        }
-    }
-    Ok(())
 }

@@ -47,7 +47,7 @@ pub fn sim_command(args: &SimArgs) -> Result<(), Failure> {
     let listen: Option<Vec<SocketAddr>> =
         (0..world.venues.len()).map(|index| port(index).map(|port| SocketAddr::new(first.ip(), port))).collect();
     let listen = listen.ok_or_else(|| Failure::usage(format!("--listen: {first} leaves no port for every venue")))?;
-    let simulated = demo::start_world(world, listen, args.tls)?;
+    let simulated = demo::start_world(world, listen, args.tls, None)?;
     let ca_file = simulated.ca_pem.as_ref().map(|pem| write_ca(pem)).transpose()?;
     let venues: Vec<_> = simulated
         .venues

@@ -1,10 +1,10 @@
 //! The copy of a running node that the ops thread and the live view see, made at every tick.
 
 use crate::report::{RunFacts, run_json};
-use domain::{Amount, DealId, FrameReject, MonoNanos, Notice, OrderOutcome, PairId, ResyncReason, StopKind, StopReason, Verdict};
+use domain::{Amount, FrameReject, MonoNanos, Notice, OrderOutcome, PairId, ResyncReason, StopKind, StopReason, Unwind, Verdict};
 use node::Node;
 use serde_json::{Value, json};
-use telemetry::{Exposition, Histogram, names};
+use telemetry::{CostHistogram, Exposition, Histogram, names};
 use venue::LossReason;
 
 /// Latencies measured at the edge, in nanoseconds.
@@ -22,37 +22,46 @@ pub struct LatencyBook {
     pub tick_to_order: Histogram,
     /// Order handed over → its reply.
     pub order_round_trip: Histogram,
-    /// Time between the ends of a deal's two legs.
+    /// Time between the first executions of a deal's two legs.
     pub leg_skew: Histogram,
+    /// Deals evened out by hedges, in the order of [`Unwind::ALL`].
+    pub unwinds: [u64; 4],
+    /// What those hedges cost against the deal's own reference.
+    pub unwind_cost: CostHistogram,
     /// Opportunities whose best net was above zero.
     pub net_positive: u64,
-    /// The leg of each open deal that ended first, with the time it took.
-    first_legs: Vec<(DealId, u64)>,
 }
 
-/// Deals remembered between the ends of their legs.
-const FIRST_LEGS_MAX: usize = 256;
-
 impl LatencyBook {
-    /// Takes what the engine told: leg ends and closed opportunities.
+    /// Takes what the engine told: closed deals and opportunities.
     pub fn see(&mut self, notices: &[Notice]) {
         for notice in notices {
-            match notice {
+            match *notice {
                 Notice::Opportunity { best, .. } if !best.net.is_negative() && !best.net.is_zero() => self.net_positive += 1,
-                Notice::Order { deal, hedge: false, outcome, took_ns, .. } if *outcome != OrderOutcome::Unknown => {
-                    match self.first_legs.iter().position(|(d, _)| d == deal) {
-                        Some(at) => {
-                            let (_, first) = self.first_legs.swap_remove(at);
-                            self.leg_skew.record(took_ns.abs_diff(first));
+                Notice::DealClosed { leg_skew_ns, unwind, unwind_cost, unwind_value, .. } => {
+                    if let Some(skew) = leg_skew_ns {
+                        self.leg_skew.record(skew);
+                    }
+                    if let Some(unwind) = unwind {
+                        self.unwinds[unwind as usize] += 1;
+                        if let Some(rate) = nano_rate(unwind_cost, unwind_value) {
+                            self.unwind_cost.record(rate);
                         }
-                        None if self.first_legs.len() < FIRST_LEGS_MAX => self.first_legs.push((*deal, *took_ns)),
-                        None => {}
                     }
                 }
                 _ => {}
             }
         }
     }
+}
+
+/// `cost ÷ value` in 10⁻⁹, rounded down; `None` for no value.
+fn nano_rate(cost: Amount, value: Amount) -> Option<i64> {
+    if value.is_zero() {
+        return None;
+    }
+    let scaled = cost.units().checked_mul(1_000_000_000)?;
+    i64::try_from(scaled.div_euclid(value.units())).ok()
 }
 
 type Labels = Vec<(&'static str, String)>;
@@ -63,6 +72,7 @@ pub struct MetricsCopy {
     counters: Vec<(&'static str, Labels, u64)>,
     gauges: Vec<(&'static str, Labels, f64)>,
     histograms: Vec<(&'static str, String, Histogram)>,
+    costs: Vec<(&'static str, CostHistogram)>,
     exact: Vec<(&'static str, String, String)>,
 }
 
@@ -88,7 +98,7 @@ impl MetricsCopy {
             let refs: Vec<(&'static str, &str)> = owned.iter().map(|(k, v)| (*k, v.as_str())).collect();
             exposition.gauge(name, &refs, *value);
         }
-        exposition.render(&self.histograms, &self.exact)
+        exposition.render(&self.histograms, &self.costs, &self.exact)
     }
 }
 
@@ -122,6 +132,9 @@ impl Snapshot {
         status.insert("books".into(), json!(books));
         status.insert("venues".into(), json!(venues(node, facts)));
         status.insert("open_deals".into(), json!(open_deals(node)));
+        status.insert("open".into(), json!(node.engine().executor().open_items()));
+        let alerts = facts.alerts.counts().read();
+        status.insert("alerts".into(), alerts.iter().map(|(name, n)| ((*name).to_string(), json!(n))).collect());
         let metrics = metrics(node, facts, latency, now);
         let text = serde_json::to_string_pretty(&json!({
             "mode": status["mode"], "running_s": status["duration_s"], "opportunities": status["opportunities"],
@@ -283,11 +296,17 @@ fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, now: MonoNanos)
     let pnl: Amount = report.pnl.iter().map(|(_, amount)| *amount).sum();
     copy.gauge(names::PNL, &[], shown(pnl));
     copy.gauge(names::UNHEDGED, &[], shown(engine.executor().exposure(engine.market()).worst_quote()));
-    copy.counter(names::UNWINDS, &[("reason", "unequal_legs")], execution.hedges);
+    for (how, count) in Unwind::ALL.iter().zip(latency.unwinds) {
+        copy.counter(names::UNWINDS, &[("reason", how.as_str())], count);
+    }
+    copy.costs.push((names::UNWIND_COST, latency.unwind_cost.clone()));
     copy.exact.push((names::UNHEDGED_SECONDS, String::new(), crate::clock_text::seconds(execution.unhedged_ns)));
     for reason in StopReason::ALL {
         let held = report.stops.iter().any(|s| s.reason == *reason && s.kind != StopKind::Freeze);
         copy.gauge(names::HALTED, &[("reason", reason.as_str())], f64::from(u8::from(held)));
+    }
+    for (outcome, count) in facts.alerts.counts().read() {
+        copy.counter(names::ALERTS, &[("outcome", outcome)], count);
     }
     // Numbers up to 2^53 are exact in a gauge; a lag is far below.
     let state = &facts.logs.state;

@@ -52,18 +52,30 @@ impl View {
         for notice in notices {
             tracing::debug!(?notice, age_max);
             let Some(text) = describe(notice, &tables) else { continue };
-            let stamp = rfc3339(wall);
-            let line = format!("{} {text}", stamp.get(11..23).unwrap_or(&stamp));
-            match self.style {
-                Style::Lines => eprintln!("{line}"),
-                Style::Screen => {
-                    if self.recent.len() == RECENT {
-                        self.recent.pop_front();
-                    }
-                    self.recent.push_back(line);
+            self.event(&text, wall);
+        }
+    }
+
+    /// Tells of one thing that happened.
+    pub fn event(&mut self, text: &str, wall: UnixNanos) {
+        let stamp = rfc3339(wall);
+        let line = format!("{} {text}", stamp.get(11..23).unwrap_or(&stamp));
+        match self.style {
+            Style::Lines => eprintln!("{line}"),
+            Style::Screen => {
+                if self.recent.len() == RECENT {
+                    self.recent.pop_front();
                 }
+                self.recent.push_back(line);
             }
         }
+    }
+
+    /// Tells of a fault that was injected: marked, so that it stands out between the engine's reactions.
+    pub fn fault(&mut self, venue: &str, text: &str, wall: UnixNanos) {
+        let text = format!("FAULT on {venue}: {text}");
+        let text = if self.colour { format!("\x1b[33m{text}\x1b[0m") } else { text };
+        self.event(&text, wall);
     }
 
     /// Shows how it stands.
@@ -220,7 +232,7 @@ fn short_text(text: &str) -> String {
 }
 
 /// One line for people; `None` for what is only counted.
-fn describe(notice: &Notice, tables: &Tables) -> Option<String> {
+pub fn describe(notice: &Notice, tables: &Tables) -> Option<String> {
     let venue = |id: VenueId| tables.venue(id).to_string();
     let symbol = |id: PairId| tables.pair(id).map_or_else(|| "?".into(), |p| p.symbol.to_string());
     Some(match *notice {

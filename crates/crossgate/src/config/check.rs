@@ -53,6 +53,7 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
             format!("{dead_man} is out of range; use \"5s\" to \"10m\", or \"0s\" for no dead-man switch"),
         ));
     }
+    super::real_money::check(loaded)?;
     for (index, floor) in config.risk.iter().flat_map(|r| r.floor.iter().enumerate()) {
         if !config.venue.iter().any(|v| v.id == floor.venue) {
             return Err(loaded.error(&format!("risk.floor[{index}].venue"), format!("no venue `{}` is configured", floor.venue)));

@@ -30,6 +30,7 @@ pub fn default_risk() -> Risk {
         repeat_window: None,
         hedge_retries_max: None,
         order_qty: Vec::new(),
+        live_caps_lifted: false,
         floor: Vec::new(),
     }
 }

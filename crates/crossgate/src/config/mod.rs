@@ -6,6 +6,8 @@ pub mod check;
 pub mod effective;
 pub mod load;
 pub mod locate;
+pub mod real_money;
+pub mod reload;
 pub mod schema;
 pub mod sim;
 pub mod units;

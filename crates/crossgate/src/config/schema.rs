@@ -45,6 +45,9 @@ pub struct Config {
     /// The operator's HTTP port.
     #[serde(default)]
     pub ops: Ops,
+    /// Where alerts go.
+    #[serde(default)]
+    pub alerts: Alerts,
     /// Venue accounts.
     pub venue: Vec<Venue>,
     /// Pairs to trade.
@@ -104,6 +107,15 @@ impl Default for Ops {
     fn default() -> Ops {
         Ops { listen: "127.0.0.1:9464".into(), token_env: "CROSSGATE_OPS_TOKEN".into() }
     }
+}
+
+/// `[alerts]`
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alerts {
+    /// File that gets one line of JSON for every alert; default: `alerts.jsonl` in the run directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// `[[venue]]`
@@ -337,6 +349,9 @@ pub struct Risk {
     /// Largest base quantity of one opening order.
     #[serde(default)]
     pub order_qty: Vec<OrderQty>,
+    /// You accept limits above the small caps that hold on live hosts (order and deal 25, unhedged 50, daily loss 10, one deal open).
+    #[serde(default)]
+    pub live_caps_lifted: bool,
     /// Balances that openings never touch.
     #[serde(default)]
     pub floor: Vec<Floor>,

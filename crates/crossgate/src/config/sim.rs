@@ -222,6 +222,11 @@ impl FeesFrom {
 }
 
 impl Sim {
+    /// True when faults begin at times while the venues run, drawn or written down.
+    pub fn has_timed_faults(&self) -> bool {
+        self.faults_seed.is_some() || !self.fault.is_empty()
+    }
+
     /// Puts the faults of one venue into its settings.
     pub fn apply_faults(&self, gate: &mut GateConfig) {
         let from = self.faults.clone();
