@@ -262,6 +262,11 @@ impl AlertDesk {
                 Notice::Adopted { venue, external: true, .. } => {
                     self.raise(tables, wall, Level::Info, "adopted", (StopReason::ForeignActivity, Some(venue), None), notice);
                 }
+                Notice::DeadManRefused { venue } => {
+                    let text = describe(notice, tables).unwrap_or_default();
+                    let venue = Some(tables.venue(venue).to_string());
+                    self.bus.raise(Alert { venue, time: wall, ..Alert::now(Level::Info, "dead_man", "dead_man", text) });
+                }
                 _ => {}
             }
         }

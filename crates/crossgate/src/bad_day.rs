@@ -76,7 +76,7 @@ impl FaultBoard {
                 (outcome, Some(at)) => {
                     self.unknown.swap_remove(at);
                     let (venue, took) = (tables.venue(venue), short(took_ns));
-                    view.event(
+                    view.strike(
                         &format!("deal {}: {side} on {venue} is known again: {outcome}, {took} after it was sent", deal.0),
                         wall,
                     );
@@ -119,10 +119,11 @@ impl FaultBoard {
         };
         for (venue, (lost, again, longest)) in changes {
             if !lost.is_empty() {
-                view.event(&format!("{venue}: {} not trusted: no deals on it", books(&lost)), wall);
+                let them = if lost.len() == 1 { "it" } else { "them" };
+                view.strike(&format!("{venue}: {} not trusted: no deals on {them}", books(&lost)), wall);
             }
             if !again.is_empty() {
-                view.event(&format!("{venue}: {} trusted again after {}", books(&again), short(longest)), wall);
+                view.strike(&format!("{venue}: {} trusted again after {}", books(&again), short(longest)), wall);
             }
         }
     }

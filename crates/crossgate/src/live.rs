@@ -20,7 +20,7 @@ use engine_core::Engine;
 use node::{Node, NodeLogs};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
-use venue::{Response, Transmit, VenueSession};
+use venue::{LossReason, Response, Transmit, VenueSession};
 use venue_io::{Clock, EventReceiver, HttpOutcome, IoBody, IoEvent, Routes, SuspendMonitor, VenueIo, event_queue};
 
 /// Longest sleep of the loop.
@@ -83,6 +83,8 @@ struct Loop {
     latency: LatencyBook,
     /// Receive time of the last frame of this turn: an order that no frame led to has no frame-to-order time.
     last_frame: Option<MonoNanos>,
+    /// What the edge has to say to people since the last turn.
+    said: Vec<String>,
 }
 
 /// Runs a node until its time is over, a signal, or a stop.
@@ -107,7 +109,7 @@ pub async fn run(
     }
     drop(sender);
     let node = Node::new(sessions, engine, logs);
-    let mut state = Loop { clock, node, ios, latency: LatencyBook::default(), last_frame: None };
+    let mut state = Loop { clock, node, ios, latency: LatencyBook::default(), last_frame: None, said: Vec::new() };
     let started = clock.now();
     for rules in &setup.rules {
         state.node.push(started, Input::Rules(*rules));
@@ -172,6 +174,9 @@ pub async fn run(
         keep_latch(&notices, &state.node, &options);
         options.alerts.see(&notices, &state.node, clock.wall());
         options.faults.show(&mut options.view, clock.wall());
+        for text in state.said.drain(..) {
+            options.view.event(&text, clock.wall());
+        }
         options.view.notices(&notices, &state.node, clock.wall());
         options.faults.see(&notices, &state.node, &mut options.view, clock.wall());
         let ticked = next_tick == now.after(TICK_EVERY_NS);
@@ -316,7 +321,11 @@ impl Loop {
                 self.latency.decode.record(self.clock.now().since(begun));
             }
             IoBody::Lost { link, reason, detail } => {
-                tracing::warn!(venue = venue.0, ?link, ?reason, detail, "link lost");
+                tracing::info!(venue = venue.0, ?link, ?reason, detail, "link lost");
+                if reason != LossReason::ClosedByUs {
+                    let name = self.node.engine().tables().venue(venue);
+                    self.said.push(format!("{name}: {} link lost ({}); a new one is opened", link.role, reason.as_str()));
+                }
                 self.node.lost(venue, link, received, reason);
             }
             IoBody::Response { ticket, outcome } => match outcome {

@@ -127,8 +127,15 @@ async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
     engine.publish_books(books.cells());
     spawn_end_signals(control_sender.clone());
     if !loaded.config.ops.listen.is_empty() {
-        let token = std::env::var(&loaded.config.ops.token_env).ok().filter(|t| !t.is_empty()).map(SecretString::from);
-        let server = crate::ops::start(&loaded.config.ops.listen, token, shared.clone(), books, control_sender, keeper.clone())?;
+        let start = |listen: &str| {
+            let token = std::env::var(&loaded.config.ops.token_env).ok().filter(|t| !t.is_empty()).map(SecretString::from);
+            crate::ops::start(listen, token, shared.clone(), books.clone(), control_sender.clone(), keeper.clone())
+        };
+        let server = match start(&loaded.config.ops.listen) {
+            // Another demo took the port since it was found free.
+            Err(_) if args.config.is_none() && std::env::var_os("CROSSGATE__OPS__LISTEN").is_none() => start("127.0.0.1:0")?,
+            started => started?,
+        };
         view.say(&format!(
             "crossgate {} · mode {} · seed {} · metrics http://{}/metrics",
             env!("CARGO_PKG_VERSION"),

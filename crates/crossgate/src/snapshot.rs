@@ -193,7 +193,7 @@ fn venues(node: &Node, facts: &RunFacts) -> Vec<Value> {
     let stats = node.session_stats();
     let each = facts.venues.iter().zip(engine.tables().venue_ids()).zip(stats);
     each.map(|((venue, id), stats)| {
-        json!({"id": venue.id, "kind": venue.kind, "ready": engine.executor().ready(id), "frames": stats.frames,
+        json!({"id": venue.id, "kind": venue.kind, "ready": engine.executor().ready(id), "dead_man_armed": engine.dead_man_armed(id), "frames": stats.frames,
                "rejected": stats.rejected.iter().sum::<u64>(), "resyncs": stats.resyncs.iter().sum::<u64>(), "requests": stats.requests})
     })
     .collect()

@@ -10,6 +10,8 @@ use std::io::{IsTerminal, Write as _};
 
 /// Recent events kept on the screen.
 const RECENT: usize = 10;
+/// Recent faults, and what came of them, kept on the screen: deals would push them out at once.
+const STRIKES: usize = 8;
 /// Time between two status lines without a terminal.
 const STATUS_EVERY_NS: u64 = 5_000_000_000;
 /// Time between two drawings on a terminal.
@@ -26,6 +28,7 @@ enum Style {
 pub struct View {
     style: Style,
     recent: VecDeque<String>,
+    strikes: VecDeque<String>,
     drawn_lines: usize,
     next_ns: u64,
     colour: bool,
@@ -37,7 +40,7 @@ impl View {
         let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
         let style = if terminal && !no_tui { Style::Screen } else { Style::Lines };
         let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-        View { style, recent: VecDeque::new(), drawn_lines: 0, next_ns: 0, colour }
+        View { style, recent: VecDeque::new(), strikes: VecDeque::new(), drawn_lines: 0, next_ns: 0, colour }
     }
 
     /// Says one thing before the run.
@@ -58,16 +61,19 @@ impl View {
 
     /// Tells of one thing that happened.
     pub fn event(&mut self, text: &str, wall: UnixNanos) {
-        let stamp = rfc3339(wall);
-        let line = format!("{} {text}", stamp.get(11..23).unwrap_or(&stamp));
+        let line = stamped(text, wall);
         match self.style {
             Style::Lines => eprintln!("{line}"),
-            Style::Screen => {
-                if self.recent.len() == RECENT {
-                    self.recent.pop_front();
-                }
-                self.recent.push_back(line);
-            }
+            Style::Screen => push(&mut self.recent, line, RECENT),
+        }
+    }
+
+    /// Tells of what came of a fault; on a screen it stands apart from the deals.
+    pub fn strike(&mut self, text: &str, wall: UnixNanos) {
+        let line = stamped(text, wall);
+        match self.style {
+            Style::Lines => eprintln!("{line}"),
+            Style::Screen => push(&mut self.strikes, line, STRIKES),
         }
     }
 
@@ -75,7 +81,7 @@ impl View {
     pub fn fault(&mut self, venue: &str, text: &str, wall: UnixNanos) {
         let text = format!("FAULT on {venue}: {text}");
         let text = if self.colour { format!("\x1b[33m{text}\x1b[0m") } else { text };
-        self.event(&text, wall);
+        self.strike(&text, wall);
     }
 
     /// Shows how it stands.
@@ -141,6 +147,12 @@ impl View {
             Verdict::ALL.iter().zip(engine.report().verdicts).filter(|(_, n)| *n > 0).map(|(v, n)| format!("{v} {n}")).collect();
         let _ = writeln!(out);
         let _ = writeln!(out, "{} {}", self.bold("verdicts"), verdicts.join(", "));
+        if !self.strikes.is_empty() {
+            let _ = writeln!(out, "\n{}", self.bold("faults, and what came of them"));
+            for line in &self.strikes {
+                let _ = writeln!(out, "{line}");
+            }
+        }
         let _ = writeln!(out);
         for line in &self.recent {
             let _ = writeln!(out, "{line}");
@@ -168,6 +180,20 @@ impl View {
         let _ = err.write_all(text.as_bytes());
         let _ = err.flush();
     }
+}
+
+/// A line with the time of day in front.
+fn stamped(text: &str, wall: UnixNanos) -> String {
+    let stamp = rfc3339(wall);
+    format!("{} {text}", stamp.get(11..23).unwrap_or(&stamp))
+}
+
+/// Appends; beyond `most` the oldest goes.
+fn push(lines: &mut VecDeque<String>, line: String, most: usize) {
+    if lines.len() == most {
+        lines.pop_front();
+    }
+    lines.push_back(line);
 }
 
 /// The first `width` visible characters; escape sequences (`ESC [ … letter`) take no width and are all kept.

@@ -57,6 +57,11 @@ impl DeadManSwitches {
         DeadManSwitches { timeout_ns, decided_at: MonoNanos(0), venues: vec![Switch::default(); venues] }
     }
 
+    /// Whether a venue's switch may be armed; `None` when none is wanted.
+    pub(crate) fn armed(&self, venue: VenueId) -> Option<bool> {
+        self.venues.get(venue.index()).filter(|_| self.timeout_ns > 0).map(|switch| switch.maybe_armed)
+    }
+
     fn every(&self) -> u64 {
         self.timeout_ns / 3
     }

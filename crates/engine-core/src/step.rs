@@ -145,6 +145,11 @@ impl Engine {
         self.refused.get(venue.index()).copied().unwrap_or_default()
     }
 
+    /// Whether a venue's dead-man switch may be armed; `None` when none is wanted.
+    pub fn dead_man_armed(&self, venue: VenueId) -> Option<bool> {
+        self.dead_man.armed(venue)
+    }
+
     /// A venue's clock minus ours, nanoseconds, once measured.
     pub fn clock_offset_ns(&self, venue: VenueId) -> Option<i64> {
         self.clock_offsets.get(venue.index()).copied().flatten()
