@@ -8,7 +8,7 @@ use crate::snapshot::Snapshot;
 use crate::view::View;
 use domain::{ClientOrderId, MonoNanos, Notice, OrderOutcome, UnixNanos};
 use node::Node;
-use sim_exchange::gate::{GateDialect, TimedFault};
+use sim_exchange::gate::{Crossing, GateDialect, TamperTarget, TimedFault};
 use sim_exchange::world::World;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -161,6 +161,45 @@ fn kind(fault: &TimedFault) -> &'static str {
         TimedFault::DoubledPrivate { .. } => "doubled_private",
         TimedFault::ReorderedPrivate { .. } => "reordered_private",
         TimedFault::Unserved { .. } => "unserved",
+        TimedFault::CrossedFrames { .. } => "crossed_frames",
+        TimedFault::CrossedBooks { how: Crossing::Crossed, .. } => "crossed_books",
+        TimedFault::CrossedBooks { how: Crossing::Locked, .. } => "locked_books",
+        TimedFault::Tampered { target, .. } => match target {
+            TamperTarget::Book | TamperTarget::BookReply => "absurd_books",
+            TamperTarget::BookTicker => "absurd_tickers",
+            TamperTarget::Orders => "absurd_orders",
+            TamperTarget::Fills => "absurd_fills",
+            TamperTarget::Balances | TamperTarget::Accounts => "absurd_balances",
+            TamperTarget::OrderReply => "absurd_replies",
+        },
+        TimedFault::Halt { .. } => "halt",
+        TimedFault::CoarserRules { .. } => "coarser_rules",
+        TimedFault::Delisted { .. } => "delisted",
+        TimedFault::FilledCancels { .. } => "filled_cancels",
+        TimedFault::ClosedCancels { .. } => "closed_cancels",
+        TimedFault::DustFills { .. } => "dust_fills",
+        TimedFault::HalfFills { .. } => "half_fills",
+        TimedFault::Fees { .. } => "fees",
+        TimedFault::Refusals { .. } => "refusals",
+        TimedFault::StaleAnswers { .. } => "stale_answers",
+        TimedFault::ChangedAmounts { .. } => "changed_amounts",
+        TimedFault::ChangedPrices { .. } => "changed_prices",
+        TimedFault::LostFills { .. } => "lost_fills",
+        TimedFault::MutedPrivate { .. } => "muted_private",
+        TimedFault::ExpiredLogins => "expired_logins",
+        TimedFault::StaleOrders { .. } => "stale_orders",
+        TimedFault::ForeignTrade { .. } => "foreign_trade",
+        TimedFault::Deposit { .. } => "deposit",
+        TimedFault::Withdrawal { .. } => "withdrawal",
+        TimedFault::LowerLimits { .. } => "lower_limits",
+        TimedFault::BareRefusals { .. } => "bare_refusals",
+        TimedFault::Ban { .. } => "ban",
+        TimedFault::BrokenReplies { .. } => "broken_replies",
+        TimedFault::Maintenance { .. } => "maintenance",
+        TimedFault::MassCancel => "mass_cancel",
+        TimedFault::ClockStep { step_ns, .. } if *step_ns < 0 => "clock_behind",
+        TimedFault::ClockStep { .. } => "clock_ahead",
+        TimedFault::ClockDrift { .. } => "clock_drift",
         TimedFault::Upgrade { .. } => "upgrade",
         TimedFault::Cut => "cut",
     }

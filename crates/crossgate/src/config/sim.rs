@@ -7,7 +7,7 @@ use super::units::{Bps, Money, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sim_exchange::core::FeeDebit;
-use sim_exchange::gate::{GateConfig, ScriptedFault, TimedFault};
+use sim_exchange::gate::{Absurd, Breakage, Crossing, GateConfig, ScriptedFault, TamperTarget, TimedFault, refusal_label};
 
 /// `[sim]`
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -108,6 +108,25 @@ pub struct SimFaults {
     /// Out of 1000 changes of a book, so many leave it as it was: increments of `spot.obu` with an id and no level.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_only_per_mille: Option<u32>,
+    /// Pairs in which trading is halted (`BTC_USDT`).
+    pub halted_pairs: Vec<String>,
+    /// Pairs that are not listed.
+    pub delisted_pairs: Vec<String>,
+    /// Frames of executions that never leave, by ordinal.
+    pub lose_fill_frame: Vec<u64>,
+    /// Private channels say nothing while pongs go on.
+    pub mute_private: bool,
+    /// Refusals for rate come without the headers that say until when.
+    pub bare_refusals: bool,
+    /// All rate limits are divided by this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits_divided_by: Option<u32>,
+    /// How far the venue's clock is behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_behind: Option<Span>,
+    /// Look-ups and lists of orders show a state this old.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orders_stale: Option<Span>,
     /// `/spot/accounts` shows a state this old.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub balances_stale: Option<Span>,
@@ -139,12 +158,105 @@ pub struct SimFault {
     /// How many replies, frames or requests it hits, for those that count.
     #[serde(default = "one")]
     pub count: u32,
-    /// The pair it hits, for `silence`; none: all pairs.
+    /// The pair it hits, for `silence` and `crossed_books` (none: all pairs), `halt`, `coarser_rules`, `delisted`, `foreign_trade` (none:
+    /// `BTC_USDT`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pair: Option<String>,
-    /// How old or late things are, for `stale_balances`, `hidden_orders`, `forgotten_orders` and `upgrade`.
+    /// How old or late things are, for `stale_balances`, `hidden_orders`, `forgotten_orders`, `stale_orders` and `upgrade`; how far the
+    /// clock goes, for `clock_ahead` and `clock_behind`.
     #[serde(default = "age")]
     pub age: Span,
+    /// What a field becomes, for `absurd_*`.
+    #[serde(default)]
+    pub value: AbsurdValue,
+    /// What a reply looks like, for `broken_replies`.
+    #[serde(default)]
+    pub shape: BrokenShape,
+    /// The venue's label, for `refusals`.
+    #[serde(default)]
+    pub label: RefusalLabel,
+    /// The asset, for `deposit` and `withdrawal`.
+    #[serde(default = "usdt")]
+    pub asset: String,
+    /// How much: thousandths for `deposit` and `withdrawal`, hundredths for `fees`, parts per million for `clock_drift`, decimals fewer for
+    /// `coarser_rules`, the divisor for `lower_limits`.
+    #[serde(default = "two")]
+    pub amount: u32,
+}
+
+/// What a field becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AbsurdValue {
+    /// `"0"`.
+    #[default]
+    Zero,
+    /// `"-1"`.
+    Negative,
+    /// `"NaN"`.
+    NotANumber,
+    /// `"1e309"`.
+    Huge,
+    /// Forty decimals.
+    TooFine,
+    /// `""`.
+    Empty,
+    /// `null`.
+    Null,
+    /// A hundred times what it was.
+    TimesHundred,
+    /// A required field is missing.
+    Missing,
+    /// A word that is in no list.
+    UnknownWord,
+    /// One field more.
+    ExtraField,
+}
+
+/// What a broken reply looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BrokenShape {
+    /// 502 with HTML.
+    #[default]
+    Html,
+    /// 500 with a label.
+    ServerError,
+    /// 504 with nothing.
+    GatewayTimeout,
+    /// JSON that ends in the middle.
+    Truncated,
+    /// 200 with a label inside.
+    ErrorInside,
+}
+
+/// A label of the venue that refuses an order.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct RefusalLabel(String);
+
+impl Default for RefusalLabel {
+    fn default() -> RefusalLabel {
+        RefusalLabel("BALANCE_NOT_ENOUGH".into())
+    }
+}
+
+impl TryFrom<String> for RefusalLabel {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<RefusalLabel, String> {
+        let known = || sim_exchange::gate::REFUSAL_LABELS.map(|(label, _)| label).join(", ");
+        refusal_label(&text)
+            .map(|label| RefusalLabel(label.into()))
+            .ok_or_else(|| format!("`{text}` is no label that refuses orders: {}", known()))
+    }
+}
+
+impl From<RefusalLabel> for String {
+    fn from(label: RefusalLabel) -> String {
+        label.0
+    }
 }
 
 /// What can strike at a time.
@@ -175,6 +287,80 @@ pub enum SimFaultKind {
     ReorderedPrivate,
     /// Subscriptions are acknowledged and never served (lasts).
     Unserved,
+    /// Book frames with a bid above the best ask, never taken back (count).
+    CrossedFrames,
+    /// Books with a bid one per cent above the best ask, in every channel and over REST (lasts).
+    CrossedBooks,
+    /// Books whose best bid and ask are the same (lasts).
+    LockedBooks,
+    /// Book frames with one field changed to `value` (count).
+    AbsurdBooks,
+    /// Best-level frames with one field changed to `value` (count).
+    AbsurdTickers,
+    /// Frames of orders with one field changed to `value` (count).
+    AbsurdOrders,
+    /// Frames of executions with one field changed to `value` (count).
+    AbsurdFills,
+    /// Frames of balances with one field changed to `value` (count).
+    AbsurdBalances,
+    /// Replies about orders with one field changed to `value` (count).
+    AbsurdReplies,
+    /// Trading of `pair` is halted (lasts).
+    Halt,
+    /// Prices and amounts of `pair` take `amount` decimals fewer (lasts).
+    CoarserRules,
+    /// `pair` is not listed (lasts).
+    Delisted,
+    /// Orders are filled by half before their cancel takes effect (count).
+    FilledCancels,
+    /// Orders are filled whole before their cancel, which is refused (count).
+    ClosedCancels,
+    /// Orders are filled up to a remainder below the smallest order (count).
+    DustFills,
+    /// Orders are filled by half at most (count).
+    HalfFills,
+    /// Fee rates are `amount` hundredths of what they were (lasts).
+    Fees,
+    /// Orders are refused with `label` (count).
+    Refusals,
+    /// Answers about orders are those to the request before (count).
+    StaleAnswers,
+    /// Orders are accepted with one step less amount (count).
+    ChangedAmounts,
+    /// Orders are accepted at a price one step worse (count).
+    ChangedPrices,
+    /// Frames of executions never leave (count).
+    LostFills,
+    /// Private channels say nothing while pongs go on (lasts).
+    MutedPrivate,
+    /// Logins of order entry run out.
+    ExpiredLogins,
+    /// Look-ups and lists of orders show a state of `age` ago (lasts).
+    StaleOrders,
+    /// Somebody buys the smallest amount by hand on the account.
+    ForeignTrade,
+    /// `amount` thousandths of the balance of `asset` arrive.
+    Deposit,
+    /// `amount` thousandths of what is free of `asset` leave.
+    Withdrawal,
+    /// Rate limits are divided by `amount` (lasts).
+    LowerLimits,
+    /// Refusals for rate say nothing of when they end (lasts).
+    BareRefusals,
+    /// Everything over REST is answered 418 with `Retry-After` (lasts).
+    Ban,
+    /// Replies to signed requests are of this `shape` (count).
+    BrokenReplies,
+    /// Orders are cancelled without a word, and everything is answered 503 (lasts).
+    Maintenance,
+    /// All orders are cancelled.
+    MassCancel,
+    /// The venue's clock steps ahead by `age` (lasts).
+    ClockAhead,
+    /// The venue's clock steps back by `age` (lasts).
+    ClockBehind,
+    /// The venue's clock runs fast by `amount` parts per million (lasts).
+    ClockDrift,
     /// A notice of an upgrade, and a close `age` later.
     Upgrade,
     /// All connections are cut.
@@ -191,6 +377,14 @@ fn age() -> Span {
 
 fn one() -> u32 {
     1
+}
+
+fn two() -> u32 {
+    2
+}
+
+fn usdt() -> String {
+    "USDT".to_owned()
 }
 
 impl Default for Sim {
@@ -251,6 +445,13 @@ impl Sim {
         faults.slow_deep_books = from.slow_deep_books;
         faults.empty_book_replies = from.empty_book_replies;
         faults.old_snapshot_times = from.old_snapshot_times;
+        faults.halted_pairs = from.halted_pairs;
+        faults.delisted_pairs = from.delisted_pairs;
+        faults.lose_fill_frame = from.lose_fill_frame;
+        faults.mute_private = from.mute_private;
+        faults.bare_refusals = from.bare_refusals;
+        faults.limits_divided_by = from.limits_divided_by.unwrap_or(0);
+        faults.clock.step_ns = from.clock_behind.map_or(0, |span| -nanos(span));
         let seen = &mut gate.visibility;
         let set = |to: &mut u64, from: Option<Span>| *to = from.map_or(*to, |span| span.0);
         set(&mut seen.balances_stale_ns, from.balances_stale);
@@ -258,14 +459,21 @@ impl Sim {
         set(&mut seen.trade_hidden_ns, from.trades_hidden);
         set(&mut seen.unfilled_forgotten_ns, from.unfilled_forgotten);
         set(&mut seen.text_lookup_ns, from.text_lookup);
+        set(&mut seen.orders_stale_ns, from.orders_stale);
         gate.script = self.fault.iter().map(|fault| ScriptedFault { at_ns: fault.at.0, fault: fault.timed() }).collect();
         gate.faults_seed = self.faults_seed;
     }
 }
 
+fn nanos(span: Span) -> i64 {
+    i64::try_from(span.0).unwrap_or(i64::MAX)
+}
+
 impl SimFault {
     fn timed(&self) -> TimedFault {
-        let (for_ns, count, age_ns) = (self.lasts.0, self.count, self.age.0);
+        let (for_ns, count, age_ns, amount) = (self.lasts.0, self.count, self.age.0, self.amount);
+        let pair = || self.pair.clone().unwrap_or_else(|| "BTC_USDT".to_owned());
+        let absurd = |target| TimedFault::Tampered { target, how: self.value.absurd(), count };
         match self.kind {
             SimFaultKind::Silence => TimedFault::Silence { pair: self.pair.clone(), for_ns },
             SimFaultKind::Gaps => TimedFault::Gaps { count },
@@ -279,8 +487,78 @@ impl SimFault {
             SimFaultKind::DoubledPrivate => TimedFault::DoubledPrivate { count },
             SimFaultKind::ReorderedPrivate => TimedFault::ReorderedPrivate { count },
             SimFaultKind::Unserved => TimedFault::Unserved { for_ns },
+            SimFaultKind::CrossedFrames => TimedFault::CrossedFrames { count },
+            SimFaultKind::CrossedBooks => TimedFault::CrossedBooks { pair: self.pair.clone(), how: Crossing::Crossed, for_ns },
+            SimFaultKind::LockedBooks => TimedFault::CrossedBooks { pair: self.pair.clone(), how: Crossing::Locked, for_ns },
+            SimFaultKind::AbsurdBooks => absurd(TamperTarget::Book),
+            SimFaultKind::AbsurdTickers => absurd(TamperTarget::BookTicker),
+            SimFaultKind::AbsurdOrders => absurd(TamperTarget::Orders),
+            SimFaultKind::AbsurdFills => absurd(TamperTarget::Fills),
+            SimFaultKind::AbsurdBalances => absurd(TamperTarget::Balances),
+            SimFaultKind::AbsurdReplies => absurd(TamperTarget::OrderReply),
+            SimFaultKind::Halt => TimedFault::Halt { pair: pair(), for_ns },
+            SimFaultKind::CoarserRules => TimedFault::CoarserRules { pair: pair(), digits: amount, for_ns },
+            SimFaultKind::Delisted => TimedFault::Delisted { pair: pair(), for_ns },
+            SimFaultKind::FilledCancels => TimedFault::FilledCancels { count },
+            SimFaultKind::ClosedCancels => TimedFault::ClosedCancels { count },
+            SimFaultKind::DustFills => TimedFault::DustFills { count },
+            SimFaultKind::HalfFills => TimedFault::HalfFills { count },
+            SimFaultKind::Fees => TimedFault::Fees { hundredths: amount, for_ns },
+            SimFaultKind::Refusals => {
+                // Checked when it was read.
+                TimedFault::Refusals { label: refusal_label(&self.label.0).unwrap_or("BALANCE_NOT_ENOUGH"), count }
+            }
+            SimFaultKind::StaleAnswers => TimedFault::StaleAnswers { count },
+            SimFaultKind::ChangedAmounts => TimedFault::ChangedAmounts { count },
+            SimFaultKind::ChangedPrices => TimedFault::ChangedPrices { count },
+            SimFaultKind::LostFills => TimedFault::LostFills { count },
+            SimFaultKind::MutedPrivate => TimedFault::MutedPrivate { for_ns },
+            SimFaultKind::ExpiredLogins => TimedFault::ExpiredLogins,
+            SimFaultKind::StaleOrders => TimedFault::StaleOrders { age_ns, for_ns },
+            SimFaultKind::ForeignTrade => TimedFault::ForeignTrade { pair: pair(), side: sim_exchange::core::Side::Buy },
+            SimFaultKind::Deposit => TimedFault::Deposit { asset: self.asset.clone(), per_mille: amount },
+            SimFaultKind::Withdrawal => TimedFault::Withdrawal { asset: self.asset.clone(), per_mille: amount },
+            SimFaultKind::LowerLimits => TimedFault::LowerLimits { divisor: amount, for_ns },
+            SimFaultKind::BareRefusals => TimedFault::BareRefusals { for_ns },
+            SimFaultKind::Ban => TimedFault::Ban { for_ns },
+            SimFaultKind::BrokenReplies => TimedFault::BrokenReplies { how: self.shape.breakage(), count },
+            SimFaultKind::Maintenance => TimedFault::Maintenance { for_ns },
+            SimFaultKind::MassCancel => TimedFault::MassCancel,
+            SimFaultKind::ClockAhead => TimedFault::ClockStep { step_ns: nanos(self.age), for_ns },
+            SimFaultKind::ClockBehind => TimedFault::ClockStep { step_ns: -nanos(self.age), for_ns },
+            SimFaultKind::ClockDrift => TimedFault::ClockDrift { ppm: i64::from(amount), for_ns },
             SimFaultKind::Upgrade => TimedFault::Upgrade { close_after_ns: age_ns },
             SimFaultKind::Cut => TimedFault::Cut,
+        }
+    }
+}
+
+impl AbsurdValue {
+    fn absurd(self) -> Absurd {
+        match self {
+            AbsurdValue::Zero => Absurd::Zero,
+            AbsurdValue::Negative => Absurd::Negative,
+            AbsurdValue::NotANumber => Absurd::NotANumber,
+            AbsurdValue::Huge => Absurd::Huge,
+            AbsurdValue::TooFine => Absurd::TooFine,
+            AbsurdValue::Empty => Absurd::Empty,
+            AbsurdValue::Null => Absurd::Null,
+            AbsurdValue::TimesHundred => Absurd::TimesHundred,
+            AbsurdValue::Missing => Absurd::Missing,
+            AbsurdValue::UnknownWord => Absurd::UnknownWord,
+            AbsurdValue::ExtraField => Absurd::ExtraField,
+        }
+    }
+}
+
+impl BrokenShape {
+    fn breakage(self) -> Breakage {
+        match self {
+            BrokenShape::Html => Breakage::Html,
+            BrokenShape::ServerError => Breakage::ServerError,
+            BrokenShape::GatewayTimeout => Breakage::GatewayTimeout,
+            BrokenShape::Truncated => Breakage::Truncated,
+            BrokenShape::ErrorInside => Breakage::ErrorInside,
         }
     }
 }
@@ -307,6 +585,19 @@ mod tests {
             at = "6s"
             kind = "too_many_requests"
             count = 3
+            [[fault]]
+            at = "7s"
+            kind = "refusals"
+            label = "PRICE_THRESHOLD_EXCEEDED"
+            count = 2
+            [[fault]]
+            at = "8s"
+            kind = "absurd_fills"
+            value = "not_a_number"
+            [[fault]]
+            at = "9s"
+            kind = "clock_behind"
+            age = "3s"
         "#;
         let sim: Sim = toml::from_str(text).expect("a valid section");
         let mut gate = GateConfig::default();
@@ -316,9 +607,23 @@ mod tests {
         let script = vec![
             ScriptedFault { at_ns: 5_000_000_000, fault: TimedFault::Upgrade { close_after_ns: 2_000_000_000 } },
             ScriptedFault { at_ns: 6_000_000_000, fault: TimedFault::TooManyRequests { count: 3 } },
+            ScriptedFault { at_ns: 7_000_000_000, fault: TimedFault::Refusals { label: "PRICE_THRESHOLD_EXCEEDED", count: 2 } },
+            ScriptedFault {
+                at_ns: 8_000_000_000,
+                fault: TimedFault::Tampered { target: TamperTarget::Fills, how: Absurd::NotANumber, count: 1 },
+            },
+            ScriptedFault {
+                at_ns: 9_000_000_000,
+                fault: TimedFault::ClockStep { step_ns: -3_000_000_000, for_ns: 2_000_000_000 },
+            },
         ];
         assert_eq!((gate.script, sim.pay_fees_in.debit()), (script, FeeDebit::Gt));
-        for bad in ["[faults]\nskip_obu = [1]", "[[fault]]\nat = \"1s\"\nkind = \"boom\"", "faults_sed = 1"] {
+        for bad in [
+            "[[fault]]\nat = \"1s\"\nkind = \"refusals\"\nlabel = \"NO_SUCH\"",
+            "[faults]\nskip_obu = [1]",
+            "[[fault]]\nat = \"1s\"\nkind = \"boom\"",
+            "faults_sed = 1",
+        ] {
             assert!(toml::from_str::<Sim>(bad).is_err(), "{bad}");
         }
         let mut untouched = GateConfig::default();

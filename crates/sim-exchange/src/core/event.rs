@@ -126,6 +126,8 @@ pub struct PublicTrade {
 pub enum BalanceReason {
     /// Money arrived from outside.
     Deposit,
+    /// Money left to outside.
+    Withdrawal,
     /// A hold was made for a new order.
     OrderCreate,
     /// A trade: spent from the hold, or received (gross of fee).

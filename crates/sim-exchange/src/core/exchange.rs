@@ -191,6 +191,31 @@ impl Exchange {
         Ok(())
     }
 
+    /// Takes money out of an account.
+    ///
+    /// # Errors
+    /// [`Reject`] when account or asset is unknown, the amount is not above zero or too fine, or not that much is free.
+    pub fn withdraw(&mut self, t_ns: u64, account: AccountId, asset: AssetId, amount: Decimal) -> Result<(), Reject> {
+        self.account(account).ok_or(Reject::UnknownAccount)?;
+        let decimals = self.assets.get(asset.index()).ok_or(Reject::UnknownAsset)?.decimals;
+        if amount <= Decimal::ZERO {
+            return Err(Reject::BadAmount);
+        }
+        if !exact::fits(amount, decimals) {
+            return Err(Reject::BadPrecision { field: PrecisionField::Amount, decimals });
+        }
+        if self.balance(account, asset).available < amount {
+            return Err(Reject::BalanceNotEnough);
+        }
+        let deposited = exact::subtract(self.ledger.deposited[asset.index()], amount)?;
+        let mut transaction = Transaction::at(t_ns);
+        transaction.withdraw(&self.ledger, account, asset, amount)?;
+        self.ledger.deposited[asset.index()] = deposited;
+        let events = self.ledger.commit(transaction);
+        self.tell_balances(events);
+        Ok(())
+    }
+
     /// Takes what happened since the last call, oldest first.
     pub fn take_events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)

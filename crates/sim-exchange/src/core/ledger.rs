@@ -211,6 +211,17 @@ impl Transaction {
         self.change(ledger, account, asset, amount, Decimal::ZERO, None, BalanceReason::Deposit)
     }
 
+    /// Money to outside.
+    pub(super) fn withdraw(
+        &mut self,
+        ledger: &Ledger,
+        account: AccountId,
+        asset: AssetId,
+        amount: Decimal,
+    ) -> Result<(), Reject> {
+        self.change(ledger, account, asset, -amount, Decimal::ZERO, None, BalanceReason::Withdrawal)
+    }
+
     /// What the account will own once the transaction is committed.
     pub(super) fn balance(&self, ledger: &Ledger, account: AccountId, asset: AssetId) -> Balance {
         self.changed

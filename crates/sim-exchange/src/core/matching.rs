@@ -49,6 +49,27 @@ pub(super) struct Plan {
     pub(super) stop: Stop,
 }
 
+impl Plan {
+    /// Keeps the first fills, up to `most` in all, as if nothing had matched after them. `None` when a figure does not fit exactly.
+    pub(super) fn keep(&mut self, most: Decimal) -> Option<()> {
+        let mut left = most;
+        let mut kept = Vec::with_capacity(self.fills.len());
+        for mut fill in self.fills.drain(..) {
+            fill.amount = fill.amount.min(left);
+            if fill.amount.is_zero() {
+                break;
+            }
+            left = exact::subtract(left, fill.amount).ok()?;
+            kept.push(fill);
+        }
+        if left.is_zero() {
+            self.stop = Stop::NoMatch;
+        }
+        self.fills = kept;
+        Some(())
+    }
+}
+
 /// What arrives.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {

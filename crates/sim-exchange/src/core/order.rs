@@ -40,6 +40,8 @@ pub struct PlaceOptions {
     pub slippage: Option<Decimal>,
     /// The door it came through.
     pub source: OrderSource,
+    /// Immediate-or-cancel orders: at most this much is filled, whatever the book offers; `None` for all that matches. A fault.
+    pub fill_max: Option<Decimal>,
 }
 
 /// A change to an open order; `None` leaves a figure as it is.

@@ -99,7 +99,7 @@ impl Exchange {
         };
         let mut transaction = Transaction::at(t_ns);
         transaction.hold(&self.ledger, order.account, hold_asset, hold_amount, id, BalanceReason::OrderCreate)?;
-        self.arrive(t_ns, order, transaction, options.slippage, None)
+        self.arrive(t_ns, order, transaction, &options, None)
     }
 
     /// Changes price or amount of an open order of `account`. The order keeps its id; it is found with
@@ -173,7 +173,7 @@ impl Exchange {
             return Ok(());
         }
         (order.shown, order.was_hidden) = (Decimal::ZERO, false);
-        self.arrive(t_ns, order, transaction, None, Some(before)).map(|_| ())
+        self.arrive(t_ns, order, transaction, &PlaceOptions::default(), Some(before)).map(|_| ())
     }
 
     /// Cancels an open order of `account`. Returns it as it ended.
@@ -241,7 +241,7 @@ impl Exchange {
         t_ns: u64,
         mut order: Order,
         mut transaction: Transaction,
-        slippage: Option<Decimal>,
+        options: &PlaceOptions,
         rested: Option<Order>,
     ) -> Result<OrderId, Reject> {
         let pair = &self.pairs[order.pair.index()];
@@ -249,7 +249,7 @@ impl Exchange {
         let best = pair.book.best_ticks(order.side.opposite());
         let limit_ticks = match order.kind {
             OrderKind::Limit => Some(order.ticks),
-            OrderKind::Market => match (slippage, best) {
+            OrderKind::Market => match (options.slippage, best) {
                 (Some(slippage), Some(best)) => Some(slippage_bound(best, order.side, slippage, pair.config.precision)?),
                 _ => None,
             },
@@ -271,7 +271,11 @@ impl Exchange {
         }
         let plan = if would_take {
             let is_own = |other: AccountId| self.is_same_group(&order, other);
-            matching::plan(&pair.book, &self.history, &arrival, is_own).ok_or(Reject::NotRepresentable)?
+            let mut plan = matching::plan(&pair.book, &self.history, &arrival, is_own).ok_or(Reject::NotRepresentable)?;
+            if let Some(most) = options.fill_max.filter(|most| *most < order.left && order.time_in_force == TimeInForce::Ioc) {
+                plan.keep(most).ok_or(Reject::NotRepresentable)?;
+            }
+            plan
         } else {
             Plan { fills: Vec::new(), makes_way: Vec::new(), stop: Stop::NoMatch }
         };

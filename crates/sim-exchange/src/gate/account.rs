@@ -237,6 +237,7 @@ pub(super) fn account_book(query: &Query, caller: &Caller, exchange: &Exchange, 
         let free = change.change - change.locked_change;
         let word = match change.reason {
             BalanceReason::Deposit => "deposit",
+            BalanceReason::Withdrawal => "withdraw",
             BalanceReason::OrderCreate | BalanceReason::OrderAmend => "new_order",
             BalanceReason::OrderMatch => "order_fill",
             BalanceReason::Fee => "order_fee",

@@ -3,9 +3,7 @@
 //! Start at [`GateConfig`]. All times are nanoseconds. Everything random is drawn from [`Jitter`], seeded by
 //! [`GateConfig::seed`], so that a run is a function of its seed.
 
-use std::collections::BTreeMap;
-
-use super::{auth::ApiKey, fault_script::ScriptedFault, rate::RateLimitConfig};
+use super::{auth::ApiKey, fault_script::ScriptedFault, faults::GateFaults, rate::RateLimitConfig};
 
 const MS: u64 = 1_000_000;
 
@@ -72,6 +70,13 @@ impl Default for GateConfig {
             faults_from_ns: 0,
             faults_seed: None,
         }
+    }
+}
+
+impl GateConfig {
+    /// What the venue's clock shows at `t_ns`: signatures, expiries and stamps go by it.
+    pub(super) fn clock_ns(&self, t_ns: u64) -> u64 {
+        self.faults.clock.shown_ns(t_ns)
     }
 }
 
@@ -160,6 +165,8 @@ pub struct Visibility {
     pub unfilled_forgotten_ns: u64,
     /// A finished order can be found by its `text` for this long after its end; by id it stays findable.
     pub text_lookup_ns: u64,
+    /// Look-ups and lists of orders show the state of this long ago.
+    pub orders_stale_ns: u64,
 }
 
 impl Default for Visibility {
@@ -170,78 +177,8 @@ impl Default for Visibility {
             balances_stale_ns: 0,
             unfilled_forgotten_ns: 60_000 * MS,
             text_lookup_ns: 3_600_000 * MS,
+            orders_stale_ns: 0,
         }
-    }
-}
-
-/// Faults of the venue itself. Faults of the network (lost, doubled, late frames) belong to whoever carries the bytes.
-///
-/// Ordinals count from 1 over the life of the venue and are exact: `drop_reply_after_order = [3]` swallows the reply to
-/// the third order that matching accepted, and to no other.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GateFaults {
-    /// Accepted orders whose REST reply never leaves.
-    pub drop_reply_after_order: Vec<u64>,
-    /// Accepted orders whose REST reply is a 500.
-    pub fail_reply_after_order: Vec<u64>,
-    /// `spot.order_book_update` pushes that are left out: every subscriber then sees a gap.
-    pub skip_book_delta: Vec<u64>,
-    /// Pairs whose public channels say nothing, while the socket and its pongs go on.
-    pub silent_pairs: Vec<String>,
-    /// All public channels say nothing.
-    pub silent_feed: bool,
-    /// The next this many `/spot/order_book` replies come from a copy one to two seconds old.
-    pub stale_book_replies: u32,
-    /// Every `/spot/order_book` reply lacks its `id` and both sides, as seen on an affiliate venue for deep limits.
-    pub empty_book_replies: bool,
-    /// Subscriptions are acknowledged and then never served.
-    pub acknowledge_without_service: bool,
-    /// Subscribe requests get no acknowledgement, but are served.
-    pub swallow_acknowledgements: bool,
-    /// `spot.obu` increments that are left out: every subscriber of that stream then sees a gap.
-    pub skip_obu_delta: Vec<u64>,
-    /// `spot.obu` increments replaced by a whole book (`full: true`).
-    pub full_obu_push: Vec<u64>,
-    /// The first full push of `spot.obu` is stamped half as old as its book, as captured on a quiet pair.
-    pub old_snapshot_times: bool,
-    /// The next this many increments of either book channel are left out.
-    pub skip_next_deltas: u32,
-    /// Orders accepted over WebSocket of which neither receipt nor final reply leaves.
-    pub ws_drop_reply_after_order: Vec<u64>,
-    /// Orders accepted over WebSocket whose receipt leaves and whose final reply does not.
-    pub ws_ack_only_after_order: Vec<u64>,
-    /// Orders accepted over WebSocket whose final reply leaves without the receipt before it.
-    pub ws_final_only_after_order: Vec<u64>,
-    /// Orders accepted over WebSocket after which the connection is cut without a word.
-    pub ws_cut_after_order: Vec<u64>,
-    /// Replies to the next this many accepted orders, by either way, never leave.
-    pub lose_next_replies: u32,
-    /// Private frames, counted over all connections, that leave twice.
-    pub double_private_frame: Vec<u64>,
-    /// Private frames, counted over all connections, that leave after the frame behind them.
-    pub reorder_private_frame: Vec<u64>,
-    /// The next this many private frames leave twice.
-    pub double_next_private: u32,
-    /// The next this many private frames leave after the frame behind them.
-    pub reorder_next_private: u32,
-    /// Private REST requests, counted over the life of the venue, that are answered 429 though their bucket has room.
-    pub too_many_requests: Vec<u64>,
-    /// The next this many private REST requests are answered 429.
-    pub refuse_next_requests: u32,
-    /// Currencies that take no deposits, each with the chains meant; an empty list means all of them.
-    pub deposits_disabled: BTreeMap<String, Vec<String>>,
-    /// Currencies that pay out no withdrawals, each with the chains meant; an empty list means all of them.
-    pub withdrawals_disabled: BTreeMap<String, Vec<String>>,
-    /// `/spot/order_book` with a `limit` above 100 has two empty sides and no `id`, as seen on affiliate venues.
-    pub empty_deep_books: bool,
-    /// `/spot/order_book` with a `limit` above 100 is served from a copy one to two seconds old, as users report.
-    pub slow_deep_books: bool,
-}
-
-impl GateFaults {
-    /// True if public channels of `pair` are mute.
-    pub fn is_silent(&self, pair: &str) -> bool {
-        self.silent_feed || self.silent_pairs.iter().any(|silent| silent == pair)
     }
 }
 

@@ -3,12 +3,15 @@
 //! Start at [`ScriptedFault`] for what can be scripted and [`FaultScript::step`] for how it is played. A step only moves
 //! the settings that already exist ([`GateFaults`](super::GateFaults), [`Visibility`](super::Visibility)), so that a fault
 //! means the same whether it was configured, scripted or drawn. What must be told to every connection (an upgrade notice, a
-//! cut) is returned as a [`Strike`].
+//! cut), or done to the exchange (a halt, a trade by hand), is returned as a [`Strike`].
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::config::{GateConfig, Jitter, Visibility};
+use super::faults::{Absurd, Breakage, Crossing, TamperTarget, Tampering, VenueClock};
+use super::incident::Incident;
+use crate::core::Side;
 
 const MS: u64 = 1_000_000;
 /// Shortest and longest pause between two faults drawn from a seed.
@@ -98,6 +101,186 @@ pub enum TimedFault {
         /// How long.
         for_ns: u64,
     },
+    /// The next book frames show a bid above the best ask, and never take it back (F5).
+    CrossedFrames {
+        /// How many.
+        count: u32,
+    },
+    /// Books contradict themselves in every channel and over REST (F5).
+    CrossedBooks {
+        /// `BASE_QUOTE`; `None` is every pair.
+        pair: Option<String>,
+        /// How.
+        how: Crossing,
+        /// How long.
+        for_ns: u64,
+    },
+    /// One field of frames or bodies becomes absurd (F10, F12).
+    Tampered {
+        /// Which.
+        target: TamperTarget,
+        /// How.
+        how: Absurd,
+        /// How many.
+        count: u32,
+    },
+    /// Trading of a pair is halted: its list row says so, orders are refused, its book stands still (F11).
+    Halt {
+        /// `BASE_QUOTE`.
+        pair: String,
+        /// How long.
+        for_ns: u64,
+    },
+    /// Prices and amounts of a pair may have fewer decimals (F11).
+    CoarserRules {
+        /// `BASE_QUOTE`.
+        pair: String,
+        /// How many fewer.
+        digits: u32,
+        /// How long.
+        for_ns: u64,
+    },
+    /// A pair is no longer listed (F11).
+    Delisted {
+        /// `BASE_QUOTE`.
+        pair: String,
+        /// How long.
+        for_ns: u64,
+    },
+    /// Orders are filled by half just before their cancel takes effect (F18).
+    FilledCancels {
+        /// How many.
+        count: u32,
+    },
+    /// Orders are filled whole before their cancel, which is refused as too late (F18).
+    ClosedCancels {
+        /// How many.
+        count: u32,
+    },
+    /// Orders are filled up to a remainder below the smallest order (F20).
+    DustFills {
+        /// How many.
+        count: u32,
+    },
+    /// Orders are filled by half at most (F19).
+    HalfFills {
+        /// How many.
+        count: u32,
+    },
+    /// Fee rates change (F21). Gate pays no rebate to whoever takes, and nothing here rests: there is none to simulate.
+    Fees {
+        /// To this many hundredths of what they are.
+        hundredths: u32,
+        /// How long.
+        for_ns: u64,
+    },
+    /// Orders are refused (F22).
+    Refusals {
+        /// The venue's label, one of [`REFUSAL_LABELS`](super::REFUSAL_LABELS).
+        label: &'static str,
+        /// How many.
+        count: u32,
+    },
+    /// Answers about orders are those to the request before (F23).
+    StaleAnswers {
+        /// How many.
+        count: u32,
+    },
+    /// Orders are accepted with one step less amount (F24).
+    ChangedAmounts {
+        /// How many.
+        count: u32,
+    },
+    /// Orders are accepted at a price one step worse for their owner (F24).
+    ChangedPrices {
+        /// How many.
+        count: u32,
+    },
+    /// Frames of executions never leave (F26).
+    LostFills {
+        /// How many.
+        count: u32,
+    },
+    /// Private channels say nothing while pongs and acknowledgements go on (F28).
+    MutedPrivate {
+        /// How long.
+        for_ns: u64,
+    },
+    /// Every login of order entry runs out; the connections stay (F28).
+    ExpiredLogins,
+    /// Look-ups and lists of orders show an old state (F30).
+    StaleOrders {
+        /// How old.
+        age_ns: u64,
+        /// How long.
+        for_ns: u64,
+    },
+    /// Somebody trades by hand on the account (F31).
+    ForeignTrade {
+        /// `BASE_QUOTE`.
+        pair: String,
+        /// Direction.
+        side: Side,
+    },
+    /// Money arrives in the account (F31).
+    Deposit {
+        /// Asset.
+        asset: String,
+        /// Thousandths of what is there.
+        per_mille: u32,
+    },
+    /// Money leaves the account (F31); all that is free of a fee token is F21's.
+    Withdrawal {
+        /// Asset.
+        asset: String,
+        /// Thousandths of what is free.
+        per_mille: u32,
+    },
+    /// Rate limits are cut (F32).
+    LowerLimits {
+        /// By this.
+        divisor: u32,
+        /// How long.
+        for_ns: u64,
+    },
+    /// Refusals for rate say nothing of when they end (F32).
+    BareRefusals {
+        /// How long.
+        for_ns: u64,
+    },
+    /// Everything over REST is answered 418 with `Retry-After` (F32).
+    Ban {
+        /// How long.
+        for_ns: u64,
+    },
+    /// Replies to signed requests are broken; what they answer has happened (F33).
+    BrokenReplies {
+        /// How.
+        how: Breakage,
+        /// How many.
+        count: u32,
+    },
+    /// All orders are cancelled without a word, and everything is answered 503 (F34).
+    Maintenance {
+        /// How long.
+        for_ns: u64,
+    },
+    /// All orders are cancelled, and their owners are told (F35).
+    MassCancel,
+    /// The venue's clock steps (F36).
+    ClockStep {
+        /// How far, nanoseconds; ahead is positive.
+        step_ns: i64,
+        /// How long.
+        for_ns: u64,
+    },
+    /// The venue's clock drifts (F36).
+    ClockDrift {
+        /// Parts per million; fast is positive.
+        ppm: i64,
+        /// How long; then it is right again.
+        for_ns: u64,
+    },
     /// Every connection is told of an upgrade (`spot.system`) and closed later.
     Upgrade {
         /// How much later.
@@ -141,13 +324,66 @@ impl fmt::Display for TimedFault {
                 write!(f, "an upgrade is announced; every connection closes in {} ms", ms(close_after_ns))
             }
             TimedFault::Cut => f.write_str("every connection is cut"),
+            TimedFault::CrossedFrames { count } => write!(f, "the next {count} book frames are crossed"),
+            TimedFault::CrossedBooks { pair, for_ns, .. } => {
+                let whose = pair.as_deref().unwrap_or("every pair");
+                write!(f, "the books of {whose} contradict themselves for {} ms", ms(for_ns))
+            }
+            TimedFault::Tampered { target, how, count } => {
+                write!(f, "one field of the next {count} frames becomes absurd ({target:?}, {how:?})")
+            }
+            TimedFault::Halt { pair, for_ns } => write!(f, "trading of {pair} is halted for {} ms", ms(for_ns)),
+            TimedFault::CoarserRules { pair, digits, for_ns } => {
+                write!(f, "{pair} takes {digits} decimals fewer for {} ms", ms(for_ns))
+            }
+            TimedFault::Delisted { pair, for_ns } => write!(f, "{pair} is not listed for {} ms", ms(for_ns)),
+            TimedFault::FilledCancels { count } => write!(f, "the next {count} cancelled orders are half filled first"),
+            TimedFault::ClosedCancels { count } => write!(f, "the next {count} cancels come after the fill"),
+            TimedFault::DustFills { count } => write!(f, "the next {count} orders leave less than the smallest order unfilled"),
+            TimedFault::HalfFills { count } => write!(f, "the next {count} orders are half filled at most"),
+            TimedFault::Fees { hundredths, for_ns } => {
+                write!(f, "fees are {hundredths} % of what they were for {} ms", ms(for_ns))
+            }
+            TimedFault::Refusals { label, count } => write!(f, "the next {count} orders are refused: {label}"),
+            TimedFault::StaleAnswers { count } => write!(f, "the next {count} answers about orders belong to the request before"),
+            TimedFault::ChangedAmounts { count } => write!(f, "the next {count} orders are accepted with another amount"),
+            TimedFault::ChangedPrices { count } => write!(f, "the next {count} orders are accepted at another price"),
+            TimedFault::LostFills { count } => write!(f, "the next {count} frames of executions are lost"),
+            TimedFault::MutedPrivate { for_ns } => {
+                write!(f, "private channels say nothing for {} ms, pongs go on", ms(for_ns))
+            }
+            TimedFault::ExpiredLogins => f.write_str("every login of order entry runs out"),
+            TimedFault::StaleOrders { age_ns, for_ns } => {
+                write!(f, "look-ups of orders are {} ms old for {} ms", ms(age_ns), ms(for_ns))
+            }
+            TimedFault::ForeignTrade { pair, .. } => write!(f, "somebody trades {pair} by hand on the account"),
+            TimedFault::Deposit { asset, .. } => write!(f, "{asset} arrives in the account"),
+            TimedFault::Withdrawal { asset, .. } => write!(f, "{asset} leaves the account"),
+            TimedFault::LowerLimits { divisor, for_ns } => {
+                write!(f, "rate limits are divided by {divisor} for {} ms", ms(for_ns))
+            }
+            TimedFault::BareRefusals { for_ns } => write!(f, "refusals for rate do not say when they end, for {} ms", ms(for_ns)),
+            TimedFault::Ban { for_ns } => write!(f, "everything over REST is answered 418 for {} ms", ms(for_ns)),
+            TimedFault::BrokenReplies { how, count } => write!(f, "the next {count} replies are broken ({how:?})"),
+            TimedFault::Maintenance { for_ns } => {
+                write!(f, "maintenance: orders are cancelled and everything is answered 503 for {} ms", ms(for_ns))
+            }
+            TimedFault::MassCancel => f.write_str("the venue cancels every order"),
+            TimedFault::ClockStep { step_ns, for_ns } => {
+                write!(f, "the venue's clock steps by {} ms for {} ms", step_ns / 1_000_000, ms(for_ns))
+            }
+            TimedFault::ClockDrift { ppm, for_ns } => write!(f, "the venue's clock drifts by {ppm} ppm for {} ms", ms(for_ns)),
         }
     }
 }
 
-/// What a step wants done to all connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a step wants done to all connections, or to the exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Strike {
+    /// Forget who logged in.
+    ExpireLogins,
+    /// Do this to the exchange.
+    Incident(Incident),
     /// Send the upgrade notice.
     NoticeUpgrade,
     /// Close with a close frame.
@@ -191,6 +427,11 @@ impl FaultScript {
         script
     }
 
+    /// Adds a fault that begins at `at_t_ns`, Unix nanoseconds.
+    pub(super) fn schedule(&mut self, at_t_ns: u64, fault: TimedFault) {
+        self.plan(at_t_ns, Step::Begin(fault));
+    }
+
     /// When the next step is due, Unix nanoseconds.
     pub(super) fn next_due(&self) -> Option<u64> {
         self.steps.first_key_value().map(|((t_ns, _), _)| *t_ns)
@@ -202,7 +443,7 @@ impl FaultScript {
         while let Some(entry) = self.steps.first_entry().filter(|entry| entry.key().0 <= t_ns) {
             match entry.remove() {
                 Step::Begin(fault) => self.begin(t_ns, fault, config, &mut strikes),
-                Step::End(fault) => end(&fault, config, self.usual),
+                Step::End(fault) => strikes.extend(end(&fault, config, self.usual)),
                 Step::CloseUpgraded => strikes.push(Strike::Close),
                 Step::Draw => {
                     if let Some(fault) = self.draws.as_mut().map(|random| draw(random, pairs)) {
@@ -268,6 +509,83 @@ impl FaultScript {
                 config.visibility.text_lookup_ns = *after_ns;
                 *for_ns
             }
+            TimedFault::CrossedBooks { pair, how, for_ns } => {
+                faults.crossed.push((pair.clone(), *how));
+                *for_ns
+            }
+            TimedFault::Halt { pair, for_ns } => {
+                faults.halted_pairs.push(pair.clone());
+                strikes.push(Strike::Incident(Incident::Halt(pair.clone())));
+                *for_ns
+            }
+            TimedFault::CoarserRules { pair, digits, for_ns } => {
+                faults.coarser_pairs.insert(pair.clone(), *digits);
+                *for_ns
+            }
+            TimedFault::Delisted { pair, for_ns } => {
+                faults.delisted_pairs.push(pair.clone());
+                *for_ns
+            }
+            TimedFault::Fees { hundredths, for_ns } => {
+                strikes.push(Strike::Incident(Incident::Fees(*hundredths)));
+                *for_ns
+            }
+            TimedFault::MutedPrivate { for_ns } => {
+                faults.mute_private = true;
+                *for_ns
+            }
+            TimedFault::StaleOrders { age_ns, for_ns } => {
+                config.visibility.orders_stale_ns = *age_ns;
+                *for_ns
+            }
+            TimedFault::LowerLimits { divisor, for_ns } => {
+                faults.limits_divided_by = *divisor;
+                *for_ns
+            }
+            TimedFault::BareRefusals { for_ns } => {
+                faults.bare_refusals = true;
+                *for_ns
+            }
+            TimedFault::Maintenance { for_ns } => {
+                faults.maintenance = true;
+                strikes.push(Strike::Incident(Incident::MassCancel));
+                *for_ns
+            }
+            TimedFault::ClockStep { step_ns, for_ns } => {
+                faults.clock.step_ns = *step_ns;
+                *for_ns
+            }
+            TimedFault::ClockDrift { ppm, for_ns } => {
+                faults.clock = VenueClock { drift_ppm: *ppm, since_ns: t_ns, ..faults.clock };
+                *for_ns
+            }
+            // Its end is part of what it says.
+            TimedFault::Ban { for_ns } => return faults.banned_until_ns = Some(t_ns.saturating_add(*for_ns)),
+            TimedFault::Tampered { target, how, count } => {
+                return faults.tampered.push(Tampering { target: *target, how: *how, count: *count });
+            }
+            TimedFault::Refusals { label, count } => return faults.refuse_next_orders.push((*label, *count)),
+            TimedFault::BrokenReplies { how, count } => return faults.break_next_replies.push((*how, *count)),
+            TimedFault::CrossedFrames { count } => return add(&mut faults.cross_next_books, *count),
+            TimedFault::FilledCancels { count } => return add(&mut faults.fill_before_cancels, *count),
+            TimedFault::ClosedCancels { count } => return add(&mut faults.close_before_cancels, *count),
+            TimedFault::DustFills { count } => return add(&mut faults.dust_next_orders, *count),
+            TimedFault::HalfFills { count } => return add(&mut faults.halve_next_orders, *count),
+            TimedFault::StaleAnswers { count } => return add(&mut faults.stale_next_answers, *count),
+            TimedFault::ChangedAmounts { count } => return add(&mut faults.cut_next_amounts, *count),
+            TimedFault::ChangedPrices { count } => return add(&mut faults.shift_next_prices, *count),
+            TimedFault::LostFills { count } => return add(&mut faults.lose_next_fills, *count),
+            TimedFault::ExpiredLogins => return strikes.push(Strike::ExpireLogins),
+            TimedFault::ForeignTrade { pair, side } => {
+                return strikes.push(Strike::Incident(Incident::ForeignTrade(pair.clone(), *side)));
+            }
+            TimedFault::Deposit { asset, per_mille } => {
+                return strikes.push(Strike::Incident(Incident::Deposit(asset.clone(), *per_mille)));
+            }
+            TimedFault::Withdrawal { asset, per_mille } => {
+                return strikes.push(Strike::Incident(Incident::Withdrawal(asset.clone(), *per_mille)));
+            }
+            TimedFault::MassCancel => return strikes.push(Strike::Incident(Incident::MassCancel)),
             TimedFault::Gaps { count } => return add(&mut faults.skip_next_deltas, *count),
             TimedFault::StaleBooks { replies } => return add(&mut faults.stale_book_replies, *replies),
             TimedFault::TooManyRequests { count } => return add(&mut faults.refuse_next_requests, *count),
@@ -288,14 +606,32 @@ fn add(counter: &mut u32, count: u32) {
     *counter = counter.saturating_add(count);
 }
 
-fn end(fault: &TimedFault, config: &mut GateConfig, usual: Visibility) {
+fn remove_one<T: PartialEq>(list: &mut Vec<T>, gone: &T) {
+    if let Some(position) = list.iter().position(|one| one == gone) {
+        list.remove(position);
+    }
+}
+
+/// Ends a fault. Returns what must be done to the exchange for it.
+fn end(fault: &TimedFault, config: &mut GateConfig, usual: Visibility) -> Option<Strike> {
     let faults = &mut config.faults;
     match fault {
-        TimedFault::Silence { pair: Some(pair), .. } => {
-            if let Some(position) = faults.silent_pairs.iter().position(|silent| silent == pair) {
-                faults.silent_pairs.remove(position);
-            }
+        TimedFault::CrossedBooks { pair, how, .. } => remove_one(&mut faults.crossed, &(pair.clone(), *how)),
+        TimedFault::Halt { pair, .. } => {
+            remove_one(&mut faults.halted_pairs, pair);
+            return (!faults.halted_pairs.contains(pair)).then(|| Strike::Incident(Incident::Resume(pair.clone())));
         }
+        TimedFault::CoarserRules { pair, .. } => drop(faults.coarser_pairs.remove(pair)),
+        TimedFault::Delisted { pair, .. } => remove_one(&mut faults.delisted_pairs, pair),
+        TimedFault::Fees { .. } => return Some(Strike::Incident(Incident::UsualFees)),
+        TimedFault::MutedPrivate { .. } => faults.mute_private = false,
+        TimedFault::StaleOrders { .. } => config.visibility.orders_stale_ns = usual.orders_stale_ns,
+        TimedFault::LowerLimits { .. } => faults.limits_divided_by = 0,
+        TimedFault::BareRefusals { .. } => faults.bare_refusals = false,
+        TimedFault::Maintenance { .. } => faults.maintenance = false,
+        TimedFault::ClockStep { .. } => faults.clock.step_ns = 0,
+        TimedFault::ClockDrift { .. } => faults.clock.drift_ppm = 0,
+        TimedFault::Silence { pair: Some(pair), .. } => remove_one(&mut faults.silent_pairs, pair),
         TimedFault::Silence { pair: None, .. } => faults.silent_feed = false,
         TimedFault::SlowDeepBooks { .. } => faults.slow_deep_books = false,
         TimedFault::Unserved { .. } => faults.acknowledge_without_service = false,
@@ -315,16 +651,36 @@ fn end(fault: &TimedFault, config: &mut GateConfig, usual: Visibility) {
         | TimedFault::DoubledPrivate { .. }
         | TimedFault::ReorderedPrivate { .. }
         | TimedFault::Upgrade { .. }
-        | TimedFault::Cut => {}
+        | TimedFault::Cut
+        | TimedFault::CrossedFrames { .. }
+        | TimedFault::Tampered { .. }
+        | TimedFault::FilledCancels { .. }
+        | TimedFault::ClosedCancels { .. }
+        | TimedFault::DustFills { .. }
+        | TimedFault::HalfFills { .. }
+        | TimedFault::Refusals { .. }
+        | TimedFault::StaleAnswers { .. }
+        | TimedFault::ChangedAmounts { .. }
+        | TimedFault::ChangedPrices { .. }
+        | TimedFault::LostFills { .. }
+        | TimedFault::ExpiredLogins
+        | TimedFault::ForeignTrade { .. }
+        | TimedFault::Deposit { .. }
+        | TimedFault::Withdrawal { .. }
+        | TimedFault::Ban { .. }
+        | TimedFault::BrokenReplies { .. }
+        | TimedFault::MassCancel => {}
     }
+    None
 }
 
-/// One fault of any kind but [`TimedFault::Cut`], which an upgrade covers, with sizes that a client can live through.
+/// One fault, with sizes that a client can live through. Left out: a cut, which an upgrade covers, and whatever rightly stops a client
+/// until a person has looked (foreign activity, a ban, changed terms, a clock an hour off, a halt, absurd private news).
 fn draw(random: &mut Jitter, pairs: &[String]) -> TimedFault {
     let mut below = |bound: u64| random.next_u64() % bound;
     let for_ns = (500 + below(4_000)) * MS;
     let count = 1 + u32::try_from(below(3)).unwrap_or(0);
-    match below(14) {
+    match below(26) {
         0 => {
             let index = usize::try_from(below(pairs.len().max(1) as u64)).unwrap_or(0);
             TimedFault::Silence { pair: pairs.get(index).cloned(), for_ns }
@@ -341,13 +697,29 @@ fn draw(random: &mut Jitter, pairs: &[String]) -> TimedFault {
         10 => TimedFault::DoubledPrivate { count },
         11 => TimedFault::ReorderedPrivate { count },
         12 => TimedFault::Unserved { for_ns },
+        13 => TimedFault::CrossedFrames { count },
+        14 => TimedFault::CrossedBooks { pair: None, how: Crossing::Locked, for_ns: for_ns / 4 },
+        15 => {
+            let index = usize::try_from(below(Absurd::ALL.len() as u64)).unwrap_or(0);
+            let how = Absurd::ALL.get(index).copied().unwrap_or(Absurd::Null);
+            TimedFault::Tampered { target: TamperTarget::Book, how, count }
+        }
+        16 => TimedFault::HalfFills { count },
+        17 => TimedFault::FilledCancels { count },
+        18 => TimedFault::Refusals { label: "BALANCE_NOT_ENOUGH", count },
+        19 => TimedFault::StaleAnswers { count: 1 },
+        20 => TimedFault::LostFills { count },
+        21 => TimedFault::MutedPrivate { for_ns },
+        22 => TimedFault::StaleOrders { age_ns: (50 + below(1_500)) * MS, for_ns },
+        23 => TimedFault::BrokenReplies { how: Breakage::Html, count },
+        24 => TimedFault::LowerLimits { divisor: 2, for_ns },
         _ => TimedFault::Upgrade { close_after_ns: DRAWN_UPGRADE_CLOSE_NS },
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::GateFaults;
+    use super::super::faults::GateFaults;
     use super::*;
 
     fn play(config: &mut GateConfig, until_ns: u64) -> Vec<(u64, Vec<Strike>)> {
@@ -400,6 +772,6 @@ mod tests {
             .map(|seed| format!("{:?}", draw(&mut Jitter::new(seed), &["BTC_USDT".to_owned()])))
             .map(|text| text.split(' ').next().unwrap_or("").to_owned())
             .collect();
-        assert_eq!(kinds.len(), 13, "{kinds:?}");
+        assert_eq!(kinds.len(), 25, "{kinds:?}");
     }
 }

@@ -11,6 +11,7 @@ use super::{
     candles::{Candles, Interval, ROWS_MAX},
     config::GateConfig,
     error::ApiError,
+    faults::{Crossing, GateFaults},
     frame::to_json,
     orders::paging,
     query::{Query, page_of},
@@ -94,6 +95,8 @@ struct PairStatistics {
     candles: Candles,
     newest: Option<BookCopy>,
     older: Option<BookCopy>,
+    /// The book as it stood when trading was halted.
+    frozen: Option<BookCopy>,
 }
 
 /// What public answers need beyond the exchange's own state.
@@ -105,6 +108,13 @@ pub(super) struct MarketStatistics {
 }
 
 impl MarketStatistics {
+    /// Shows the book of a pair as it stands now from here on, or as it is again.
+    pub(super) fn freeze(&mut self, pair: PairId, at: Option<(&Exchange, u64)>) {
+        if let Some(statistics) = self.pairs.get_mut(pair.index()) {
+            statistics.frozen = at.map(|(exchange, t_ns)| copy_of(exchange, pair, t_ns, BOOK_COPY_LEVELS));
+        }
+    }
+
     pub(super) fn new(pairs: usize) -> MarketStatistics {
         MarketStatistics { pairs: vec![PairStatistics::default(); pairs], now_ns: 0 }
     }
@@ -188,6 +198,19 @@ impl PairStatistics {
     }
 }
 
+/// The bid that contradicts these asks.
+pub(super) fn crossing_bid(crossing: Crossing, asks: &[Level], rules: Option<&PairConfig>) -> Option<Level> {
+    let (best, rules) = (asks.first()?, rules?);
+    let price = match crossing {
+        Crossing::Locked => best.price,
+        Crossing::Crossed => {
+            let above = exact::multiply(best.price, Decimal::new(101, 2)).ok()?;
+            exact::divide_rounded_up(above, Decimal::ONE, rules.precision)?
+        }
+    };
+    Some(Level { price, amount: best.amount })
+}
+
 fn copy_of(exchange: &Exchange, pair: PairId, t_ns: u64, levels: usize) -> BookCopy {
     let book = exchange.book(pair);
     BookCopy {
@@ -231,6 +254,7 @@ pub(super) fn answer(endpoint: PublicEndpoint<'_>, query: &Query, context: Publi
     let PublicContext { t_ns, exchange, symbols, .. } = context;
     let faults = &context.config.faults;
     match endpoint {
+        // Stamps of replies are moved by whatever the clock is off as they leave.
         PublicEndpoint::Time => Ok(json!({"server_time": t_ns / 1_000_000}).to_string()),
         PublicEndpoint::Currencies => {
             let rows = symbols.assets().map(|(_, name)| wallet::currency_row(name, faults));
@@ -242,9 +266,11 @@ pub(super) fn answer(endpoint: PublicEndpoint<'_>, query: &Query, context: Publi
         }
         PublicEndpoint::CurrencyChains => Ok(wallet::currency_chains(query, symbols, faults)?.to_string()),
         PublicEndpoint::Pairs => {
-            Ok(Value::from_iter(symbols.pairs().map(|(id, _)| pair_row(&exchange.pair(id).config))).to_string())
+            let listed = symbols.pairs().filter(|(_, rules)| !faults.delisted_pairs.contains(&rules.id));
+            Ok(Value::from_iter(listed.map(|(id, _)| pair_row(&exchange.pair(id).config, faults))).to_string())
         }
-        PublicEndpoint::Pair(name) => Ok(pair_row(&exchange.pair(listed(name, symbols)?).config).to_string()),
+        PublicEndpoint::Pair(name) if faults.delisted_pairs.iter().any(|pair| pair == name) => Err(ApiError::invalid_pair(name)),
+        PublicEndpoint::Pair(name) => Ok(pair_row(&exchange.pair(listed(name, symbols)?).config, faults).to_string()),
         PublicEndpoint::Tickers => tickers(query, &context),
         PublicEndpoint::OrderBook => order_book(query, context),
         PublicEndpoint::Trades => trades(query, exchange, symbols),
@@ -307,8 +333,16 @@ fn order_book(query: &Query, context: PublicContext<'_>) -> Result<String, ApiEr
             older.clone()
         }
         Some(older) if faults.slow_deep_books && is_deep => older.clone(),
-        _ => copy_of(exchange, pair, t_ns, wanted),
+        _ => match statistics.pairs.get(pair.index()).and_then(|pair| pair.frozen.as_ref()) {
+            Some(frozen) => frozen.clone(),
+            None => copy_of(exchange, pair, t_ns, wanted),
+        },
     };
+    if let Some(crossing) = faults.crossing(symbols.pair(pair), false)
+        && let Some(bid) = crossing_bid(crossing, &copy.asks, symbols.rules(pair))
+    {
+        copy.bids.insert(0, bid);
+    }
     if !interval.is_zero() {
         let grouped = grouped(&copy.bids, Side::Buy, interval).zip(grouped(&copy.asks, Side::Sell, interval));
         (copy.bids, copy.asks) = grouped.ok_or_else(|| ApiError::invalid_param("Invalid parameter interval: too fine"))?;
@@ -384,7 +418,9 @@ fn candlesticks(query: &Query, context: &PublicContext<'_>) -> Result<String, Ap
     Ok(to_json(&candles.map(|candles| candles.rows(interval, from_s, to_s, now_s)).unwrap_or_default()))
 }
 
-fn pair_row(rules: &PairConfig) -> Value {
+fn pair_row(rules: &PairConfig, faults: &GateFaults) -> Value {
+    let coarser = faults.coarser_pairs.get(&rules.id).copied().unwrap_or(0);
+    let trade_status = if faults.halted_pairs.contains(&rules.id) { TradeStatus::Untradable } else { rules.trade_status };
     let optional = |value: Option<Decimal>| value.map(text);
     let mut row = json!({
         "id": rules.id,
@@ -399,9 +435,9 @@ fn pair_row(rules: &PairConfig) -> Value {
         "max_quote_amount": optional(rules.max_quote_amount),
         "market_order_max_stock": optional(rules.market_max_base),
         "market_order_max_money": optional(rules.market_max_quote),
-        "amount_precision": rules.amount_precision,
-        "precision": rules.precision,
-        "trade_status": match rules.trade_status {
+        "amount_precision": rules.amount_precision.saturating_sub(coarser),
+        "precision": rules.precision.saturating_sub(coarser),
+        "trade_status": match trade_status {
             TradeStatus::Untradable => "untradable",
             TradeStatus::Buyable => "buyable",
             TradeStatus::Sellable => "sellable",

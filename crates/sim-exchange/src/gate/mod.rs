@@ -1,8 +1,8 @@
 //! The Gate dialect: what a client of Gate API v4 (spot) sees of one simulated venue.
 //!
 //! Start at [`GateDialect`]. Routing and signatures are in `rest` and `auth`, rows and labels in `rows` and `render`,
-//! channels in `stream` and `stream_*`, the increments of books in `depth`, order entry over WebSocket in `order_entry`, faults
-//! that begin at a time in `fault_script`. It shares no code with any Gate client of this project, so that a misreading of the
+//! channels in `stream` and `stream_*`, the increments of books in `depth`, order entry over WebSocket in `order_entry`. What can
+//! be wrong is listed in `faults`, what happens at a time in `fault_script` and `incident`. It shares no code with any Gate client of this project, so that a misreading of the
 //! protocol cannot agree with itself.
 //!
 //! What it does not simulate: trigger orders, transfers and withdrawals (label `NOT_SIMULATED`), margin, unified accounts and
@@ -17,13 +17,16 @@ mod auth;
 mod batch;
 mod candles;
 mod channel;
+mod conduct;
 mod config;
 mod countdown;
 mod depth;
 mod error;
 mod fault_script;
+mod faults;
 mod fees;
 mod frame;
+mod incident;
 mod market_data;
 mod order_entry;
 mod orders;
@@ -37,19 +40,23 @@ mod stream;
 mod stream_book;
 mod stream_candles;
 mod stream_private;
+mod tamper;
 #[cfg(test)]
 mod tests;
 mod wallet;
 
 pub use auth::{ApiKey, Permission};
-pub use config::{DelayRange, GateConfig, GateDelays, GateFaults, GateUser, Visibility};
+pub use conduct::{REFUSAL_LABELS, refusal_label};
+pub use config::{DelayRange, GateConfig, GateDelays, GateUser, Visibility};
 pub use fault_script::{ScriptedFault, TimedFault};
+pub use faults::{Absurd, Breakage, Crossing, GateFaults, TamperTarget, Tampering, VenueClock};
 pub use rate::RateLimitConfig;
 
 use self::{
     config::Jitter,
     error::ApiError,
-    fault_script::FaultScript,
+    fault_script::{FaultScript, Strike},
+    incident::{Incident, Incidents},
     order_entry::{EntryContext, OrderEntry},
     render::Symbols,
     rest::{RestContext, RestDesk},
@@ -78,6 +85,9 @@ pub struct GateDialect {
     stream: Stream,
     order_entry: OrderEntry,
     script: FaultScript,
+    incidents: Incidents,
+    /// The last answer about an order, for the fault that gives it again.
+    answered: Option<Vec<u8>>,
     /// Names of all pairs, for faults drawn from a seed.
     pair_names: Vec<String>,
     private_requests: u64,
@@ -97,6 +107,8 @@ impl GateDialect {
             stream: Stream::new(pairs),
             order_entry: OrderEntry::new(&config),
             script: FaultScript::new(&config, start_t_ns),
+            incidents: Incidents::default(),
+            answered: None,
             pair_names: exchange.pairs.iter().map(|pair| pair.id.clone()).collect(),
             private_requests: 0,
             countdown_ns: None,
@@ -107,6 +119,11 @@ impl GateDialect {
     /// The faults in force, to be changed while the venue runs.
     pub fn faults_mut(&mut self) -> &mut GateFaults {
         &mut self.config.faults
+    }
+
+    /// Lets a fault begin at `at_t_ns` (Unix nanoseconds), or with the next step of the world when that is past.
+    pub fn schedule(&mut self, at_t_ns: u64, fault: TimedFault) {
+        self.script.schedule(at_t_ns, fault);
     }
 
     /// The settings in force. Delays and visibility may be changed while the venue runs; bucket sizes are read once.
@@ -147,6 +164,53 @@ impl GateDialect {
         faults.too_many_requests.contains(&self.private_requests) || take_one(&mut faults.refuse_next_requests)
     }
 
+    /// The answer to everything while the venue's edge lets nothing in: banned, or down for maintenance.
+    fn shut(&mut self, t_ns: u64) -> Option<HttpResponse> {
+        let faults = &mut self.config.faults;
+        faults.banned_until_ns = faults.banned_until_ns.filter(|until| *until > t_ns);
+        let html = ("content-type".to_owned(), "text/html".to_owned());
+        if let Some(until_ns) = faults.banned_until_ns {
+            let wait_s = (until_ns - t_ns).div_ceil(1_000_000_000);
+            let headers = vec![html, ("retry-after".to_owned(), wait_s.to_string())];
+            return Some(HttpResponse { status: 418, headers, body: b"<html>banned</html>".to_vec() });
+        }
+        let body = b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>".to_vec();
+        faults.maintenance.then_some(HttpResponse { status: 503, headers: vec![html], body })
+    }
+
+    /// What is said about orders, unless a fault gives the answer before it once more.
+    fn answer_again(&mut self, request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
+        let is_one_order =
+            request.path.contains("/spot/orders/") || request.method == "POST" && request.path.ends_with("/spot/orders");
+        if is_one_order && (200..300).contains(&response.status) {
+            let before = self.answered.replace(response.body.clone());
+            if let Some(before) = before.filter(|_| take_one(&mut self.config.faults.stale_next_answers)) {
+                response.body = before;
+            }
+        }
+        response
+    }
+
+    fn strike(&mut self, t_ns: u64, strike: &Strike, exchange: &mut Exchange, out: &mut OutputQueue) {
+        match strike {
+            Strike::ExpireLogins => return self.order_entry.expire_logins(),
+            Strike::Incident(incident) => {
+                if let Incident::Halt(pair) | Incident::Resume(pair) = incident
+                    && let Some(pair) = self.symbols.find_pair(pair)
+                {
+                    let halted = matches!(incident, Incident::Halt(_));
+                    self.rest.statistics.freeze(pair, halted.then_some((&*exchange, t_ns)));
+                }
+                return self.incidents.strike(t_ns, incident, exchange, &self.symbols);
+            }
+            Strike::NoticeUpgrade | Strike::Close | Strike::Cut => {}
+        }
+        let (stream, mut context) = self.stream(t_ns, exchange, out);
+        for conn in stream.strike(strike, &mut context) {
+            self.order_entry.on_closed(conn);
+        }
+    }
+
     /// Whether a fault loses this reply.
     fn loses_reply(&mut self, request: &HttpRequest, status: u16) -> bool {
         let is_placement = request.method == "POST" && request.path.ends_with("/spot/orders") && status == 201;
@@ -155,8 +219,11 @@ impl GateDialect {
 }
 
 /// A refusal with the headers of an empty bucket that fills again with the next second.
-fn rate_refusal(t_ns: u64) -> HttpResponse {
+fn rate_refusal(t_ns: u64, bare: bool) -> HttpResponse {
     let error = ApiError::too_many_requests();
+    if bare {
+        return HttpResponse { status: error.status, headers: Vec::new(), body: error.body() };
+    }
     let headers = [
         ("content-type", "application/json".to_owned()),
         ("x-gate-ratelimit-requests-remain", "0".to_owned()),
@@ -177,9 +244,14 @@ impl Dialect for GateDialect {
         request: HttpRequest,
         out: &mut OutputQueue,
     ) {
+        if let Some(response) = self.shut(t_ns) {
+            let at_ns = t_ns.saturating_add(self.jitter.draw(self.config.delays.rest_read));
+            return out.http(at_ns, ticket, response);
+        }
         if self.refuses_rate(&request) {
             let at_ns = t_ns.saturating_add(self.jitter.draw(self.config.delays.rest_read));
-            return out.http(at_ns, ticket, rate_refusal(t_ns));
+            let bare = self.config.faults.bare_refusals;
+            return out.http(at_ns, ticket, rate_refusal(self.config.clock_ns(t_ns), bare));
         }
         let mut context =
             RestContext { t_ns, config: &mut self.config, symbols: &self.symbols, jitter: &mut self.jitter, exchange, monitor };
@@ -187,6 +259,8 @@ impl Dialect for GateDialect {
         self.countdown_ns = exchange.next_countdown();
         let response = departure.response;
         if let Some(response) = response.filter(|response| !self.loses_reply(&request, response.status)) {
+            let response = self.answer_again(&request, response);
+            let response = tamper::response(&request, response, &mut self.config.faults, t_ns);
             out.http(departure.at_ns, ticket, response);
         }
     }
@@ -253,10 +327,7 @@ impl Dialect for GateDialect {
             self.countdown_ns = exchange.next_countdown();
         }
         for strike in self.script.step(t_ns, &mut self.config, &self.pair_names) {
-            let (stream, mut context) = self.stream(t_ns, exchange, out);
-            for conn in stream.strike(strike, &mut context) {
-                self.order_entry.on_closed(conn);
-            }
+            self.strike(t_ns, &strike, exchange, out);
         }
         let (stream, mut context) = self.stream(t_ns, exchange, out);
         stream.on_wakeup(&mut context);

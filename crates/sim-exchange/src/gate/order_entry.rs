@@ -19,6 +19,7 @@ use super::{
     batch,
     config::{GateConfig, Jitter},
     error::ApiError,
+    faults::GateFaults,
     frame::{ApiCall, to_json},
     orders::{self, Caller, OrderDesk},
     query::Query,
@@ -51,6 +52,8 @@ pub(super) struct OrderEntry {
     limits: RateLimits,
     calls: u64,
     orders_accepted: u64,
+    /// The last result of a call on one order, for the fault that gives it again.
+    answered: Option<Value>,
 }
 
 /// A call's surroundings.
@@ -132,7 +135,13 @@ impl From<Result<Value, ApiError>> for Outcome {
 impl OrderEntry {
     /// Nobody is logged in.
     pub(super) fn new(config: &GateConfig) -> OrderEntry {
-        OrderEntry { logins: BTreeMap::new(), limits: RateLimits::new(config.limits.clone()), calls: 0, orders_accepted: 0 }
+        OrderEntry {
+            logins: BTreeMap::new(),
+            limits: RateLimits::new(config.limits.clone()),
+            calls: 0,
+            orders_accepted: 0,
+            answered: None,
+        }
     }
 
     /// The connection is gone, and its login with it.
@@ -140,11 +149,20 @@ impl OrderEntry {
         self.logins.remove(&conn);
     }
 
+    /// Every login has run out; the connections stay.
+    pub(super) fn expire_logins(&mut self) {
+        self.logins.clear();
+    }
+
     /// Handles one call. What it does to the exchange happens now; what it says leaves later.
     pub(super) fn answer(&mut self, conn: u64, call: &ApiCall, context: &mut EntryContext<'_>) -> Answer {
         self.calls += 1;
         let channel = Channel::by_name(&call.channel);
-        let outcome = match channel {
+        self.limits.divide_by(context.config.faults.limits_divided_by);
+        let mut outcome = match channel {
+            _ if context.config.faults.maintenance => {
+                Err(ApiError::new(503, "SERVER_ERROR", "Service temporarily unavailable")).into()
+            }
             None => Err(ApiError::new(400, "INVALID_ARGUMENT", format!("Unknown channel {}", call.channel))).into(),
             Some(Channel::Login) => self.login(conn, call, context).into(),
             Some(channel) => match self.identify(conn, channel, context) {
@@ -152,7 +170,19 @@ impl OrderEntry {
                 Err(error) => Err(error).into(),
             },
         };
+        self.answer_again(channel, &mut outcome, &mut context.config.faults);
         self.word(conn, call, channel, outcome, context)
+    }
+
+    /// Gives the result of the call before on an order once more, if a fault asks for it.
+    fn answer_again(&mut self, channel: Option<Channel>, outcome: &mut Outcome, faults: &mut GateFaults) {
+        let is_one_order = matches!(channel, Some(Channel::Place | Channel::Cancel | Channel::Amend | Channel::Status));
+        if let (true, Ok(result)) = (is_one_order, &mut outcome.result) {
+            let before = self.answered.replace(result.clone());
+            if let Some(before) = before.filter(|_| take_one(&mut faults.stale_next_answers)) {
+                *result = before;
+            }
+        }
     }
 
     fn login(&mut self, conn: u64, call: &ApiCall, context: &EntryContext<'_>) -> Result<Value, ApiError> {
@@ -188,6 +218,8 @@ impl OrderEntry {
             source: OrderSource::WebSocket,
             exptime: call.exptime.as_deref().filter(|_| channel.is_write()),
             exptime_refusal: context.config.exptime_refusal,
+            clock_ns: context.config.clock_ns(context.t_ns),
+            faults: &mut context.config.faults,
             exchange: context.exchange,
             symbols: context.symbols,
             monitor: context.monitor,
@@ -335,7 +367,7 @@ fn signer<'a>(call: &ApiCall, context: &'a EntryContext<'_>) -> Result<(&'a ApiK
     let name = call.api_key.as_deref().ok_or_else(|| missing("api_key"))?;
     let signature = call.signature.as_deref().ok_or_else(|| missing("signature"))?;
     let timestamp = call.timestamp.as_deref().ok_or_else(|| missing("timestamp"))?;
-    check_clock(parse_seconds(timestamp), context.t_ns)?;
+    check_clock(parse_seconds(timestamp), context.config.clock_ns(context.t_ns))?;
     let (key, user_id) = find_key(name, context)?;
     let message = format!("api\n{}\n{}\n{timestamp}", call.channel, call.param_text);
     if !signature_matches(&key.secret, message.as_bytes(), signature) {

@@ -11,8 +11,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
+    conduct,
     config::Visibility,
     error::ApiError,
+    faults::GateFaults,
     query::{Query, page_of},
     rate::{Bucket, RateLimits, RateState},
     render::{ActionMode, Symbols, my_trade_row, order_row, refusal, text_of},
@@ -58,6 +60,11 @@ impl Caller {
         !forgotten
     }
 
+    /// The time whose orders look-ups and lists show.
+    fn shown_ns(&self) -> u64 {
+        self.t_ns.saturating_sub(self.visibility.orders_stale_ns)
+    }
+
     fn sees_by_text(&self, order: &Order) -> bool {
         let expired = order.end_t_ns().is_some_and(|end| self.t_ns >= end.saturating_add(self.visibility.text_lookup_ns));
         self.sees(order) && !expired
@@ -75,6 +82,10 @@ pub(super) struct OrderDesk<'a> {
     pub(super) exptime: Option<&'a str>,
     /// Status and label of a request past its expiry.
     pub(super) exptime_refusal: (u16, &'static str),
+    /// What the venue's clock shows: expiries go by it.
+    pub(super) clock_ns: u64,
+    /// What may go wrong with it.
+    pub(super) faults: &'a mut GateFaults,
     pub(super) exchange: &'a mut Exchange,
     pub(super) symbols: &'a Symbols,
     pub(super) monitor: &'a mut Monitor,
@@ -90,7 +101,7 @@ impl OrderDesk<'_> {
     pub(super) fn check_exptime(&self) -> Result<(), ApiError> {
         let Some(text) = self.exptime else { return Ok(()) };
         let expires_ms: u64 = text.parse().map_err(|_| ApiError::invalid_param("Invalid x-gate-exptime"))?;
-        if self.caller.t_ns > expires_ms.saturating_mul(1_000_000) {
+        if self.clock_ns > expires_ms.saturating_mul(1_000_000) {
             let (status, label) = self.exptime_refusal;
             return Err(ApiError::new(status, label, "The request arrived after its x-gate-exptime"));
         }
@@ -184,8 +195,11 @@ fn execute_place(
 ) -> Result<(Order, ActionMode), ApiError> {
     desk.check_exptime()?;
     desk.charge_place(required_text(fields, "currency_pair")?)?;
-    let request = parsed?;
+    let mut request = parsed?;
     let pair = request.order.pair;
+    if let Some(rules) = desk.symbols.rules(pair) {
+        conduct::admit(&mut request.order, &mut request.options, rules, desk.faults)?;
+    }
     let t_ns = desk.caller.t_ns;
     let placed = desk.exchange.place_with(t_ns, request.order, request.options);
     let id = placed.map_err(|reject| refusal(&reject, desk.symbols.rules(pair), &request.amount_text))?;
@@ -264,7 +278,7 @@ fn parse_place(fields: &Map<String, Value>, desk: &OrderDesk<'_>) -> Result<Plac
         return Err(ApiError::missing_param(&format!("trade_quote of {}", rules.id)));
     }
     let order = NewOrder { account: desk.caller.account, pair, side, kind, time_in_force, price, amount, text };
-    let options = PlaceOptions { iceberg, stp_act, slippage, source: desk.source };
+    let options = PlaceOptions { iceberg, stp_act, slippage, source: desk.source, fill_max: None };
     Ok(PlaceRequest { order, options, mode, amount_text })
 }
 
@@ -447,7 +461,9 @@ pub(super) fn status(
 ) -> Result<Value, ApiError> {
     let pair = required_pair(query, symbols)?;
     check_holds_orders(query.get("account"), name)?;
-    Ok(to_value(&order_row(find(name, pair, caller, exchange)?, symbols, ActionMode::Full)))
+    let found = find(name, pair, caller, exchange)?;
+    let shown = conduct::as_of(found, caller.shown_ns(), exchange).ok_or_else(ApiError::order_not_found)?;
+    Ok(to_value(&order_row(&shown, symbols, ActionMode::Full)))
 }
 
 /// DELETE `/spot/orders/{order_id}`, `spot.order_cancel`.
@@ -467,9 +483,11 @@ pub(super) fn cancel(name: &str, query: &Query, desk: &mut OrderDesk<'_>) -> Res
 
 /// Cancels one order of a pair; the caller has charged the rate limit.
 pub(super) fn cancel_one(name: &str, pair: PairId, desk: &mut OrderDesk<'_>) -> Result<Order, ApiError> {
-    let found = find(name, pair, &desk.caller, desk.exchange)?;
-    still_open(found)?;
-    let id = found.id;
+    let id = find(name, pair, &desk.caller, desk.exchange)?.id;
+    if let Some(rules) = desk.symbols.rules(pair) {
+        conduct::before_cancel(desk.caller.t_ns, id, desk.exchange, rules, desk.faults);
+    }
+    still_open(find(name, pair, &desk.caller, desk.exchange)?)?;
     let cancelled = desk.exchange.cancel(desk.caller.t_ns, desk.caller.account, id);
     cancelled.map_err(|reject| refusal(&reject, desk.symbols.rules(pair), ""))
 }
@@ -536,8 +554,7 @@ pub(super) fn list(query: &Query, caller: &Caller, exchange: &Exchange, symbols:
             let pair = required_pair(query, symbols)?;
             let (page, limit) = paging(query, 100)?;
             // Side and time do not apply to open orders (Gate API v4): they are ignored, as some clients always send them.
-            let open = exchange.open_orders(caller.account, Some(pair)).filter(|order| caller.sees(order));
-            page_of(open.map(|order| order_row(order, symbols, ActionMode::Full)).collect(), page, limit)
+            page_of(open_rows(pair, caller, exchange, symbols), page, limit)
         }
         "finished" => {
             let (page, limit) = paging(query, 1_000)?;
@@ -555,6 +572,17 @@ pub(super) fn list(query: &Query, caller: &Caller, exchange: &Exchange, symbols:
         other => return Err(ApiError::invalid_param(format!("Invalid status: {other}"))),
     };
     Ok(if is_spot(query.get("account"))? { to_value(&rows) } else { json!([]) })
+}
+
+/// Open orders of a pair as far as they are shown.
+fn open_rows(pair: PairId, caller: &Caller, exchange: &Exchange, symbols: &Symbols) -> Vec<OrderRow> {
+    let shown_ns = caller.shown_ns();
+    if shown_ns < caller.t_ns {
+        let open = conduct::open_as_of(caller.account, pair, shown_ns, exchange);
+        return open.iter().map(|order| order_row(order, symbols, ActionMode::Full)).collect();
+    }
+    let open = exchange.open_orders(caller.account, Some(pair)).filter(|order| caller.sees(order));
+    open.map(|order| order_row(order, symbols, ActionMode::Full)).collect()
 }
 
 /// A bound given in seconds, as nanoseconds; `add_ns` makes an upper bound include its whole second.
@@ -582,8 +610,7 @@ pub(super) fn open_orders(query: &Query, caller: &Caller, exchange: &Exchange, s
         return Ok(json!([]));
     }
     for (pair, rules) in symbols.pairs() {
-        let open = exchange.open_orders(caller.account, Some(pair)).filter(|order| caller.sees(order));
-        let all: Vec<OrderRow> = open.map(|order| order_row(order, symbols, ActionMode::Full)).collect();
+        let all = open_rows(pair, caller, exchange, symbols);
         if !all.is_empty() {
             rows.push(OpenOrdersRow { currency_pair: rules.id.clone(), total: all.len(), orders: page_of(all, page, limit) });
         }
@@ -591,11 +618,18 @@ pub(super) fn open_orders(query: &Query, caller: &Caller, exchange: &Exchange, s
     Ok(to_value(&rows))
 }
 
-/// GET `/spot/my_trades`, newest first. Without a time it covers the last seven days; with one bound, seven days from it.
+/// GET `/spot/my_trades`, newest first. Without a time it covers the last seven days; with one bound, seven days from it. The venue's
+/// clock is `ahead_s` seconds ahead: bounds are in its time.
 ///
 /// # Errors
 /// Refusals of parameters: `order_id` needs the pair, and a span ends at 30 days.
-pub(super) fn my_trades(query: &Query, caller: &Caller, exchange: &Exchange, symbols: &Symbols) -> Result<Value, ApiError> {
+pub(super) fn my_trades(
+    query: &Query,
+    caller: &Caller,
+    exchange: &Exchange,
+    symbols: &Symbols,
+    ahead_s: i64,
+) -> Result<Value, ApiError> {
     let pair = optional_pair(query, symbols)?;
     let (page, limit) = paging(query, 1_000)?;
     let order_id = match query.get("order_id") {
@@ -603,7 +637,10 @@ pub(super) fn my_trades(query: &Query, caller: &Caller, exchange: &Exchange, sym
         Some(_) if pair.is_none() => return Err(ApiError::missing_param("currency_pair")),
         Some(_) => Some(OrderId(query.number("order_id", 0, 0, u64::MAX)?)),
     };
-    let bound = |name| query.get(name).map(|_| query.number(name, 0, 0, u64::MAX)).transpose();
+    let bound = |name| -> Result<Option<u64>, ApiError> {
+        let given = query.get(name).map(|_| query.number(name, 0, 0, u64::MAX)).transpose()?;
+        Ok(given.map(|bound| bound.saturating_add_signed(ahead_s.saturating_neg())))
+    };
     let now_s = caller.t_ns / 1_000_000_000;
     let (from_s, to_s) = match (bound("from")?, bound("to")?) {
         (None, None) => (now_s.saturating_sub(TRADES_SPAN_DEFAULT_S), now_s),

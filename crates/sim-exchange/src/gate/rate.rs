@@ -85,6 +85,7 @@ struct Window {
 #[derive(Debug, Default)]
 pub(super) struct RateLimits {
     config: RateLimitConfig,
+    divisor: u32,
     windows: BTreeMap<Bucket, Window>,
 }
 
@@ -94,12 +95,18 @@ const WINDOWS_MAX: usize = 4_096;
 impl RateLimits {
     /// Empty buckets of the given sizes.
     pub(super) fn new(config: RateLimitConfig) -> RateLimits {
-        RateLimits { config, windows: BTreeMap::new() }
+        RateLimits { config, divisor: 1, windows: BTreeMap::new() }
+    }
+
+    /// Cuts every limit to this part of it, down to one; 0 and 1 leave them whole.
+    pub(super) fn divide_by(&mut self, divisor: u32) {
+        self.divisor = divisor.max(1);
     }
 
     /// Counts one request at `now_ns` and says whether it may pass.
     pub(super) fn take(&mut self, bucket: Bucket, now_ns: u64) -> RateState {
         let (limit, length_ns) = self.size_of(&bucket);
+        let limit = if self.divisor > 1 { (limit / self.divisor).max(1) } else { limit };
         if self.windows.len() >= WINDOWS_MAX {
             self.windows.retain(|_, window| now_ns.saturating_sub(window.opened_ns) < 10_000_000_000);
         }
@@ -113,7 +120,7 @@ impl RateLimits {
         }
         // While refused the end of the window is rounded up, so that a client that waits for it is never early.
         let reset_s = if allowed { now_ns / 1_000_000_000 } else { (window.opened_ns + length_ns).div_ceil(1_000_000_000) };
-        RateState { limit, remain: limit - window.used, reset_s, allowed }
+        RateState { limit, remain: limit.saturating_sub(window.used), reset_s, allowed }
     }
 
     fn size_of(&self, bucket: &Bucket) -> (u32, u64) {

@@ -275,6 +275,7 @@ pub(super) fn balance_push(event: &BalanceEvent, user: u64, symbols: &Symbols) -
         freeze_change: text(event.locked_change),
         change_type: match event.reason {
             BalanceReason::Deposit => "deposit",
+            BalanceReason::Withdrawal => "withdraw",
             BalanceReason::OrderCreate => "order-create",
             BalanceReason::OrderMatch => "order-match",
             BalanceReason::Fee => "trade-fee-deduct",

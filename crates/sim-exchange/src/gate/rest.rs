@@ -12,9 +12,10 @@ use super::{
     account::{self, BalanceHistory},
     auth::{ApiKey, SignedRequest, percent_decode, verify_rest},
     batch,
-    config::{GateConfig, GateFaults, GateUser, Jitter},
+    config::{GateConfig, GateUser, Jitter},
     countdown,
     error::ApiError,
+    faults::GateFaults,
     fees,
     market_data::{self, MarketStatistics, PublicContext, PublicEndpoint},
     orders::{self, Caller, OrderDesk},
@@ -105,6 +106,7 @@ impl RestDesk {
     /// Handles one request. What it does to the exchange happens now; what it says leaves later.
     pub(super) fn answer(&mut self, request: &HttpRequest, context: &mut RestContext<'_>) -> Departure {
         self.requests += 1;
+        self.limits.divide_by(context.config.faults.limits_divided_by);
         // The signature covers the path as it was sent; what it names is the same with its escapes undone.
         let path = percent_decode(&request.path);
         let route = route(&request.method, &path);
@@ -231,7 +233,10 @@ impl RestDesk {
             PrivateEndpoint::ListOrders => orders::list(&query, caller, exchange, symbols)?,
             PrivateEndpoint::GetOrder(name) => orders::status(name, &query, caller, exchange, symbols)?,
             PrivateEndpoint::OpenOrders => orders::open_orders(&query, caller, exchange, symbols)?,
-            PrivateEndpoint::MyTrades => orders::my_trades(&query, caller, exchange, symbols)?,
+            PrivateEndpoint::MyTrades => {
+                let ahead_s = context.config.faults.clock.ahead_ns(context.t_ns) / 1_000_000_000;
+                orders::my_trades(&query, caller, exchange, symbols, ahead_s)?
+            }
             PrivateEndpoint::Countdown => countdown::arm(&json_body(request)?, caller, exchange, symbols)?,
             PrivateEndpoint::EmptyList(_) => Value::Array(Vec::new()),
             PrivateEndpoint::ContractAccounts => {
@@ -257,6 +262,8 @@ impl RestDesk {
             source: OrderSource::Rest,
             exptime: request.header(EXPTIME_HEADER),
             exptime_refusal: context.config.exptime_refusal,
+            clock_ns: context.config.clock_ns(context.t_ns),
+            faults: &mut context.config.faults,
             exchange: context.exchange,
             symbols: context.symbols,
             monitor: context.monitor,
@@ -339,7 +346,7 @@ fn signer(request: &HttpRequest, context: &RestContext<'_>) -> Result<(GateUser,
         headers: &request.headers,
     };
     let users = &context.config.users;
-    let key = verify_rest(signed, users.iter().flat_map(|user| &user.keys), context.t_ns)?;
+    let key = verify_rest(signed, users.iter().flat_map(|user| &user.keys), context.config.clock_ns(context.t_ns))?;
     let user = users.iter().find(|user| user.keys.contains(key)).ok_or_else(ApiError::invalid_key)?;
     Ok((user.clone(), key.clone()))
 }

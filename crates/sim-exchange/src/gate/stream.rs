@@ -23,6 +23,7 @@ use super::{
     render::{Symbols, public_trade_push},
     stream_book::{Feed, Made, PushContext},
     stream_private::{PrivateFate, PrivateOrder, PrivateRows},
+    tamper,
 };
 use crate::{
     core::{AccountId, Event, Exchange, PairId, PublicTrade, Side},
@@ -195,7 +196,7 @@ impl Stream {
     }
 
     /// Does to all connections what a scripted fault asks. Returns the connections that are gone.
-    pub(super) fn strike(&mut self, strike: Strike, context: &mut StreamContext<'_>) -> Vec<u64> {
+    pub(super) fn strike(&mut self, strike: &Strike, context: &mut StreamContext<'_>) -> Vec<u64> {
         let all: Vec<u64> = self.connections.keys().copied().collect();
         match strike {
             Strike::NoticeUpgrade => {
@@ -221,6 +222,8 @@ impl Stream {
                 }
                 all
             }
+            // Not about connections.
+            Strike::ExpireLogins | Strike::Incident(_) => Vec::new(),
         }
     }
 
@@ -289,7 +292,7 @@ impl Stream {
         let account = match PrivateChannel::by_name(&request.channel) {
             Some(_) => Some(authenticate(request, time_s, context)?),
             None => {
-                check_time(time_s, context.t_ns)?;
+                check_time(time_s, context.config.clock_ns(context.t_ns))?;
                 None
             }
         };
@@ -471,6 +474,9 @@ impl Stream {
 
     /// One frame per connection, channel and account, with all rows of this batch.
     fn tell_private(&mut self, events: &[Event], departing: &mut Vec<Departing>, context: &mut StreamContext<'_>) {
+        if context.config.faults.is_mute() {
+            return;
+        }
         for (conn, connection) in &mut self.connections {
             for ((channel, account), pairs) in &connection.private {
                 let wants = |pair: PairId| pairs.as_ref().is_none_or(|pairs| pairs.contains(&pair));
@@ -478,7 +484,10 @@ impl Stream {
                 let rows = PrivateRows { events, account: *account, user, symbols: context.symbols, t_ns: context.t_ns };
                 let Some((delay, text)) = rows.frame(*channel, wants, &context.config.delays) else { continue };
                 let frame = Departing { at_ns: context.after(delay), conn: *conn, text };
-                let fate = self.private_order.next(&mut context.config.faults);
+                let fate = self.private_order.next(*channel, &mut context.config.faults);
+                if fate == PrivateFate::Lost {
+                    continue;
+                }
                 if fate == PrivateFate::Held {
                     connection.held.push(frame);
                     self.due.insert((context.t_ns.saturating_add(HELD_MAX_NS), Due::Held(*conn)));
@@ -562,6 +571,7 @@ impl Stream {
         for Departing { at_ns, conn, text } in departing {
             if let Some(connection) = self.connections.get_mut(&conn) {
                 connection.last_traffic_ns = connection.last_traffic_ns.max(at_ns);
+                let text = tamper::frame(text, &mut context.config.faults, context.t_ns);
                 context.out.ws(at_ns, conn, WsFrame::Text(text.into_bytes()));
             }
         }
@@ -615,8 +625,16 @@ fn authenticate(request: &Request, time_s: i64, context: &StreamContext<'_>) -> 
     }
     let users = &context.config.users;
     let keys = users.iter().flat_map(|user| &user.keys);
-    let key = verify_channel(&request.channel, &request.event, time_s, &auth.key, &auth.sign, keys, context.t_ns)
-        .map_err(|error| relayed(&error))?;
+    let key = verify_channel(
+        &request.channel,
+        &request.event,
+        time_s,
+        &auth.key,
+        &auth.sign,
+        keys,
+        context.config.clock_ns(context.t_ns),
+    )
+    .map_err(|error| relayed(&error))?;
     if !key.may_read("spot") {
         return Err(relayed(&ApiError::forbidden()));
     }

@@ -12,7 +12,7 @@ use super::{
     config::GateConfig,
     depth::{DepthFeed, WindowFeed},
     frame::{push, to_json},
-    market_data::{MarketStatistics, level_texts},
+    market_data::{MarketStatistics, crossing_bid, level_texts},
     render::Symbols,
     rows::text,
     stream_candles::CandleFeed,
@@ -56,6 +56,14 @@ pub(super) struct PushContext<'a> {
     pub(super) exchange: &'a Exchange,
     pub(super) statistics: &'a MarketStatistics,
     pub(super) made: &'a mut Made,
+}
+
+impl PushContext<'_> {
+    /// The bid that makes this book contradict itself, when a fault asks for it.
+    fn crossing(&mut self, pair: PairId, asks: &[Level]) -> Option<Level> {
+        let crossing = self.config.faults.crossing(self.symbols.pair(pair), true)?;
+        crossing_bid(crossing, asks, self.symbols.rules(pair))
+    }
 }
 
 /// Frames, each with those who get it.
@@ -113,7 +121,7 @@ impl Feed {
         }
     }
 
-    fn whole_book(&mut self, pair: PairId, kind: FeedKind, context: &PushContext<'_>) -> Addressed {
+    fn whole_book(&mut self, pair: PairId, kind: FeedKind, context: &mut PushContext<'_>) -> Addressed {
         let book = context.exchange.book(pair);
         let fresh = std::mem::take(&mut self.fresh);
         let is_changed = self.pushed_id != Some(book.update_id()) || context.config.repeat_unchanged_books;
@@ -123,13 +131,18 @@ impl Feed {
         }
         self.pushed_id = Some(book.update_id());
         let levels = usize::from(kind.depth());
+        let (mut bids, asks) = (book.top(Side::Buy, levels), book.top(Side::Sell, levels));
+        if let Some(bid) = context.crossing(pair, &asks) {
+            bids.insert(0, bid);
+            bids.truncate(levels);
+        }
         let result = WholeBook {
             t: book.update_t_ns() / 1_000_000,
             last_update_id: book.update_id(),
             s: context.symbols.pair(pair),
             l: kind.depth().to_string(),
-            bids: level_texts(&book.top(Side::Buy, levels)),
-            asks: level_texts(&book.top(Side::Sell, levels)),
+            bids: level_texts(&bids),
+            asks: level_texts(&asks),
         };
         vec![(push("spot.order_book", context.at_ns, result), to)]
     }
@@ -146,8 +159,9 @@ impl Feed {
             let row = IncrementRow::new(book, name, kind, None, book.update_id(), &bids, &asks);
             frames.push((push(UPDATES, context.at_ns, row), fresh.clone()));
         }
-        let Some(increment) = increment else { return frames };
+        let Some(mut increment) = increment else { return frames };
         context.made.increments += 1;
+        increment.bids.extend(context.crossing(pair, &asks));
         let faults = &mut context.config.faults;
         if faults.skip_book_delta.contains(&context.made.increments) || take_one(&mut faults.skip_next_deltas) {
             return frames;
@@ -171,8 +185,10 @@ impl Feed {
         if !fresh.is_empty() {
             frames.push((whole_window(window, kind, name, context.at_ns), fresh.clone()));
         }
-        let Some(increment) = increment else { return frames };
+        let Some(mut increment) = increment else { return frames };
         context.made.obu += 1;
+        let best_asks = book.top(Side::Sell, 1);
+        increment.bids.extend(context.crossing(pair, &best_asks));
         let made = context.made.obu;
         let faults = &mut context.config.faults;
         if faults.skip_obu_delta.contains(&made) || take_one(&mut faults.skip_next_deltas) {
@@ -197,9 +213,11 @@ impl Feed {
         frames
     }
 
-    fn book_ticker(&mut self, pair: PairId, context: &PushContext<'_>) -> Addressed {
+    fn book_ticker(&mut self, pair: PairId, context: &mut PushContext<'_>) -> Addressed {
         let book = context.exchange.book(pair);
-        let touch = (book.best(Side::Buy), book.best(Side::Sell));
+        let mut touch = (book.best(Side::Buy), book.best(Side::Sell));
+        let asks: Vec<Level> = touch.1.into_iter().collect();
+        touch.0 = context.crossing(pair, &asks).or(touch.0);
         let fresh = std::mem::take(&mut self.fresh);
         let to = if self.touch != Some(touch) { self.subscribers.clone() } else { fresh };
         if to.is_empty() {

@@ -1,14 +1,15 @@
 //! What the private channels say, and the faults on their frames (Gate API v4, private spot channels).
 //!
 //! Start at [`PrivateRows::frames`]: one frame per connection, channel and account, with all rows of a batch of events.
-//! [`PrivateOrder`] doubles and reorders frames as the faults ask.
+//! [`PrivateOrder`] doubles, reorders and loses frames as the faults ask.
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
     channel::PrivateChannel,
-    config::{DelayRange, GateDelays, GateFaults},
+    config::{DelayRange, GateDelays},
+    faults::GateFaults,
     frame::push,
     render::{Symbols, balance_push, order_push, user_trade_push},
     stream_book::take_one,
@@ -105,18 +106,27 @@ pub(super) enum PrivateFate {
     Doubled,
     /// It waits for the frame behind it.
     Held,
+    /// It never leaves.
+    Lost,
 }
 
 /// Counts private frames for the faults that name one.
 #[derive(Debug, Default)]
 pub(super) struct PrivateOrder {
     made: u64,
+    fills_made: u64,
 }
 
 impl PrivateOrder {
     /// What becomes of the next frame.
-    pub(super) fn next(&mut self, faults: &mut GateFaults) -> PrivateFate {
+    pub(super) fn next(&mut self, channel: PrivateChannel, faults: &mut GateFaults) -> PrivateFate {
         self.made += 1;
+        if matches!(channel, PrivateChannel::UserTrades | PrivateChannel::UserTradesV2) {
+            self.fills_made += 1;
+            if faults.lose_fill_frame.contains(&self.fills_made) || take_one(&mut faults.lose_next_fills) {
+                return PrivateFate::Lost;
+            }
+        }
         if faults.double_private_frame.contains(&self.made) || take_one(&mut faults.double_next_private) {
             return PrivateFate::Doubled;
         }

@@ -1,5 +1,6 @@
 //! The dialect against its protocol: a world with one Gate venue, scripted books, and a client that signs by hand.
 
+mod faults;
 mod order_entry;
 mod rest;
 mod rest_account;

@@ -7,8 +7,8 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{
-    config::GateFaults,
     error::ApiError,
+    faults::GateFaults,
     orders::Caller,
     query::{Query, page_of},
     render::Symbols,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{KEY, MS, Rig, START_NS, hmac_hex, order_body};
 use crate::{
     core::Side,
-    gate::{DelayRange, RateLimitConfig},
+    gate::{DelayRange, GateDialect, RateLimitConfig, TimedFault},
 };
 
 const T: &str = "1700000000";
@@ -306,4 +306,29 @@ fn rights_of_the_key_are_kept() {
     let list = json!({"currency_pair": "BTC_USDT", "status": "open"});
     assert_eq!(rig.answers("spot.order_list", &list)[0]["data"]["result"], json!([]));
     refused(&rig.answers("spot.order_place", &order_body(&json!({})))[0], "403", "READ_ONLY");
+}
+
+#[test]
+fn faults_of_orders_are_those_of_rest_and_a_login_may_run_out() {
+    let mut rig = Rig::new();
+    rig.logged_in();
+    let place = |rig: &mut Rig, text: &str| {
+        let frames = rig.answers("spot.order_place", &order_body(&json!({"text": text})));
+        frames.last().cloned().expect("a reply")
+    };
+    rig.faults().cut_next_amounts = 1;
+    let placed = place(&mut rig, "t-1");
+    assert_ne!(placed["data"]["result"]["amount"], "0.5", "{placed}");
+    rig.faults().stale_next_answers = 1;
+    assert_eq!(place(&mut rig, "t-2")["data"]["result"]["text"], "t-1");
+    rig.faults().refuse_next_orders = vec![("BALANCE_NOT_ENOUGH", 1)];
+    refused(&place(&mut rig, "t-3"), "400", "BALANCE_NOT_ENOUGH");
+    rig.world.dialect_mut::<GateDialect>(0).expect("a Gate venue").schedule(START_NS, TimedFault::ExpiredLogins);
+    rig.advance(MS);
+    refused(&place(&mut rig, "t-4"), "400", "AUTHENTICATION_FAILED");
+    rig.login(1);
+    rig.faults().maintenance = true;
+    refused(&place(&mut rig, "t-5"), "503", "SERVER_ERROR");
+    rig.faults().maintenance = false;
+    assert_eq!(place(&mut rig, "t-6")["header"]["status"], "200");
 }
