@@ -596,7 +596,7 @@ impl GateSession {
             What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::LookUp(_) => {
                 self.on_order_answer(flight, answer, now, updates)
             }
-            What::Rules(pair) => self.on_rules(pair, answer, flight.venue_time_ns, updates),
+            What::Rules(pair) => self.on_rules(pair, answer, (now, flight.venue_time_ns), updates),
             What::DeadMan(timeout) => self.on_dead_man(timeout, flight.sent, answer, now, updates),
             _ => self.on_read_answer(flight, answer, now, updates),
         }

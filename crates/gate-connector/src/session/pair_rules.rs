@@ -1,6 +1,6 @@
 //! The rules of the pairs, read anew while the session runs (F11): steps, minimums, and whether trading is open.
 //!
-//! They are asked for on a timer, and at once when the venue refuses an order for its figures or its market: an engine that goes on
+//! They are asked for on a timer, every ten seconds while the pair is closed, and at once when the venue refuses an order for its figures or its market: an engine that goes on
 //! with old rules would be refused for ever. Start at [`GateSession::rules_timeout`]; each answer is one [`Input::Rules`]. A pair that
 //! is no longer listed, or whose steps no longer fit the scale that everything is counted in, is told as closed in both directions.
 
@@ -67,12 +67,30 @@ impl GateSession {
         }
     }
 
-    pub(super) fn on_rules(&mut self, pair: PairId, mut answer: Answer<'_>, venue_time_ns: i64, updates: &mut Vec<Input>) {
+    /// A pair that is closed is looked at again soon: what is unhedged there waits for it, and no refusal can tell that it opened.
+    fn watch_closed(&mut self, rules: &InstrumentRules, now: MonoNanos) {
+        if rules.can_buy && rules.can_sell {
+            return;
+        }
+        if let Some((_, due, _)) = self.rules.0.iter_mut().find(|(known, ..)| *known == rules.pair) {
+            *due = due.map(|at| at.min(now.after(REFUSAL_PAUSE_NS)));
+        }
+    }
+
+    pub(super) fn on_rules(
+        &mut self,
+        pair: PairId,
+        mut answer: Answer<'_>,
+        (now, venue_time_ns): (MonoNanos, i64),
+        updates: &mut Vec<Input>,
+    ) {
         if !answer.is_success() {
             let (class, _) = self.failure(&mut answer);
             // Anything but a pair that is gone may pass: the rules that we have stay until the next time.
             if class == ErrorClass::SymbolClosed {
-                updates.push(Input::Rules(self.closed(pair)));
+                let rules = self.closed(pair);
+                self.watch_closed(&rules, now);
+                updates.push(Input::Rules(rules));
             }
             return;
         }
@@ -81,8 +99,9 @@ impl GateSession {
         let Some(symbol) = tables.pair(pair).map(|info| info.symbol.clone()) else { return };
         match rules::decode_one(body, &symbol, Some(UnixNanos(venue_time_ns))) {
             Ok(raw) => {
-                let rules = scaled_rules(self.venue, "gate", tables, pair, &raw);
-                updates.push(Input::Rules(rules.unwrap_or_else(|_| self.closed(pair))));
+                let rules = scaled_rules(self.venue, "gate", tables, pair, &raw).unwrap_or_else(|_| self.closed(pair));
+                self.watch_closed(&rules, now);
+                updates.push(Input::Rules(rules));
             }
             Err(reject) => self.stats.reject(reject.reason),
         }

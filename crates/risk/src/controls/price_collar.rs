@@ -2,6 +2,7 @@
 //! detector's collar, which judges books: this one judges the order.
 
 use crate::market::VenuePair;
+use domain::mutants::{Mutant, active};
 use domain::number::RATE_ONE;
 use domain::{MonoNanos, Price, Rate};
 
@@ -38,7 +39,8 @@ pub fn mid_x2(cell: &VenuePair) -> Option<i64> {
 /// The median of the mids of all trusted books of a pair, × 4; `None` with fewer than two. `scratch` is only room to sort in.
 pub fn median_x4(cells: &[VenuePair], age_max_ns: u64, now: MonoNanos, scratch: &mut Vec<i64>) -> Option<i128> {
     scratch.clear();
-    let trusted = cells.iter().filter(|cell| cell.book.is_live() && cell.book.age_ns(now) <= age_max_ns);
+    let trusted =
+        cells.iter().filter(|cell| cell.book.is_live() && (cell.book.age_ns(now) <= age_max_ns || active(Mutant::AgeIgnored)));
     scratch.extend(trusted.filter_map(mid_x2));
     if scratch.len() < 2 {
         return None;

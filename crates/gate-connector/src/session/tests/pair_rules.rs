@@ -88,3 +88,18 @@ fn every_pair_is_asked_for_every_ten_minutes() {
     assert_eq!(seen.len(), 4, "{seen:?}");
     assert!(seen[0] != seen[1] && seen[0] == seen[2], "{seen:?}");
 }
+
+#[test]
+fn a_closed_pair_is_asked_for_every_ten_seconds_until_it_is_open() {
+    let mut rig = Rig::live("order_book", true);
+    let mut ticket = refused(&mut rig, 1, "TRADE_RESTRICTED").remove(0).ticket;
+    for (status, asks) in [("untradable", true), ("buyable", true), ("tradable", false)] {
+        rig.answer(ticket, 200, &ROW.replace("tradable", status));
+        let again = rig.run(11 * SECOND).into_iter().find_map(|one| match one {
+            Transmit::Request { ticket, request, .. } if request.path.ends_with("/BTC_USDT") => Some(ticket),
+            _ => None,
+        });
+        assert_eq!(again.is_some(), asks, "{status}");
+        ticket = again.unwrap_or(ticket);
+    }
+}
