@@ -139,16 +139,37 @@ fn venue_fault(rng: &mut Rng) -> TimedFault {
 /// The number of a venue's fault in the project's list.
 pub fn number_of(fault: &TimedFault) -> u8 {
     match fault {
-        TimedFault::Unserved { .. } => 9,
-        TimedFault::TooManyRequests { .. } => 32,
-        TimedFault::HiddenOrders { .. } | TimedFault::ForgottenOrders { .. } => 15,
-        TimedFault::StaleBalances { .. } => 29,
-        TimedFault::DoubledPrivate { .. } => 25,
-        TimedFault::ReorderedPrivate { .. } => 27,
-        TimedFault::LostReplies { .. } => 13,
-        TimedFault::Silence { .. } => 6,
-        TimedFault::StaleBooks { .. } | TimedFault::SlowDeepBooks { .. } => 2,
         TimedFault::Gaps { .. } => 1,
+        TimedFault::StaleBooks { .. } | TimedFault::SlowDeepBooks { .. } => 2,
+        TimedFault::CrossedFrames { .. } | TimedFault::CrossedBooks { .. } => 5,
+        TimedFault::Silence { .. } => 6,
+        TimedFault::Unserved { .. } => 9,
+        TimedFault::Tampered { .. } => 10,
+        TimedFault::Halt { .. } | TimedFault::CoarserRules { .. } | TimedFault::Delisted { .. } => 11,
+        TimedFault::LostReplies { .. } => 13,
+        TimedFault::HiddenOrders { .. } | TimedFault::ForgottenOrders { .. } => 15,
+        TimedFault::FilledCancels { .. } | TimedFault::ClosedCancels { .. } => 18,
+        TimedFault::HalfFills { .. } => 19,
+        TimedFault::DustFills { .. } => 20,
+        TimedFault::Fees { .. } => 21,
+        TimedFault::Refusals { .. } => 22,
+        TimedFault::StaleAnswers { .. } => 23,
+        TimedFault::ChangedAmounts { .. } | TimedFault::ChangedPrices { .. } => 24,
+        TimedFault::DoubledPrivate { .. } => 25,
+        TimedFault::LostFills { .. } => 26,
+        TimedFault::ReorderedPrivate { .. } => 27,
+        TimedFault::MutedPrivate { .. } | TimedFault::ExpiredLogins => 28,
+        TimedFault::StaleBalances { .. } => 29,
+        TimedFault::StaleOrders { .. } => 30,
+        TimedFault::ForeignTrade { .. } | TimedFault::Deposit { .. } | TimedFault::Withdrawal { .. } => 31,
+        TimedFault::TooManyRequests { .. }
+        | TimedFault::LowerLimits { .. }
+        | TimedFault::BareRefusals { .. }
+        | TimedFault::Ban { .. } => 32,
+        TimedFault::BrokenReplies { .. } => 33,
+        TimedFault::Maintenance { .. } => 34,
+        TimedFault::MassCancel => 35,
+        TimedFault::ClockStep { .. } | TimedFault::ClockDrift { .. } => 36,
         TimedFault::Upgrade { .. } | TimedFault::Cut => 39,
     }
 }
