@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::config::{TOKEN_ENV, demo, live, write};
-use support::http::{Answer, http};
+use support::http::http;
+use support::ops::{get, status, until};
 use support::process::{LIMIT, Running, crossgate, run};
 use support::venue::Sim;
 use support::{count, dir};
@@ -318,28 +319,6 @@ fn ready_engine(dir: &Path, sim: &Sim) -> (Running, String) {
     let ops = engine.ops();
     until("it is ready", || get(&ops, "/readyz").status == 200);
     (engine, ops)
-}
-
-/// Asks again until it holds; each question is a round trip, so this is no busy loop.
-#[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + LIMIT;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}: not within {LIMIT:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-#[track_caller]
-fn get(ops: &str, target: &str) -> Answer {
-    http(ops, "GET", target, &[], "")
-}
-
-#[track_caller]
-fn status(ops: &str) -> Value {
-    let answer = get(ops, "/api/status");
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    serde_json::from_str(&answer.body).expect("the status is JSON")
 }
 
 #[test]

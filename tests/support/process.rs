@@ -23,6 +23,9 @@ pub(crate) fn crossgate(dir: &Path) -> Command {
     command
 }
 
+/// Lines that a process's standard error is shown with when its test fails.
+const LAST_LINES: usize = 40;
+
 /// How a process ended and what it said.
 #[derive(Debug)]
 pub(crate) struct Done {
@@ -105,6 +108,30 @@ impl Running {
         url.trim_end_matches("/metrics").to_string()
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How many lines on standard error hold `part` so far.
+    pub(crate) fn lines_with(&self, part: &str) -> usize {
+        self.stderr.text().lines().filter(|line| line.contains(part)).count()
+    }
+
+    /// A value in kilobytes of `/proc/PID/status`, such as `VmRSS`.
+    #[track_caller]
+    pub(crate) fn status_kb(&self, key: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process lives");
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).expect("the kernel tells it");
+        line.split_whitespace().next().and_then(|n| n.parse().ok()).expect("a number")
+    }
+
+    /// Open file descriptors.
+    #[track_caller]
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the process lives").count()
+    }
+
     /// Sends a signal to exactly this process.
     #[track_caller]
     pub(crate) fn signal(&self, signal: Signal) {
@@ -139,6 +166,12 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let said = self.stderr.text();
+            let lines: Vec<&str> = said.lines().collect();
+            let last = lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default();
+            eprintln!("--- standard error of process {}, its end\n{}\n---", self.child.id(), last.join("\n"));
+        }
         // It has ended already, or it is killed: by its handle, which can't hit another process.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -1,0 +1,349 @@
+//! Bad lines and bad peers between the real engine and the simulated venues: whatever a line does, no order is lost or doubled, no
+//! byte goes to a peer that did not prove who it is, no frame ends the engine, and no flood keeps a halt waiting.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use support::config::{TOKEN_ENV, live, write};
+use support::decisions::Decisions;
+use support::dice::setting;
+use support::figures::{commit, p99, percentiles};
+use support::http::http;
+use support::ops::{Metrics, ready, status, until};
+use support::process::{LIMIT, Running, run};
+use support::proxy::{OrderFault, Proxy, Strike, Weather, proxies, shuffled_order_faults};
+use support::state_log::StateLog;
+use support::tls_trap::{Flaw, TlsTrap};
+use support::venue::Sim;
+use support::{count, dir};
+
+const GO: [&str; 6] = ["run", "-c", "live.toml", "--live", "--no-tui", "--json"];
+const TOKEN: &str = "a-token-of-this-test";
+
+/// An engine behind proxies, ready.
+fn behind_lines(dir: &Path, arguments: &[&str]) -> (Sim, Vec<Proxy>, Running, String) {
+    let sim = Sim::start(dir, arguments);
+    let (lines, fronts) = proxies(&sim.venues);
+    write(dir, "live.toml", &live(&fronts));
+    let engine = Running::start(sim.engine(dir, &GO).env(TOKEN_ENV, TOKEN));
+    let ops = engine.ops();
+    until("it is ready", || ready(&ops));
+    (sim, lines, engine, ops)
+}
+
+#[track_caller]
+fn end_in_order(engine: Running, sim: &Sim, dir: &Path) -> Value {
+    engine.signal(Signal::TERM);
+    let json = engine.end().expect(0).json();
+    assert_eq!((&json["reconciled"], &json["orders_unknown"]), (&true.into(), &0.into()), "{json}");
+    sim.assert_balances(&json);
+    StateLog::read(&dir.join("state")).assert_is_the_venues(sim);
+    json
+}
+
+fn deals(ops: &str) -> u64 {
+    count(&status(ops), "deals")
+}
+
+/// Ready again, and a deal more.
+#[track_caller]
+fn until_it_trades(ops: &str) {
+    until("it is ready again", || ready(ops));
+    let before = deals(ops);
+    until("it trades again", || deals(ops) > before);
+}
+
+fn reconnects(ops: &str) -> f64 {
+    Metrics::of(ops).sum("reconnects_total", &[])
+}
+
+#[test]
+fn whatever_the_line_does_no_order_is_lost_or_doubled() {
+    let dir = dir();
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "31"]);
+    until("it trades", || deals(&ops) > 0);
+    for strike in [Strike::Reset, Strike::HalfClose] {
+        let before = reconnects(&ops);
+        lines.iter().for_each(|line| line.strike(strike.clone()));
+        until("the loss is seen", || reconnects(&ops) > before);
+        until_it_trades(&ops);
+    }
+    let spells = [
+        (Weather::Late(Duration::from_millis(150)), 2),
+        (Weather::BlackHole, 3),
+        (Weather::Drip, 3),
+        (Weather::Refused, 3),
+        (Weather::ResetNew, 2),
+    ];
+    for (weather, seconds) in spells {
+        let (before, began) = (reconnects(&ops), Instant::now());
+        lines.iter().for_each(|line| line.weather(weather));
+        // How long the spell lasts; it ends whatever the engine did.
+        std::thread::sleep(Duration::from_secs(seconds));
+        let (tries, accepted) = (reconnects(&ops) - before, lines.iter().map(|line| line.accepted_since(began)).sum::<usize>());
+        // Waits double from 100 ms: five tries in the first three seconds, on two links of two venues, one of them lost first.
+        assert!(tries <= 4.0 * 6.0, "{tries} lost links in {seconds} s of {weather:?}: that is a storm");
+        // REST needs a connection for each request while every one of them is reset: its own budgets bound those.
+        let most = if weather == Weather::ResetNew { 200 } else { 80 };
+        let asked: Vec<String> = lines.iter().flat_map(Proxy::take_cut_off).collect();
+        assert!(accepted <= most, "{asked:#?}\n{accepted} connections in {seconds} s of {weather:?}: that is a storm");
+        lines.iter().for_each(|line| line.weather(Weather::Fair));
+        until_it_trades(&ops);
+    }
+    let json = end_in_order(engine, &sim, dir.path());
+    println!("bad lines: {} orders, {} fills, {} s unhedged at most", json["orders_sent"], json["fills"], json["max_unhedged_s"]);
+}
+
+#[test]
+fn an_order_whose_request_or_reply_breaks_is_known_again_and_never_sent_twice() {
+    let dir = dir();
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "32"]);
+    let each = setting("CROSSGATE_BROKEN_ORDERS", 1) as usize;
+    // A cut order is only known to be absent when the venue could not hide it any longer: that wait is the test's longest part.
+    for fault in shuffled_order_faults(each, setting("CROSSGATE_SEED", 1)) {
+        lines[0].break_orders(&[fault]);
+        until("an order met it", || lines[0].order_faults_left() == 0);
+        until("no order is unknown", || count(&status(&ops), "orders_unknown") == 0);
+        if fault == OrderFault::ReplyTruncated {
+            until_it_trades(&ops);
+        }
+    }
+    end_in_order(engine, &sim, dir.path());
+}
+
+#[test]
+fn over_tls_a_line_that_is_cut_in_mid_stream_costs_no_order() {
+    let dir = dir();
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "33", "--tls"]);
+    for strike in [Strike::Reset, Strike::HalfClose, Strike::Reset] {
+        until("it trades", || deals(&ops) > 0);
+        let before = reconnects(&ops);
+        lines.iter().for_each(|line| line.strike(strike.clone()));
+        until("the loss is seen", || reconnects(&ops) > before);
+        until_it_trades(&ops);
+    }
+    end_in_order(engine, &sim, dir.path());
+}
+
+#[test]
+fn no_byte_goes_to_a_peer_whose_certificate_is_not_good() {
+    let dir = dir();
+    let sim = Sim::start(dir.path(), &["--seed", "34", "--tls"]);
+    for flaw in [Flaw::Expired, Flaw::WrongName, Flaw::UnknownAuthority, Flaw::Nothing] {
+        let trap = TlsTrap::start(flaw);
+        let own = std::fs::read_to_string(sim.venues[0]["ca_file"].as_str().expect("TLS")).expect("the authority's file");
+        let ca_file = write(dir.path(), "ca.pem", &format!("{own}{}", trap.ca_pem));
+        let trapped = |keys: &[&str]| {
+            let mut venues = sim.venues.clone();
+            for venue in &mut venues {
+                venue["ca_file"] = ca_file.to_str().expect("a plain path").into();
+            }
+            for key in keys {
+                let scheme = if *key == "rest" { "https" } else { "wss" };
+                venues[0][*key] = format!("{scheme}://{}/ws/v4/", trap.address).trim_end_matches("/ws/v4/").into();
+                if *key != "rest" {
+                    venues[0][*key] = format!("{scheme}://{}/ws/v4/", trap.address).into();
+                }
+            }
+            write(dir.path(), "live.toml", &live(&venues));
+        };
+        // The streams: signed log-ins would be the first bytes of the private one.
+        trapped(&["ws", "private_ws"]);
+        let engine = Running::start(&mut sim.engine(dir.path(), &[&GO[..], &["--state-dir", "trapped"]].concat()));
+        let ops = engine.ops();
+        let began = Instant::now();
+        until("it was tried more than once", || trap.counts().0 >= 4);
+        let (connections, handshakes, bytes) = trap.counts();
+        if flaw == Flaw::Nothing {
+            until("a good certificate gets a handshake", || trap.counts().2 > 0);
+            continue;
+        }
+        assert_eq!((handshakes, bytes), (0, 0), "{flaw:?}: bytes before a valid handshake");
+        assert!(connections as f64 <= 8.0 + 4.0 * began.elapsed().as_secs_f64(), "{flaw:?}: {connections} tries: a storm");
+        until("the reason is counted", || Metrics::of(&ops).sum("reconnects_total", &["reason=\"tls_refused\""]) > 0.0);
+        assert_eq!(deals(&ops), 0, "nothing is traded with half of the venues");
+        engine.signal(Signal::TERM);
+        engine.signal(Signal::TERM);
+        let done = engine.end();
+        assert!(done.code.is_some_and(|code| code != 0), "{}", done.stderr);
+        // REST: it does not even start.
+        trapped(&["rest"]);
+        let done = run(&mut sim.engine(dir.path(), &[&GO[..], &["--state-dir", "trapped"]].concat())).expect(1);
+        assert!(done.complaint().contains("gate-a"), "{}", done.stderr);
+        assert_eq!((trap.counts().1, trap.counts().2), (0, 0), "{flaw:?}: bytes before a valid handshake");
+    }
+}
+
+#[test]
+fn a_lost_stream_is_a_trusted_book_again_soon() {
+    let dir = dir();
+    let arguments = ["--seed", "35", "--venue", "gate:a", "--venue", "gate:b", "--venue", "gate:c", "--venue", "gate:d"];
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), &arguments);
+    let losses = setting("CROSSGATE_RECONNECTS", 8);
+    for _ in 0..losses.div_ceil(lines.len() as u64) {
+        // A link that stood for ten seconds begins its waits anew; one that keeps falling waits longer, as it should.
+        std::thread::sleep(Duration::from_millis(10_200));
+        let before = reconnects(&ops);
+        lines.iter().for_each(|line| line.strike(Strike::Reset));
+        until("the losses are seen", || reconnects(&ops) >= before + lines.len() as f64);
+        until("it is ready again", || ready(&ops));
+    }
+    end_in_order(engine, &sim, dir.path());
+    let times = Decisions::of(&dir.path().join("state")).recoveries;
+    assert!(times.len() as u64 >= losses, "every loss was made good: {times:?}");
+    println!("lost stream to trusted books of every pair, loopback: commit {} {}", commit(), percentiles(times));
+}
+
+/// One WebSocket frame from a server.
+fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match payload.len() {
+        len @ 0..126 => bytes.push(len as u8),
+        len @ 126..65_536 => bytes.extend([&[126][..], &(len as u16).to_be_bytes()].concat()),
+        len => bytes.extend([&[127][..], &(len as u64).to_be_bytes()].concat()),
+    }
+    bytes.extend(payload);
+    bytes
+}
+
+#[test]
+fn a_hostile_peer_is_left_within_a_second_and_costs_no_memory() {
+    let dir = dir();
+    let arguments = ["--seed", "36", "--venue", "gate:a", "--venue", "gate:b", "--venue", "gate:c"];
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), &arguments);
+    until("it trades", || deals(&ops) > 0);
+    // By turns: a link that falls again and again waits longer each time, which is right and would make this slow.
+    let mut turns = lines.iter().cycle();
+    let mut next_line = || turns.next().expect("a cycle has no end");
+    let fragment = frame(0x00, &[b'a'; 60_000]);
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    let cases: [(&str, Vec<u8>, Vec<u8>, u64); 5] = [
+        ("a frame header of 1 GiB", [&[0x81, 127][..], &(1u64 << 30).to_be_bytes()].concat(), vec![b'a'; 60_000], 20_000),
+        ("fragments without an end", frame(0x01, b"{"), fragment, 20_000),
+        ("text that is not UTF-8", frame(0x81, &[0xff, 0xfe, 0xc0, 0x80]), Vec::new(), 0),
+        ("a compressed frame that nobody asked for", frame(0xc1, &[0x4a, 0x04, 0x00]), Vec::new(), 0),
+        ("a reserved kind of frame", frame(0x8f, b""), Vec::new(), 0),
+    ];
+    let memory = engine.status_kb("VmRSS");
+    let grown = || (engine.status_kb("VmHWM").saturating_sub(memory)) >> 10;
+    for (name, first, again, times) in cases {
+        let line = next_line();
+        let before = Metrics::of(&ops).sum("reconnects_total", &["reason=\"protocol_error\""]);
+        line.strike(Strike::Malice { first, again, times });
+        let mut ended = Vec::new();
+        until(name, || {
+            ended.extend(line.take_malice_ended());
+            !ended.is_empty()
+        });
+        println!("{name}: left after {ended:?}, {} bytes taken, memory + {} MiB", line.malice_bytes(), grown());
+        assert!(ended.iter().all(|after| *after < Duration::from_secs(1)), "{name}: left after {ended:?}");
+        assert!(grown() < 32, "{name}: {} MiB more memory", grown());
+        until("the reason is counted", || Metrics::of(&ops).sum("reconnects_total", &["reason=\"protocol_error\""]) > before);
+        until("it is ready again", || ready(&ops));
+    }
+    // Frames that are well made and say something absurd: refused by the decoder, which counts why.
+    for (name, text) in [
+        ("JSON of 10,000 levels", deep.as_str()),
+        (
+            "keys that stand twice",
+            r#"{"time":1,"time":2,"channel":"spot.order_book","channel":"spot.order_book","event":"update","event":"update","result":{"s":"BTC_USDT","s":"BTC_USDT","bids":[],"bids":[["1","1"]],"asks":[],"asks":[["0.5","1"]]}}"#,
+        ),
+        ("no JSON at all", "HTTP/1.1 200 OK"),
+    ] {
+        let line = next_line();
+        let before = Metrics::of(&ops).sum("frames_rejected_total", &[]);
+        line.strike(Strike::Malice { first: frame(0x81, text.as_bytes()), again: Vec::new(), times: 0 });
+        until(name, || Metrics::of(&ops).sum("frames_rejected_total", &[]) > before);
+        assert!(grown() < 32, "{name}: {} MiB more memory", grown());
+        // The line says nothing more after malice: it is reset, as a peer that gives up would.
+        line.strike(Strike::Reset);
+        until("it is ready again", || ready(&ops));
+    }
+    // A flood of pings may stay, as long as it costs nobody else anything.
+    let line = next_line();
+    let pings = frame(0x89, &[b'p'; 125]).repeat(400);
+    line.strike(Strike::Malice { first: Vec::new(), again: pings, times: 2_000 });
+    let taken = line.malice_bytes();
+    until("pings are taken", || line.malice_bytes() > taken);
+    let asked = Instant::now();
+    status(&ops);
+    assert!(asked.elapsed() < Duration::from_secs(1), "a flood of pings kept the ops port waiting: {:?}", asked.elapsed());
+    assert!(grown() < 32, "pings: {} MiB more memory", grown());
+    line.strike(Strike::Reset);
+    // Handshakes without an end.
+    for weather in [Weather::EndlessHeaders, Weather::NoHandshake] {
+        let line = next_line();
+        let before = Metrics::of(&ops).sum("reconnects_total", &["reason=\"connect_failed\""]);
+        line.weather(weather);
+        line.strike(Strike::Reset);
+        until("the handshake is given up", || Metrics::of(&ops).sum("reconnects_total", &["reason=\"connect_failed\""]) > before);
+        assert!(grown() < 32, "{weather:?}: {} MiB more memory", grown());
+        line.weather(Weather::Fair);
+    }
+    println!("hostile peers: commit {} memory at most + {} MiB", commit(), grown());
+    until_it_trades(&ops);
+    end_in_order(engine, &sim, dir.path());
+}
+
+#[test]
+fn a_flood_of_books_keeps_no_halt_and_no_order_waiting() {
+    let dir = dir();
+    let arguments = ["--seed", "37", "--venue", "gate:a", "--venue", "gate:b", "--venue", "gate:c"];
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), &arguments);
+    until("it trades", || deals(&ops) > 0);
+    let memory = engine.status_kb("VmRSS");
+    let (quiet_count, quiet_sum) = round_trips(&ops);
+    // One venue's stream floods; the other two go on trading behind it.
+    lines[2].weather(Weather::Flood);
+    let began = Instant::now();
+    let flooded = deals(&ops);
+    until("it trades beside the flood", || deals(&ops) > flooded + 3);
+    let (mut answered, mut latched) = (Vec::new(), Vec::new());
+    let bearer = format!("Bearer {TOKEN}");
+    for n in 1..=setting("CROSSGATE_HALTS", 10) as usize {
+        let asked = Instant::now();
+        assert_eq!(http(&ops, "POST", "/api/halt", &[("Authorization", &bearer)], "").status, 200);
+        answered.push(asked.elapsed());
+        let deadline = asked + LIMIT;
+        while engine.lines_with("latch: operator") < n {
+            assert!(Instant::now() < deadline, "halt {n} never latched");
+            std::thread::yield_now();
+        }
+        latched.push(asked.elapsed());
+        assert_eq!(http(&ops, "POST", "/api/resume", &[("Authorization", &bearer)], "the test goes on").status, 200);
+        until("the latch is gone", || status(&ops)["halts"] == serde_json::json!([]));
+    }
+    let frames = lines[2].flood_frames();
+    let rate = frames as f64 / began.elapsed().as_secs_f64();
+    let (count_now, sum_now) = round_trips(&ops);
+    let mean = |count: f64, sum: f64| Duration::from_secs_f64(if count > 0.0 { sum / count } else { 0.0 });
+    let busy = mean(count_now - quiet_count, sum_now - quiet_sum);
+    let grown = engine.status_kb("VmHWM").saturating_sub(memory) >> 10;
+    lines[2].weather(Weather::Fair);
+    println!(
+        "flood: commit {} {rate:.0} frames/s; halt answered {}; latched {}; order round trips mean {:?} (quiet {:?}), n={}; memory + {grown} MiB",
+        commit(),
+        percentiles(answered),
+        percentiles(latched.clone()),
+        busy,
+        mean(quiet_count, quiet_sum),
+        count_now - quiet_count,
+    );
+    assert!(frames > 1_000, "that was no flood: {frames} frames");
+    assert!(count_now > quiet_count, "orders went on beside the flood");
+    // The goal is 10 ms on a quiet machine; what must never be is a halt behind the flood.
+    assert!(p99(&latched) < Duration::from_millis(500), "a halt waited: {latched:?}");
+    assert!(busy < Duration::from_millis(250), "orders waited: {busy:?}");
+    assert!(grown < 64, "{grown} MiB more memory");
+    until_it_trades(&ops);
+    end_in_order(engine, &sim, dir.path());
+}
+
+fn round_trips(ops: &str) -> (f64, f64) {
+    let metrics = Metrics::of(ops);
+    (metrics.sum("order_round_trip_seconds_count", &[]), metrics.sum("order_round_trip_seconds_sum", &[]))
+}
