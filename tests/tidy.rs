@@ -6,6 +6,8 @@
 
 #[path = "tidy/scan.rs"]
 mod scan;
+#[path = "tidy/supply.rs"]
+mod supply;
 
 use scan::{blank_literals, blank_tests, has_word};
 use serde_json::Value;
@@ -35,8 +37,8 @@ const DIRECTION: &[(&str, &[&str])] = &[
 /// These take whatever they need, and nothing takes them.
 const TOPS: &[&str] = &["crossgate", "crossgate-tests", "crossgate-benches"];
 
-/// For development: may depend on everything but the tops, and only tests, benches and dev-dependencies take it.
-const TESTKIT: &str = "testkit";
+/// For development: may depend on everything but the tops, and only tests, benches and dev-dependencies take them.
+const DEVELOPMENT: &[&str] = &["testkit", "fuzz-targets"];
 
 /// Crates without I/O, clock or chance.
 const PURE: &[&str] = &[
@@ -102,6 +104,15 @@ struct Packages {
 impl Packages {
     /// The tree of every platform if cargo has it at hand, else of this one (a build fetches no more than that).
     fn read() -> Packages {
+        Packages::read_as(false)
+    }
+
+    /// The tree of this platform: what is built here.
+    fn read_for_this_host() -> Packages {
+        Packages::read_as(true)
+    }
+
+    fn read_as(this_host: bool) -> Packages {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
         let rustc =
             Command::new(std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into())).arg("-vV").output().expect("rustc runs");
@@ -109,7 +120,7 @@ impl Packages {
         let host = told.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc tells its host").to_string();
         let tries: [&[&str]; 3] = [&["--offline"], &["--offline", "--filter-platform", &host], &["--filter-platform", &host]];
         let mut complaints = String::new();
-        for extra in tries {
+        for extra in tries.into_iter().skip(usize::from(this_host)) {
             let output = Command::new(&cargo)
                 .args(["metadata", "--format-version", "1", "--locked", "--manifest-path"])
                 .arg(root().join("Cargo.toml"))
@@ -200,10 +211,10 @@ fn may_depend(from: &str, on: &Declared<'_>) -> Result<(), String> {
     if on.dev || matches!(from, "crossgate-tests" | "crossgate-benches") {
         return Ok(());
     }
-    if on.name == TESTKIT {
-        return Err("testkit is for development: take it as a dev-dependency".into());
+    if DEVELOPMENT.contains(&on.name) {
+        return Err(format!("{} is for development: take it as a dev-dependency", on.name));
     }
-    if TOPS.contains(&from) || from == TESTKIT {
+    if TOPS.contains(&from) || DEVELOPMENT.contains(&from) {
         return Ok(());
     }
     if from.ends_with("-connector") {
@@ -235,7 +246,7 @@ fn dependencies_point_one_way() {
         let from = name(package);
         let known = DIRECTION.iter().any(|(room, _)| *room == from)
             || TOPS.contains(&from)
-            || from == TESTKIT
+            || DEVELOPMENT.contains(&from)
             || from.ends_with("-connector");
         if !known {
             found.push(format!(
@@ -270,6 +281,7 @@ fn the_direction_is_judged_as_written() {
         ("gate-connector", "venue-io"),
         ("sim-exchange", "domain"),
         ("crossgate", "testkit"),
+        ("crossgate", "fuzz-targets"),
         ("testkit", "crossgate"),
         ("crossgate-tests", "crossgate"),
         ("new-room", "domain"),

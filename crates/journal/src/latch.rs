@@ -5,8 +5,8 @@
 use crate::error::LogError;
 use crate::files::{attempt, replace_file, sync_directory};
 use domain::{StopReason, UnixNanos};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Most bytes read of a latch file.
@@ -75,7 +75,13 @@ impl Latch {
 
     /// What the file holds; `None` when there is none.
     fn bytes(&self) -> io::Result<Option<Vec<u8>>> {
-        match attempt(|| fs::read(&self.path)) {
+        // Bounded before it is read: whatever stands there, a latch is small.
+        let read = || {
+            let mut bytes = Vec::new();
+            File::open(&self.path)?.take(LATCH_BYTES_MAX as u64).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match attempt(read) {
             Ok(bytes) => Ok(Some(bytes)),
             // A missing file in a missing directory is no answer: the storage is gone.
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.path.parent().is_some_and(Path::is_dir) => Ok(None),
@@ -91,7 +97,7 @@ impl Latch {
             Ok(None) => return LatchState::Clear,
             Err(error) => return engaged(StopReason::Disk, None, format!("the latch file cannot be read: {error}")),
         };
-        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(LATCH_BYTES_MAX)]);
+        let text = String::from_utf8_lossy(&bytes);
         let mut lines = text.lines();
         let reason = lines.next().and_then(StopReason::parse).unwrap_or(StopReason::File);
         let since = lines.next().and_then(|line| line.parse().ok()).map(UnixNanos);

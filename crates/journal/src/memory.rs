@@ -191,6 +191,14 @@ impl MemoryRun {
         };
     }
 
+    /// The same for its market log.
+    pub fn set_market_bytes(&mut self, epoch: u64, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => self.market.insert(epoch, bytes.into()),
+            None => self.market.remove(&epoch),
+        };
+    }
+
     /// Every epoch with a state log, oldest first.
     pub fn epochs(&self) -> impl Iterator<Item = u64> + '_ {
         self.state.keys().copied()

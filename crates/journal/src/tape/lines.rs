@@ -43,9 +43,10 @@ impl Lines {
         }
         if self.line.last() == Some(&b'\n') {
             self.line.pop();
-            if self.line.last() == Some(&b'\r') {
-                self.line.pop();
-            }
+        }
+        // Also where a file was cut between the two bytes of a line's end.
+        if self.line.last() == Some(&b'\r') {
+            self.line.pop();
         }
         if self.line.len() > LINE_BYTES_MAX {
             return Err(self.error(self.number, LineError::TooLong));
@@ -103,6 +104,9 @@ mod tests {
         let cut = directory.path().join("cut.zst");
         std::fs::write(&cut, &zstd[..zstd.len() - 4]).unwrap();
         assert!(matches!(all(&cut), Err(TapeError::Io { .. })));
+        let torn = directory.path().join("torn");
+        std::fs::write(&torn, b"first\r\nlast\r").unwrap();
+        assert_eq!(all(&torn).unwrap(), [(1, "first".into()), (2, "last".into())], "cut inside its last line's end");
         let empty = directory.path().join("empty");
         std::fs::write(&empty, b"").unwrap();
         assert_eq!(all(&empty).unwrap(), []);
