@@ -8,6 +8,7 @@ use crate::latch_keeper;
 use crate::report::print_line;
 use domain::StopReason;
 use journal::RunFiles;
+use secrecy::{ExposeSecret, SecretString};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -20,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 struct Target {
     address: SocketAddr,
-    token: Option<String>,
+    token: Option<SecretString>,
     token_env: String,
 }
 
@@ -33,7 +34,7 @@ fn target(args: &ControlArgs) -> Result<Target, Failure> {
     let address = listen.trim_start_matches("http://").trim_end_matches('/').parse();
     let address =
         address.map_err(|_| Failure::usage(format!("`{listen}` is no address and port; write --ops 127.0.0.1:9464")))?;
-    let token = std::env::var(&ops.token_env).ok().filter(|t| !t.is_empty());
+    let token = std::env::var(&ops.token_env).ok().filter(|t| !t.is_empty()).map(SecretString::from);
     Ok(Target { address, token, token_env: ops.token_env })
 }
 
@@ -44,7 +45,8 @@ fn ask(target: &Target, method: &str, path: &str, body: &str) -> Result<(u16, St
     };
     let mut stream = TcpStream::connect_timeout(&target.address, Duration::from_secs(3)).map_err(unreachable)?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(unreachable)?;
-    let authorization = target.token.as_ref().map_or_else(String::new, |t| format!("Authorization: Bearer {t}\r\n"));
+    let authorization =
+        target.token.as_ref().map_or_else(String::new, |t| format!("Authorization: Bearer {}\r\n", t.expose_secret()));
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{authorization}Content-Length: {}\r\n\r\n{body}",
         target.address,

@@ -15,6 +15,7 @@ mod demo;
 mod disk;
 mod doctor;
 mod exit;
+mod guard;
 mod latch_keeper;
 mod live;
 mod ops;
@@ -43,6 +44,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     shorten_panics();
+    if let Err(error) = guard::seal() {
+        eprintln!("crossgate: {error}");
+        return ExitCode::from(1);
+    }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -58,7 +63,7 @@ fn main() -> ExitCode {
     match cli::dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("crossgate: {failure}");
+            eprintln!("crossgate: {}", guard::plain(&failure.to_string()));
             ExitCode::from(failure.code)
         }
     }
@@ -84,7 +89,7 @@ fn init_logs(verbose: u8) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("CROSSGATE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| guard::PlainLines).with_ansi(false).try_init();
 }
 
 /// An internal error is told in one line and one alert, with its place, before the process aborts: whichever thread it was, an engine
@@ -97,7 +102,7 @@ fn shorten_panics() {
             .downcast_ref::<&str>()
             .map(|s| (*s).to_string())
             .or_else(|| info.payload().downcast_ref::<String>().cloned());
-        eprintln!("crossgate: internal error{place}: {}", what.unwrap_or_default());
+        eprintln!("crossgate: internal error{place}: {}", guard::plain(&what.unwrap_or_default()));
         alerts::record_panic(&place);
         std::process::abort();
     }));

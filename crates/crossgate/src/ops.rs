@@ -10,7 +10,7 @@ use crate::exit::Failure;
 use crate::latch_keeper::LatchKeeper;
 use crate::snapshot::Snapshot;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
@@ -25,6 +25,9 @@ use tokio::sync::{mpsc, oneshot};
 
 /// How long a command may take to be applied. The loop answers within milliseconds; beyond this it hangs, and that is told.
 const APPLY_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Largest request body read, in bytes: a reason in words.
+const BODY_BYTES_MAX: usize = 4096;
 
 /// A command to the live loop.
 #[derive(Clone, Debug)]
@@ -164,6 +167,7 @@ fn serve(listener: TcpListener, ops: Arc<Ops>) {
         .route("/api/resume", post(resume))
         .route("/api/drain", post(drain))
         .route("/api/flatten", post(flatten))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(ops);
     runtime.block_on(async move {
         match tokio::net::TcpListener::from_std(listener) {

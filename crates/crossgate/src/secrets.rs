@@ -46,7 +46,14 @@ fn read(
         return read_file(loaded, index, what, path);
     }
     match std::env::var(variable) {
-        Ok(value) if !value.trim().is_empty() => Ok(SecretString::from(value.trim().to_string())),
+        Ok(value) if !value.trim().is_empty() => {
+            tracing::warn!(
+                "the API {what} of venue `{}` comes from the environment ({variable}), where child processes and /proc show it to this \
+                 user; {what}_file names a file instead",
+                venue.id
+            );
+            Ok(SecretString::from(value.trim().to_string()))
+        }
         _ => {
             let message = format!(
                 "the environment variable {variable} (API {what} of venue `{}`) is not set; export it, or name a file with {what}_file",
@@ -62,9 +69,20 @@ fn read_file(loaded: &Loaded, index: usize, what: &str, path: &str) -> Result<Se
     let meta = std::fs::metadata(path).map_err(|e| refuse(format!("can't read {path}: {e}")))?;
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt;
-        if meta.permissions().mode() & 0o077 != 0 {
+        use std::os::unix::fs::MetadataExt;
+        if !meta.is_file() {
+            return Err(refuse(format!("{path} is no regular file")));
+        }
+        if meta.mode() & 0o077 != 0 {
             return Err(refuse(format!("{path} is readable by others; run: chmod 600 {path}")));
+        }
+        let user = rustix::process::geteuid().as_raw();
+        if meta.uid() != user {
+            let why = format!(
+                "{path} belongs to user {} and crossgate runs as user {user}; whoever owns it can change the key",
+                meta.uid()
+            );
+            return Err(refuse(format!("{why}: chown it")));
         }
     }
     if meta.len() > 4096 {

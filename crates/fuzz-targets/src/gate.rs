@@ -89,7 +89,7 @@ fn check_frame(frame: &Frame) {
             sound::journalled(&Input::Market(MarketNews::Trade(trade.clone())));
         }
         Frame::Ticker(ticker) => sound::journalled(&Input::Market(MarketNews::Ticker(ticker.clone()))),
-        Frame::Orders(rows) => rows.iter().for_each(check_order),
+        Frame::Orders(rows) => rows.iter().for_each(check_row),
         Frame::Fills(fills) => fills.iter().for_each(check_fill),
         Frame::Balances(entries) => sound::journalled(&Input::Balances(BalanceReport {
             venue: VenueId(0),
@@ -343,7 +343,7 @@ pub fn rest(data: &[u8]) {
         rows.iter().for_each(check_order);
     }
     if let Ok(page) = both(data, |decoder, bytes| decoder.open_orders(bytes, STAMP)) {
-        page.orders.iter().for_each(check_order);
+        page.orders.iter().for_each(check_row);
     }
     if let Ok((fills, rows)) = both(data, |decoder, bytes| decoder.my_trades(bytes, STAMP)) {
         assert!(fills.len() <= rows);

@@ -4,7 +4,7 @@ use crate::bytes::Choices;
 use domain::{MonoNanos, UnixNanos};
 use journal::codec::Reader;
 use journal::codec::{get_command, get_input, get_order, get_tables, put_command, put_input, put_order, put_tables};
-use journal::strategies::{one_of_each_command, one_of_each_input, some_order, some_tables};
+use journal::strategies::{one_of_each_checkpoint_item, one_of_each_command, one_of_each_input, some_order, some_tables};
 use journal::{
     Batch, CHAIN_START, CODEC_VERSION, CodecError, Header, LogError, LogKind, LogReader, LogSink, MemoryLog, MemoryRun, ReadEnd,
     Record, StateTail,
@@ -46,6 +46,7 @@ fn truth() -> &'static Truth {
         let mut run = MemoryRun::new();
         let tail = StateTail { chain: CHAIN_START, epoch: None, last_seq: 0, clean: true, torn: None };
         let (mut state, mut market) = run.begin(&header(), &tail).expect("a small header");
+        state.append_checkpoint(&one_of_each_checkpoint_item(), true).expect("a small checkpoint");
         let write = |log: &mut MemoryLog, record: &Record| log.append_view(record.view()).expect("a small record");
         let (mut seq, mut batch) = (0, 0);
         for (index, input) in one_of_each_input().into_iter().enumerate() {

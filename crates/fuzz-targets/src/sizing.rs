@@ -6,7 +6,7 @@ use domain::{
     Amount, AssetId, BookBody, BookUpdate, FeeRates, InstrumentRules, Level, MonoNanos, PairId, PairScale, Price, Qty, Rate,
     VenueId, Verdict,
 };
-use risk::{Limits, Plan, SizeInputs, VenuePair, size_plan};
+use risk::{Limits, Plan, SizeInputs, VenuePair, Worth, size_plan};
 
 const BUY: VenueId = VenueId(0);
 const SELL: VenueId = VenueId(1);
@@ -152,9 +152,11 @@ impl Case<'_> {
             (quote_left >= 0 && base_left >= 0, Verdict::Balance),
             (quote_left >= inputs.quote_floor.units() && base_left >= inputs.base_floor.units(), Verdict::InventoryFloor),
             (
-                value <= limits.order_value_max.units()
+                inputs.quote_worth.is_some()
+                    && value <= limits.order_value_max.units()
                     && value <= limits.deal_value_max.units()
-                    && inputs.unhedged.units() + value <= limits.unhedged_value_max.units(),
+                    && value <= inputs.room.units()
+                    && inputs.order_qty_max.is_none_or(|most| bought.max(sold) <= i128::from(most.units())),
                 Verdict::Limit,
             ),
         ];
@@ -220,7 +222,9 @@ pub fn sizing(data: &[u8]) {
         base_available: quote(&mut choices),
         quote_floor: Amount::from_units(i128::from(choices.below(4)) * AMOUNT_ONE),
         base_floor: Amount::from_units(i128::from(choices.below(4)) * AMOUNT_ONE / 100),
-        unhedged: Amount::from_units(i128::from(choices.below(4)) * AMOUNT_ONE),
+        room: quote(&mut choices),
+        quote_worth: (choices.below(16) != 15).then_some(Worth::ONE),
+        order_qty_max: (choices.below(4) == 0).then(|| Qty::from_units(1 + i64::from(choices.byte())).expect("positive")),
         limits: &limits,
         min_edge: Rate::from_nano(i64::from(choices.below(64)) * 100_000).expect("a small rate"),
         latency_allowance: Rate::from_nano(i64::from(choices.below(16)) * 100_000).expect("a small rate"),

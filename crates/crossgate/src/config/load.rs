@@ -4,6 +4,10 @@ use super::check;
 use super::locate::{line_at, line_of, path_at};
 use super::schema::Config;
 use std::collections::BTreeMap;
+use std::io::Read;
+
+/// Largest configuration file read, in bytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Something wrong with the configuration: exit code 3. One sentence: what, where, how to fix.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,8 +50,13 @@ pub fn error_at(origin: &str, text: &str, path: &str, what: impl std::fmt::Displ
 /// # Errors
 /// [`ConfigError`] when the file can't be read or anything in it is wrong.
 pub fn load(path: &str) -> Result<Loaded, ConfigError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| ConfigError(format!("{path}: can't read the configuration: {e}; name a file with -c")))?;
+    let unread = |e: std::io::Error| ConfigError(format!("{path}: can't read the configuration: {e}; name a file with -c"));
+    let mut text = String::new();
+    // Bounded before it is read: a device or a pipe has no length to ask for.
+    std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)).map_err(unread)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(ConfigError(format!("{path}: it is larger than {FILE_BYTES_MAX} bytes; is this the configuration?")));
+    }
     load_text(path, &text, &std::env::vars().collect())
 }
 

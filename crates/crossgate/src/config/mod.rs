@@ -4,6 +4,8 @@
 
 pub mod check;
 pub mod effective;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzed;
 pub mod load;
 pub mod locate;
 pub mod real_money;
