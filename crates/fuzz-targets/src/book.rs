@@ -5,6 +5,9 @@ use domain::{BookBody, Level, Price, Qty, ResyncReason};
 use order_book::{BookFault, DEPTH_MAX, OrderBook};
 use std::collections::BTreeMap;
 
+/// Price and quantity in units.
+type Units = (i64, i64);
+
 /// The book by the rules in words, without any cleverness.
 #[derive(Default)]
 struct Naive {
@@ -13,7 +16,7 @@ struct Naive {
     /// Quantity by price units.
     bids: BTreeMap<i64, i64>,
     asks: BTreeMap<i64, i64>,
-    overlay: Option<(u64, Option<(i64, i64)>, Option<(i64, i64)>)>,
+    overlay: Option<(u64, Option<Units>, Option<Units>)>,
 }
 
 impl Naive {
@@ -21,12 +24,12 @@ impl Naive {
         *self = Naive { id: self.id, ..Naive::default() };
     }
 
-    fn top(&self) -> (Option<(i64, i64)>, Option<(i64, i64)>) {
+    fn top(&self) -> (Option<Units>, Option<Units>) {
         let best = |found: Option<(&i64, &i64)>| found.map(|(price, qty)| (*price, *qty));
         (best(self.bids.last_key_value()), best(self.asks.first_key_value()))
     }
 
-    fn shown(&self) -> (Vec<(i64, i64)>, Vec<(i64, i64)>) {
+    fn shown(&self) -> (Vec<Units>, Vec<Units>) {
         let mut bids: Vec<(i64, i64)> = self.bids.iter().rev().map(|(p, q)| (*p, *q)).collect();
         let mut asks: Vec<(i64, i64)> = self.asks.iter().map(|(p, q)| (*p, *q)).collect();
         if let Some((_, bid, ask)) = self.overlay {

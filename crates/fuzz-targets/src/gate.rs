@@ -88,7 +88,7 @@ fn check_frame(frame: &Frame) {
             assert!(!trade.qty.is_zero() && trade.price.units() > 0, "{trade:?}");
             sound::journalled(&Input::Market(MarketNews::Trade(trade.clone())));
         }
-        Frame::Ticker(ticker) => sound::journalled(&Input::Market(MarketNews::Ticker(ticker.clone()))),
+        Frame::Ticker(ticker) => sound::journalled(&Input::Market(MarketNews::Ticker(*ticker))),
         Frame::Orders(rows) => rows.iter().for_each(check_row),
         Frame::Fills(fills) => fills.iter().for_each(check_fill),
         Frame::Balances(entries) => sound::journalled(&Input::Balances(BalanceReport {

@@ -41,7 +41,7 @@ impl Dice {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -51,14 +51,14 @@ impl Dice {
 
     /// A number below `sides`, which is above zero.
     pub fn below(&mut self, sides: usize) -> usize {
-        (self.next() % sides as u64) as usize
+        (self.roll() % sides as u64) as usize
     }
 }
 
 /// One input: a seed with up to eight changes, or now and then bytes without any model. At most `bytes_max` long.
 pub fn input(dice: &mut Dice, seeds: &[Vec<u8>], bytes_max: usize) -> Vec<u8> {
     if seeds.is_empty() || dice.below(16) == 0 {
-        return (0..dice.below(bytes_max + 1)).map(|_| dice.next() as u8).collect();
+        return (0..dice.below(bytes_max + 1)).map(|_| dice.roll() as u8).collect();
     }
     let mut bytes = seeds[dice.below(seeds.len())].clone();
     for _ in 0..dice.below(9) {
@@ -79,13 +79,13 @@ fn change(dice: &mut Dice, bytes: &mut Vec<u8>, seeds: &[Vec<u8>]) {
         }
         1 => {
             if let Some(byte) = bytes.get_mut(at) {
-                *byte = dice.next() as u8;
+                *byte = dice.roll() as u8;
             }
         }
         2 => {
             bytes.drain(at..end);
         }
-        3 => bytes.insert(at, dice.next() as u8),
+        3 => bytes.insert(at, dice.roll() as u8),
         4 => {
             bytes.splice(at..at, WORDS[dice.below(WORDS.len())].iter().copied());
         }

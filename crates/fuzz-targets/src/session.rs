@@ -129,7 +129,7 @@ impl Driven {
         sound::journalled(&input);
         let Input::Book(update) = input else { return };
         assert_eq!(update.venue, VenueId(0));
-        let book = self.books.entry(update.pair).or_insert_with(OrderBook::new);
+        let book = self.books.entry(update.pair).or_default();
         if let BookBody::Snapshot { bids, asks, .. } = &update.body {
             sound::side(bids, true, false);
             sound::side(asks, false, false);
