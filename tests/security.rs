@@ -130,7 +130,8 @@ fn a_running_engine_leaves_no_core_and_lets_nobody_read_it() {
     let dir = dir();
     write(dir.path(), "demo.toml", &demo(&[]));
     let engine = Running::start(crossgate(dir.path()).args(["run", "-c", "demo.toml", "--no-tui"]));
-    engine.ops();
+    let ops = engine.ops();
+    until("it is ready", || get(&ops, "/readyz").status == 200);
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", engine.id())).expect("a process of ours");
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("the system tells it");
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");

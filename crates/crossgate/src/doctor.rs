@@ -5,6 +5,7 @@ use crate::clock_text::short;
 use crate::config::{Loaded, Mode, load};
 use crate::demo;
 use crate::exit::Failure;
+use crate::guard::plain;
 use crate::probe::Probe;
 use crate::report::print_line;
 use crate::setup::{self, VenueSetup, symbols};
@@ -58,7 +59,8 @@ struct Checks(Vec<Check>);
 impl Checks {
     /// Adds a finding. There is one check for each id and venue: what is found twice is told together, under the worst status.
     fn add(&mut self, id: &'static str, venue: Option<&str>, status: Status, detail: impl Into<String>, fix: impl Into<String>) {
-        let (detail, fix) = (detail.into(), fix.into());
+        // Both may hold a venue's own words.
+        let (detail, fix) = (plain(&detail.into()), plain(&fix.into()));
         let Some(known) = self.0.iter_mut().find(|c| c.id == id && c.venue.as_deref() == venue) else {
             return self.0.push(Check { id, venue: venue.map(Into::into), status, detail, fix });
         };

@@ -2,6 +2,7 @@
 //! latch · 6 unclean: orders or exposure may be open.
 
 use crate::config::ConfigError;
+use crate::guard::plain;
 use std::fmt;
 
 /// Why a command ends.
@@ -9,39 +10,39 @@ use std::fmt;
 pub struct Failure {
     /// Exit code.
     pub code: u8,
-    /// One sentence: what, where, how to fix.
+    /// One sentence: what, where, how to fix. Its control characters are shown, not obeyed: parts of it may be a venue's.
     pub message: String,
 }
 
 impl Failure {
     /// Exit code 1.
     pub fn failed(message: impl fmt::Display) -> Failure {
-        Failure { code: 1, message: message.to_string() }
+        Failure { code: 1, message: plain(&message.to_string()) }
     }
 
     /// Exit code 2.
     pub fn usage(message: impl fmt::Display) -> Failure {
-        Failure { code: 2, message: message.to_string() }
+        Failure { code: 2, message: plain(&message.to_string()) }
     }
 
     /// Exit code 3.
     pub fn config(message: impl fmt::Display) -> Failure {
-        Failure { code: 3, message: message.to_string() }
+        Failure { code: 3, message: plain(&message.to_string()) }
     }
 
     /// Exit code 4.
     pub fn auth(message: impl fmt::Display) -> Failure {
-        Failure { code: 4, message: message.to_string() }
+        Failure { code: 4, message: plain(&message.to_string()) }
     }
 
     /// Exit code 5.
     pub fn latched(message: impl fmt::Display) -> Failure {
-        Failure { code: 5, message: message.to_string() }
+        Failure { code: 5, message: plain(&message.to_string()) }
     }
 
     /// Exit code 6.
     pub fn unclean(message: impl fmt::Display) -> Failure {
-        Failure { code: 6, message: message.to_string() }
+        Failure { code: 6, message: plain(&message.to_string()) }
     }
 }
 

@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     match cli::dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("crossgate: {}", guard::plain(&failure.to_string()));
+            eprintln!("crossgate: {failure}");
             ExitCode::from(failure.code)
         }
     }

@@ -3,6 +3,7 @@
 use crate::alerts::AlertBus;
 use crate::clock_text::{rfc3339, seconds, short};
 use crate::config::Mode;
+use crate::guard::plain;
 use crate::snapshot::LatencyBook;
 use domain::{Amount, OrderOutcome, StopKind, StopReason, UnixNanos, Unwind, VenueId, Verdict};
 use journal::{MarketStatus, StateStatus};
@@ -56,11 +57,11 @@ pub struct VenueFacts {
     pub attested: bool,
 }
 
-/// Prints a line on standard output; a closed pipe is no failure.
+/// Prints a line, or several, on standard output, other control characters shown and not obeyed; a closed pipe is no failure.
 pub fn print_line(line: &str) {
+    let shown: Vec<String> = line.split('\n').map(plain).collect();
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(line.as_bytes());
-    let _ = out.write_all(b"\n");
+    let _ = out.write_all((shown.join("\n") + "\n").as_bytes());
     let _ = out.flush();
 }
 

@@ -11,7 +11,12 @@ use std::sync::OnceLock;
 use tempfile::NamedTempFile;
 
 thread_local! {
-    static FILE: RefCell<NamedTempFile> = RefCell::new(NamedTempFile::new().expect("a temporary file"));
+    static FILE: RefCell<NamedTempFile> = RefCell::new(file());
+}
+
+/// In memory where the system has such a folder: a million files are written here.
+fn file() -> NamedTempFile {
+    NamedTempFile::new_in("/dev/shm").or_else(|_| NamedTempFile::new()).expect("a temporary file")
 }
 
 /// A file that holds these bytes, until the next call.
