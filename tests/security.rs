@@ -99,7 +99,10 @@ fn no_output_shows_a_secret_in_order_or_aborted() {
     }
     running.signal(Signal::TERM);
     let done = running.end().expect(0);
-    assert!(done.stderr.contains("comes from the environment (TEST_SECRET_0)"), "a secret in the environment is warned about");
+    assert!(
+        done.stderr.contains("come from the environment (TEST_KEY_0, TEST_SECRET_0, TEST_KEY_1, TEST_SECRET_1)"),
+        "a secret in the environment is warned about"
+    );
     scan("a run", &[&done.stdout, &done.stderr]);
 
     for arguments in [

@@ -34,6 +34,25 @@ pub fn key_pair(loaded: &Loaded, index: usize) -> Result<KeyPair, Failure> {
     })
 }
 
+/// Says once which keys came from the environment. Called when all were read: a run that does not start tells its one reason only.
+pub fn warn_of_environment(loaded: &Loaded) {
+    let mut variables = Vec::new();
+    for venue in &loaded.config.venue {
+        let (default_key, default_secret) = registry::connector(&venue.kind).map_or(("", ""), |c| c.default_key_env());
+        let key = venue.key_env.as_deref().unwrap_or(default_key);
+        let secret = venue.secret_env.as_deref().unwrap_or(default_secret);
+        variables.extend(venue.key_file.is_none().then_some(key));
+        variables.extend(venue.secret_file.is_none().then_some(secret));
+    }
+    if !variables.is_empty() {
+        tracing::warn!(
+            "API keys come from the environment ({}), where child processes and /proc show them to this user; key_file and secret_file \
+             name files instead",
+            variables.join(", ")
+        );
+    }
+}
+
 fn read(
     loaded: &Loaded,
     index: usize,
@@ -46,14 +65,7 @@ fn read(
         return read_file(loaded, index, what, path);
     }
     match std::env::var(variable) {
-        Ok(value) if !value.trim().is_empty() => {
-            tracing::warn!(
-                "the API {what} of venue `{}` comes from the environment ({variable}), where child processes and /proc show it to this \
-                 user; {what}_file names a file instead",
-                venue.id
-            );
-            Ok(SecretString::from(value.trim().to_string()))
-        }
+        Ok(value) if !value.trim().is_empty() => Ok(SecretString::from(value.trim().to_string())),
         _ => {
             let message = format!(
                 "the environment variable {variable} (API {what} of venue `{}`) is not set; export it, or name a file with {what}_file",

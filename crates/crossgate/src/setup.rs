@@ -64,6 +64,9 @@ pub fn live_venues(loaded: &Loaded, with_keys: bool) -> Result<Vec<VenueSetup>, 
         let keys = if with_keys { Some(crate::secrets::key_pair(loaded, index)?) } else { None };
         venues.push(VenueSetup { id: venue.id.clone(), connector, endpoints, tls, keys });
     }
+    if with_keys {
+        crate::secrets::warn_of_environment(loaded);
+    }
     Ok(venues)
 }
 
