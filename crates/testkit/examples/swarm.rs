@@ -170,7 +170,6 @@ fn main() -> ExitCode {
     println!("lost replies known again after: {}", totals.known_after);
     println!("exposure above dust: {}", totals.unhedged);
     println!("public link up to trusted books: {}", totals.feeds_recovered);
-    println!("openings after a latch: {}", totals.after_latch.count());
     let (met, all) = totals.coverage.pairs_met(10);
     println!("faults that never struck: {:?}; pairs met in at least 10 runs: {met} of {all}", totals.coverage.missing());
     failures.iter().for_each(|failure| println!("{failure}"));

@@ -126,8 +126,6 @@ pub struct Totals {
     pub unhedged: Spread,
     /// From a public link's coming up to trusted books.
     pub feeds_recovered: Spread,
-    /// Openings that left after a latch.
-    pub after_latch: Spread,
 }
 
 /// Times of one kind, in milliseconds, rounded up: their number, quantiles and the greatest.
@@ -199,7 +197,6 @@ impl Totals {
         report.known_after.iter().for_each(|ns| self.known_after.add(*ns));
         report.unhedged.iter().for_each(|ns| self.unhedged.add(*ns));
         report.feeds_recovered.iter().for_each(|ns| self.feeds_recovered.add(*ns));
-        report.after_latch_ns.iter().for_each(|ns| self.after_latch.add(*ns));
     }
 }
 
@@ -298,6 +295,5 @@ impl Totals {
         self.known_after.merge(&other.known_after);
         self.unhedged.merge(&other.unhedged);
         self.feeds_recovered.merge(&other.feeds_recovered);
-        self.after_latch.merge(&other.after_latch);
     }
 }

@@ -70,8 +70,6 @@ pub struct Report {
     pub unhedged: Vec<u64>,
     /// From a public link's coming up to trusted books, nanoseconds.
     pub feeds_recovered: Vec<u64>,
-    /// From a latch to the last bytes of an opening after it; none left when absent.
-    pub after_latch_ns: Option<u64>,
     /// The hash of everything that crossed the wires, of all commands, and of the final balances.
     pub trace: u128,
 }
@@ -132,7 +130,6 @@ pub struct Simulation {
     /// The latch as its file holds it: it outlives the process.
     pub(crate) latch: Option<StopReason>,
     pub(crate) latched_at: Option<u64>,
-    pub(crate) after_latch_ns: Option<u64>,
     /// Venues whose public channels are silent by the script.
     pub(crate) silent: u32,
     /// What happened may need a person at the end.
@@ -172,7 +169,6 @@ impl Simulation {
             ending: None,
             latch: None,
             latched_at: None,
-            after_latch_ns: None,
             silent: 0,
             person_needed: false,
             arrivals: None,
@@ -298,7 +294,6 @@ impl Simulation {
             known_after: self.judge.known_after().to_vec(),
             unhedged: self.judge.exposures.unhedged().to_vec(),
             feeds_recovered: self.judge.feeds.recovered().to_vec(),
-            after_latch_ns: self.after_latch_ns,
             trace: self.trace.value(),
         })
     }
