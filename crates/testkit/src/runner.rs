@@ -118,6 +118,8 @@ pub struct Totals {
     pub faults: u64,
     /// Longest time to heal, nanoseconds.
     pub healed_after_max_ns: u64,
+    /// Runs that came to rest only when no new deals were ordered.
+    pub drained: u64,
     /// Which faults struck, and which met.
     pub coverage: Coverage,
     /// How long accepted orders whose reply was lost stayed unknown.
@@ -193,6 +195,7 @@ impl Totals {
         let faults = report.faults;
         self.faults += faults.frames + faults.requests + faults.tampered + faults.links;
         self.healed_after_max_ns = self.healed_after_max_ns.max(report.healed_after_ns);
+        self.drained += u64::from(report.drained);
         self.coverage.add(&report.struck);
         report.known_after.iter().for_each(|ns| self.known_after.add(*ns));
         report.unhedged.iter().for_each(|ns| self.unhedged.add(*ns));
@@ -204,7 +207,7 @@ impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} runs, {} simulated seconds, {} restarts, {} faults, {} orders ({} unknown for a while), {} fills, {} hedges, {} deals, slowest healing {:.1} s",
+            "{} runs, {} simulated seconds, {} restarts, {} faults, {} orders ({} unknown for a while), {} fills, {} hedges, {} deals, slowest healing {:.1} s, {} drained to come to rest",
             self.runs,
             self.simulated_ns / 1_000_000_000,
             self.restarts,
@@ -215,6 +218,7 @@ impl fmt::Display for Totals {
             self.hedges,
             self.deals,
             self.healed_after_max_ns as f64 / 1e9,
+            self.drained,
         )
     }
 }
@@ -291,6 +295,7 @@ impl Totals {
         self.hedges += other.hedges;
         self.faults += other.faults;
         self.healed_after_max_ns = self.healed_after_max_ns.max(other.healed_after_max_ns);
+        self.drained += other.drained;
         self.coverage.merge(&other.coverage);
         self.known_after.merge(&other.known_after);
         self.unhedged.merge(&other.unhedged);

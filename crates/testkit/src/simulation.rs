@@ -42,6 +42,8 @@ pub struct Report {
     pub simulated_ns: u64,
     /// Virtual time from the end of the faults until everything was known, flat and ready.
     pub healed_after_ns: u64,
+    /// Whether no new deals had to be ordered for that: the market paid on and on.
+    pub drained: bool,
     /// Lives of the engine.
     pub lives: u64,
     /// Deals closed, over all lives.
@@ -134,6 +136,10 @@ pub struct Simulation {
     pub(crate) silent: u32,
     /// What happened may need a person at the end.
     pub(crate) person_needed: bool,
+    /// Faults have ended.
+    pub(crate) healing: bool,
+    /// After the faults a person ordered no new deals, so that a market which pays on and on does not keep the run from its rest.
+    pub(crate) drained: bool,
     /// What reached the engine since its first order.
     pub(crate) arrivals: Option<u64>,
     pub(crate) struck: Struck,
@@ -171,6 +177,8 @@ impl Simulation {
             latched_at: None,
             silent: 0,
             person_needed: false,
+            healing: false,
+            drained: false,
             arrivals: None,
             struck: Struck::default(),
             verbose: std::env::var_os("CROSSGATE_TRACE").is_some(),
@@ -213,7 +221,7 @@ impl Simulation {
 
     fn unsettled(&self) -> Option<String> {
         match &self.process {
-            Some(process) => at_rest::unsettled(&process.node, process.mono(self.t_ns)).or_else(|| {
+            Some(process) => at_rest::unsettled(&process.node, process.mono(self.t_ns), self.drained).or_else(|| {
                 // What a stranger did to the balances is known when the engine has learnt it and a person has accepted it.
                 let strangers = self.judge.orders.strangers;
                 strangers.then(|| at_rest::check_ledger(&process.node, &self.world).err().map(|(_, text)| text)).flatten()
@@ -276,6 +284,7 @@ impl Simulation {
             seed: self.config.seed,
             simulated_ns: self.t_ns - START_T_NS,
             healed_after_ns,
+            drained: self.drained,
             lives: self.lives,
             deals: tally.deals,
             orders: self.judge.orders.decided_count() as u64,

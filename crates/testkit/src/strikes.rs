@@ -42,6 +42,7 @@ impl Simulation {
     pub(crate) fn heal(&mut self) -> Result<(), Violation> {
         self.say(|| "faults end".into());
         self.script.clear();
+        self.healing = true;
         self.death = None;
         self.wires.heal();
         self.silent = 0;
@@ -56,11 +57,15 @@ impl Simulation {
         }
         // The disk has room again, whatever it was; and a person comes, as one has to where the engine waits for one.
         self.script.push_back((self.t_ns, Event::Disk { low: false }));
+        // A market that pays on and on is never quiet: halfway through no new deals are ordered. A resume would end that, so none comes
+        // after it.
+        let drain_after = self.config.heal_max_ns / 2;
         if self.person_needed {
-            for look in 1..self.config.heal_max_ns / PERSON_LOOKS_NS {
+            for look in 1..drain_after / PERSON_LOOKS_NS {
                 self.script.push_back((self.t_ns + look * PERSON_LOOKS_NS, Event::Person(Person::Resume)));
             }
         }
+        self.script.push_back((self.t_ns + drain_after, Event::Person(Person::Drain)));
         if self.process.is_none() {
             self.start_process()?;
         }
@@ -243,8 +248,12 @@ impl Simulation {
             Person::Drain | Person::Flatten => {
                 let command = if what == Person::Drain { OperatorCommand::Drain } else { OperatorCommand::Flatten };
                 process.node.operator(now, command);
-                self.person_needed = true;
-                self.struck.hit(54);
+                if self.healing {
+                    self.drained = true;
+                } else {
+                    self.person_needed = true;
+                    self.struck.hit(54);
+                }
             }
             Person::Resume => {
                 if !self.waits_for_person() {

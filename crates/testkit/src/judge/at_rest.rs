@@ -2,7 +2,7 @@
 
 use super::{Check, Invariant, Judge, broken};
 use crate::venues::BOOK_AGE_MAX_NS;
-use domain::{Amount, Input, MonoNanos, PairId, Side, TradeId, VenueId};
+use domain::{Amount, Input, MonoNanos, PairId, Side, StopKind, StopReason, TradeId, VenueId};
 use journal::{MemoryRun, Record};
 use node::Node;
 use rust_decimal::Decimal;
@@ -10,8 +10,9 @@ use sim_exchange::core::TradeFilter;
 use sim_exchange::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What still stands between a healed run and rest, in words; `None` when it is known, flat, live and ready.
-pub fn unsettled(node: &Node, now: MonoNanos) -> Option<String> {
+/// What still stands between a healed run and rest, in words; `None` when it is known, flat, live and ready. With `drained` a person
+/// has ordered no new deals, and the pause that says so is no obstacle.
+pub fn unsettled(node: &Node, now: MonoNanos, drained: bool) -> Option<String> {
     let engine = node.engine();
     let (executor, tables) = (engine.executor(), engine.tables());
     if executor.unknown_orders() > 0 {
@@ -32,7 +33,8 @@ pub fn unsettled(node: &Node, now: MonoNanos) -> Option<String> {
             }
         }
     }
-    engine.stops().list().first().map(|stop| format!("stopped: {stop:?}"))
+    let by_drain = |kind, reason| drained && (kind, reason) == (StopKind::Pause, StopReason::Operator);
+    engine.stops().list().iter().find(|stop| !by_drain(stop.kind, stop.reason)).map(|stop| format!("stopped: {stop:?}"))
 }
 
 impl Judge {
