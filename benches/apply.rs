@@ -9,7 +9,7 @@ use crossgate_benches::live_session::decoded;
 use crossgate_benches::report::{Report, Times, measure, quick, timed};
 use crossgate_benches::tape::Tape;
 use domain::{BookBody, BookUpdate, Level};
-use order_book::TrackedBook;
+use order_book::{TrackedBook, VenueLag};
 use std::collections::BTreeMap;
 
 fn main() {
@@ -25,9 +25,9 @@ fn main() {
 
 fn hot(updates: &[BookUpdate]) -> Times {
     measure(|times| {
-        let mut book = TrackedBook::default();
+        let (mut book, mut lag) = (TrackedBook::default(), VenueLag::default());
         for update in updates {
-            let applied = timed(times, || book.handle(update));
+            let applied = timed(times, || book.handle(update, &mut lag));
             assert!(applied.is_ok_and(|a| !a.stale), "every update applies: {applied:?}");
         }
     })
@@ -35,15 +35,16 @@ fn hot(updates: &[BookUpdate]) -> Times {
 
 fn cold(updates: &[BookUpdate]) -> Times {
     let mut books = vec![TrackedBook::default(); 1_000];
+    let mut lag = VenueLag::default();
     let steps = if quick() { 20 } else { 400 };
     let mut times = Times::default();
     for (step, update) in updates.iter().take(steps).enumerate() {
         for book in &mut books {
             // The first round builds the books.
             if step == 0 {
-                book.handle(update).expect("the first update is a whole book");
+                book.handle(update, &mut lag).expect("the first update is a whole book");
             } else {
-                let applied = timed(&mut times, || book.handle(update));
+                let applied = timed(&mut times, || book.handle(update, &mut lag));
                 assert!(applied.is_ok(), "every update applies: {applied:?}");
             }
         }

@@ -69,6 +69,7 @@ impl Books {
             min_edge: rate(2),
             book_age_max_ns: 1_000_000_000,
             lag_max_ns: 250_000_000,
+            lag_must_be_known: false,
             skew_max_ns: 500_000_000,
             collar: rate(500),
             latency_allowance: rate(1),
@@ -143,7 +144,7 @@ fn cell(venue: VenueId, update: &BookUpdate, edge_bps: Option<i64>, scale: PairS
         bids.iter_mut().chain(asks.iter_mut()).for_each(moved);
     }
     let mut cell = VenuePair::default();
-    cell.book.handle(&update).expect("a good book");
+    cell.book.handle(&update, &mut order_book::VenueLag::default()).expect("a good book");
     // Fine enough that what rounding to lots wastes does not eat the edge.
     let lot = 10i64.pow(u32::from(scale.qty_decimals().saturating_sub(6)));
     cell.rules = Some(InstrumentRules {

@@ -41,14 +41,6 @@ fn deals(ops: &str) -> u64 {
     count(&status(ops), "deals")
 }
 
-/// Every book has had frames with the venue's time. Until then the engine can't tell late from normal: each book's first such frame
-/// defines its normal, and when that is the oldest of a burst, the whole burst looks punctual (a known limit, in ARCHITECTURE.md).
-#[track_caller]
-fn until_lag_is_known(ops: &str) {
-    // Eight books, ten frames a second each.
-    until("every book has had frames with a time", || count(&status(ops), "book_updates") > 120);
-}
-
 #[test]
 fn after_a_pause_nothing_is_opened_on_what_was_known_before_it() {
     let dir = dir();
@@ -90,7 +82,6 @@ fn when_the_venues_stand_still_openings_end_with_the_age_of_their_books() {
     let ops = engine.ops();
     until("it is ready", || ready(&ops));
     until("it trades", || deals(&ops) > 2);
-    until_lag_is_known(&ops);
     sim.process.signal(Signal::STOP);
     // Longer than the age at which a book is given up, and long enough to see that nothing follows.
     std::thread::sleep(AGE_MAX * 2);
@@ -117,7 +108,6 @@ fn a_venue_that_falls_behind_is_not_traded_against() {
     let ops = engine.ops();
     until("it is ready", || ready(&ops));
     until("it trades", || deals(&ops) > 2);
-    until_lag_is_known(&ops);
     for late_ms in [100, 300, 600, 300, 900] {
         lines[1].weather(Weather::Late(Duration::from_millis(late_ms)));
         // How long each lag lasts; what is decided meanwhile is judged from the journal.

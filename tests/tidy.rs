@@ -682,6 +682,20 @@ fn kept_files() -> Vec<PathBuf> {
 }
 
 #[test]
+fn no_merge_is_left_half_done() {
+    // Put together here, so that this file does not find itself.
+    let needles = ['<', '>'].map(|mark| format!("{} ", mark.to_string().repeat(7)));
+    let mut found = Vec::new();
+    for path in kept_files() {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let marked = text.lines().enumerate().filter(|(_, line)| needles.iter().any(|needle| line.starts_with(needle)));
+        let shown = path.strip_prefix(root()).unwrap_or(&path).display();
+        found.extend(marked.map(|(index, _)| format!("{shown}:{}: the mark of a merge: choose a side", index + 1)));
+    }
+    none("merges left half done", &found);
+}
+
+#[test]
 fn no_file_names_a_place_on_one_machine() {
     // Put together here, so that this file does not find itself.
     let needles: Vec<String> = ["work", "root", "home"].iter().map(|folder| format!("/{folder}/")).collect();

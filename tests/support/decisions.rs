@@ -18,7 +18,7 @@ pub(crate) struct Opening {
     pub(crate) live: bool,
     /// Batch time less the receive time of the last evidence of the book.
     pub(crate) age: Duration,
-    /// Receive time less send time of the last frame with one, above the least of this connection.
+    /// Receive time less send time of the last frame with one, by the clock of this machine: the simulated venues stamp by it too.
     pub(crate) lag: Duration,
     /// When that evidence was received.
     pub(crate) received: MonoNanos,
@@ -45,8 +45,8 @@ struct Book {
 #[derive(Default)]
 struct Reader {
     books: BTreeMap<(VenueId, PairId), Book>,
-    /// Least receive time less send time, by venue; of one connection.
-    least: BTreeMap<VenueId, i128>,
+    /// Unix time less monotonic time, by the last tick.
+    over: i128,
     lost: BTreeMap<VenueId, MonoNanos>,
     now: MonoNanos,
     decisions: Decisions,
@@ -115,7 +115,6 @@ impl Reader {
     fn input(&mut self, seq: u64, received: MonoNanos, input: &Input) {
         match input {
             Input::Book(update) => {
-                let least = self.least.entry(update.venue).or_insert(i128::MAX);
                 let book = self.books.entry((update.venue, update.pair)).or_default();
                 match update.body {
                     BookBody::Untrusted { .. } => book.live = false,
@@ -124,9 +123,8 @@ impl Reader {
                 }
                 book.received = update.received;
                 if let Some(sent) = update.sent_at {
-                    let way = i128::from(update.received.0) - i128::from(sent.0);
-                    *least = way.min(*least);
-                    book.lag = Duration::from_nanos(u64::try_from(way - *least).unwrap_or(u64::MAX));
+                    let took = i128::from(update.received.0) + self.over - i128::from(sent.at.0);
+                    book.lag = Duration::from_nanos(u64::try_from(took.max(0)).unwrap_or(u64::MAX));
                 }
                 let venue = update.venue;
                 if self.books.iter().filter(|((of, _), _)| *of == venue).all(|(_, book)| book.live)
@@ -140,10 +138,10 @@ impl Reader {
                 if change.state == LinkState::Paused {
                     self.decisions.pauses.push(seq);
                 } else {
-                    self.least.remove(&change.venue);
                     self.lost.entry(change.venue).or_insert(change.at);
                 }
             }
+            Input::Tick { unix } => self.over = i128::from(unix.0) - i128::from(received.0),
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ use domain::{
     Amount, BookBody, FrameReject, Input, InstrumentKind, MarketNews, MonoNanos, PairId, ResyncReason, Symbol, Tables, UnixNanos,
     VenueId,
 };
-use order_book::TrackedBook;
+use order_book::{TrackedBook, VenueLag};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,6 +79,7 @@ struct Replay {
     asked: BTreeMap<Symbol, Ticket>,
     early: BTreeMap<Symbol, Vec<u8>>,
     books: BTreeMap<PairId, TrackedBook>,
+    lag: VenueLag,
     tops: u64,
     trades: u64,
     updates: Vec<Input>,
@@ -108,6 +109,7 @@ impl Replay {
             asked: BTreeMap::new(),
             early: BTreeMap::new(),
             books: BTreeMap::new(),
+            lag: VenueLag::default(),
             tops: 0,
             trades: 0,
             updates: Vec::new(),
@@ -174,7 +176,7 @@ impl Replay {
                 if let BookBody::Untrusted { reason } = update.body {
                     assert_eq!((reason, was_live), (ResyncReason::Unserved, false), "only before its first change");
                 }
-                let applied = book.handle(update).unwrap_or_else(|fault| panic!("{fault} at {update:?}"));
+                let applied = book.handle(update, &mut self.lag).unwrap_or_else(|fault| panic!("{fault} at {update:?}"));
                 if let BookBody::Delta { .. } = update.body {
                     assert!(was_live && !applied.stale, "{update:?}");
                 }

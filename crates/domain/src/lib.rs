@@ -24,8 +24,8 @@ pub use lists::{ErrorClass, FrameReject, LinkRole, OrderOutcome, ResyncReason, S
 pub use message::{
     AccountFacts, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset,
     ConfigPatch, DeadMan, FeeRates, Fill, Finish, Input, Level, LinkChange, LinkState, MarketNews, OpenOrdersReport,
-    OperatorCommand, OrderReport, OrderSource, OrderUpdate, PublicTrade, ReadFailure, Role, RoundTrip, Ticker, TradesReport,
-    UnknownCause,
+    OperatorCommand, OrderReport, OrderSource, OrderUpdate, PublicTrade, ReadFailure, Role, RoundTrip, SendStamp, Ticker,
+    TradesReport, UnknownCause,
 };
 pub use notice::{Notice, Waterfall};
 pub use number::{Amount, PairScale, Price, Qty, Rate};

@@ -105,10 +105,20 @@ pub struct BookUpdate {
     pub received: MonoNanos,
     /// The book's own time (last change), where the channel carries one.
     pub changed_at: Option<VenueNanos>,
-    /// When the venue sent the frame, where the channel carries it; venue lag is judged on this one.
-    pub sent_at: Option<VenueNanos>,
+    /// When the venue sent the frame and which connection brought it, where the channel carries that time; venue lag is judged on
+    /// this one.
+    pub sent_at: Option<SendStamp>,
     /// What happened.
     pub body: BookBody,
+}
+
+/// When a venue sent a frame, and the connection that brought it: only frames of one connection took the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendStamp {
+    /// The venue's time.
+    pub at: VenueNanos,
+    /// Number of the connection among those of this venue's session, in the order in which they opened; never used again in a run.
+    pub connection: u32,
 }
 
 /// What happened to a book. Levels are in the pair's scale; each price at most once a side.
@@ -537,6 +547,8 @@ pub struct ClockOffset {
     pub venue: VenueId,
     /// Nanoseconds to add to our Unix time to get the venue's.
     pub offset_ns: i64,
+    /// Nanoseconds to add to our monotonic time to get the venue's Unix time.
+    pub over_monotonic_ns: i64,
     /// Half the round trip of that sample.
     pub uncertainty_ns: u64,
 }

@@ -75,6 +75,7 @@ impl EngineConfig {
             skew_max_ns: patch.skew_max_ns,
             collar: patch.collar,
             latency_allowance: patch.latency_allowance,
+            lag_must_be_known: self.detector.lag_must_be_known,
         };
         self.latency_allowance = patch.latency_allowance;
         self.floors.clone_from(&patch.floors);

@@ -256,6 +256,7 @@ impl Engine {
                 if let Some(slot) = self.clock_offsets.get_mut(offset.venue.index()) {
                     *slot = Some(offset.offset_ns);
                 }
+                self.market.handle_clock(self.now, offset);
             }
             Input::LogWritten { .. } => self.log_lagging = false,
             Input::LogFailed => {
@@ -285,13 +286,12 @@ impl Engine {
     }
 
     fn apply_book(&mut self, update: &domain::BookUpdate, out: &mut Outputs) {
-        let cell = self.market.at_mut(update.venue, update.pair);
         match update.body {
             domain::BookBody::Snapshot { .. } | domain::BookBody::Delta { .. } => self.stats.book_updates += 1,
             domain::BookBody::Top { .. } => self.stats.tops += 1,
             domain::BookBody::Evidence { .. } | domain::BookBody::Untrusted { .. } => {}
         }
-        match cell.book.handle(update) {
+        match self.market.handle_book(update) {
             Ok(applied) => self.stats.books_changed += u64::from(applied.changed),
             Err(fault) => {
                 let reason = fault.reason();

@@ -388,6 +388,26 @@ fn late_books_count_as_lagging_or_skewed_and_send_nothing() {
     let verdicts = rig.close();
     assert_eq!(verdicts, [(Verdict::LegLagging, 1)], "one long opportunity on a late book");
 
+    // A burst that waited from the first frame on has nothing to be late against but the measured clock; without one it is late.
+    for measured in [false, true] {
+        let mut rig = Rig::new(|config| config.detector.lag_must_be_known = true);
+        rig.now = rig.now.after(5 * SECOND);
+        rig.ready();
+        if measured {
+            let clocks = [A, B].map(|venue| rig.clock(venue, 2 * MILLI));
+            rig.feed(&clocks);
+        }
+        let mut sent = 0;
+        for _ in 0..20 {
+            let books = rig.stamped_books(true, 2 * SECOND);
+            sent += places(&rig.feed(&books)).len();
+            rig.now = rig.now.after(50 * MILLI);
+        }
+        assert_eq!(sent, 0);
+        let books = rig.stamped_books(true, 0);
+        assert_eq!(places(&rig.feed(&books)).len(), if measured { 2 } else { 0 }, "on time at last");
+    }
+
     let mut rig = Rig::new(|_| {});
     rig.ready();
     let cheap = rig.book(A, 99_900, 100_000);

@@ -166,7 +166,7 @@ impl Life {
             let level = |units| Level { price: price(units), qty: qty(1_000_000_000) };
             let body = BookBody::Snapshot { id: self.now.0 + 1, bids: vec![level(mid - 500)], asks: vec![level(mid + 500)] };
             let update = BookUpdate { venue, pair: PAIR, received: self.now, changed_at: None, sent_at: None, body };
-            self.market.at_mut(venue, PAIR).book.handle(&update).expect("a sound book");
+            self.market.handle_book(&update).expect("a sound book");
         }
         let unix = self.unix();
         self.exec.on_decide(self.now, unix, &self.market, &mut self.out);

@@ -73,7 +73,7 @@ fn cell(side: &Side, asks: bool) -> VenuePair {
     let update =
         BookUpdate { venue: side.rules.venue, pair: PairId(0), received: MonoNanos(1), changed_at: None, sent_at: None, body };
     let mut cell = VenuePair { rules: Some(side.rules), fees: Some(side.fees), ..VenuePair::default() };
-    cell.book.handle(&update).expect("a sorted side");
+    cell.book.handle(&update, &mut order_book::VenueLag::default()).expect("a sorted side");
     cell
 }
 

@@ -184,7 +184,8 @@ fn book() -> impl Strategy<Value = BookUpdate> {
         (any::<u64>(), option::of(level()), option::of(level())).prop_map(|(id, bid, ask)| BookBody::Top { id, bid, ask }),
         select(ResyncReason::ALL).prop_map(|reason| BookBody::Untrusted { reason }),
     ];
-    (venue(), pair(), mono(), option::of(venue_time()), option::of(venue_time()), body).prop_map(
+    let stamp = (venue_time(), any::<u32>()).prop_map(|(at, connection)| SendStamp { at, connection });
+    (venue(), pair(), mono(), option::of(venue_time()), option::of(stamp), body).prop_map(
         |(venue, pair, received, changed_at, sent_at, body)| BookUpdate { venue, pair, received, changed_at, sent_at, body },
     )
 }
@@ -356,11 +357,9 @@ fn small_inputs() -> impl Strategy<Value = Input> {
             order,
             nanos
         })),
-        (venue(), any::<i64>(), any::<u64>()).prop_map(|(venue, offset_ns, uncertainty_ns)| Input::Clock(ClockOffset {
-            venue,
-            offset_ns,
-            uncertainty_ns
-        })),
+        (venue(), any::<i64>(), any::<i64>(), any::<u64>()).prop_map(|(venue, offset_ns, over_monotonic_ns, uncertainty_ns)| {
+            Input::Clock(ClockOffset { venue, offset_ns, over_monotonic_ns, uncertainty_ns })
+        }),
         any::<u64>().prop_map(|seq| Input::LogWritten { seq }),
         Just(Input::LogFailed),
         operator.prop_map(Input::Operator),
@@ -590,7 +589,14 @@ pub fn one_of_each_input() -> Vec<Input> {
     let book = BookBody::Delta { first: 5, last: 6, bids: vec![level(9, 0)], asks: vec![level(10, 1), level(11, 2)] };
     let entry = BalanceEntry { asset: AssetId(1), available: Amount::from_units(8), locked: Amount::ZERO, version: Some(2) };
     vec![
-        Input::Book(BookUpdate { venue, pair, received, changed_at: None, sent_at: Some(VenueNanos(6)), body: book }),
+        Input::Book(BookUpdate {
+            venue,
+            pair,
+            received,
+            changed_at: None,
+            sent_at: Some(SendStamp { at: VenueNanos(6), connection: 1 }),
+            body: book,
+        }),
         Input::Order(order),
         Input::Fill(fill.clone()),
         Input::Balances(BalanceReport { venue, source: BalanceSource::Query, requested, received, entries: vec![entry] }),
@@ -620,7 +626,7 @@ pub fn one_of_each_input() -> Vec<Input> {
             at: received,
         }),
         Input::RoundTrip(RoundTrip { venue, order: true, nanos: 12_345 }),
-        Input::Clock(ClockOffset { venue, offset_ns: -4, uncertainty_ns: 5 }),
+        Input::Clock(ClockOffset { venue, offset_ns: -4, over_monotonic_ns: 6, uncertainty_ns: 5 }),
         Input::LogWritten { seq: 17 },
         Input::LogFailed,
         Input::Operator(OperatorCommand::Halt { reason: StopReason::Signal }),

@@ -57,6 +57,7 @@ fn engine(epoch: u64) -> Engine {
             min_edge: Rate::from_bps(1).unwrap(),
             book_age_max_ns: 1_000_000_000,
             lag_max_ns: 500_000_000,
+            lag_must_be_known: false,
             skew_max_ns: 500_000_000,
             collar: Rate::from_bps(500).unwrap(),
             latency_allowance: Rate::ZERO,

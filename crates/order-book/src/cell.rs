@@ -69,7 +69,7 @@ pub struct BookView {
     pub arrived_at: MonoNanos,
     /// [`crate::TrackedBook::changed_at`].
     pub changed_at: Option<VenueNanos>,
-    /// [`crate::TrackedBook::lag_above_normal_ns`].
+    /// [`crate::Lag::above_ns`] of [`crate::TrackedBook::lag`].
     pub lag_above_normal_ns: Option<u64>,
     /// Bids, best first; `None` past the last.
     pub bids: [Option<Level>; VIEW_DEPTH],

@@ -16,6 +16,6 @@ pub mod walk;
 pub use book::{Applied, BookFault, DEPTH_MAX, OrderBook};
 pub use cell::{BookCell, BookView, VIEW_DEPTH};
 pub use ladder::Levels;
-pub use lag::LagMeter;
+pub use lag::{Lag, VenueLag};
 pub use tracked::TrackedBook;
 pub use walk::{Crossing, Walk, walk_crossing, walk_qty};

@@ -8,10 +8,10 @@
 
 use crate::book::{Applied, BookFault, OrderBook};
 use crate::cell::BookView;
-use crate::lag::LagMeter;
+use crate::lag::{Lag, VenueLag};
 use domain::{BookBody, BookUpdate, MonoNanos, ResyncReason, VenueNanos};
 
-/// One venue's book of one pair with its three stamps and its lag meter.
+/// One venue's book of one pair with its three stamps and its lag.
 #[derive(Clone, Debug, Default)]
 pub struct TrackedBook {
     book: OrderBook,
@@ -21,48 +21,49 @@ pub struct TrackedBook {
     arrived_at: MonoNanos,
     /// Venue time of the last change, where the channel tells.
     changed_at: Option<VenueNanos>,
-    lag: LagMeter,
+    lag: Option<Lag>,
 }
 
 impl TrackedBook {
-    /// Takes in one update. The stamps move only with evidence (see the module).
+    /// Takes in one update. The stamps move only with evidence (see the module); `venue` is what is known of this venue's lag.
     ///
     /// # Errors
     /// [`BookFault`] of [`OrderBook::apply`]; stamps and lag stay as they were.
-    pub fn handle(&mut self, update: &BookUpdate) -> Result<Applied, BookFault> {
+    pub fn handle(&mut self, update: &BookUpdate, venue: &mut VenueLag) -> Result<Applied, BookFault> {
         let was_live = self.book.is_live();
         let applied = self.book.apply(&update.body)?;
         match &update.body {
             BookBody::Snapshot { .. } => {
                 // The old contents are gone, and their time with them, even when the snapshot carries none.
                 self.changed_at = update.changed_at;
-                self.take_frame(update);
+                self.take_frame(update, venue);
             }
             BookBody::Delta { .. } if was_live && !applied.stale => {
                 self.changed_at = update.changed_at.or(self.changed_at);
-                self.take_frame(update);
+                self.take_frame(update, venue);
             }
             // At the very same id the ticker proves the book, unless a newer one is known: that proves only that the book is behind.
-            BookBody::Top { id, .. } if was_live && !applied.stale && *id == self.book.id() => self.take_evidence(update),
-            BookBody::Evidence { id } if was_live && *id == self.book.id() => self.take_evidence(update),
-            // Another connection has another normal. After a suspension our own clock may have stood still, and every
-            // difference would be off by the length of it.
-            BookBody::Untrusted { reason: ResyncReason::Reconnect | ResyncReason::Paused } => self.lag.reset(),
+            BookBody::Top { id, .. } if was_live && !applied.stale && *id == self.book.id() => {
+                self.take_evidence(update, venue);
+            }
+            BookBody::Evidence { id } if was_live && *id == self.book.id() => self.take_evidence(update, venue),
+            // How late another connection runs is not known before its first stamped frame.
+            BookBody::Untrusted { reason: ResyncReason::Reconnect | ResyncReason::Paused } => self.lag = None,
             BookBody::Delta { .. } | BookBody::Top { .. } | BookBody::Evidence { .. } | BookBody::Untrusted { .. } => {}
         }
         Ok(applied)
     }
 
-    fn take_frame(&mut self, update: &BookUpdate) {
+    fn take_frame(&mut self, update: &BookUpdate, venue: &mut VenueLag) {
         self.arrived_at = update.received;
-        self.take_evidence(update);
+        self.take_evidence(update, venue);
     }
 
-    fn take_evidence(&mut self, update: &BookUpdate) {
+    fn take_evidence(&mut self, update: &BookUpdate, venue: &mut VenueLag) {
         // Deltas that waited for a snapshot were received before it: never let the evidence grow older by them.
         self.evidence_at = self.evidence_at.max(Some(update.received));
         if let Some(sent) = update.sent_at {
-            self.lag.record(update.received, sent);
+            self.lag = Some(venue.record(update.received, sent));
         }
     }
 
@@ -91,10 +92,10 @@ impl TrackedBook {
         self.evidence_at
     }
 
-    /// Nanoseconds by which the last stamped frame came later than the best of the last minute ([`LagMeter`]); `None` while the
-    /// channel carries no send time, and after a reconnect until the first frame that does.
-    pub fn lag_above_normal_ns(&self) -> Option<u64> {
-        self.lag.above_normal_ns()
+    /// How late the last stamped frame came ([`VenueLag::record`]); `None` while the channel carries no send time, and after a
+    /// reconnect until the first frame that does.
+    pub fn lag(&self) -> Option<Lag> {
+        self.lag
     }
 
     /// The venue's time of the last change, where the channel carries one. Old on a quiet book.
@@ -115,7 +116,7 @@ impl TrackedBook {
             evidence_at: self.evidence_at,
             arrived_at: self.arrived_at,
             changed_at: self.changed_at,
-            lag_above_normal_ns: self.lag_above_normal_ns(),
+            lag_above_normal_ns: self.lag.map(|lag| lag.above_ns),
             ..BookView::default()
         };
         for (slot, level) in view.bids.iter_mut().zip(self.book.bids()) {
@@ -132,7 +133,7 @@ impl TrackedBook {
 mod tests {
     use super::*;
     use domain::time::MILLI;
-    use domain::{Level, PairId, Price, Qty, VenueId};
+    use domain::{Level, PairId, Price, Qty, SendStamp, VenueId, VenueNanos};
 
     fn level(price: i64, qty: i64) -> Level {
         Level { price: Price::from_units(price).unwrap(), qty: Qty::from_units(qty).unwrap() }
@@ -161,12 +162,38 @@ mod tests {
 
     /// The same, sent at a venue time.
     fn sent(received_ms: u64, sent_ms: i64, body: BookBody) -> BookUpdate {
-        BookUpdate { sent_at: VenueNanos::from_millis(sent_ms), ..update(received_ms, body) }
+        let sent_at = VenueNanos::from_millis(sent_ms).map(|at| SendStamp { at, connection: 1 });
+        BookUpdate { sent_at, ..update(received_ms, body) }
+    }
+
+    /// A book and its venue, whose clock nobody measured.
+    #[derive(Default)]
+    struct Rig {
+        tracked: TrackedBook,
+        venue: VenueLag,
+    }
+
+    impl Rig {
+        fn handle(&mut self, update: &BookUpdate) -> Result<Applied, BookFault> {
+            self.tracked.handle(update, &mut self.venue)
+        }
+
+        fn lag_ms(&self) -> Option<u64> {
+            self.tracked.lag().map(|lag| lag.above_ns / MILLI)
+        }
+    }
+
+    impl std::ops::Deref for Rig {
+        type Target = TrackedBook;
+
+        fn deref(&self) -> &TrackedBook {
+            &self.tracked
+        }
     }
 
     #[test]
     fn age_counts_from_the_last_evidence() {
-        let mut book = TrackedBook::default();
+        let mut book = Rig::default();
         assert_eq!(book.age_ns(ms(5)), u64::MAX);
         book.handle(&update(10, snapshot(5))).unwrap();
         assert_eq!(book.age_ns(ms(25)), 15 * MILLI);
@@ -194,7 +221,7 @@ mod tests {
 
     #[test]
     fn a_ticker_proves_the_book_at_its_own_id_only() {
-        let mut book = TrackedBook::default();
+        let mut book = Rig::default();
         book.handle(&update(10, snapshot(5))).unwrap();
         let top = |id| BookBody::Top { id, bid: Some(level(100, 1)), ask: Some(level(101, 1)) };
         book.handle(&update(20, top(5))).unwrap();
@@ -205,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_ticker_of_the_books_id_proves_nothing_once_a_newer_one_is_known() {
-        let mut book = TrackedBook::default();
+        let mut book = Rig::default();
         book.handle(&update(10, snapshot(5))).unwrap();
         let top = |id| BookBody::Top { id, bid: Some(level(100, 1)), ask: Some(level(101, 1)) };
         book.handle(&update(20, top(6))).unwrap();
@@ -218,17 +245,17 @@ mod tests {
 
     #[test]
     fn a_refused_frame_is_no_evidence() {
-        let mut book = TrackedBook::default();
+        let mut book = Rig::default();
         book.handle(&sent(10, 1_000, snapshot(5))).unwrap();
         assert_eq!(book.handle(&sent(500, 1_000, delta(8, 9))), Err(BookFault::Gap { have: 5, first: 8 }));
         assert!(!book.is_live());
         assert_eq!((book.age_ns(ms(500)), book.arrived_at()), (490 * MILLI, ms(10)));
-        assert_eq!(book.lag_above_normal_ns(), Some(0));
+        assert_eq!(book.lag_ms(), Some(0));
     }
 
     #[test]
     fn a_buffered_delta_does_not_make_the_book_older() {
-        let mut book = TrackedBook::default();
+        let mut book = Rig::default();
         book.handle(&update(100, snapshot(5))).unwrap();
         book.handle(&update(60, delta(6, 6))).unwrap();
         assert_eq!((book.age_ns(ms(100)), book.evidence_at()), (0, Some(ms(100))));
@@ -237,7 +264,7 @@ mod tests {
 
     #[test]
     fn arrival_is_of_own_frames_and_venue_time_of_changes() {
-        let mut book = TrackedBook::default();
+        let mut book = Rig::default();
         let at = |ms: i64| VenueNanos::from_millis(ms);
         let stamped = |received, changed_ms, body| BookUpdate { changed_at: at(changed_ms), ..update(received, body) };
         book.handle(&stamped(10, 1_000, snapshot(5))).unwrap();
@@ -255,31 +282,39 @@ mod tests {
 
     #[test]
     fn lag_comes_from_stamped_own_frames() {
-        let mut book = TrackedBook::default();
+        let mut book = Rig::default();
         book.handle(&update(10, snapshot(5))).unwrap();
-        assert_eq!(book.lag_above_normal_ns(), None);
+        assert_eq!(book.lag_ms(), None);
         book.handle(&sent(1_020, 51_000, delta(6, 6))).unwrap();
         book.handle(&sent(1_350, 51_300, delta(7, 7))).unwrap();
-        assert_eq!(book.lag_above_normal_ns(), Some(30 * MILLI));
+        assert_eq!(book.lag_ms(), Some(30));
         book.handle(&sent(9_000, 51_000, delta(7, 7))).unwrap();
         book.handle(&sent(9_000, 51_000, BookBody::Evidence { id: 8 })).unwrap();
         book.handle(&update(9_000, delta(8, 8))).unwrap();
-        assert_eq!(book.lag_above_normal_ns(), Some(30 * MILLI), "replays, other ids and unstamped frames tell nothing");
+        assert_eq!(book.lag_ms(), Some(30), "replays, other ids and unstamped frames tell nothing");
         book.handle(&sent(9_060, 59_000, BookBody::Evidence { id: 8 })).unwrap();
-        assert_eq!(book.lag_above_normal_ns(), Some(40 * MILLI));
+        assert_eq!(book.lag_ms(), Some(40));
     }
 
     #[test]
     fn normal_outlives_a_gap_but_not_a_connection() {
-        let mut book = TrackedBook::default();
-        for (reason, expected) in
-            [(ResyncReason::Gap, 200), (ResyncReason::Crossed, 200), (ResyncReason::Reconnect, 0), (ResyncReason::Paused, 0)]
-        {
-            book.handle(&update(0, untrusted(ResyncReason::Reconnect))).unwrap();
+        for reason in [ResyncReason::Gap, ResyncReason::Crossed] {
+            let mut book = Rig::default();
             book.handle(&sent(1_000, 50_000, snapshot(5))).unwrap();
             book.handle(&update(1_000, untrusted(reason))).unwrap();
+            assert_eq!(book.lag_ms(), Some(0), "{reason}");
             book.handle(&sent(2_200, 51_000, snapshot(6))).unwrap();
-            assert_eq!(book.lag_above_normal_ns(), Some(expected * MILLI), "{reason}");
+            assert_eq!(book.lag_ms(), Some(200), "{reason}");
+        }
+        for reason in [ResyncReason::Reconnect, ResyncReason::Paused] {
+            let mut book = Rig::default();
+            book.handle(&sent(1_000, 50_000, snapshot(5))).unwrap();
+            book.handle(&update(1_000, untrusted(reason))).unwrap();
+            assert_eq!(book.lag_ms(), None, "{reason}");
+            let mut next = sent(2_200, 51_000, snapshot(6));
+            next.sent_at = next.sent_at.map(|stamp| SendStamp { connection: 2, ..stamp });
+            book.handle(&next).unwrap();
+            assert_eq!(book.lag_ms(), Some(0), "{reason}");
         }
     }
 }

@@ -2,8 +2,10 @@
 //! hedging alike; and what every asset is worth by it.
 
 use crate::valuation::{Valuation, Worth};
-use domain::{AssetId, FeeRates, InstrumentRules, MonoNanos, PairId, Tables, VenueId};
-use order_book::TrackedBook;
+use domain::{
+    AssetId, BookBody, BookUpdate, ClockOffset, FeeRates, InstrumentRules, MonoNanos, PairId, ResyncReason, Tables, VenueId,
+};
+use order_book::{Applied, BookFault, TrackedBook, VenueLag};
 use std::sync::Arc;
 
 /// One venue's side of one pair.
@@ -21,6 +23,8 @@ pub struct VenuePair {
 pub struct Market {
     tables: Arc<Tables>,
     cells: Vec<VenuePair>,
+    /// What is known of every venue's lag.
+    lags: Vec<VenueLag>,
     valuation: Valuation,
 }
 
@@ -28,13 +32,37 @@ impl Market {
     /// An empty market of these tables.
     pub fn new(tables: Arc<Tables>) -> Market {
         let cells = vec![VenuePair::default(); tables.venues.len() * tables.pairs.len()];
+        let lags = vec![VenueLag::default(); tables.venues.len()];
         let valuation = Valuation::new(&tables, None);
-        Market { tables, cells, valuation }
+        Market { tables, cells, lags, valuation }
     }
 
     /// The names and scales.
     pub fn tables(&self) -> &Arc<Tables> {
         &self.tables
+    }
+
+    /// Takes in news of a book, and how late it came.
+    ///
+    /// # Errors
+    /// As [`TrackedBook::handle`].
+    ///
+    /// # Panics
+    /// As [`Market::at`].
+    pub fn handle_book(&mut self, update: &BookUpdate) -> Result<Applied, BookFault> {
+        let index = self.index(update.venue, update.pair);
+        let lag = &mut self.lags[update.venue.index()];
+        if matches!(update.body, BookBody::Untrusted { reason: ResyncReason::Paused }) {
+            lag.forget();
+        }
+        self.cells[index].book.handle(update, lag)
+    }
+
+    /// Takes in a measure of a venue's clock.
+    pub fn handle_clock(&mut self, now: MonoNanos, offset: &ClockOffset) {
+        if let Some(lag) = self.lags.get_mut(offset.venue.index()) {
+            lag.measured(now, offset);
+        }
     }
 
     /// States limits in this asset; without one, in the only quote of the pairs.

@@ -186,7 +186,7 @@ mod tests {
             sent_at: None,
             body: BookBody::Snapshot { id: at, bids: level(bid), asks: level(ask) },
         };
-        market.at_mut(VenueId(venue), PairId(pair)).book.handle(&update).unwrap();
+        market.handle_book(&update).unwrap();
     }
 
     fn amount(text: &str) -> Amount {

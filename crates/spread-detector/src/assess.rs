@@ -18,6 +18,9 @@ pub struct DetectorConfig {
     pub book_age_max_ns: u64,
     /// Largest venue lag above its normal, nanoseconds; judged only where the channel carries time.
     pub lag_max_ns: u64,
+    /// True where every channel carries time and every venue's clock is measured: then a book is late until a frame of its
+    /// connection was shown to be on time. False for recordings, which hold no measure: there the frames alone decide.
+    pub lag_must_be_known: bool,
     /// Largest distance between the arrival times of the two books, nanoseconds.
     pub skew_max_ns: u64,
     /// Largest distance of a mid from the reference, as a fraction of it.
@@ -141,7 +144,10 @@ fn is_trusted(
 }
 
 fn is_lagging(config: &DetectorConfig, leg: &LegView<'_>) -> bool {
-    leg.book.lag_above_normal_ns().is_some_and(|lag| lag > config.lag_max_ns)
+    match leg.book.lag() {
+        Some(lag) => lag.above_ns > config.lag_max_ns || (config.lag_must_be_known && !lag.proved),
+        None => config.lag_must_be_known,
+    }
 }
 
 fn skew_ns(buy: &LegView<'_>, sell: &LegView<'_>) -> u64 {

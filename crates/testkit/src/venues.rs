@@ -272,6 +272,7 @@ fn engine_config(limits: Limits) -> EngineConfig {
             min_edge: bps(2),
             book_age_max_ns: BOOK_AGE_MAX_NS,
             lag_max_ns: LAG_MAX_NS,
+            lag_must_be_known: true,
             skew_max_ns: 900 * MILLI,
             collar: bps(500),
             latency_allowance: bps(1),

@@ -20,7 +20,7 @@ use crate::levels::is_crossed;
 use crate::stats::SessionStats;
 use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
-use domain::{BookBody, BookUpdate, Input, Level, MonoNanos, PairId, ResyncReason, VenueId, VenueNanos};
+use domain::{BookBody, BookUpdate, Input, Level, MonoNanos, PairId, ResyncReason, SendStamp, VenueId, VenueNanos};
 use std::collections::VecDeque;
 
 /// Changes held while a copy is fetched; beyond it the book starts over.
@@ -69,8 +69,6 @@ pub struct BookCopy {
     pub bids: Vec<Level>,
     /// Ascending.
     pub asks: Vec<Level>,
-    /// When the venue sent it, where told.
-    pub sent_at: Option<VenueNanos>,
     /// When the book last changed, where told.
     pub changed_at: Option<VenueNanos>,
 }
@@ -90,7 +88,7 @@ pub struct Stamps {
     /// When it was received.
     pub received: MonoNanos,
     /// When the venue sent it, where told.
-    pub sent_at: Option<VenueNanos>,
+    pub sent_at: Option<SendStamp>,
     /// When the book last changed, where told.
     pub changed_at: Option<VenueNanos>,
 }
@@ -347,7 +345,8 @@ impl BookSync {
         self.held_levels = 0;
         let held = std::mem::take(&mut self.held);
         self.count(out, |stream| stream.snapshots += 1);
-        let stamps = Stamps { received: now, sent_at: copy.sent_at, changed_at: copy.changed_at };
+        // Its way is another one than the stream's: it tells nothing of the stream's lag.
+        let stamps = Stamps { received: now, sent_at: None, changed_at: copy.changed_at };
         self.pass(stamps, BookBody::Snapshot { id, bids: copy.bids, asks: copy.asks }, out);
         for Held { delta, stamps } in held {
             if delta.last <= id {

@@ -56,7 +56,7 @@ impl Rig {
 
     fn copy(&mut self, id: u64) {
         let generation = self.asked.take().expect("a copy was asked for");
-        let copy = BookCopy { id, bids: Vec::new(), asks: Vec::new(), sent_at: None, changed_at: None };
+        let copy = BookCopy { id, bids: Vec::new(), asks: Vec::new(), changed_at: None };
         let now = self.now;
         self.with(|book, out| book.on_copy(generation, Ok(copy), now, out));
     }
@@ -226,7 +226,7 @@ fn crossed_and_failed_copies_are_asked_for_again_and_the_held_chain_stays() {
     let mut rig = Rig::new(Chain::Overlap);
     rig.delta(9, 10);
     let level = |price| Level { price: domain::Price::from_units(price).unwrap(), qty: domain::Qty::from_units(1).unwrap() };
-    let crossed = BookCopy { id: 10, bids: vec![level(2)], asks: vec![level(2)], sent_at: None, changed_at: None };
+    let crossed = BookCopy { id: 10, bids: vec![level(2)], asks: vec![level(2)], changed_at: None };
     for copy in [Ok(crossed), Err(CopyFault::Failed), Err(CopyFault::Scale)] {
         let (generation, now) = (rig.asked.take().unwrap(), rig.now);
         rig.with(|book, out| book.on_copy(generation, copy, now, out));

@@ -32,6 +32,8 @@ pub enum ClockStep {
     Measured {
         /// Venue time minus our wall time.
         offset_ns: i64,
+        /// Venue time minus our monotonic time.
+        over_monotonic_ns: i64,
         /// Half of the best round trip.
         uncertainty_ns: u64,
     },
@@ -150,7 +152,11 @@ impl ClockSync {
         let Some(best) = self.best.take() else { return ClockStep::Failed { engine_waits } };
         self.offset_ns = best.offset_ns;
         self.over_monotonic_ns = Some(best.over_monotonic_ns);
-        ClockStep::Measured { offset_ns: best.offset_ns, uncertainty_ns: best.round_trip_ns / 2 }
+        ClockStep::Measured {
+            offset_ns: best.offset_ns,
+            over_monotonic_ns: i64::try_from(best.over_monotonic_ns).unwrap_or(i64::MAX),
+            uncertainty_ns: best.round_trip_ns / 2,
+        }
     }
 
     /// Begins the next round soon instead of at its usual time.
@@ -215,7 +221,8 @@ mod tests {
         assert_eq!(clock.answered(None), ClockStep::Ask);
         sample(&mut clock, 20, 50, 420);
         let offset_ns = 100 * MS + MS / 2;
-        assert_eq!(clock.answered(None), ClockStep::Measured { offset_ns, uncertainty_ns: 10 * MILLI });
+        let over_monotonic_ns = wall(ms(0)).0 + offset_ns;
+        assert_eq!(clock.answered(None), ClockStep::Measured { offset_ns, over_monotonic_ns, uncertainty_ns: 10 * MILLI });
         assert_eq!((clock.due_at(), clock.is_due(ms(29_999)), clock.is_due(ms(30_000))), (Some(ms(30_000)), false, true));
         // A step of our wall clock changes nothing; after a pause there is nothing else.
         let carried = wall(ms(700)).0 + offset_ns;

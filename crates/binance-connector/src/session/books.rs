@@ -8,10 +8,10 @@ use crate::market::Market;
 use crate::wire::frames::BookFrame;
 use crate::wire::{PairNames, Scope};
 use domain::time::SECOND;
-use domain::{Input, MonoNanos, PairId, ResyncReason, VenueId};
+use domain::{Input, MonoNanos, PairId, ResyncReason, SendStamp, VenueId};
 use venue::book_sync::{BookSync, CopyFault, Stamps, SyncOut};
 use venue::stats::StreamStats;
-use venue::{ConnectorError, Response, TokenBucket};
+use venue::{ConnectorError, LinkId, Response, TokenBucket};
 
 /// Levels a side of a copy.
 pub(super) const COPY_LIMIT: u32 = 1000;
@@ -168,12 +168,14 @@ impl BinanceSession {
     }
 
     /// One change of a book.
-    pub(super) fn on_book(&mut self, frame: BookFrame, now: MonoNanos, updates: &mut Vec<Input>) {
+    pub(super) fn on_book(&mut self, link: LinkId, frame: BookFrame, now: MonoNanos, updates: &mut Vec<Input>) {
         let BookFrame { pair, sent_at, changed_at, delta } = frame;
         if let Some(stream) = self.books.index(pair).and_then(|index| self.stats.streams.get_mut(index)) {
             stream.frames += 1;
         }
         let two_links = self.links.served(pair);
+        let connection = self.links.connection(link);
+        let sent_at = sent_at.map(|at| SendStamp { at, connection });
         let stamps = Stamps { received: now, sent_at, changed_at };
         self.with_book(pair, updates, |book, out| {
             if two_links {

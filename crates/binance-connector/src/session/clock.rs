@@ -82,8 +82,8 @@ impl BinanceSession {
         let venue = self.venue;
         match self.clock.sync.answered(class) {
             ClockStep::Ask => self.queue.push_back(Outgoing::Ask(What::Time)),
-            ClockStep::Measured { offset_ns, uncertainty_ns } => {
-                updates.push(Input::Clock(ClockOffset { venue, offset_ns, uncertainty_ns }));
+            ClockStep::Measured { offset_ns, over_monotonic_ns, uncertainty_ns } => {
+                updates.push(Input::Clock(ClockOffset { venue, offset_ns, over_monotonic_ns, uncertainty_ns }));
             }
             ClockStep::Failed { engine_waits } => {
                 let class = class.unwrap_or(ErrorClass::Unknown);

@@ -73,6 +73,8 @@ struct Pending {
 /// One connection of a group.
 struct Lane {
     link: LinkId,
+    /// Its number among the connections of this session ([`domain::SendStamp::connection`]).
+    connection: u32,
     phase: Phase,
     attempts: u32,
     opened: MonoNanos,
@@ -90,6 +92,7 @@ impl Lane {
         let zero = MonoNanos(0);
         Lane {
             link,
+            connection: 0,
             phase: Phase::Off,
             attempts: 0,
             opened: zero,
@@ -193,6 +196,8 @@ pub(super) struct Links {
     /// By pair: group and position of its book stream.
     books: Vec<Option<(usize, usize)>>,
     control_ids: u64,
+    /// Connections that were opened in this session.
+    connections: u32,
 }
 
 impl Links {
@@ -212,7 +217,7 @@ impl Links {
                 }
             }
         }
-        Links { feeds: groups.into_iter().map(feed).collect(), books, control_ids: 0 }
+        Links { feeds: groups.into_iter().map(feed).collect(), books, control_ids: 0, connections: 0 }
     }
 
     fn book_stream(&mut self, pair: PairId) -> Option<(&mut Feed, usize)> {
@@ -238,6 +243,7 @@ impl Links {
 
     /// True when this is news: the link was being opened.
     pub(super) fn connected(&mut self, link: LinkId, now: MonoNanos, jitter: &mut Jitter) -> bool {
+        let connection = self.connections.wrapping_add(1);
         let Some((feed, at)) = self.find(link) else { return false };
         if feed.lanes[at].phase != Phase::Connecting {
             return false;
@@ -245,6 +251,7 @@ impl Links {
         let controls = feed.subscriptions();
         let lane = &mut feed.lanes[at];
         lane.clear();
+        lane.connection = connection;
         lane.phase = Phase::Open;
         lane.opened = now;
         lane.last_frame = now;
@@ -257,7 +264,13 @@ impl Links {
                 stream.asked = None;
             }
         }
+        self.connections = connection;
         true
+    }
+
+    /// The number of a link's connection, the last one if it is down.
+    pub(super) fn connection(&mut self, link: LinkId) -> u32 {
+        self.find(link).map_or(0, |(feed, at)| feed.lanes[at].connection)
     }
 
     /// Notes a frame; false for links that are not open.

@@ -22,7 +22,8 @@ use books::Books;
 use clock::VenueClock;
 use domain::time::SECOND;
 use domain::{
-    BookBody, BookUpdate, Command, Input, LinkState, MarketNews, MonoNanos, PairId, ReadKind, ResyncReason, UnixNanos, VenueId,
+    BookBody, BookUpdate, Command, Input, LinkState, MarketNews, MonoNanos, PairId, ReadKind, ResyncReason, SendStamp, UnixNanos,
+    VenueId,
 };
 use links::Links;
 use std::collections::{BTreeMap, VecDeque};
@@ -132,12 +133,14 @@ impl BinanceSession {
         }
     }
 
-    fn on_top(&mut self, top: TopFrame, now: MonoNanos, updates: &mut Vec<Input>) {
+    fn on_top(&mut self, link: LinkId, top: TopFrame, now: MonoNanos, updates: &mut Vec<Input>) {
         if !self.options.book_ticker {
             self.stats.ignored += 1;
             return;
         }
         let TopFrame { pair, sent_at, changed_at, id, bid, ask } = top;
+        let connection = self.links.connection(link);
+        let sent_at = sent_at.map(|at| SendStamp { at, connection });
         let body = BookBody::Top { id, bid, ask };
         updates.push(Input::Book(BookUpdate { venue: self.venue, pair, received: now, changed_at, sent_at, body }));
     }
@@ -221,8 +224,8 @@ impl VenueSession for BinanceSession {
             return;
         }
         match self.decoder.frame(Route::of(link).market(), frame, now) {
-            Ok(Frame::Book(book)) => self.on_book(book, now, updates),
-            Ok(Frame::Top(top)) => self.on_top(top, now, updates),
+            Ok(Frame::Book(book)) => self.on_book(link, book, now, updates),
+            Ok(Frame::Top(top)) => self.on_top(link, top, now, updates),
             Ok(Frame::Trade(trade)) => self.on_news(self.options.trades, MarketNews::Trade(trade), updates),
             Ok(Frame::Ticker(ticker)) => self.on_news(self.options.tickers, MarketNews::Ticker(ticker), updates),
             Ok(Frame::Reply(reply)) => self.on_reply(link, reply, now, updates),

@@ -40,10 +40,9 @@ impl Decoder {
         reader
             .read(body, BODY_BYTES_MAX, |root| {
                 fields!(object(&root, "body")?,
-                    "lastUpdateId" => id, "E" => sent, "T" => changed, "bids" => bids, "asks" => asks);
+                    "lastUpdateId" => id, "T" => changed, "bids" => bids, "asks" => asks);
                 Ok(BookCopy {
                     id: counter(id, "lastUpdateId")?,
-                    sent_at: whole_millis(sent, "E")?,
                     changed_at: whole_millis(changed, "T")?,
                     bids: levels.side(Some(required(bids, "bids")?), BookSide::Bids, "bids")?,
                     asks: levels.side(Some(required(asks, "asks")?), BookSide::Asks, "asks")?,
@@ -98,9 +97,8 @@ mod tests {
     #[test]
     fn copies_are_whole_books() {
         let spot = copy(r#"{"lastUpdateId":7,"bids":[["2.00","1.5"],["1.5","0.1"]],"asks":[["2.01","1"]]}"#).unwrap();
-        assert_eq!((spot.id, spot.sent_at, spot.bids.len(), spot.asks[0].price.units()), (7, None, 2, 201));
+        assert_eq!((spot.id, spot.changed_at, spot.bids.len(), spot.asks[0].price.units()), (7, None, 2, 201));
         let futures = copy(r#"{"lastUpdateId":7,"E":1653864801536,"T":1653864801453,"bids":[],"asks":[]}"#).unwrap();
-        assert_eq!(futures.sent_at.unwrap().0, 1_653_864_801_536_000_000);
         assert_eq!(futures.changed_at.unwrap().0, 1_653_864_801_453_000_000);
         let refused = |text: &str| copy(text).unwrap_err();
         let gap = Scope::Book(PairId(0), ResyncReason::Gap);

@@ -89,6 +89,7 @@ pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
             min_edge: strategy.min_edge_bps.0,
             book_age_max_ns: strategy.book_age_max.0,
             lag_max_ns: strategy.lag_max.0,
+            lag_must_be_known: true,
             skew_max_ns: strategy.skew_max.0,
             collar: strategy.collar_bps.0,
             latency_allowance: strategy.latency_allowance_bps.0,

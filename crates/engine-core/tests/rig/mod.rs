@@ -3,9 +3,10 @@
 
 use domain::time::MILLI;
 use domain::{
-    AccountFacts, Amount, AssetId, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Command, FeeRates, Input,
-    InstrumentKind, InstrumentRules, Level, LinkChange, LinkRole, LinkState, MonoNanos, NewOrder, OpenOrdersReport, PairId,
-    PairInfo, PairScale, Price, Qty, Rate, ReadKind, Symbol, Tables, TradesReport, UnixNanos, VenueId, VenueNanos, Verdict,
+    AccountFacts, Amount, AssetId, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, ClockOffset, Command,
+    FeeRates, Input, InstrumentKind, InstrumentRules, Level, LinkChange, LinkRole, LinkState, MonoNanos, NewOrder,
+    OpenOrdersReport, PairId, PairInfo, PairScale, Price, Qty, Rate, ReadKind, SendStamp, Symbol, Tables, TradesReport,
+    UnixNanos, VenueId, VenueNanos, Verdict,
 };
 use engine_core::{Engine, EngineConfig, Outputs};
 use executor::{ExecutorConfig, IdSource};
@@ -57,6 +58,7 @@ impl Rig {
                 min_edge: Rate::from_bps(1).unwrap(),
                 book_age_max_ns: 1_000 * MILLI,
                 lag_max_ns: 500 * MILLI,
+                lag_must_be_known: false,
                 skew_max_ns: 500 * MILLI,
                 collar: Rate::from_bps(500).unwrap(),
                 latency_allowance: Rate::ZERO,
@@ -168,12 +170,18 @@ impl Rig {
         })
     }
 
+    /// A measure of a venue's clock: the one that [`Rig::stamped_books`] stamps with.
+    pub(crate) fn clock(&self, venue: VenueId, uncertainty_ns: u64) -> Input {
+        Input::Clock(ClockOffset { venue, offset_ns: 0, over_monotonic_ns: 1_700_000_000_000_000_000, uncertainty_ns })
+    }
+
     /// A book of one level a side: price in cents, quantity 1 BTC.
     pub(crate) fn book(&mut self, venue: VenueId, bid: i64, ask: i64) -> Input {
         self.book_of(venue, PAIR, bid, ask, None)
     }
 
     fn book_of(&mut self, venue: VenueId, pair: PairId, bid: i64, ask: i64, sent_at: Option<VenueNanos>) -> Input {
+        let sent_at = sent_at.map(|at| SendStamp { at, connection: 1 });
         let level = |cents: i64| Level { price: Price::from_units(cents).unwrap(), qty: Qty::from_units(10_000).unwrap() };
         let id = &mut self.ids[pair.index() * 2 + venue.index()];
         *id += 1;

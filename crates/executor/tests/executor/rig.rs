@@ -92,7 +92,7 @@ pub(crate) fn set_book(market: &mut Market, venue: VenueId, at: MonoNanos, bid: 
     let level = |(p, q)| Level { price: price(p), qty: qty(q) };
     let body = BookBody::Snapshot { id: at.0 + 1, bids: vec![level(bid)], asks: vec![level(ask)] };
     let update = BookUpdate { venue, pair: PAIR, received: at, changed_at: None, sent_at: None, body };
-    market.at_mut(venue, PAIR).book.handle(&update).unwrap();
+    market.handle_book(&update).unwrap();
 }
 
 /// An executor with a market, a clock, and what came out last.

@@ -17,7 +17,7 @@ use crate::wire::book::is_crossed;
 use crate::wire::frames::{BookFrame, BookFrameBody, Channel, Delta};
 use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
-use domain::{BookBody, BookUpdate, Input, Level, MonoNanos, PairId, ResyncReason, VenueNanos};
+use domain::{BookBody, BookUpdate, Input, Level, MonoNanos, PairId, ResyncReason, SendStamp, VenueNanos};
 use std::collections::VecDeque;
 use venue::ConnectorError;
 
@@ -118,7 +118,7 @@ pub(super) struct Held {
 #[derive(Clone, Copy)]
 pub(super) struct Stamps {
     pub(super) received: MonoNanos,
-    pub(super) sent_at: Option<VenueNanos>,
+    pub(super) sent_at: Option<SendStamp>,
     pub(super) changed_at: Option<VenueNanos>,
 }
 
@@ -400,7 +400,8 @@ impl GateSession {
             BookFrameBody::Full { .. } => !first && !channel.is_obu(),
             BookFrameBody::Delta(delta) => !(delta.bids.is_empty() && delta.asks.is_empty()),
         };
-        let sent_at = frame.sent_at.filter(|_| lags);
+        let connection = self.links.public(next).map_or(0, |link| link.connection);
+        let sent_at = frame.sent_at.filter(|_| lags).map(|at| SendStamp { at, connection });
         let stamps = Stamps { received: now, sent_at, changed_at: frame.changed_at };
         let Some(book) = self.books.books.get(index) else { return };
         match (next, book.on_next) {

@@ -38,8 +38,8 @@ impl GateSession {
         let venue = self.venue;
         match self.clock.answered(class) {
             ClockStep::Ask => self.ask(What::Time),
-            ClockStep::Measured { offset_ns, uncertainty_ns } => {
-                updates.push(Input::Clock(ClockOffset { venue, offset_ns, uncertainty_ns }));
+            ClockStep::Measured { offset_ns, over_monotonic_ns, uncertainty_ns } => {
+                updates.push(Input::Clock(ClockOffset { venue, offset_ns, over_monotonic_ns, uncertainty_ns }));
             }
             ClockStep::Failed { engine_waits } => {
                 self.clock.retry(now, &mut self.jitter);

@@ -15,7 +15,9 @@ use crate::wire::PairNames;
 use crate::wire::frames::{Channel, ErrorCause, Reply};
 use crate::wire::news::NewsWanted;
 use domain::time::{MILLI, SECOND};
-use domain::{FrameReject, Input, LinkChange, LinkRole, LinkState, MonoNanos, PairId, ReadKind, ResyncReason, VenueNanos};
+use domain::{
+    FrameReject, Input, LinkChange, LinkRole, LinkState, MonoNanos, PairId, ReadKind, ResyncReason, SendStamp, VenueNanos,
+};
 use venue::{LinkId, LossReason};
 
 /// An application ping goes out this often.
@@ -61,8 +63,10 @@ pub(super) struct Link {
     last_data: MonoNanos,
     data_silence_ns: u64,
     proof: Proof,
+    /// Its number among the connections of this session ([`SendStamp::connection`]).
+    pub(super) connection: u32,
     /// The last pong: when it came and when the venue sent it.
-    pong: Option<(MonoNanos, VenueNanos)>,
+    pong: Option<(MonoNanos, SendStamp)>,
     pub(super) streams: Vec<Stream>,
 }
 
@@ -79,12 +83,14 @@ impl Link {
             last_data: zero,
             data_silence_ns: DATA_SILENCE_NS,
             proof: Proof::Missing,
+            connection: 0,
             pong: None,
             streams,
         }
     }
 
-    fn connected(&mut self, now: MonoNanos) {
+    fn connected(&mut self, connection: u32, now: MonoNanos) {
+        self.connection = connection;
         self.phase = Phase::Open;
         self.opened = now;
         self.last_frame = now;
@@ -172,6 +178,8 @@ pub(super) struct Links {
     roles: [Role; 2],
     /// Connections that were replaced and are being closed.
     pub(super) retired: Vec<LinkId>,
+    /// Connections that were opened in this session.
+    connections: u32,
 }
 
 /// What is subscribed besides books and private news, one stream a channel for all pairs.
@@ -205,7 +213,11 @@ impl Links {
             notice: None,
             calm_until: MonoNanos(0),
         };
-        Links { roles: [role(LinkRole::Public, true, public), role(LinkRole::Private, private, own)], retired: Vec::new() }
+        Links {
+            roles: [role(LinkRole::Public, true, public), role(LinkRole::Private, private, own)],
+            retired: Vec::new(),
+            connections: 0,
+        }
     }
 
     /// The links to open at start.
@@ -260,7 +272,7 @@ impl Links {
     }
 
     /// The last pong of the public link in use.
-    pub(super) fn public_pong(&mut self) -> Option<(MonoNanos, VenueNanos)> {
+    pub(super) fn public_pong(&mut self) -> Option<(MonoNanos, SendStamp)> {
         self.role(LinkRole::Public)?.current.pong
     }
 
@@ -318,11 +330,13 @@ impl GateSession {
 
     pub(super) fn link_connected(&mut self, id: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
         let is_next = self.links.is_next(id);
+        let connection = self.links.connections.wrapping_add(1);
         let Some(link) = self.links.get_mut(id) else { return };
         if link.phase != Phase::Connecting {
             return;
         }
-        link.connected(now);
+        link.connected(connection, now);
+        self.links.connections = connection;
         if id.role == LinkRole::Public && !is_next {
             self.tell_link(id.role, LinkState::Up, now, updates);
         }
@@ -506,7 +520,7 @@ impl GateSession {
         self.stats.ignored += 1;
         let Some(link) = self.links.get_mut(id) else { return };
         if let Some(sent_at) = sent_at {
-            link.pong = Some((now, sent_at));
+            link.pong = Some((now, SendStamp { at: sent_at, connection: link.connection }));
         }
         if let Proof::Asked(_) = link.proof {
             link.proof = Proof::Given;

@@ -5,8 +5,8 @@ use super::wire::{Reader, Wire, wire_enum, wire_struct};
 use domain::{
     AccountFacts, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset,
     ConfigPatch, DeadMan, FeeRates, Fill, Finish, Input, Level, LinkChange, LinkState, MarketNews, OpenOrdersReport,
-    OperatorCommand, OrderReport, OrderSource, OrderUpdate, PublicTrade, ReadFailure, Role, RoundTrip, Ticker, TradesReport,
-    UnknownCause,
+    OperatorCommand, OrderReport, OrderSource, OrderUpdate, PublicTrade, ReadFailure, Role, RoundTrip, SendStamp, Ticker,
+    TradesReport, UnknownCause,
 };
 
 wire_struct!(Level { price, qty });
@@ -20,6 +20,7 @@ wire_enum!(BookBody {
 wire_struct!(PublicTrade { venue, pair, trade_id, taker_side, price, qty, executed_at, received });
 wire_struct!(Ticker { venue, pair, last, bid, ask, quote_volume, received });
 wire_enum!(MarketNews { 0 => Trade { 0: trade }, 1 => Ticker { 0: ticker } });
+wire_struct!(SendStamp { at, connection });
 wire_struct!(BookUpdate { venue, pair, received, changed_at, sent_at, body });
 
 wire_enum!(OrderSource { 0 => Reply {}, 1 => Stream {}, 2 => Query {}, 3 => Edge {} });
@@ -68,7 +69,7 @@ wire_struct!(AccountFacts { venue, can_trade, can_withdraw, ip_bound });
 wire_enum!(BudgetBucket { 0 => Place { 0: pair }, 1 => Cancel {}, 2 => Read {} });
 wire_struct!(Budget { venue, bucket, remaining, limit, window_ns, at });
 wire_struct!(RoundTrip { venue, order, nanos });
-wire_struct!(ClockOffset { venue, offset_ns, uncertainty_ns });
+wire_struct!(ClockOffset { venue, offset_ns, over_monotonic_ns, uncertainty_ns });
 wire_enum!(OperatorCommand { 0 => Halt { reason: reason }, 1 => Resume {}, 2 => Stop {}, 3 => Drain {}, 4 => Flatten {} });
 wire_struct!(ConfigPatch {
     min_edge,

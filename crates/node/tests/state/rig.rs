@@ -64,6 +64,7 @@ pub(crate) fn engine_on(epoch: u64, tables: Arc<Tables>) -> Engine {
             min_edge: bps(1),
             book_age_max_ns: SECOND,
             lag_max_ns: 500 * MILLI,
+            lag_must_be_known: false,
             skew_max_ns: 500 * MILLI,
             collar: bps(500),
             latency_allowance: Rate::ZERO,

@@ -47,7 +47,7 @@ fn cell(venue: VenueId, bids: &[(i64, i64)], asks: &[(i64, i64)], taker: Rate) -
     };
     let body = BookBody::Snapshot { id: 1, bids: levels(bids), asks: levels(asks) };
     let update = BookUpdate { venue, pair: BTC, received: MonoNanos(1), changed_at: None, sent_at: None, body };
-    cell.book.handle(&update).unwrap();
+    cell.book.handle(&update, &mut order_book::VenueLag::default()).unwrap();
     cell
 }
 

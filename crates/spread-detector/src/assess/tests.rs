@@ -4,7 +4,8 @@ use super::*;
 use crate::collar::collar_reference;
 use domain::number::{RATE_ONE, UNITS_MAX};
 use domain::time::MILLI;
-use domain::{BookBody, BookUpdate, Level, PairId, Qty, VenueNanos};
+use domain::{BookBody, BookUpdate, ClockOffset, Level, PairId, Qty, SendStamp, VenueNanos};
+use order_book::VenueLag;
 use proptest::prelude::*;
 
 const NOW: MonoNanos = MonoNanos(10_000 * MILLI);
@@ -17,12 +18,13 @@ fn levels(side: &[(i64, i64)]) -> Vec<Level> {
 
 fn snapshot(bids: &[(i64, i64)], asks: &[(i64, i64)], received: MonoNanos, sent_at: Option<VenueNanos>) -> BookUpdate {
     let body = BookBody::Snapshot { id: 1, bids: levels(bids), asks: levels(asks) };
+    let sent_at = sent_at.map(|at| SendStamp { at, connection: 1 });
     BookUpdate { venue: VenueId(0), pair: PairId(0), received, changed_at: None, sent_at, body }
 }
 
 fn book_at(bids: &[(i64, i64)], asks: &[(i64, i64)], received: MonoNanos) -> TrackedBook {
     let mut book = TrackedBook::default();
-    book.handle(&snapshot(bids, asks, received, None)).unwrap();
+    book.handle(&snapshot(bids, asks, received, None), &mut VenueLag::default()).unwrap();
     book
 }
 
@@ -39,6 +41,7 @@ fn config() -> DetectorConfig {
         min_edge: Rate::from_bps(2).unwrap(),
         book_age_max_ns: 500 * MILLI,
         lag_max_ns: 100 * MILLI,
+        lag_must_be_known: false,
         skew_max_ns: 200 * MILLI,
         collar: Rate::from_bps(200).unwrap(),
         latency_allowance: Rate::from_bps(1).unwrap(),
@@ -204,12 +207,41 @@ fn skew_and_lag_are_gates_of_their_own() {
     // The venue's clock is an hour off; only lag above normal counts.
     let venue = |mono: u64| Some(VenueNanos(3_600_000_000_000 + mono as i64));
     for (late, expected) in [(100 * MILLI, None), (100 * MILLI + 1, Some(Verdict::LegLagging))] {
-        let mut lagging = TrackedBook::default();
+        let (mut lagging, mut lag) = (TrackedBook::default(), VenueLag::default());
         let first = NOW.0 - 1_000 * MILLI;
         let (bids, asks) = ([(10_100, 2_000)], [(10_110, 5_000)]);
-        lagging.handle(&snapshot(&bids, &asks, MonoNanos(first), venue(first))).unwrap();
-        lagging.handle(&snapshot(&bids, &asks, NOW, venue(NOW.0 - late))).unwrap();
+        lagging.handle(&snapshot(&bids, &asks, MonoNanos(first), venue(first)), &mut lag).unwrap();
+        lagging.handle(&snapshot(&bids, &asks, NOW, venue(NOW.0 - late)), &mut lag).unwrap();
         assert_eq!(judge(&config(), &leg(&buy, 10), &leg(&lagging, 10)).unwrap().failed, expected);
+    }
+}
+
+#[test]
+fn a_book_whose_lag_is_not_known_is_late_where_it_must_be_known() {
+    let strict = DetectorConfig { lag_must_be_known: true, ..config() };
+    let (bids, asks) = ([(10_100, 2_000)], [(10_110, 5_000)]);
+    let sell = |lag: &mut VenueLag, sent_at| {
+        let mut book = TrackedBook::default();
+        book.handle(&snapshot(&bids, &asks, NOW, sent_at), lag).unwrap();
+        book
+    };
+    let venue = |took: u64| Some(VenueNanos(3_600_000_000_000 + (NOW.0 - took) as i64));
+    let mut known = VenueLag::default();
+    let offset = ClockOffset { venue: VenueId(0), offset_ns: 0, over_monotonic_ns: 3_600_000_000_000, uncertainty_ns: 5 * MILLI };
+    known.measured(NOW, &offset);
+    let mut buy = TrackedBook::default();
+    buy.handle(&snapshot(&[(9_990, 5_000)], &[(10_000, 2_000)], NOW, venue(MILLI)), &mut known).unwrap();
+    // (lag of the venue, the frame's stamp, verdict where lag must be known, verdict where it need not be)
+    let late = Some(Verdict::LegLagging);
+    for (mut lag, sent_at, strictly, loosely) in [
+        (known.clone(), venue(20 * MILLI), None, None),
+        (known.clone(), venue(111 * MILLI), late, late),
+        (known, None, late, None),
+        (VenueLag::default(), venue(20 * MILLI), late, None),
+    ] {
+        let sell = sell(&mut lag, sent_at);
+        let verdict = |config| judge(config, &leg(&buy, 10), &leg(&sell, 10)).unwrap().failed;
+        assert_eq!((verdict(&strict), verdict(&config())), (strictly, loosely), "{sent_at:?}");
     }
 }
 
@@ -218,11 +250,11 @@ fn gates_are_tried_in_the_order_of_the_list() {
     // Everything is wrong at once; each line mends the gate before it.
     let sent = |mono: u64| Some(VenueNanos(mono as i64));
     let buy = book(&[(9_999, 5_000)], &[(10_000, 2_000)]);
-    let mut sell = TrackedBook::default();
+    let (mut sell, mut lag) = (TrackedBook::default(), VenueLag::default());
     let (bids, asks) = ([(10_001, 2_000)], [(10_011, 5_000)]);
     let early = NOW.0 - 800 * MILLI;
-    sell.handle(&snapshot(&bids, &asks, MonoNanos(early - 1), sent(early - 1))).unwrap();
-    sell.handle(&snapshot(&bids, &asks, MonoNanos(early), sent(early - 300 * MILLI))).unwrap();
+    sell.handle(&snapshot(&bids, &asks, MonoNanos(early - 1), sent(early - 1)), &mut lag).unwrap();
+    sell.handle(&snapshot(&bids, &asks, MonoNanos(early), sent(early - 300 * MILLI)), &mut lag).unwrap();
     let mut config = config();
     let verdict = |config: &DetectorConfig, group| {
         let reference = CollarReference::default();

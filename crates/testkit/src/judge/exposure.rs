@@ -11,7 +11,7 @@ use domain::{
     Amount, ClientOrderId, DealId, Fill, InstrumentRules, MonoNanos, NewOrder, Notice, OrderOutcome, PairId, Price, Purpose,
     Side, Tables, VenueId,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// The engine values open deals at mids, the judge at limit prices: a total may differ by so much, in thousandths.
@@ -60,7 +60,7 @@ pub struct Exposures {
     bounds: Bounds,
     orders: BTreeMap<ClientOrderId, Order>,
     deals: BTreeMap<DealId, Deal>,
-    seen: std::collections::BTreeSet<(VenueId, PairId, domain::TradeId)>,
+    seen: BTreeSet<(VenueId, PairId, domain::TradeId)>,
     /// Intents of the last second, by the engine's clock.
     recent: VecDeque<MonoNanos>,
     /// Realised over closed deals of this life, quote.
@@ -79,7 +79,7 @@ impl Exposures {
             bounds,
             orders: BTreeMap::new(),
             deals: BTreeMap::new(),
-            seen: std::collections::BTreeSet::new(),
+            seen: BTreeSet::new(),
             recent: VecDeque::new(),
             realised: 0,
             turnover: 0,
@@ -97,11 +97,27 @@ impl Exposures {
         &self.unhedged
     }
 
-    /// A new process: its clocks start anew.
-    pub fn new_life(&mut self) {
+    /// A new process: its clocks start anew. A deal whose orders have all ended by the logs, with nothing above dust left, is over:
+    /// the process that would have told so died before it did.
+    pub fn new_life(&mut self, ended_in_log: &BTreeSet<ClientOrderId>) {
         self.recent.clear();
         (self.realised, self.turnover) = (0, 0);
-        self.deals.values_mut().for_each(|deal| deal.exposed_since = None);
+        let mut over = Vec::new();
+        for (id, deal) in &mut self.deals {
+            deal.exposed_since = None;
+            let ended = |order: &ClientOrderId| ended_in_log.contains(order) || self.orders.get(order).is_some_and(|o| o.ended);
+            if !deal.closed && deal.orders.iter().all(ended) {
+                over.push((*id, deal.pair, deal.net.abs(), deal.buy_limit.or(deal.sell_limit)));
+            }
+        }
+        for (id, pair, left, price) in over {
+            if self.clearly_above_dust(pair, left, price) {
+                continue;
+            }
+            if let Some(deal) = self.deals.get_mut(&id) {
+                deal.closed = true;
+            }
+        }
     }
 
     fn base(&self, pair: PairId, qty: domain::Qty) -> i128 {

@@ -206,7 +206,7 @@ impl Judge {
     /// A new process begins on logs that [`OrderBookkeeping::new_life`] has read.
     pub fn new_life(&mut self, setup: &Setup, process: &Process) {
         self.deliveries.new_process();
-        self.exposures.new_life();
+        self.exposures.new_life(self.orders.ended_in_log());
         self.exposures.bounds_changed(setup.bounds());
         self.wire.new_life();
         self.wire.bounds_changed(setup.bounds());

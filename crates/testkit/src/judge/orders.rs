@@ -2,7 +2,7 @@
 //! by the venues), ended (told by the engine).
 
 use super::{Check, Invariant, broken};
-use domain::{ClientOrderId, Fill, NewOrder, Notice, OrderOutcome, PairId, Qty, TradeId, VenueId};
+use domain::{ClientOrderId, Fill, NewOrder, Notice, OrderOutcome, OrderReport, PairId, Qty, TradeId, VenueId};
 use journal::{MemoryRun, Record};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +29,8 @@ pub struct OrderBookkeeping {
     /// Fills that this life said it booked.
     booked: usize,
     sent: u64,
+    /// Orders whose last report in the logs that this life began from says that nothing more happens to them.
+    ended_in_log: BTreeSet<ClientOrderId>,
     /// Fills of strangers told; the engine books one when no order of ours can claim it any more.
     told_foreign: usize,
     /// Somebody else has been on the account: fills of no order of ours are the truth then.
@@ -62,6 +64,7 @@ impl OrderBookkeeping {
     /// When the logs can't be read.
     pub fn new_life(&mut self, run: &MemoryRun) -> Result<(), String> {
         let mut told = BTreeSet::new();
+        self.ended_in_log.clear();
         let mut intents = BTreeMap::new();
         for item in run.state_records() {
             match item.map_err(|e| e.to_string())?.1 {
@@ -72,6 +75,21 @@ impl OrderBookkeeping {
                     told.insert(key(&fill));
                 }
                 Record::Input { input: domain::Input::Trades(report), .. } => told.extend(report.fills.iter().map(key)),
+                Record::Input { input: domain::Input::Order(update), .. } => {
+                    let Some(id) = update.client_id else { continue };
+                    match update.report {
+                        OrderReport::Finished { .. }
+                        | OrderReport::Refused { .. }
+                        | OrderReport::NotFound
+                        | OrderReport::NotSent => {
+                            self.ended_in_log.insert(id);
+                        }
+                        OrderReport::Open { .. } | OrderReport::Unknown { .. } | OrderReport::TermsDiffer { .. } => {
+                            self.ended_in_log.remove(&id);
+                        }
+                        OrderReport::CancelFailed { .. } => {}
+                    }
+                }
                 _ => {}
             }
         }
@@ -83,6 +101,11 @@ impl OrderBookkeeping {
         self.told = told;
         self.booked = 0;
         Ok(())
+    }
+
+    /// Orders of the lives before this one that had ended by what the logs say: their end may have been told to nobody.
+    pub fn ended_in_log(&self) -> &BTreeSet<ClientOrderId> {
+        &self.ended_in_log
     }
 
     /// An intent was written.

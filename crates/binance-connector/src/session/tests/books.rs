@@ -48,15 +48,16 @@ fn times_are_the_frames_own() {
     rig.frame(USDM, &usdm(99, 100, 120));
     let ticket = rig.drain().copy();
     rig.answer(ticket, 200, &[], r#"{"lastUpdateId":100,"E":7,"T":5,"bids":[],"asks":[]}"#);
-    let stamps: Vec<(i64, i64)> = rig
+    // The copy's way is another one than the stream's, so its send time is left out.
+    let stamps: Vec<(Option<i64>, i64)> = rig
         .take()
         .into_iter()
         .filter_map(|input| match input {
-            Input::Book(update) => Some((update.sent_at.unwrap().0, update.changed_at.unwrap().0)),
+            Input::Book(update) => Some((update.sent_at.map(|sent| sent.at.0), update.changed_at.unwrap().0)),
             _ => None,
         })
         .collect();
-    assert_eq!(stamps, [(7_000_000, 5_000_000), (1_750_000_000_100_000_000, 1_750_000_000_090_000_000)]);
+    assert_eq!(stamps, [(None, 5_000_000), (Some(1_750_000_000_100_000_000), 1_750_000_000_090_000_000)]);
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn pongs_tell_the_lag_of_a_book_that_is_proved_to_have_been_quiet_since() {
                 && let BookBody::Evidence { id } = update.body
             {
                 assert_eq!(id, 10);
-                let (received, sent_at) = (update.received.0 as i64, update.sent_at.unwrap().0);
+                let (received, sent_at) = (update.received.0 as i64, update.sent_at.unwrap().at.0);
                 assert!((sent_at - received - super::rig::WALL_S * SECOND as i64).abs() < MILLI as i64);
                 lags += 1;
             }

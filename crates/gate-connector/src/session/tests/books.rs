@@ -74,7 +74,7 @@ fn times_of_a_book_are_the_frames_own() {
     assert_eq!((update.sent_at, update.changed_at.unwrap().0), (None, 1_750_000_000_100_000_000));
     rig.frame(PUBLIC, &snapshot("BTC_USDT", 6));
     let Some(Input::Book(update)) = rig.take().pop() else { panic!() };
-    assert_eq!(update.sent_at.unwrap().0, 1_750_000_000_123_000_000);
+    assert_eq!(update.sent_at.unwrap().at.0, 1_750_000_000_123_000_000);
     assert_eq!(update.changed_at.unwrap().0, 1_750_000_000_100_000_000);
     assert_eq!(update.received, rig.now);
 }

@@ -108,7 +108,7 @@ fn a3_changes_need_the_next_id_and_an_id_alone_advances_it() {
         .into_iter()
         .map(|input| match input {
             Input::Book(update) => match update.body {
-                BookBody::Delta { bids, asks, .. } => (bids.len() + asks.len(), update.sent_at.map(|t| t.0 / 1_000_000)),
+                BookBody::Delta { bids, asks, .. } => (bids.len() + asks.len(), update.sent_at.map(|t| t.at.0 / 1_000_000)),
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
