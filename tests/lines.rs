@@ -5,23 +5,22 @@
 mod support;
 
 use rustix::process::Signal;
-use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::config::{TOKEN_ENV, live, write};
 use support::decisions::Decisions;
 use support::dice::setting;
+use support::engine::{GO, deals, end_in_order, until_it_trades};
 use support::figures::{commit, p99, percentiles};
 use support::http::http;
 use support::ops::{Metrics, ready, status, until};
 use support::process::{LIMIT, Running, run};
 use support::proxy::{OrderFault, Proxy, Strike, Weather, proxies, shuffled_order_faults};
-use support::state_log::StateLog;
 use support::tls_trap::{Flaw, TlsTrap};
 use support::venue::Sim;
+use support::ws::frame;
 use support::{count, dir};
 
-const GO: [&str; 6] = ["run", "-c", "live.toml", "--live", "--no-tui", "--json"];
 const TOKEN: &str = "a-token-of-this-test";
 
 /// An engine behind proxies, ready.
@@ -33,28 +32,6 @@ fn behind_lines(dir: &Path, arguments: &[&str]) -> (Sim, Vec<Proxy>, Running, St
     let ops = engine.ops();
     until("it is ready", || ready(&ops));
     (sim, lines, engine, ops)
-}
-
-#[track_caller]
-fn end_in_order(engine: Running, sim: &Sim, dir: &Path) -> Value {
-    engine.signal(Signal::TERM);
-    let json = engine.end().expect(0).json();
-    assert_eq!((&json["reconciled"], &json["orders_unknown"]), (&true.into(), &0.into()), "{json}");
-    sim.assert_balances(&json);
-    StateLog::read(&dir.join("state")).assert_is_the_venues(sim);
-    json
-}
-
-fn deals(ops: &str) -> u64 {
-    count(&status(ops), "deals")
-}
-
-/// Ready again, and a deal more.
-#[track_caller]
-fn until_it_trades(ops: &str) {
-    until("it is ready again", || ready(ops));
-    let before = deals(ops);
-    until("it trades again", || deals(ops) > before);
 }
 
 fn reconnects(ops: &str) -> f64 {
@@ -196,18 +173,6 @@ fn a_lost_stream_is_a_trusted_book_again_soon() {
     let times = Decisions::of(&dir.path().join("state")).recoveries;
     assert!(times.len() as u64 >= losses, "every loss was made good: {times:?}");
     println!("lost stream to trusted books of every pair, loopback: commit {} {}", commit(), percentiles(times));
-}
-
-/// One WebSocket frame from a server.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first];
-    match payload.len() {
-        len @ 0..126 => bytes.push(len as u8),
-        len @ 126..65_536 => bytes.extend([&[126][..], &(len as u16).to_be_bytes()].concat()),
-        len => bytes.extend([&[127][..], &(len as u64).to_be_bytes()].concat()),
-    }
-    bytes.extend(payload);
-    bytes
 }
 
 #[test]

@@ -7,17 +7,16 @@ mod support;
 use domain::{ErrorClass, Input, OrderReport};
 use journal::{Record, RunFiles};
 use rustix::process::Signal;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use support::config::{demo, live, write};
 use support::decisions::Decisions;
 use support::dice::{Dice, setting};
+use support::engine::{GO, deals, end_in_order};
 use support::ops::{Metrics, ready, status, until};
 use support::process::Running;
 use support::proxy::{Weather, proxies};
-use support::state_log::StateLog;
 use support::venue::Sim;
 use support::{count, dir};
 
@@ -25,21 +24,6 @@ use support::{count, dir};
 const AGE_MAX: Duration = Duration::from_secs(1);
 const LAG_MAX: Duration = Duration::from_millis(250);
 const SKEW_MAX: Duration = Duration::from_millis(500);
-const GO: [&str; 6] = ["run", "-c", "live.toml", "--live", "--no-tui", "--json"];
-
-#[track_caller]
-fn end_in_order(engine: Running, sim: &Sim, dir: &Path) -> Value {
-    engine.signal(Signal::TERM);
-    let json = engine.end().expect(0).json();
-    assert_eq!((&json["reconciled"], &json["orders_unknown"]), (&true.into(), &0.into()), "{json}");
-    sim.assert_balances(&json);
-    StateLog::read(&dir.join("state")).assert_is_the_venues(sim);
-    json
-}
-
-fn deals(ops: &str) -> u64 {
-    count(&status(ops), "deals")
-}
 
 #[test]
 fn after_a_pause_nothing_is_opened_on_what_was_known_before_it() {

@@ -1,6 +1,6 @@
 //! What the tests of the real binary share: starting it and watching it ([`process`]), configuration files ([`config`]), a
-//! plain HTTP client ([`http`]), what an engine tells of itself ([`ops`]), a venue client of our own that signs by itself
-//! ([`venue`]), and the comparison of an engine's log with the venues' books ([`state_log`]).
+//! plain HTTP client ([`http`]), what an engine tells of itself ([`ops`]) and its end in order ([`engine`]), a venue client of our own
+//! that signs by itself ([`venue`]), and the comparison of an engine's log with the venues' books ([`state_log`]).
 //!
 //! Nothing here waits by sleeping: lines, answers and ends are waited for with a deadline, and whatever was started is ended by
 //! its own process id.
@@ -10,6 +10,7 @@
 pub(crate) mod config;
 pub(crate) mod decisions;
 pub(crate) mod dice;
+pub(crate) mod engine;
 pub(crate) mod figures;
 pub(crate) mod http;
 pub(crate) mod ops;
@@ -18,6 +19,7 @@ pub(crate) mod proxy;
 pub(crate) mod state_log;
 pub(crate) mod tls_trap;
 pub(crate) mod venue;
+pub(crate) mod ws;
 
 use serde_json::Value;
 use tempfile::TempDir;
