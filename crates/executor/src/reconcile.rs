@@ -36,7 +36,7 @@ const ROUND_AGAIN: u64 = 2 * SECOND;
 /// Time between two reads of the fee rates.
 const FEES_EVERY: u64 = 600 * SECOND;
 /// Trades are read from this long before the time from which some may be missing: clocks differ, lists lag.
-const TRADES_OVERLAP_NS: i64 = 60 * SECOND as i64;
+pub(crate) const TRADES_OVERLAP_NS: i64 = 60 * SECOND as i64;
 /// Foreign open orders remembered, so that each is counted once; past it they are counted again.
 const FOREIGN_ORDERS_MAX: usize = 1_024;
 

@@ -7,10 +7,12 @@
 //! Call [`Executor::recover_restart`] where the log begins another run, then [`Executor::recover_intent`] and
 //! [`Executor::recover_input`] for each record, and [`Executor::finish_recovery`] before the first live input.
 
+use crate::orders::Order;
+use crate::reconcile::TRADES_OVERLAP_NS;
 use crate::report::Tally;
 use crate::{Executor, Outbox};
 use domain::mutants::{self, Mutant};
-use domain::{ClientOrderId, Input, MonoNanos, NewOrder, OperatorCommand, UnixNanos};
+use domain::{ClientOrderId, Input, MonoNanos, NewOrder, OperatorCommand, TradesReport, UnixNanos};
 
 impl Executor {
     /// The log begins another run: the process that wrote what came before is gone.
@@ -67,6 +69,7 @@ impl Executor {
             Input::OpenOrders(report) => self.handle_open_orders(received, report, &mut unheard),
             Input::Trades(report) => {
                 self.prove_wall(report.since);
+                self.raise_wall_floors(report);
                 self.handle_trades(received, report, &mut unheard);
             }
             Input::Link(change) => self.handle_link(received, change, &mut unheard),
@@ -141,6 +144,21 @@ impl Executor {
         for id in active {
             if let Some(order) = self.orders.get_mut(id) {
                 order.restart(now, self.config.order_expiry_ns);
+            }
+        }
+    }
+
+    /// A list of trades was asked for from before every order that was then under way, by as much as lists overlap: so those orders
+    /// were placed no earlier, by a wall clock that the log does not hold. Without this a list that proved an order gone when it
+    /// was read would not prove it now, by the little that an intent's id tells less of its time.
+    fn raise_wall_floors(&mut self, report: &TradesReport) {
+        let least = UnixNanos(report.since.0.saturating_add(TRADES_OVERLAP_NS));
+        let under_way = |order: &&Order| order.terms.pair == report.pair && order.placed <= report.requested;
+        let ids: Vec<ClientOrderId> =
+            self.orders.active_on(report.venue).filter(under_way).map(|order| order.terms.client_id).collect();
+        for id in ids {
+            if let Some(order) = self.orders.get_mut(id) {
+                order.wall_floor = order.wall_floor.max(least);
             }
         }
     }

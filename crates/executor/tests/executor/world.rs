@@ -494,6 +494,10 @@ fn seeds_that_failed_once() {
     let mut world = live(16442108320138030159, 4);
     world.crash(482 * world.log.len() / 1_000);
     world.heal_after_crash();
+    // A list of trades proved a hedge gone live, and not when folded: the id of the hedge told less of when it was placed.
+    let mut world = live(7929801782269990427, 4);
+    world.crash(358 * world.log.len() / 1_000);
+    world.heal_after_crash();
 }
 
 /// The worlds above prove something only if the faults really happen in them.
