@@ -3,16 +3,17 @@
 //! Our own orders are the probe. A link that came up is *unproven* until it tells something of an order of ours, and while it is, one
 //! opening order at a time is all that is risked there ([`PrivateProof::allows_opening`]). An order that another source says
 //! is or was alive must be told within 2 s; one that is not makes the link *suspect*: the venue is not ready until its account was
-//! read anew and equals the ledger, or the order is told after all; then it is unproven again. Each suspicion in a row without any
-//! private news between holds it longer. Sessions that can do more (close the link and open another) do so on their own.
+//! read anew and equals the ledger and a minute has passed, or the order is told after all; then it is unproven again. Each suspicion
+//! in a row without any private news between holds it longer. Sessions that can do more (close the link and open another) do so on their own.
 
 use domain::time::SECOND;
 use domain::{ClientOrderId, MonoNanos};
 
 /// An order that is known to have lived is told by the private link within this.
 const TOLD_WITHIN: u64 = 2 * SECOND;
-/// How long the second suspicion in a row holds the venue beyond the comparison; doubled by each further one up to the last.
-const HOLD_FIRST: u64 = 30 * SECOND;
+/// How long a suspicion holds the venue beyond the comparison, whatever link is opened meanwhile: a mute that is shorter costs one
+/// opening order in all. Doubled by each further one in a row up to the last.
+const HOLD_FIRST: u64 = 60 * SECOND;
 const HOLD_LAST: u64 = 600 * SECOND;
 
 /// What is known of the life of one venue's private link.
@@ -32,7 +33,8 @@ pub(crate) struct PrivateProof {
 impl PrivateProof {
     /// The link came up or was lost: what the one before owed is read, and a new one has proved nothing.
     pub(crate) fn link_changed(&mut self) {
-        *self = PrivateProof { suspicions: self.suspicions, ..PrivateProof::default() };
+        let (suspicions, hold_until) = (self.suspicions, self.hold_until);
+        *self = PrivateProof { suspicions, hold_until, ..PrivateProof::default() };
     }
 
     /// Whether an opening order may be sent. Hedges never ask.
@@ -70,11 +72,11 @@ impl PrivateProof {
         if !self.awaited.iter().any(|(_, latest)| *latest <= now) {
             return false;
         }
-        let hold = self.suspicions.checked_sub(1).map(|n| HOLD_FIRST.saturating_mul(1 << n.min(8)).min(HOLD_LAST));
+        let hold = HOLD_FIRST.saturating_mul(1 << self.suspicions.min(8)).min(HOLD_LAST);
         *self = PrivateProof {
             suspicions: self.suspicions.saturating_add(1),
             suspect_since: Some(now),
-            hold_until: hold.map(|hold| now.after(hold)),
+            hold_until: Some(now.after(hold)),
             ..PrivateProof::default()
         };
         true
@@ -144,10 +146,12 @@ mod tests {
             assert!(proof.became_suspect(now.after(2 * SECOND)));
             assert_eq!(proof.suspect_since(), Some(now.after(2 * SECOND)));
             holds.push(proof.deadline().map_or(0, |until| until.since(now.after(2 * SECOND)) / SECOND));
+            proof.link_changed();
+            assert!(proof.holds(now.after(3 * SECOND)), "another link proves nothing either");
             proof.end_hold(now.after(1_000 * SECOND));
             assert_eq!(proof.deadline(), None);
         }
-        assert_eq!(holds, vec![0, 30, 60, 120, 240, 480, 600]);
+        assert_eq!(holds, vec![60, 120, 240, 480, 600, 600, 600]);
         proof.told(id(99));
         assert_eq!((proof.suspect_since(), proof.suspicions), (None, 0));
     }

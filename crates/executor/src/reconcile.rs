@@ -35,6 +35,8 @@ const RETRY_LAST: u64 = 5 * SECOND;
 const ROUND_AGAIN: u64 = 2 * SECOND;
 /// Time between two reads of the fee rates.
 const FEES_EVERY: u64 = 600 * SECOND;
+/// A venue whose private link is lost for this long is taken to be closed for maintenance (F34).
+const DOWN_AFTER: u64 = 30 * SECOND;
 /// Trades are read from this long before the time from which some may be missing: clocks differ, lists lag.
 pub(crate) const TRADES_OVERLAP_NS: i64 = 60 * SECOND as i64;
 /// Foreign open orders remembered, so that each is counted once; past it they are counted again.
@@ -130,6 +132,8 @@ pub(crate) struct VenueState {
     link_up: bool,
     /// When the private link came up, or the process woke up.
     up_at: Option<MonoNanos>,
+    /// Since when the private link is lost, after it was up.
+    lost_at: Option<MonoNanos>,
     account: Read,
     fees: Read,
     fees_at: MonoNanos,
@@ -152,6 +156,8 @@ pub(crate) struct VenueState {
     ready: bool,
     told_ready: bool,
     told_drift: bool,
+    /// The engine holds the venue for closed; until it is ready again.
+    told_down: bool,
     pub(crate) adoption: Adoption,
     /// The statement that differs from the ledger, unchanged since it was asked.
     steady: Option<(MonoNanos, Vec<Amount>)>,
@@ -171,6 +177,7 @@ impl VenueState {
             venue,
             link_up: false,
             up_at: None,
+            lost_at: None,
             account: Read::default(),
             fees: Read::default(),
             fees_at: MonoNanos(0),
@@ -188,6 +195,7 @@ impl VenueState {
             ready: false,
             told_ready: false,
             told_drift: false,
+            told_down: false,
             adoption: Adoption::First,
             steady: None,
             recent_history: false,
@@ -346,6 +354,7 @@ impl VenueState {
         match change.state {
             LinkState::Up => {
                 self.link_up = true;
+                self.lost_at = None;
                 self.proof.link_changed();
                 self.up_at = Some(change.at);
                 self.account.want(now);
@@ -353,6 +362,7 @@ impl VenueState {
             }
             LinkState::Lost => {
                 self.link_up = false;
+                self.lost_at = self.lost_at.or(self.ever_up().then_some(change.at));
                 self.proof.link_changed();
                 self.round = None;
             }
@@ -446,7 +456,8 @@ impl VenueState {
         let round = (self.link_up && self.round.is_none()).then_some(self.next_round_at);
         let reads = [self.account.deadline(), self.open_orders.deadline(), self.balances.deadline(), self.fees.deadline(), round];
         let trades = self.trades.values().filter_map(|trades| trades.read.deadline());
-        reads.into_iter().flatten().chain(trades).chain([self.fees_at]).chain(self.proof.deadline()).min()
+        let down = self.lost_at.filter(|_| !self.told_down).map(|at| at.after(DOWN_AFTER));
+        reads.into_iter().flatten().chain(trades).chain([self.fees_at]).chain(self.proof.deadline()).chain(down).min()
     }
 }
 
@@ -537,6 +548,12 @@ impl Executor {
             } else {
                 out.stops.push(StopRequest::set(StopKind::Freeze, StopReason::StreamUnproven, Some(venue), None));
             }
+        }
+        let down = !state.ready && (state.told_down || state.lost_at.is_some_and(|at| now.since(at) >= DOWN_AFTER));
+        if down != state.told_down {
+            state.told_down = down;
+            let change = if down { StopRequest::set } else { StopRequest::clear };
+            out.stops.push(change(StopKind::Pause, StopReason::VenueMaintenance, Some(venue), None));
         }
         let drifting = fills_missing || state.drift.is_some_and(|drift| drift.told);
         if drifting != state.told_drift {

@@ -81,6 +81,29 @@ fn a_lost_link_freezes_until_everything_was_read_again() {
 }
 
 #[test]
+fn a_venue_that_stays_lost_is_closed_until_it_is_read_again() {
+    const CLOSED: StopRequest = StopRequest::set(StopKind::Pause, StopReason::VenueMaintenance, Some(A), None);
+    const OPEN: StopRequest = StopRequest::clear(StopKind::Pause, StopReason::VenueMaintenance, Some(A), None);
+    let mut rig = Rig::started();
+    rig.link(A, LinkState::Lost);
+    rig.run(29_999);
+    assert!(!rig.has_stop(CLOSED));
+    rig.run(1);
+    assert!(rig.has_stop(CLOSED));
+    rig.out = Outbox::default();
+    rig.link(A, LinkState::Up);
+    rig.decide();
+    assert!(!rig.has_stop(OPEN), "a link alone is no proof");
+    rig.link(A, LinkState::Lost);
+    rig.link(A, LinkState::Up);
+    rig.decide();
+    rig.answer_all(A, "10", "1000000");
+    assert!(rig.exec.ready(A) && rig.has_stop(OPEN) && !rig.has_stop(CLOSED));
+    rig.run(60_000);
+    assert!(!rig.has_stop(CLOSED));
+}
+
+#[test]
 fn a_suspended_process_reads_everything_again() {
     let mut rig = Rig::started();
     rig.pass(10_000);
