@@ -15,11 +15,11 @@ use domain::mutants::{self, Mutant};
 use domain::number::RATE_ONE;
 use domain::time::{MILLI, SECOND};
 use domain::{
-    Amount, ClientOrderId, DealId, Fill, InstrumentRules, MonoNanos, OrderOutcome, PairId, PairScale, Price, Purpose, Qty, Rate,
-    Side, Unwind, VenueId,
+    Amount, AssetId, ClientOrderId, DealId, Fill, InstrumentRules, MonoNanos, OrderOutcome, PairId, PairScale, Price, Purpose,
+    Qty, Rate, Side, Unwind, VenueId,
 };
 use order_book::walk::{Walk, walk_qty};
-use risk::{HedgeBand, HedgeOrder, Leg, Market, VenuePair};
+use risk::{HedgeBand, HedgeOrder, Leg, Market, VenuePair, Worth};
 
 /// Server-side expiry of hedges: generous, so that it never stops one in normal traffic, yet an end after which absence can be
 /// proved.
@@ -93,8 +93,9 @@ impl Executor {
         deal.next_hedge_at = now.after(pause);
         let Choice::Send(chosen, band) = choice else { return None };
         let scale = self.tables.pair(deal.pair)?.scale;
+        let quote_worth = worth_of_quote(market, self.tables.pair(deal.pair)?.quote);
         let order = HedgeOrder { deal: id, pair: deal.pair, side, leg: chosen.leg };
-        let order = self.config.limits.approve_hedge(order, scale, interval, &band).ok()?.into_inner();
+        let order = self.config.limits.approve_hedge(order, scale, interval, &band, quote_worth).ok()?.into_inner();
         self.tally.hedges += 1;
         let sent = self.place(order.deal, order.pair, order.side, order.leg, Purpose::Hedge, now.after(HEDGE_EXPIRY), now, out);
         if let Some(order) = self.orders.get_mut(sent) {
@@ -122,6 +123,8 @@ impl Executor {
         };
         let (mut within, mut flattening, mut blind): (Option<Candidate>, Option<Candidate>, Vec<Candidate>) =
             (None, None, Vec::new());
+        let Some(info) = self.tables.pair(deal.pair) else { return Choice::Nothing };
+        let quote_worth = worth_of_quote(market, info.quote);
         let (mut clear_any, mut wait): (bool, Option<MonoNanos>) = (false, None);
         let mut band = HedgeBand { reference, cap: self.config.flatten_cap, mids: None, collar: self.config.hedge_collar };
         for venue in self.tables.venue_ids() {
@@ -143,6 +146,7 @@ impl Executor {
                 reference,
                 cell,
                 rules: &rules,
+                quote_worth,
             };
             match self.sight(venue, deal.pair, now, market) {
                 Sight::Clear => {
@@ -253,6 +257,8 @@ struct Ask<'a> {
     reference: Price,
     cell: &'a VenuePair,
     rules: &'a InstrumentRules,
+    /// Of the pair's quote, in the reference.
+    quote_worth: Worth,
 }
 
 impl Ask<'_> {
@@ -297,8 +303,10 @@ impl Ask<'_> {
                 Qty::from_units(i64::try_from(units).unwrap_or(domain::number::UNITS_MAX).min(domain::number::UNITS_MAX))?
             }
         };
-        let qty =
-            qty.min(affordable).min(self.executor.config.limits.hedge_qty_max(scale, limit)).rounded_down_to(self.rules.qty_step);
+        let qty = qty
+            .min(affordable)
+            .min(self.executor.config.limits.hedge_qty_max(scale, limit, self.quote_worth))
+            .rounded_down_to(self.rules.qty_step);
         accepted(scale, self.rules, qty, limit).then_some(qty)
     }
 
@@ -376,6 +384,12 @@ fn cheaper(best: &mut Option<Candidate>, found: Option<Candidate>) {
     if better {
         *best = Some(found);
     }
+}
+
+/// What the quote was last worth in the reference. A deal opens only where that is known; after a restart, before any book came, caps
+/// are taken in the pair's own quote: missing prices hold no hedge back.
+fn worth_of_quote(market: &Market, quote: AssetId) -> Worth {
+    market.valuation().last_worth(quote).unwrap_or(Worth::ONE)
 }
 
 /// Whether a venue takes an order of this quantity at this price.

@@ -29,6 +29,12 @@ impl Worth {
         Some(Worth { numerator: numerator / common, denominator: denominator / common })
     }
 
+    /// The other way round: units of the asset for one unit of the reference.
+    #[must_use]
+    pub fn inverse(self) -> Worth {
+        Worth { numerator: self.denominator, denominator: self.numerator }
+    }
+
     /// The value of an amount of either sign, rounded towards minus infinity; `None` when it does not fit.
     pub fn value_rounded_down(self, amount: Amount) -> Option<Amount> {
         let (whole, part) = (amount.units().div_euclid(self.denominator), amount.units().rem_euclid(self.denominator));

@@ -7,6 +7,7 @@ use crate::approved::Approved;
 use crate::band::HedgeBand;
 use crate::limits::Limits;
 use crate::plan::HedgeOrder;
+use crate::valuation::Worth;
 use domain::number::UNITS_MAX;
 use domain::{Amount, PairScale, Price, Qty, Side};
 
@@ -47,6 +48,7 @@ impl Limits {
         scale: PairScale,
         exposure_before: (Amount, Amount),
         band: &HedgeBand,
+        quote_worth: Worth,
     ) -> Result<Approved<HedgeOrder>, HedgeRefusal> {
         let (lo, hi) = exposure_before;
         assert!(lo <= hi, "Invariant: an exposure interval is ordered");
@@ -69,21 +71,24 @@ impl Limits {
         if !band.holds(order.side, order.leg.price) {
             return Err(HedgeRefusal::OutsideBand);
         }
-        match scale.value_of(order.leg.price, order.leg.qty) {
+        let value = scale.value_of(order.leg.price, order.leg.qty);
+        match value.and_then(|value| quote_worth.value_rounded_up(value)) {
             Some(value) if value <= self.hedge_value_max() => Ok(Approved::new(order)),
             _ => Err(HedgeRefusal::TooLarge),
         }
     }
 
-    /// Largest value of one hedge at its limit price, in the pair's quote: twice `order_value_max`.
+    /// Largest value of one hedge at its limit price, in the reference: twice `order_value_max`.
     pub fn hedge_value_max(&self) -> Amount {
         Amount::from_units(self.order_value_max.units().saturating_mul(VALUE_FACTOR))
     }
 
-    /// Largest quantity that one hedge may have at this limit price; a larger exposure is hedged in parts.
-    pub fn hedge_qty_max(&self, scale: PairScale, price: Price) -> Qty {
+    /// Largest quantity that one hedge may have at this limit price, where the pair's quote is worth so much; a larger exposure is
+    /// hedged in parts.
+    pub fn hedge_qty_max(&self, scale: PairScale, price: Price, quote_worth: Worth) -> Qty {
         let Some(unit_value) = Qty::from_units(1).and_then(|one| scale.value_of(price, one)) else { return Qty::ZERO };
-        let units = self.hedge_value_max().units().max(0) / unit_value.units();
+        let value_max = quote_worth.inverse().value_rounded_down(self.hedge_value_max()).unwrap_or(self.hedge_value_max());
+        let units = value_max.units().max(0) / unit_value.units();
         Qty::from_units(i64::try_from(units).unwrap_or(UNITS_MAX).min(UNITS_MAX)).unwrap_or(Qty::ZERO)
     }
 }
@@ -137,7 +142,7 @@ mod tests {
     }
 
     fn refusal(order: HedgeOrder, lo: &str, hi: &str) -> Option<HedgeRefusal> {
-        limits().approve_hedge(order, scale(), (quote(lo), quote(hi)), &band(order.leg.price)).err()
+        limits().approve_hedge(order, scale(), (quote(lo), quote(hi)), &band(order.leg.price), Worth::ONE).err()
     }
 
     #[test]
@@ -162,15 +167,23 @@ mod tests {
         // The cap is 2 × 1000; 20 at 100.00.
         assert_eq!(refusal(hedge(Side::Sell, 20_000, 10_000), "30", "30"), None);
         assert_eq!(refusal(hedge(Side::Sell, 20_001, 10_000), "30", "30"), Some(HedgeRefusal::TooLarge));
-        assert_eq!(limits().hedge_qty_max(scale(), price(10_000)), qty(20_000));
-        assert_eq!(limits().hedge_qty_max(scale(), price(10_001)), qty(19_998));
+        assert_eq!(limits().hedge_qty_max(scale(), price(10_000), Worth::ONE), qty(20_000));
+        assert_eq!(limits().hedge_qty_max(scale(), price(10_001), Worth::ONE), qty(19_998));
+        // The cap is in the reference: where the quote is worth three of it, a third of the quantity.
+        let three = Worth::new(3, 1).unwrap();
+        assert_eq!(limits().hedge_qty_max(scale(), price(10_000), three), qty(6_666));
+        let sent = |units| {
+            let order = hedge(Side::Sell, units, 10_000);
+            limits().approve_hedge(order, scale(), (quote("30"), quote("30")), &band(order.leg.price), three).err()
+        };
+        assert_eq!((sent(6_666), sent(6_667)), (None, Some(HedgeRefusal::TooLarge)));
     }
 
     /// Defence in depth: a candidate whose price is wrong is not sent, whoever computed it.
     #[test]
     fn a_hedge_at_the_edge_of_its_band_passes_and_one_unit_beyond_is_refused() {
         let band = HedgeBand { cap: Rate::from_bps(50).unwrap(), ..band(price(10_000)) };
-        let sent = |side, at| limits().approve_hedge(hedge(side, 1_000, at), scale(), signed(side), &band).err();
+        let sent = |side, at| limits().approve_hedge(hedge(side, 1_000, at), scale(), signed(side), &band, Worth::ONE).err();
         assert_eq!((sent(Side::Sell, 9_950), sent(Side::Sell, 9_949)), (None, Some(HedgeRefusal::OutsideBand)));
         assert_eq!((sent(Side::Buy, 10_050), sent(Side::Buy, 10_051)), (None, Some(HedgeRefusal::OutsideBand)));
     }
@@ -193,7 +206,7 @@ mod tests {
             let order = hedge(side, size, 1_000);
             let worst = |shift: i64| (lo + shift).abs().max((lo + width + shift).abs());
             let signed = |filled: i64| if buys { filled } else { -filled };
-            match limits().approve_hedge(order, scale(), before, &band(order.leg.price)) {
+            match limits().approve_hedge(order, scale(), before, &band(order.leg.price), Worth::ONE) {
                 Ok(approved) => {
                     prop_assert_eq!(*approved.get(), order);
                     prop_assert!(worst(signed(size)) < worst(0));
