@@ -8,7 +8,7 @@ use domain::{
     OrderUpdate, PairId, PairInfo, PairScale, Symbol, Tables, UnixNanos, VenueId,
 };
 use gate_connector::rest::RestReader;
-use gate_connector::rest::limits::RateHeaders;
+use gate_connector::rest::limits;
 use gate_connector::wire::frames::{BookFrame, BookFrameBody, Channel, Frame};
 use gate_connector::wire::news::NewsWanted;
 use gate_connector::wire::order_entry::{EntryBody, EntryFrame};
@@ -432,6 +432,6 @@ pub fn catalogue(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         let headers = ["x-gate-ratelimit-limit", "x-gate-ratelimit-requests-remain", "x-gate-ratelimit-reset-timestamp"];
         let headers: Vec<(String, String)> = headers.iter().map(|name| ((*name).to_string(), text.to_string())).collect();
-        let _ = RateHeaders::from_http(&headers);
+        let _ = limits::from_http(&headers);
     }
 }

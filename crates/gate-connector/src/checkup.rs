@@ -6,9 +6,7 @@
 
 use crate::rest::account::{AccountDetail, AccountMode};
 use crate::rest::fees::{FeeFacts, PaidIn};
-use crate::rest::{
-    CurrencyName, PairName, RateHeaders, RequestError, RestReader, Unsigned, account, fees, listing, market, trades,
-};
+use crate::rest::{CurrencyName, PairName, RequestError, RestReader, Unsigned, account, fees, limits, listing, market, trades};
 use crate::sign::Signer;
 use domain::{ErrorClass, Symbol, UnixNanos};
 use rust_decimal::Decimal;
@@ -285,7 +283,7 @@ impl Checkup for GateCheckup {
         match response {
             Response::Failed(failure) => self.refused(&step, ErrorClass::Unknown, &format!("no answer ({failure:?})")),
             Response::Http { status, headers, body } => {
-                let told = RateHeaders::from_http(headers);
+                let told = limits::from_http(headers);
                 if let Some((remain, limit)) = told.remain.zip(told.limit) {
                     let tighter = |(r, l): (u32, u32)| u64::from(remain) * u64::from(l) < u64::from(r) * u64::from(limit);
                     if self.tightest.is_none_or(tighter) {

@@ -5,17 +5,7 @@
 //! to do about any refusal, of a placement or not.
 
 use domain::ErrorClass;
-
-/// What an error answer to a placement proves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placement {
-    /// The order never existed.
-    Refused(ErrorClass),
-    /// A 4xx whose label is not in the published list: the order never existed; past its deadline it expired at the gateway.
-    RefusedUnlisted(ErrorClass),
-    /// Nothing.
-    Unknown,
-}
+pub use venue::desk::wire::Placement;
 
 /// What to do about an error answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

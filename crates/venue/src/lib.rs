@@ -4,6 +4,8 @@
 //! - [`connector::Connector`]: what start-up needs of a venue before a session exists: hosts, rules, a session factory.
 //! - [`tables::build_tables`]: one scale per pair out of what all venues publish.
 //! - [`budget::TokenBucket`]: rate budgets, pure. [`backoff`]: growing, jittered waits.
+//! - [`desk::Desk`]: the trading half of an account, the same for every venue, over the venue's own [`desk::wire::Wire`].
+//! - [`connection::Connection`]: one connection's phases and waits. [`rate_limit::RateLimit`]: our count and the venue's word.
 //! - [`json`], [`levels`], [`number`]: bounded, exact reading of venues' JSON.
 //! - [`book_sync::BookSync`]: a book kept by changes on a fetched copy. [`clock_sync::ClockSync`]: the venue's clock, measured.
 
@@ -12,10 +14,13 @@ pub mod book_sync;
 pub mod budget;
 pub mod checkup;
 pub mod clock_sync;
+pub mod connection;
 pub mod connector;
+pub mod desk;
 pub mod json;
 pub mod levels;
 pub mod number;
+pub mod rate_limit;
 mod recorded;
 pub mod session;
 pub mod stats;

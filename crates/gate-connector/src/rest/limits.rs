@@ -4,54 +4,44 @@
 use crate::wire::json::{Value, object};
 use domain::UnixNanos;
 use simd_json::prelude::*;
+use venue::rate_limit::RateNews;
 
-/// The state of one limit after a request. All of it may be missing; what can't be read counts as missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RateHeaders {
-    /// Requests left in the window. The venue leaves it out when it is zero: zero then, if a limit is told. Never above the limit.
-    pub remain: Option<u32>,
-    /// Requests that the window allows; never zero.
-    pub limit: Option<u32>,
-    /// When the window begins anew, by the venue's clock, a whole second. Equals the second of the answer while nothing is exceeded.
-    pub reset_at: Option<UnixNanos>,
+/// What the venue says. It leaves the head-room out when it is zero: zero then, if a limit is told; never above the limit. The reset is a
+/// whole second, and that of the answer while nothing is exceeded.
+fn news(remain: Option<u32>, limit: Option<u32>, reset_s: Option<i64>) -> RateNews {
+    let limit = limit.filter(|limit| *limit > 0);
+    let remain = match limit {
+        Some(limit) => Some(remain.unwrap_or(0).min(limit)),
+        None => remain,
+    };
+    let reset_at = reset_s.filter(|s| *s > 0).and_then(|s| s.checked_mul(1_000_000_000)).map(UnixNanos);
+    RateNews { remain, limit, reset_at }
 }
 
-impl RateHeaders {
-    fn of(remain: Option<u32>, limit: Option<u32>, reset_s: Option<i64>) -> RateHeaders {
-        let limit = limit.filter(|limit| *limit > 0);
-        let remain = match limit {
-            Some(limit) => Some(remain.unwrap_or(0).min(limit)),
-            None => remain,
-        };
-        let reset_at = reset_s.filter(|s| *s > 0).and_then(|s| s.checked_mul(1_000_000_000)).map(UnixNanos);
-        RateHeaders { remain, limit, reset_at }
-    }
+/// Reads the headers of a REST answer; names in any case. What can't be read counts as missing.
+pub fn from_http(headers: &[(String, String)]) -> RateNews {
+    let find = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
+    news(
+        find("x-gate-ratelimit-requests-remain").and_then(|v| v.parse().ok()),
+        find("x-gate-ratelimit-limit").and_then(|v| v.parse().ok()),
+        find("x-gate-ratelimit-reset-timestamp").and_then(|v| v.parse().ok()),
+    )
+}
 
-    /// Reads the headers of a REST answer; names in any case.
-    pub fn from_http(headers: &[(String, String)]) -> RateHeaders {
-        let find = |name: &str| headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
-        RateHeaders::of(
-            find("x-gate-ratelimit-requests-remain").and_then(|v| v.parse().ok()),
-            find("x-gate-ratelimit-limit").and_then(|v| v.parse().ok()),
-            find("x-gate-ratelimit-reset-timestamp").and_then(|v| v.parse().ok()),
-        )
-    }
-
-    /// Reads the `header` object of a WebSocket order-entry reply; values as integer or string, and the documented misspelling
-    /// `x_gat_ratelimit_reset_timestamp` too.
-    pub fn from_ws(header: &Value<'_, '_>) -> RateHeaders {
-        let Ok(header) = object(header, "header") else { return RateHeaders::default() };
-        let find = |name: &str| {
-            let value = header.get(name)?;
-            value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
-        };
-        let small = |value: i64| u32::try_from(value).ok();
-        RateHeaders::of(
-            find("x_gate_ratelimit_requests_remain").and_then(small),
-            find("x_gate_ratelimit_limit").and_then(small),
-            find("x_gate_ratelimit_reset_timestamp").or_else(|| find("x_gat_ratelimit_reset_timestamp")),
-        )
-    }
+/// Reads the `header` object of a WebSocket order-entry reply; values as integer or string, and the documented misspelling
+/// `x_gat_ratelimit_reset_timestamp` too.
+pub fn from_ws(header: &Value<'_, '_>) -> RateNews {
+    let Ok(header) = object(header, "header") else { return RateNews::default() };
+    let find = |name: &str| {
+        let value = header.get(name)?;
+        value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+    };
+    let small = |value: i64| u32::try_from(value).ok();
+    news(
+        find("x_gate_ratelimit_requests_remain").and_then(small),
+        find("x_gate_ratelimit_limit").and_then(small),
+        find("x_gate_ratelimit_reset_timestamp").or_else(|| find("x_gat_ratelimit_reset_timestamp")),
+    )
 }
 
 #[cfg(test)]
@@ -59,17 +49,16 @@ mod tests {
     use super::*;
     use crate::wire::json::JsonReader;
 
-    fn http(headers: &[(&str, &str)]) -> RateHeaders {
+    fn http(headers: &[(&str, &str)]) -> RateNews {
         let headers: Vec<(String, String)> = headers.iter().map(|(n, v)| ((*n).to_string(), (*v).to_string())).collect();
-        RateHeaders::from_http(&headers)
+        from_http(&headers)
     }
 
-    fn ws(header: &str) -> RateHeaders {
-        JsonReader::default().read(&mut header.as_bytes().to_vec(), 1000, |root| Ok(RateHeaders::from_ws(&root))).unwrap()
+    fn ws(header: &str) -> RateNews {
+        JsonReader::default().read(&mut header.as_bytes().to_vec(), 1000, |root| Ok(from_ws(&root))).unwrap()
     }
 
-    const FULL: RateHeaders =
-        RateHeaders { remain: Some(9), limit: Some(10), reset_at: Some(UnixNanos(1_700_000_001_000_000_000)) };
+    const FULL: RateNews = RateNews { remain: Some(9), limit: Some(10), reset_at: Some(UnixNanos(1_700_000_001_000_000_000)) };
 
     #[test]
     fn rest_and_stream_say_the_same() {
@@ -90,17 +79,17 @@ mod tests {
     #[test]
     fn what_is_left_out_or_odd_is_not_guessed() {
         // `remain` is left out when it is zero.
-        let none_left = RateHeaders { remain: Some(0), limit: Some(10), reset_at: None };
+        let none_left = RateNews { remain: Some(0), limit: Some(10), reset_at: None };
         assert_eq!(http(&[("x-gate-ratelimit-limit", "10")]), none_left);
         assert_eq!(ws(r#"{"x_gate_ratelimit_limit":10}"#), none_left);
-        let rows: [(&[(&str, &str)], RateHeaders); 5] = [
-            (&[], RateHeaders::default()),
-            (&[("x-gate-ratelimit-limit", "0")], RateHeaders::default()),
-            (&[("x-gate-ratelimit-limit", "many")], RateHeaders::default()),
-            (&[("x-gate-ratelimit-reset-timestamp", "-5")], RateHeaders::default()),
+        let rows: [(&[(&str, &str)], RateNews); 5] = [
+            (&[], RateNews::default()),
+            (&[("x-gate-ratelimit-limit", "0")], RateNews::default()),
+            (&[("x-gate-ratelimit-limit", "many")], RateNews::default()),
+            (&[("x-gate-ratelimit-reset-timestamp", "-5")], RateNews::default()),
             (
                 &[("x-gate-ratelimit-limit", "10"), ("x-gate-ratelimit-requests-remain", "99")],
-                RateHeaders { remain: Some(10), limit: Some(10), reset_at: None },
+                RateNews { remain: Some(10), limit: Some(10), reset_at: None },
             ),
         ];
         for (headers, expected) in rows {
@@ -113,7 +102,7 @@ mod tests {
             r#"{"x_gate_ratelimit_limit":-1}"#,
             r#"{"x_gate_ratelimit_limit":9e9}"#,
         ] {
-            assert_eq!(ws(odd), RateHeaders::default(), "{odd}");
+            assert_eq!(ws(odd), RateNews::default(), "{odd}");
         }
     }
 }

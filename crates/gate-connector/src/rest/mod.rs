@@ -28,7 +28,6 @@ pub mod trades;
 pub mod wallet;
 
 pub use endpoint::{Access, Endpoint, RateClass};
-pub use limits::RateHeaders;
 pub use reader::RestReader;
 pub use request::{CurrencyName, PairName, RequestError, Unsigned};
 

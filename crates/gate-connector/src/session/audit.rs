@@ -15,10 +15,12 @@
 //!
 //! A best-bid-offer frame that is ahead of the book for [`AHEAD_NS`] makes the comparison due at once; it does not decide alone.
 
+use super::GateSession;
 use super::books::{Book, BookChannel, Phase, Stamps};
-use super::{Answer, Copy, GateSession, What};
+use super::wire::{BookCopy, Copy};
 use domain::time::{MILLI, SECOND};
-use domain::{BookBody, Input, Level, LinkRole, MonoNanos, PairId, ResyncReason};
+use domain::{BookBody, Input, Level, MonoNanos, PairId, ResyncReason};
+use venue::desk::what::Answer;
 
 /// A book without evidence for this long is compared: half of the age at which books are too old to trade by default.
 const QUIET_NS: u64 = 500 * MILLI;
@@ -126,7 +128,7 @@ impl Audit {
 impl GateSession {
     /// When the next comparison is due.
     pub(super) fn next_audit(&self) -> Option<MonoNanos> {
-        if self.stopped || !self.clock.is_known() {
+        if self.desk.is_stopped() || !self.desk.clock.is_known() {
             return None;
         }
         let live = |book: &&Book| matches!(book.phase, Phase::Live(_));
@@ -156,11 +158,11 @@ impl GateSession {
             .iter_mut()
             .filter(|book| matches!(book.phase, Phase::Live(_)) && book.audit.due().is_some_and(|at| at <= now))
             .min_by_key(|book| book.audit.proved_at);
-        self.books.next_audit = now.after(self.jitter.spread(SPACING_NS).max(1));
+        self.books.next_audit = now.after(self.desk.jitter.spread(SPACING_NS).max(1));
         if let Some(book) = oldest {
             book.audit.asked = true;
-            let what = What::Base { pair: book.pair, copy: Copy::Audit };
-            self.ask(what);
+            let copy = BookCopy { pair: book.pair, copy: Copy::Audit };
+            self.desk.ask_own(copy);
             self.ping_public(PONG_AGE_NS, now);
         }
     }
@@ -175,10 +177,10 @@ impl GateSession {
         updates: &mut Vec<Input>,
     ) {
         let copy = match &mut answer {
-            Answer::Http { status: 200..=299, body } => match self.decoder.base_book(body, pair) {
+            Answer::Http { status: 200..=299, body } => match self.desk.wire.decoder.base_book(body, pair) {
                 Ok(copy) => Some(copy),
                 Err(reject) => {
-                    self.stats.reject(reject.reason);
+                    self.desk.stats.reject(reject.reason);
                     None
                 }
             },
@@ -216,7 +218,7 @@ impl GateSession {
             false => BookBody::Evidence { id: have },
         };
         updates.push(self.book_input(pair, Stamps::only(sent), body));
-        if self.links.is_up(LinkRole::Public) {
+        if self.links.is_public_up() {
             self.links.quiet_proved(now);
         }
     }

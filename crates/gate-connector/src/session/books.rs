@@ -8,10 +8,11 @@
 //! Only ids live here (and the last `order_book` frame, for audits); the engine holds the levels, checks again, and asks for a resync
 //! of what it finds crossed. [`super::audit`] proves quiet books, [`super::joining`] takes them over to another connection.
 
+use super::GateSession;
 use super::audit::Audit;
 use super::joining::Join;
 use super::links::Place;
-use super::{Answer, Copy, GateSession, What, backoff_ns};
+use super::wire::{BookCopy, Copy};
 use crate::wire::Scope;
 use crate::wire::book::is_crossed;
 use crate::wire::frames::{BookFrame, BookFrameBody, Channel, Delta};
@@ -20,6 +21,8 @@ use domain::time::{MILLI, SECOND};
 use domain::{BookBody, BookUpdate, Input, Level, MonoNanos, PairId, ResyncReason, SendStamp, VenueNanos};
 use std::collections::VecDeque;
 use venue::ConnectorError;
+use venue::backoff::backoff_ns;
+use venue::desk::what::Answer;
 
 /// Frames held while a copy is fetched; beyond it the book starts over.
 const HELD_FRAMES_MAX: usize = 2048;
@@ -261,7 +264,7 @@ impl Books {
 impl GateSession {
     pub(super) fn book_input(&self, pair: PairId, stamps: Stamps, body: BookBody) -> Input {
         let Stamps { received, sent_at, changed_at } = stamps;
-        Input::Book(BookUpdate { venue: self.venue, pair, received, changed_at, sent_at, body })
+        Input::Book(BookUpdate { venue: self.desk.venue, pair, received, changed_at, sent_at, body })
     }
 
     /// Takes a book out of trust and sees to its return. `floor` is an id that a copy must reach to be good on its own.
@@ -289,7 +292,7 @@ impl GateSession {
         let news = book.reason != Some(reason);
         book.reason = Some(reason);
         if news {
-            self.stats.resync(reason);
+            self.desk.stats.resync(reason);
             updates.push(self.book_input(pair, Stamps::only(now), BookBody::Untrusted { reason }));
         }
         match self.books.channel {
@@ -304,7 +307,7 @@ impl GateSession {
         let book = self.books.books.get_mut(index)?;
         let attempt = book.attempts;
         book.attempts = attempt.saturating_add(1);
-        (attempt > 0).then(|| self.jitter.spread(backoff_ns(FETCH_FIRST_NS, FETCH_MAX_NS, attempt - 1)))
+        (attempt > 0).then(|| self.desk.jitter.spread(backoff_ns(FETCH_FIRST_NS, FETCH_MAX_NS, attempt - 1)))
     }
 
     /// As [`GateSession::resync`] for every book.
@@ -338,7 +341,7 @@ impl GateSession {
             || book.phase != Phase::Waiting
             || book.fetch != Fetch::None
             || !useful
-            || self.stopped
+            || self.desk.is_stopped()
         {
             return;
         }
@@ -361,8 +364,8 @@ impl GateSession {
         if mutants::active(Mutant::FeedForgotten) {
             return;
         }
-        let what = What::Base { pair: book.pair, copy: Copy::Book { generation: book.generation } };
-        self.ask(what);
+        let copy = BookCopy { pair: book.pair, copy: Copy::Book { generation: book.generation } };
+        self.desk.ask_own(copy);
     }
 
     pub(super) fn books_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
@@ -381,10 +384,10 @@ impl GateSession {
         let channel = self.books.channel;
         let ours = frame.channel == channel.wire() && frame.levels == channel.levels();
         let Some(index) = self.books.index(frame.pair).filter(|_| ours) else {
-            self.stats.ignored += 1;
+            self.desk.stats.ignored += 1;
             return;
         };
-        if let Some(stream) = self.stats.streams.get_mut(index) {
+        if let Some(stream) = self.desk.stats.streams.get_mut(index) {
             stream.frames += 1;
         }
         let next = place == Place::Next;
@@ -422,7 +425,7 @@ impl GateSession {
     }
 
     pub(super) fn count_stale(&mut self, index: usize) {
-        if let Some(stream) = self.stats.streams.get_mut(index) {
+        if let Some(stream) = self.desk.stats.streams.get_mut(index) {
             stream.stale += 1;
         }
     }
@@ -494,7 +497,7 @@ impl GateSession {
         if self.books.channel == BookChannel::Snapshots {
             book.audit.show(&bids, &asks);
         }
-        if let Some(stream) = self.stats.streams.get_mut(index) {
+        if let Some(stream) = self.desk.stats.streams.get_mut(index) {
             stream.snapshots += 1;
         }
         updates.push(self.book_input(pair, stamps, BookBody::Snapshot { id, bids, asks }));
@@ -537,7 +540,7 @@ impl GateSession {
     }
 
     pub(super) fn count_gap(&mut self, index: usize) {
-        if let Some(stream) = self.stats.streams.get_mut(index) {
+        if let Some(stream) = self.desk.stats.streams.get_mut(index) {
             stream.gaps += 1;
         }
     }
@@ -550,7 +553,7 @@ impl GateSession {
         book.last_id = delta.last;
         book.fallen = 0;
         book.audit.came(delta.last, stamps.received);
-        if let Some(stream) = self.stats.streams.get_mut(index) {
+        if let Some(stream) = self.desk.stats.streams.get_mut(index) {
             stream.applied += 1;
         }
         let Delta { last, bids, asks, .. } = delta;
@@ -571,7 +574,7 @@ impl GateSession {
         }
         let Some(index) = self.books.index(pair) else { return };
         let decoded = match &mut answer {
-            Answer::Http { status: 200..=299, body } => Some(self.decoder.base_book(body, pair)),
+            Answer::Http { status: 200..=299, body } => Some(self.desk.wire.decoder.base_book(body, pair)),
             _ => None,
         };
         let Some(book) = self.books.books.get_mut(index) else { return };
@@ -579,7 +582,7 @@ impl GateSession {
         let base = match decoded {
             Some(Ok(base)) => base,
             Some(Err(reject)) => {
-                self.stats.reject(reject.reason);
+                self.desk.stats.reject(reject.reason);
                 return match reject.scope {
                     Scope::Book(_, ResyncReason::Scale) => self.resync(pair, ResyncReason::Scale, None, now, updates),
                     _ => self.fetch_if_useful(index, now),

@@ -6,9 +6,9 @@
 //! as long as at every moment one proved link was listening. If the first one dies early, the second takes its place with what it
 //! has. If the second one cannot be had in [`HANDOVER_MAX_NS`], the link is closed and opened the ordinary way.
 
+use super::GateSession;
 use super::links::{Link, Phase};
 use super::streams::Stream;
-use super::{GateSession, Outgoing};
 use domain::time::{MILLI, SECOND};
 use domain::{Input, LinkRole, LinkState, MonoNanos};
 use venue::LinkId;
@@ -47,7 +47,7 @@ impl GateSession {
     /// The venue asks for a new connection. It means the one that the notice came on; the other role's follows soon after, so both
     /// are replaced.
     pub(super) fn on_upgrade(&mut self, id: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
-        self.stats.ignored += 1;
+        self.desk.stats.ignored += 1;
         if self.links.is_next(id) {
             // The new connection landed on a host that is being left as well.
             return self.fail_next(id.role, now, updates);
@@ -80,7 +80,7 @@ impl GateSession {
         link.phase = Phase::Connecting;
         if let Some(state) = self.links.role(role) {
             state.next = Some(Handover { link, begun: now, settled: None, ready: None, look: now.after(LOOK_NS) });
-            self.queue.push_back(Outgoing::Open(id));
+            self.desk.queue_open(id);
         }
     }
 
@@ -129,17 +129,17 @@ impl GateSession {
         state.notice = None;
         self.retire(&old);
         match role {
-            LinkRole::Private => self.private_proved(now, updates),
+            LinkRole::Private => self.desk().private_proved(now, updates),
             _ => self.books_switched(false, now, updates),
         }
     }
 
     /// Closes a connection that nothing refers to any more.
     fn retire(&mut self, old: &Link) {
-        self.forget_queued(old.id);
+        self.desk.forget_queued(old.id);
         match old.phase {
-            Phase::Open | Phase::Connecting => self.queue_close(old.id),
-            Phase::Closing => self.queue.push_back(Outgoing::Close(old.id)),
+            Phase::Open | Phase::Connecting => self.desk.queue_close_instead(old.id),
+            Phase::Closing => self.desk.queue_close(old.id),
             Phase::Waiting(_) | Phase::Off => return,
         }
         self.links.retired.push(old.id);
@@ -156,7 +156,7 @@ impl GateSession {
             LinkRole::Private if proved => {}
             LinkRole::Private => {
                 self.tell_link(role, LinkState::Lost, now, updates);
-                self.private_down(now);
+                self.desk.private_down(now);
             }
             _ if open => self.books_switched(true, now, updates),
             _ => {
@@ -182,7 +182,7 @@ impl GateSession {
         if matches!(next.link.phase, Phase::Open | Phase::Connecting) {
             next.link.phase = Phase::Closing;
             let id = next.link.id;
-            self.queue_close(id);
+            self.desk.queue_close_instead(id);
         }
         self.next_lost(role, now, updates);
     }

@@ -6,11 +6,11 @@
 //! [`super::handover`]. The private link is told `Up` only once it is proved: every channel acknowledged and, after that, a ping of
 //! this very connection answered (F28).
 
+use super::GateSession;
 use super::books::BookChannel;
 use super::handover::Handover;
-use super::private::PRIVATE_CHANNELS;
 use super::streams::{ACK_TIMEOUT_NS, Overdue, Stage, Stream, Subscription};
-use super::{GateSession, Jitter, Outgoing, backoff_ns};
+use super::wire::StreamFrame;
 use crate::wire::PairNames;
 use crate::wire::frames::{Channel, ErrorCause, Reply};
 use crate::wire::news::NewsWanted;
@@ -18,6 +18,7 @@ use domain::time::{MILLI, SECOND};
 use domain::{
     FrameReject, Input, LinkChange, LinkRole, LinkState, MonoNanos, PairId, ReadKind, ResyncReason, SendStamp, VenueNanos,
 };
+use venue::backoff::{Jitter, backoff_ns};
 use venue::{LinkId, LossReason};
 
 /// An application ping goes out this often.
@@ -33,6 +34,9 @@ const RECONNECT_FIRST_NS: u64 = 100 * MILLI;
 const RECONNECT_MAX_NS: u64 = 10 * SECOND;
 /// A link that was up for this long starts its back-off anew.
 const STABLE_NS: u64 = 10 * SECOND;
+
+/// What is subscribed on the private link.
+const PRIVATE_CHANNELS: [Channel; 3] = [Channel::Orders, Channel::UserTrades, Channel::Balances];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -266,9 +270,9 @@ impl Links {
         self.roles.iter().any(|one| one.current.id.role == role && one.wanted)
     }
 
-    /// True while the engine holds this role's link for usable.
-    pub(super) fn is_up(&self, role: LinkRole) -> bool {
-        self.roles.iter().any(|one| one.current.id.role == role && one.told == Some(LinkState::Up))
+    /// True while the engine holds the public link for usable.
+    pub(super) fn is_public_up(&self) -> bool {
+        self.roles.iter().any(|one| one.current.id.role == LinkRole::Public && one.told == Some(LinkState::Up))
     }
 
     /// The last pong of the public link in use.
@@ -320,12 +324,15 @@ impl Link {
 impl GateSession {
     /// Tells the engine about a link, once per change; a loss is told only after something else was.
     pub(super) fn tell_link(&mut self, role: LinkRole, state: LinkState, now: MonoNanos, updates: &mut Vec<Input>) {
+        if role == LinkRole::Private {
+            return self.desk.tell_private(state, now, updates);
+        }
         let Some(link) = self.links.role(role) else { return };
         if link.told == Some(state) || (link.told.is_none() && state == LinkState::Lost) {
             return;
         }
         link.told = Some(state);
-        updates.push(Input::Link(LinkChange { venue: self.venue, role, state, at: now }));
+        updates.push(Input::Link(LinkChange { venue: self.desk.venue, role, state, at: now }));
     }
 
     pub(super) fn link_connected(&mut self, id: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
@@ -348,16 +355,16 @@ impl GateSession {
 
     pub(super) fn link_lost(&mut self, id: LinkId, now: MonoNanos, reason: LossReason, updates: &mut Vec<Input>) {
         // Frames still queued for the old connection would be signed for, or mean, another one.
-        self.forget_queued(id);
+        self.desk.forget_queued(id);
         if let Some(index) = self.links.retired.iter().position(|retired| *retired == id) {
             self.links.retired.swap_remove(index);
             return;
         }
         let is_next = self.links.is_next(id);
-        let wanted = !self.stopped && self.links.is_wanted(id.role);
+        let wanted = !self.desk.is_stopped() && self.links.is_wanted(id.role);
         let Some(link) = self.links.get_mut(id) else { return };
-        link.lost(now, wanted, &mut self.jitter);
-        self.stats.reconnect(reason.as_str());
+        link.lost(now, wanted, &mut self.desk.jitter);
+        self.desk.stats.reconnect(reason.as_str());
         if is_next {
             return self.next_lost(id.role, now, updates);
         }
@@ -368,36 +375,24 @@ impl GateSession {
         if id.role == LinkRole::Public {
             self.books_down(ResyncReason::Reconnect, now, updates);
         } else {
-            self.private_down(now);
+            self.desk.private_down(now);
         }
-    }
-
-    /// Drops what is queued for a connection that is gone.
-    pub(super) fn forget_queued(&mut self, id: LinkId) {
-        self.queue.retain(
-            |out| !matches!(out, Outgoing::Subscription { link, .. } | Outgoing::Ping(link) | Outgoing::Close(link) if *link == id),
-        );
     }
 
     /// Closes the link of a role, and the one that was to take its place; `handle_lost` decides when it is opened again.
     pub(super) fn close_link(&mut self, role: LinkRole) {
         self.drop_next(role);
-        let stopped = self.stopped;
+        let stopped = self.desk.is_stopped();
         let Some(link) = self.links.role(role).map(|role| &mut role.current) else { return };
         match link.phase {
             Phase::Open | Phase::Connecting => {
                 link.phase = Phase::Closing;
                 let id = link.id;
-                self.queue_close(id);
+                self.desk.queue_close_instead(id);
             }
             Phase::Waiting(_) if stopped => link.phase = Phase::Off,
             Phase::Waiting(_) | Phase::Off | Phase::Closing => {}
         }
-    }
-
-    pub(super) fn queue_close(&mut self, id: LinkId) {
-        self.queue.retain(|out| !matches!(out, Outgoing::Open(link) if *link == id));
-        self.queue.push_back(Outgoing::Close(id));
     }
 
     fn next_frame_id(&mut self) -> u64 {
@@ -411,7 +406,7 @@ impl GateSession {
         let Some(stream) = self.links.get_mut(link).and_then(|link| link.streams.get_mut(index)) else { return };
         stream.asked(id, subscribe, now);
         let subscription = stream.subscription.clone();
-        self.queue.push_back(Outgoing::Subscription { link, id, subscription, subscribe });
+        self.desk.queue_frame(link, StreamFrame { id, subscription, subscribe });
     }
 
     /// Leaves a book's stream and asks for it again, if it is acknowledged now. True when it was.
@@ -430,9 +425,9 @@ impl GateSession {
 
     pub(super) fn on_reply(&mut self, id: LinkId, reply: Reply, now: MonoNanos, updates: &mut Vec<Input>) {
         if reply.error.is_some() {
-            self.stats.reject(FrameReject::VenueError);
+            self.desk.stats.reject(FrameReject::VenueError);
         } else {
-            self.stats.ignored += 1;
+            self.desk.stats.ignored += 1;
         }
         let Some(link) = self.links.get_mut(id) else { return };
         let Some(index) = link.streams.iter().position(|stream| stream.answers(&reply)) else { return };
@@ -486,8 +481,8 @@ impl GateSession {
         if private && cause != ErrorCause::Pair {
             // Perhaps for the time it was signed with, perhaps for the key: a signed read tells by its label, which the stream does
             // not have.
-            self.start_clock_round(now);
-            self.submit_read(ReadKind::Account, now, updates);
+            self.desk.start_clock_round(now);
+            self.desk.submit_read(ReadKind::Account, now, updates);
             return self.fail_link(id, now, updates);
         }
         let book = stream.subscription.book();
@@ -499,7 +494,7 @@ impl GateSession {
                 self.books.bar(pair);
                 self.resync(pair, ResyncReason::Unserved, None, now, updates);
             }
-            _ => self.stats.resync(ResyncReason::Unserved),
+            _ => self.desk.stats.resync(ResyncReason::Unserved),
         }
     }
 
@@ -509,7 +504,7 @@ impl GateSession {
         if link.proof == Proof::Missing && id.role == LinkRole::Private {
             link.proof = Proof::Asked(now);
             link.next_ping = now.after(PING_PERIOD_NS);
-            self.queue.push_back(Outgoing::Ping(id));
+            self.desk.queue_ping(id);
         }
         if self.links.is_next(id) {
             self.next_settled(id.role, now, updates);
@@ -517,7 +512,7 @@ impl GateSession {
     }
 
     pub(super) fn on_pong(&mut self, id: LinkId, sent_at: Option<VenueNanos>, now: MonoNanos, updates: &mut Vec<Input>) {
-        self.stats.ignored += 1;
+        self.desk.stats.ignored += 1;
         let Some(link) = self.links.get_mut(id) else { return };
         if let Some(sent_at) = sent_at {
             link.pong = Some((now, SendStamp { at: sent_at, connection: link.connection }));
@@ -528,7 +523,7 @@ impl GateSession {
         if self.links.is_next(id) {
             self.next_settled(id.role, now, updates);
         } else if id.role == LinkRole::Private {
-            self.private_proved(now, updates);
+            self.desk().private_proved(now, updates);
         }
     }
 
@@ -540,7 +535,7 @@ impl GateSession {
         if !fresh && now.0.saturating_sub(asked) >= older_than_ns {
             link.next_ping = now.after(PING_PERIOD_NS);
             let id = link.id;
-            self.queue.push_back(Outgoing::Ping(id));
+            self.desk.queue_ping(id);
         }
     }
 
@@ -556,7 +551,10 @@ impl GateSession {
             }
             self.handover_timeout(role, now, updates);
         }
-        self.private_timeout(now, updates);
+        let open = self.links.role(LinkRole::Private).is_some_and(|role| role.current.phase == Phase::Open);
+        if self.desk().private_timeout(open, now, updates) {
+            self.close_link(LinkRole::Private);
+        }
     }
 
     pub(super) fn link_timeout(&mut self, id: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
@@ -564,7 +562,7 @@ impl GateSession {
         match link.phase {
             Phase::Waiting(at) if at <= now => {
                 link.phase = Phase::Connecting;
-                return self.queue.push_back(Outgoing::Open(id));
+                return self.desk.queue_open(id);
             }
             Phase::Open => {}
             _ => return,
@@ -580,7 +578,7 @@ impl GateSession {
         }
         if link.next_ping <= now {
             link.next_ping = now.after(PING_PERIOD_NS);
-            self.queue.push_back(Outgoing::Ping(id));
+            self.desk.queue_ping(id);
         }
         let mut index = 0;
         while let Some(stream) = self.links.get_mut(id).and_then(|link| link.streams.get_mut(index)) {
@@ -593,20 +591,16 @@ impl GateSession {
                 Some(unserved @ (Overdue::Leave | Overdue::Nudge)) => {
                     match book.filter(|_| !self.links.is_next(id)) {
                         Some(pair) => self.resync(pair, ResyncReason::Unserved, None, now, updates),
-                        None => self.stats.resync(ResyncReason::Unserved),
+                        None => self.desk.stats.resync(ResyncReason::Unserved),
                     }
                     if unserved == Overdue::Leave {
                         self.request(id, index, false, now);
                     } else {
                         // Its acknowledgement is not waited for: the first one holds.
                         let frame = self.next_frame_id();
-                        let again = subscription.map(|subscription| Outgoing::Subscription {
-                            link: id,
-                            id: frame,
-                            subscription,
-                            subscribe: true,
-                        });
-                        self.queue.extend(again);
+                        if let Some(subscription) = subscription {
+                            self.desk.queue_frame(id, StreamFrame { id: frame, subscription, subscribe: true });
+                        }
                     }
                 }
             }

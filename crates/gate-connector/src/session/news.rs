@@ -27,9 +27,9 @@ impl GateSession {
             link.news_came(now, !first);
         }
         let books = self.books.books.len();
-        let position = news_channels(self.decoder.wanted).position(|one| one == channel)?;
+        let position = news_channels(self.desk.wire.decoder.wanted).position(|one| one == channel)?;
         let index = self.books.index(pair)?;
-        let stream = self.stats.streams.get_mut(books * (position + 1) + index)?;
+        let stream = self.desk.stats.streams.get_mut(books * (position + 1) + index)?;
         stream.frames += 1;
         // During a handover both connections tell the same: the one in use is passed on.
         (place == Place::Current).then_some(stream)

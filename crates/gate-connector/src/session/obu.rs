@@ -53,7 +53,7 @@ impl GateSession {
     /// Sees to a new whole book: at once, or after a wait when that did not help before.
     pub(super) fn renew(&mut self, index: usize, now: MonoNanos) {
         let Some(book) = self.books.books.get(index) else { return };
-        if self.stopped || book.renew.is_some() {
+        if self.desk.is_stopped() || book.renew.is_some() {
             return;
         }
         let (pair, next) = (book.pair, book.on_next);

@@ -3,10 +3,10 @@
 //! An acknowledgement is no proof of service (§14.1 of the fact sheet): a stream that must begin with a frame has a deadline for it,
 //! doubled with every miss. Every state but a served one has a deadline that leads on, so none is waited for without end.
 
-use super::backoff_ns;
 use crate::wire::frames::{Channel, Reply};
 use domain::time::SECOND;
 use domain::{MonoNanos, PairId};
+use venue::backoff::backoff_ns;
 
 /// A subscribe request that is not acknowledged in this time takes the link down.
 pub(super) const ACK_TIMEOUT_NS: u64 = 5 * SECOND;

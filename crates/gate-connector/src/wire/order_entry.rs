@@ -12,10 +12,11 @@ use super::encode::escaped;
 use super::json::{FRAME_BYTES_MAX, Object, Value, fields, object, optional_flag, optional_text, text};
 use super::rows::{self, OrderRow, Stamp};
 use super::{Decoder, PairNames, Reject};
-use crate::rest::limits::RateHeaders;
+use crate::rest::limits;
 use crate::sign::Signer;
 use domain::{FrameReject, MonoNanos, OrderSource, OrderUpdate};
 use simd_json::prelude::*;
+use venue::rate_limit::RateNews;
 
 /// Rows that one reply may have.
 const ROWS_MAX: usize = 1000;
@@ -139,7 +140,7 @@ pub struct EntryReply {
     /// HTTP status; zero when it can't be read.
     pub status: u16,
     /// What the header says about the rate limit.
-    pub rate: RateHeaders,
+    pub rate: RateNews,
     /// What it says.
     pub body: EntryBody,
 }
@@ -194,7 +195,7 @@ fn frame(root: &Value<'_, '_>, names: &PairNames, received: MonoNanos) -> Result
         "header" => header, "request_id" => number, "ack" => ack, "data" => data, "channel" => channel, "event" => event,
         "result" => result, "error" => error);
     let Some(header) = header else { return notice(channel, event, result, error.is_some()) };
-    let rate = RateHeaders::from_ws(&header);
+    let rate = limits::from_ws(&header);
     let header = object(&header, "header")?;
     fields!(header, "channel" => channel, "status" => status);
     let channel = channel.and_then(|name| EntryChannel::parse(name.as_str()?));

@@ -7,50 +7,14 @@ use super::{PairNames, Reject};
 use arrayvec::ArrayVec;
 use domain::decimal::{Excess, parse_units};
 use domain::{
-    Amount, AssetId, BalanceEntry, ClientOrderId, Fill, Finish, FrameReject, MonoNanos, OrderReport, OrderSource, OrderUpdate,
-    PairInfo, Price, Qty, Role, Side, TimeInForce, TradeId, VenueOrderId,
+    Amount, AssetId, BalanceEntry, ClientOrderId, Fill, Finish, FrameReject, OrderReport, OrderUpdate, PairInfo, Price, Qty,
+    Role, Side, TimeInForce, TradeId, VenueOrderId,
 };
 use simd_json::prelude::*;
+pub use venue::desk::rows::{EchoedTif, OrderRow, Stamp};
 
 /// What our ids are prefixed with (`text` must begin with it, Gate API v4, create order).
 pub const TEXT_PREFIX: &str = "t-";
-
-/// Where rows came from, and when.
-#[derive(Clone, Copy, Debug)]
-pub struct Stamp {
-    /// Stream, reply or query.
-    pub source: OrderSource,
-    /// When the answer or push came.
-    pub received: MonoNanos,
-    /// When a query was asked; `received` for pushes.
-    pub requested: MonoNanos,
-}
-
-/// An order row, and the terms it echoes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrderRow {
-    /// What it says about the order.
-    pub update: OrderUpdate,
-    /// Direction.
-    pub side: Side,
-    /// Price of a limit order.
-    pub price: Option<Price>,
-    /// Base quantity; `None` for market buys, whose amount is in quote.
-    pub qty: Option<Qty>,
-    /// How long it may rest, as the row says.
-    pub tif: EchoedTif,
-}
-
-/// The time in force that a row echoes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EchoedTif {
-    /// The row does not say.
-    Absent,
-    /// One that we send.
-    Known(TimeInForce),
-    /// One that we never send (`poc`, `fok`), or an unknown one.
-    Other,
-}
 
 /// Reads one order. `None` when it stands on a pair that is not configured.
 ///

@@ -96,7 +96,7 @@ fn a_copy_that_stays_ahead_of_the_stream_untrusts_the_book() {
         assert_eq!(rig.book_news(), Vec::<String>::new(), "{channel}: the stream may still bring it");
         let out = rig.run(MILLI);
         assert_eq!(rig.book_news(), ["U audit"], "{channel}");
-        assert_eq!(rig.session.stats.resyncs[ResyncReason::Audit as usize], 1);
+        assert_eq!(rig.session.desk.stats.resyncs[ResyncReason::Audit as usize], 1);
         let left = out.iter().any(|o| matches!(o, Transmit::Frame { text, .. } if text.contains("unsubscribe")));
         assert_eq!(left, channel == "obu");
     }

@@ -255,7 +255,7 @@ fn books_of_a_link_that_dies_early_go_over_where_they_can() {
     rig.frame(PUBLIC_NEXT, &change("BTC_USDT", 12, 12));
     rig.frame(PUBLIC_NEXT, &full("ETH_USDT", 11));
     assert_eq!(rig.book_news(), ["D12-12", "S11"]);
-    assert_eq!(rig.session.stats.resyncs.iter().sum::<u64>(), 1, "only the book that had not gone over");
+    assert_eq!(rig.session.desk.stats.resyncs.iter().sum::<u64>(), 1, "only the book that had not gone over");
     // Dead before the follower is up: as any other loss.
     let mut rig = live("obu");
     rig.frame(PUBLIC, NOTICES[0]);

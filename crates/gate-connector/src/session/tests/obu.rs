@@ -116,7 +116,7 @@ fn a3_changes_need_the_next_id_and_an_id_alone_advances_it() {
         .collect();
     // §14.2, 10: only a change of levels tells how late the feed runs.
     assert_eq!(bodies, [(0, None), (1, Some(1_750_000_000_400)), (0, None)]);
-    assert_eq!((rig.session.stats.streams[0].applied, rig.session.stats.streams[0].stale), (3, 1));
+    assert_eq!((rig.session.desk.stats.streams[0].applied, rig.session.desk.stats.streams[0].stale), (3, 1));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a4_a_break_is_left_and_after_the_acknowledgement_asked_for_anew() {
         rig.frame(PUBLIC, &reply(&again, None));
         rig.frame(PUBLIC, &change("BTC_USDT", 21, 21));
         assert_eq!(rig.book_news(), ["S20", "D21-21"]);
-        assert_eq!(rig.session.stats.streams[0].gaps, 1);
+        assert_eq!(rig.session.desk.stats.streams[0].gaps, 1);
     }
 }
 
@@ -282,7 +282,7 @@ fn p1_an_acknowledgement_is_no_proof_and_is_reported_as_unserved() {
     rig.take();
     let out = rig.run(3 * SECOND);
     assert_eq!(rig.book_news(), ["U unserved"]);
-    assert_eq!(rig.session.stats.resyncs[ResyncReason::Unserved as usize], 1);
+    assert_eq!(rig.session.desk.stats.resyncs[ResyncReason::Unserved as usize], 1);
     let leave = one_asked(&out, "unsubscribe");
     rig.frame(PUBLIC, &reply(&leave, None));
     let again = one_asked(&rig.drain(), "subscribe");

@@ -280,9 +280,9 @@ fn a_reply_that_came_very_late_expects_no_event() {
     }
     run_muted(&mut rig, 4 * SECOND);
     rig.take();
-    let answered = rig.session.stats.ignored;
+    let answered = rig.session.desk.stats.ignored;
     rig.reply(super::rig::ENTRY, &frame, "200", &format!(r#""data":{{"result":{}}}"#, row(1, "closed", "0.0021", "ioc")));
-    assert_eq!(rig.session.stats.ignored, answered, "it is still told");
+    assert_eq!(rig.session.desk.stats.ignored, answered, "it is still told");
     run_muted(&mut rig, 3 * SECOND);
     assert_eq!(private_news(&mut rig), []);
 }

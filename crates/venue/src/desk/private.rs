@@ -1,10 +1,10 @@
-//! News of the private link: orders, executions, balances (Gate API v4, private spot channels), and the proof that it lives.
+//! News of the private link: orders, executions, balances, and the proof that it lives.
 //!
 //! Orders and executions arrive on different channels in any order and are passed on as they come; the engine joins them. Nothing
 //! here is numbered by the venue, so every new link is a reason to reconcile.
 //!
 //! A private stream can be dead without an error: acknowledged, answering pings, telling nothing (F28). Our own orders are the probe:
-//! what the venue says it accepted must show up on `spot.orders`, and what that says was executed must show up on `spot.usertrades`,
+//! what the venue says it accepted must show up among the orders told, and what is told as executed there among the executions,
 //! within [`EVENT_MAX_NS`]. Otherwise the link is under suspicion: it is told `Lost` at once and opened anew.
 //!
 //! A suspicion ends with an event about an order or an execution, and with nothing else: acknowledgements, pongs and balances prove
@@ -13,19 +13,15 @@
 //! link is told `Lost` again, and other openings are not sent. When the probe's event comes, the link is believed; when it does not,
 //! the next probe may pass [`HOLD_NEXT_NS`] later. Orders that reduce risk (hedges, unwinds) always pass.
 
-use super::links::Phase;
-use super::{GateSession, ORDER_TIMEOUT_NS};
-use crate::wire::frames::Channel;
-use crate::wire::rows::OrderRow;
+use super::rows::OrderRow;
+use super::wire::Wire;
+use super::{Desk, ORDER_TIMEOUT_NS};
 use domain::time::SECOND;
 use domain::{
-    BalanceEntry, BalanceReport, BalanceSource, ClientOrderId, Fill, Input, LinkRole, LinkState, MonoNanos, OrderReport,
-    VenueOrderId,
+    BalanceEntry, BalanceReport, BalanceSource, ClientOrderId, Fill, Input, LinkChange, LinkRole, LinkState, MonoNanos,
+    OrderReport, VenueOrderId,
 };
 use std::collections::VecDeque;
-
-/// What is subscribed on the private link.
-pub(super) const PRIVATE_CHANNELS: [Channel; 3] = [Channel::Orders, Channel::UserTrades, Channel::Balances];
 
 /// An event about an accepted order must come within this time.
 const EVENT_MAX_NS: u64 = 2 * SECOND;
@@ -95,6 +91,10 @@ pub(super) struct PrivateProof {
     trust: Trust,
     /// Since when the engine holds the link for usable: events of what was sent before may have gone to nobody.
     up_since: MonoNanos,
+    /// What the engine was last told of the link.
+    told: Option<LinkState>,
+    /// The link's own proof, as the session last said: everything on it acknowledged, and a ping after that answered.
+    proved: bool,
 }
 
 impl Default for PrivateProof {
@@ -106,6 +106,8 @@ impl Default for PrivateProof {
             fills_heard: Heard(VecDeque::new()),
             trust: Trust::Full,
             up_since: MonoNanos(0),
+            told: None,
+            proved: false,
         }
     }
 }
@@ -125,7 +127,28 @@ impl PrivateProof {
     }
 }
 
-impl GateSession {
+impl<W: Wire> Desk<W> {
+    /// True while the engine holds the private link for usable.
+    pub fn private_is_up(&self) -> bool {
+        self.private.told == Some(LinkState::Up)
+    }
+
+    /// The session says whether its private link is proved: everything on it acknowledged, and a ping after that answered. To be told
+    /// before anything else is handed to the desk.
+    pub fn private_link_is(&mut self, proved: bool) {
+        self.private.proved = proved;
+    }
+
+    /// Tells the engine about the private link, once per change; a loss is told only after something else was.
+    pub fn tell_private(&mut self, state: LinkState, now: MonoNanos, updates: &mut Vec<Input>) {
+        let told = self.private.told;
+        if told == Some(state) || (told.is_none() && state == LinkState::Lost) {
+            return;
+        }
+        self.private.told = Some(state);
+        updates.push(Input::Link(LinkChange { venue: self.venue, role: LinkRole::Private, state, at: now }));
+    }
+
     /// Whether an opening order may leave: it may unless the link is under suspicion. One that may then is the probe.
     pub(super) fn private_admits(&mut self, client_id: ClientOrderId, now: MonoNanos, updates: &mut Vec<Input>) -> bool {
         match self.private.trust {
@@ -134,7 +157,7 @@ impl GateSession {
             Trust::ProbeFree => {
                 self.private.trust = Trust::Probing(client_id, now.after(PROBE_MAX_NS));
                 // No other opening: not until this one has shown that the link tells.
-                self.tell_link(LinkRole::Private, LinkState::Lost, now, updates);
+                self.tell_private(LinkState::Lost, now, updates);
                 true
             }
         }
@@ -153,7 +176,7 @@ impl GateSession {
     /// late expects nothing either: the event may be longer ago than is remembered.
     pub(super) fn private_expect(&mut self, client_id: ClientOrderId, sent: MonoNanos, now: MonoNanos) {
         let is_probe = matches!(self.private.trust, Trust::Probing(probe, _) if probe == client_id);
-        let listened = is_probe || self.links.is_up(LinkRole::Private) && self.private.up_since <= sent;
+        let listened = is_probe || self.private_is_up() && self.private.up_since <= sent;
         let late = now.since(sent) > ORDER_TIMEOUT_NS;
         if listened && !late && !self.private.orders_heard.0.contains(&client_id) {
             self.private.orders.expect(client_id, now);
@@ -161,8 +184,8 @@ impl GateSession {
     }
 
     /// `alive` is false for what still came on a link that is being closed: true news, but no proof of the present link.
-    pub(super) fn on_orders(&mut self, rows: Vec<OrderRow>, alive: bool, now: MonoNanos, updates: &mut Vec<Input>) {
-        let up = self.links.is_up(LinkRole::Private);
+    pub fn on_orders(&mut self, rows: Vec<OrderRow>, alive: bool, now: MonoNanos, updates: &mut Vec<Input>) {
+        let up = self.private_is_up();
         let told = !rows.is_empty();
         for row in rows {
             let update = &row.update;
@@ -184,7 +207,8 @@ impl GateSession {
         self.private_event(alive && told, now, updates);
     }
 
-    pub(super) fn on_fills(&mut self, fills: Vec<Fill>, alive: bool, now: MonoNanos, updates: &mut Vec<Input>) {
+    /// Executions told by the private stream; `alive` as in [`Desk::on_orders`].
+    pub fn on_fills(&mut self, fills: Vec<Fill>, alive: bool, now: MonoNanos, updates: &mut Vec<Input>) {
         let told = !fills.is_empty();
         for fill in fills {
             self.private.fills.came(&fill.venue_order_id);
@@ -194,7 +218,8 @@ impl GateSession {
         self.private_event(alive && told, now, updates);
     }
 
-    pub(super) fn on_balances(&mut self, entries: Vec<BalanceEntry>, now: MonoNanos, updates: &mut Vec<Input>) {
+    /// Balances told by the private stream.
+    pub fn on_balances(&mut self, entries: Vec<BalanceEntry>, now: MonoNanos, updates: &mut Vec<Input>) {
         if !entries.is_empty() {
             let source = BalanceSource::Stream;
             updates.push(Input::Balances(BalanceReport { venue: self.venue, source, requested: now, received: now, entries }));
@@ -209,47 +234,51 @@ impl GateSession {
     }
 
     /// The link may have become believable: tells it `Up` if it has.
-    pub(super) fn private_proved(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
-        let proved = self.links.role(LinkRole::Private).is_some_and(|role| role.current.is_proved());
+    pub fn private_proved(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         if let Trust::Held(until) = self.private.trust
             && until <= now
         {
             self.private.trust = Trust::ProbeFree;
         }
-        if proved && matches!(self.private.trust, Trust::Full | Trust::ProbeFree) {
-            if !self.links.is_up(LinkRole::Private) {
+        if self.private.proved && matches!(self.private.trust, Trust::Full | Trust::ProbeFree) {
+            if !self.private_is_up() {
                 self.private.up_since = now;
             }
-            self.tell_link(LinkRole::Private, LinkState::Up, now, updates);
+            self.tell_private(LinkState::Up, now, updates);
         }
     }
 
     /// The link is gone: what it owed will be read. A probe that was under way has shown nothing, and no other follows soon.
-    pub(super) fn private_down(&mut self, now: MonoNanos) {
+    pub fn private_down(&mut self, now: MonoNanos) {
         self.private.await_nothing();
         if let Trust::Probing(..) = self.private.trust {
             self.private.trust = Trust::Held(now.after(HOLD_NEXT_NS));
         }
     }
 
-    pub(super) fn private_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
+    /// Looks whether the link still tells. `open`: it is not being closed anyway. True when it must be closed and opened anew.
+    #[must_use]
+    pub fn private_timeout(&mut self, open: bool, now: MonoNanos, updates: &mut Vec<Input>) -> bool {
+        let mut close = false;
         let overdue = |at: Option<MonoNanos>| at.is_some_and(|at| at <= now);
         let failed = matches!(self.private.trust, Trust::Probing(_, until) if until <= now);
         if failed || overdue(self.private.orders.deadline()) || overdue(self.private.fills.deadline()) {
             // A link that is being closed anyway is no longer listened to in time, and says nothing about the next one.
-            let open = self.links.role(LinkRole::Private).is_some_and(|role| role.current.phase == Phase::Open);
             let hold = if self.private.trust == Trust::Full { HOLD_FIRST_NS } else { HOLD_NEXT_NS };
             if failed || open {
                 self.private.trust = Trust::Held(now.after(hold));
             }
             self.private.await_nothing();
             // At once, not when the socket is closed: the engine must not open anything in between.
-            self.tell_link(LinkRole::Private, LinkState::Lost, now, updates);
-            self.close_link(LinkRole::Private);
+            self.tell_private(LinkState::Lost, now, updates);
+            // Nothing of a link that is being given up can prove it.
+            self.private.proved = false;
+            close = true;
         }
         if matches!(self.private.trust, Trust::Held(until) if until <= now) {
             self.private.trust = Trust::ProbeFree;
             self.private_proved(now, updates);
         }
+        close
     }
 }

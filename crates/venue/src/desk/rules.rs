@@ -1,14 +1,16 @@
 //! The rules of the pairs, read anew while the session runs (F11): steps, minimums, and whether trading is open.
 //!
-//! They are asked for on a timer, every ten seconds while the pair is closed, and at once when the venue refuses an order for its figures or its market: an engine that goes on
-//! with old rules would be refused for ever. Start at [`GateSession::rules_timeout`]; each answer is one [`Input::Rules`]. A pair that
-//! is no longer listed, or whose steps no longer fit the scale that everything is counted in, is told as closed in both directions.
+//! They are asked for on a timer, every ten seconds while the pair is closed, and at once when the venue refuses an order for its
+//! figures or its market: an engine that goes on with old rules would be refused for ever. Start at [`Desk::rules_timeout`]; each
+//! answer is one [`Input::Rules`]. A pair that is no longer listed, or whose steps no longer fit the scale that everything is counted
+//! in, is told as closed in both directions.
 
-use super::{Answer, GateSession, What};
-use crate::rules;
+use super::Desk;
+use super::what::{Answer, What};
+use super::wire::Wire;
+use crate::tables::scaled_rules;
 use domain::time::SECOND;
-use domain::{Amount, ErrorClass, Input, InstrumentRules, MonoNanos, PairId, Qty, UnixNanos};
-use venue::tables::scaled_rules;
+use domain::{Amount, ErrorClass, Input, InstrumentRules, MonoNanos, PairId, Qty};
 
 /// Each pair is asked for this often.
 const REFRESH_NS: u64 = 600 * SECOND;
@@ -40,7 +42,7 @@ impl PairRules {
     }
 }
 
-impl GateSession {
+impl<W: Wire> Desk<W> {
     pub(super) fn rules_timeout(&mut self, now: MonoNanos) {
         let due: Vec<PairId> =
             self.rules.0.iter().filter(|(_, due, _)| due.is_some_and(|at| at <= now)).map(|(pair, ..)| *pair).collect();
@@ -77,29 +79,22 @@ impl GateSession {
         }
     }
 
-    pub(super) fn on_rules(
-        &mut self,
-        pair: PairId,
-        mut answer: Answer<'_>,
-        (now, venue_time_ns): (MonoNanos, i64),
-        updates: &mut Vec<Input>,
-    ) {
-        if !answer.is_success() {
-            let (class, _) = self.failure(&mut answer);
+    pub(super) fn on_rules(&mut self, pair: PairId, venue_ns: i64, answer: Answer<'_>, now: MonoNanos, updates: &mut Vec<Input>) {
+        let body = match self.success(answer) {
+            Ok(body) => body,
             // Anything but a pair that is gone may pass: the rules that we have stay until the next time.
-            if class == ErrorClass::SymbolClosed {
+            Err(ErrorClass::SymbolClosed) => {
                 let rules = self.closed(pair);
                 self.watch_closed(&rules, now);
-                updates.push(Input::Rules(rules));
+                return updates.push(Input::Rules(rules));
             }
-            return;
-        }
-        let Answer::Http { body, .. } = answer else { return };
-        let tables = &self.decoder.names.tables;
-        let Some(symbol) = tables.pair(pair).map(|info| info.symbol.clone()) else { return };
-        match rules::decode_one(body, &symbol, Some(UnixNanos(venue_time_ns))) {
+            Err(_) => return,
+        };
+        let Some(symbol) = self.wire.tables().pair(pair).map(|info| info.symbol.clone()) else { return };
+        match self.wire.rules(&symbol, body, venue_ns) {
             Ok(raw) => {
-                let rules = scaled_rules(self.venue, "gate", tables, pair, &raw).unwrap_or_else(|_| self.closed(pair));
+                let scaled = scaled_rules(self.venue, W::PROFILE.kind, self.wire.tables(), pair, &raw);
+                let rules = scaled.unwrap_or_else(|_| self.closed(pair));
                 self.watch_closed(&rules, now);
                 updates.push(Input::Rules(rules));
             }

@@ -1,14 +1,15 @@
 //! What we asked for, so that every echo of an order can be held against it (F24).
 //!
-//! A venue may take an order with another quantity, price, side or time in force than was sent. Start at [`GateSession::tell_row`]:
-//! every row about an order, whichever way it came, goes through it. The first row with other terms is told as
-//! [`OrderReport::TermsDiffer`], once; after that the order's rows are told as they are, so that it can reach its end.
+//! A venue may take an order with another quantity, price, side or time in force than was sent. Start at [`Desk::tell_row`]: every row
+//! about an order, whichever way it came, goes through it. The first row with other terms is told as [`OrderReport::TermsDiffer`],
+//! once; after that the order's rows are told as they are, so that it can reach its end.
 //!
 //! Orders that this session did not place (another run's, a person's) have no terms to hold anything against. Nor does one that we
 //! amended: its terms are then what the venue answered.
 
-use super::GateSession;
-use crate::wire::rows::{EchoedTif, OrderRow};
+use super::Desk;
+use super::rows::{EchoedTif, OrderRow};
+use super::wire::Wire;
 use domain::{ClientOrderId, FrameReject, Input, NewOrder, OrderReport, OrderUpdate, Price, Qty, Side, TimeInForce};
 use std::collections::BTreeMap;
 
@@ -62,9 +63,9 @@ impl Intents {
     }
 }
 
-impl GateSession {
+impl<W: Wire> Desk<W> {
     /// Tells what a row says about an order, and before that, once, that its terms are not ours.
-    pub(super) fn tell_row(&mut self, row: &OrderRow, updates: &mut Vec<Input>) {
+    pub fn tell_row(&mut self, row: &OrderRow, updates: &mut Vec<Input>) {
         let differs = self.tell_other_terms(row, updates);
         // An order that has ended is told as that too: there is nothing to wait for.
         if !(differs && matches!(row.update.report, OrderReport::Open { .. })) {

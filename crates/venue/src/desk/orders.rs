@@ -1,27 +1,26 @@
-//! Orders: placing, amending, cancelling, looking up (Gate API v4, orders), by REST or by WebSocket order entry.
+//! Orders: placing, amending, cancelling, looking up, by REST or over the order link.
 //!
 //! A placement is sent once and never again. Its way is chosen when it is submitted; if that way is gone before a byte has left, the
 //! order is not sent, and what may have left on one way is never repeated on the other. Its answer is one of three: accepted,
 //! definitely refused, unknown; what can't be read is unknown. Executions are never made of order replies: they come with their trade
-//! ids from the stream or `my_trades`.
+//! ids from the stream or the list of executions.
 //!
-//! Both ways end here: [`Told`] is an answer without its way. Start at [`GateSession::on_order_answer`] for REST; `order_entry`
-//! calls the same methods with what its replies say.
+//! Both ways end here: [`Told`] is an answer without its way. Start at [`Desk::on_order_answer`] for REST; [`super::link`] calls the
+//! same methods with what its replies say.
 
-use super::{Answer, Asked, GateSession, InFlight, ORDER_TIMEOUT_NS, What};
-use crate::errors::{self, Placement};
-use crate::wire::Decoder;
-use crate::wire::Reject;
-use crate::wire::bodies::ErrorLabel;
-use crate::wire::rows::{OrderRow, Stamp, TEXT_PREFIX};
+use super::rows::{OrderRow, Stamp};
+use super::what::{Answer, Asked, InFlight, What};
+use super::wire::{Failure, OrderAnswer, Placement, Wire};
+use super::{Desk, ORDER_TIMEOUT_NS};
+use crate::json::Reject;
+use crate::session::IoFailure;
 use domain::command::OrderRef;
 use domain::mutants::{self, Mutant};
 use domain::time::SECOND;
 use domain::{
     Amend, ErrorClass, Finish, FrameReject, Input, Label, MonoNanos, NewOrder, OrderReport, OrderSource, OrderUpdate, PairId,
-    Purpose, Qty, RoundTrip, UnixNanos, UnknownCause,
+    Purpose, Qty, RoundTrip, UnixNanos, UnknownCause, VenueOrderId,
 };
-use venue::IoFailure;
 
 /// A cancel is void at the venue after this long. Late by seconds it is as good as ever, and it must not fail for a clock that is off
 /// by as much; late by more, a cancel-all could meet orders that were not there when it was asked for.
@@ -29,17 +28,18 @@ const CANCEL_EXPIRY_NS: u64 = 10 * SECOND;
 
 /// The way an order takes, chosen when it is submitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub enum Way {
     /// A request of its own.
     Rest,
-    /// A frame on the logged-in link.
-    Entry,
+    /// A frame on the order link.
+    Link,
 }
 
 /// Cancelling everything on one pair.
-#[derive(Clone, Copy)]
-pub(super) struct CancelAll {
-    pub(super) pair: PairId,
+#[derive(Clone, Copy, Debug)]
+pub struct CancelAll {
+    /// Which.
+    pub pair: PairId,
 }
 
 /// An answer to an order request, whichever way it came.
@@ -47,7 +47,7 @@ pub(super) enum Told<T> {
     /// The venue did it and says what came of it, or says something that can't be read.
     Done(Result<T, Reject>),
     /// The venue refused or failed.
-    Failed { status: u16, class: ErrorClass, label: Option<ErrorLabel> },
+    Failed(Failure),
     /// Nothing came.
     Silent(IoFailure),
 }
@@ -57,38 +57,34 @@ impl<T> Told<T> {
     const fn source(&self) -> OrderSource {
         match self {
             Told::Silent(_) => OrderSource::Edge,
-            Told::Done(_) | Told::Failed { .. } => OrderSource::Reply,
+            Told::Done(_) | Told::Failed(_) => OrderSource::Reply,
         }
     }
 
     /// The class of what is no success.
     const fn class(&self) -> ErrorClass {
         match self {
-            Told::Failed { class, .. } => *class,
+            Told::Failed(failure) => failure.class,
             Told::Done(_) | Told::Silent(_) => ErrorClass::Unknown,
         }
     }
 
-    fn is_not_found(&self) -> bool {
-        matches!(self, Told::Failed { label: Some(label), .. } if errors::is_not_found(Some(&label.0)))
+    const fn is_not_found(&self) -> bool {
+        matches!(self, Told::Failed(Failure { not_found: true, .. }))
     }
 }
 
-/// What the venue names one of our orders by: its own id where that is known, else ours, whose prefix belongs to every look-up.
-pub(super) fn order_name(order: &OrderRef) -> String {
-    match order.venue_order_id {
-        Some(id) => id.to_string(),
-        None => format!("{TEXT_PREFIX}{}", order.client_id),
-    }
+/// What an answer says about the one order that was asked about.
+enum Own {
+    Row(OrderRow),
+    /// Only that the venue has the request.
+    Received,
+    /// Nothing, or nothing that can be read.
+    Nothing,
 }
 
-/// Path of one order.
-pub(super) fn order_path(order: &OrderRef) -> String {
-    format!("/spot/orders/{}", order_name(order))
-}
-
-/// Venue time in milliseconds after which the gateway must refuse this request (`x-gate-exptime`), where it has such a time.
-pub(super) fn expiry_ms(what: &What, now: MonoNanos, venue_time_ns: i64) -> Option<i64> {
+/// Venue time in milliseconds after which this request must not take effect, where it has such a time.
+pub(super) fn expiry_ms<O>(what: &What<O>, now: MonoNanos, venue_ns: i64) -> Option<i64> {
     let left_ns = match what {
         What::Place { order, .. } => order.deadline?.since(now),
         // An amendment that arrives after its answer was given up must not take effect behind our back.
@@ -96,18 +92,25 @@ pub(super) fn expiry_ms(what: &What, now: MonoNanos, venue_time_ns: i64) -> Opti
         What::Cancel(_) | What::CancelAll(_) => CANCEL_EXPIRY_NS,
         _ => return None,
     };
-    let expires_ns = venue_time_ns.saturating_add(i64::try_from(left_ns).unwrap_or(i64::MAX));
+    let expires_ns = venue_ns.saturating_add(i64::try_from(left_ns).unwrap_or(i64::MAX));
     Some(UnixNanos(expires_ns).millis())
 }
 
 /// The edge did not send this order.
 pub(super) fn not_sent(order: &NewOrder, now: MonoNanos) -> Input {
-    placed(order, OrderSource::Edge, now, now, OrderReport::NotSent)
+    placed(order, None, OrderSource::Edge, now, now, OrderReport::NotSent)
 }
 
-fn placed(order: &NewOrder, source: OrderSource, requested: MonoNanos, received: MonoNanos, report: OrderReport) -> Input {
+fn placed(
+    order: &NewOrder,
+    venue_order_id: Option<VenueOrderId>,
+    source: OrderSource,
+    requested: MonoNanos,
+    received: MonoNanos,
+    report: OrderReport,
+) -> Input {
     let (venue, pair, client_id) = (order.venue, order.pair, Some(order.client_id));
-    Input::Order(OrderUpdate { venue, pair, client_id, venue_order_id: None, source, received, requested, report })
+    Input::Order(OrderUpdate { venue, pair, client_id, venue_order_id, source, received, requested, report })
 }
 
 fn about(order: &OrderRef, source: OrderSource, requested: MonoNanos, received: MonoNanos, report: OrderReport) -> Input {
@@ -122,7 +125,7 @@ const fn cause_of(failure: IoFailure) -> UnknownCause {
     }
 }
 
-impl GateSession {
+impl<W: Wire> Desk<W> {
     pub(super) fn submit_order(&mut self, order: &NewOrder, now: MonoNanos, updates: &mut Vec<Input>) {
         if !self.may_order(order.pair) {
             return updates.push(not_sent(order, now));
@@ -133,10 +136,10 @@ impl GateSession {
         // An order late by its own budget is worse than none: refuse, do not queue.
         if !self.budgets.may_place(order.pair, now) {
             let report = OrderReport::Refused { class: ErrorClass::RateLimited, label: Label::cut("own rate budget") };
-            updates.push(placed(order, OrderSource::Edge, now, now, report));
+            updates.push(placed(order, None, OrderSource::Edge, now, now, report));
             return self.private_void(order.client_id, now, updates);
         }
-        let way = self.entry.way_of_a_placement(now);
+        let way = self.link.way_of_a_placement(now);
         self.intents.note(order);
         self.ask(What::Place { order: *order, way, resent: false });
     }
@@ -188,7 +191,7 @@ impl GateSession {
 
     /// There is a key, and the pair is configured.
     fn may_order(&self, pair: PairId) -> bool {
-        self.signer.is_some() && self.decoder.names.name(pair).is_some()
+        self.wire.has_keys() && self.wire.lists(pair)
     }
 
     fn cancel_all_failed(
@@ -213,27 +216,33 @@ impl GateSession {
     }
 
     /// The answer to a request.
-    pub(super) fn on_order_answer(&mut self, flight: InFlight, answer: Answer<'_>, now: MonoNanos, updates: &mut Vec<Input>) {
+    pub(super) fn on_order_answer(
+        &mut self,
+        flight: InFlight<W::Own>,
+        answer: Answer<'_>,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
         let InFlight { asked, sent, .. } = flight;
         let source = if matches!(asked.what, What::LookUp(_)) { OrderSource::Query } else { OrderSource::Reply };
         let stamp = Stamp { source, received: now, requested: sent };
         if matches!(asked.what, What::CancelAll(_)) {
-            let told = self.told(answer, |decoder, body| decoder.cancelled(body, stamp));
+            let told = self.told(answer, |wire, body| wire.cancelled(body, stamp));
             return self.on_all_cancelled(asked, sent, told, now, updates);
         }
         if matches!((&asked.what, &answer), (What::Place { .. }, Answer::Http { .. })) {
             self.order_round_trip(sent, now, updates);
         }
-        let told = self.told(answer, |decoder, body| decoder.order(body, stamp));
+        let told = self.told(answer, |wire, body| wire.order(&asked.what, body, stamp));
         self.on_order_told(asked, sent, told, now, updates);
     }
 
     /// What is said about one order, by either way.
     pub(super) fn on_order_told(
         &mut self,
-        asked: Asked,
+        asked: Asked<W::Own>,
         sent: MonoNanos,
-        told: Told<Option<OrderRow>>,
+        told: Told<OrderAnswer>,
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
@@ -251,15 +260,13 @@ impl GateSession {
         updates.push(Input::RoundTrip(RoundTrip { venue: self.venue, order: true, nanos: now.since(sent) }));
     }
 
-    fn told<T>(&mut self, mut answer: Answer<'_>, decode: impl FnOnce(&mut Decoder, &mut [u8]) -> Result<T, Reject>) -> Told<T> {
-        match &mut answer {
-            Answer::Failed(failure) => Told::Silent(*failure),
-            Answer::Http { status: 200..=299, body } => Told::Done(decode(&mut self.decoder, body)),
-            Answer::Http { status, .. } => {
-                let status = *status;
-                let (class, label) = self.failure(&mut answer);
-                Told::Failed { status, class, label }
-            }
+    fn told<T>(&mut self, answer: Answer<'_>, decode: impl FnOnce(&mut W, &mut [u8]) -> Result<T, Reject>) -> Told<T> {
+        match answer {
+            Answer::Failed(failure) => Told::Silent(failure),
+            Answer::Http { status, body } => match self.wire.failure(status, body) {
+                None => Told::Done(decode(&mut self.wire, body)),
+                Some(failure) => Told::Failed(failure),
+            },
         }
     }
 
@@ -268,7 +275,7 @@ impl GateSession {
         order: NewOrder,
         resent: bool,
         sent: MonoNanos,
-        told: Told<Option<OrderRow>>,
+        told: Told<OrderAnswer>,
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
@@ -276,20 +283,28 @@ impl GateSession {
         let report = match told {
             Told::Silent(IoFailure::NotSent) => OrderReport::NotSent,
             Told::Silent(failure) => OrderReport::Unknown { cause: cause_of(failure) },
-            Told::Done(Ok(Some(row))) if row.update.client_id == Some(order.client_id) && row.update.pair == order.pair => {
+            Told::Done(Ok(OrderAnswer::Row(row)))
+                if row.update.client_id == Some(order.client_id) && row.update.pair == order.pair =>
+            {
                 self.private_expect(order.client_id, sent, now);
                 return self.tell_row(&row, updates);
             }
+            // It is on its way to the book, or to a refusal: the private stream tells.
+            Told::Done(Ok(OrderAnswer::Received(id))) => {
+                self.private_expect(order.client_id, sent, now);
+                return updates.push(placed(&order, id, source, sent, now, OrderReport::Open { filled: Qty::ZERO }));
+            }
             Told::Done(Ok(_)) => self.unreadable(FrameReject::UnknownShape),
             Told::Done(Err(reject)) => self.unreadable(reject.reason),
-            Told::Failed { status, class, label } => {
-                self.on_clock_skew(class, now);
-                let cut = label.as_ref().map_or_else(|| Label::cut(&format!("HTTP {status}")), ErrorLabel::cut);
-                match errors::placement(status, label.as_ref().map(|l| l.0.as_str())) {
+            Told::Failed(failure) => {
+                self.on_clock_skew(failure.class, now);
+                match failure.placement {
                     Placement::RefusedUnlisted(_) if order.deadline.is_some_and(|deadline| now >= deadline) => {
                         OrderReport::Finished { finish: Finish::Expired, filled: Qty::ZERO }
                     }
-                    Placement::Refused(class) | Placement::RefusedUnlisted(class) => OrderReport::Refused { class, label: cut },
+                    Placement::Refused(class) | Placement::RefusedUnlisted(class) => {
+                        OrderReport::Refused { class, label: failure.cut() }
+                    }
                     Placement::Unknown => OrderReport::Unknown { cause: UnknownCause::ServerError },
                 }
             }
@@ -297,7 +312,7 @@ impl GateSession {
         if matches!(report, OrderReport::Unknown { .. }) && !resent && mutants::active(Mutant::ResendOnUnknown) {
             return self.ask(What::Place { order, way: Way::Rest, resent: true });
         }
-        updates.push(placed(&order, source, sent, now, report));
+        updates.push(placed(&order, None, source, sent, now, report));
         if matches!(report, OrderReport::NotSent | OrderReport::Refused { .. }) {
             self.private_void(order.client_id, now, updates);
         }
@@ -312,24 +327,18 @@ impl GateSession {
         OrderReport::Unknown { cause: UnknownCause::ServerError }
     }
 
-    fn on_amended(
-        &mut self,
-        amend: &Amend,
-        sent: MonoNanos,
-        told: Told<Option<OrderRow>>,
-        now: MonoNanos,
-        updates: &mut Vec<Input>,
-    ) {
+    fn on_amended(&mut self, amend: &Amend, sent: MonoNanos, told: Told<OrderAnswer>, now: MonoNanos, updates: &mut Vec<Input>) {
         let (source, class) = (told.source(), told.class());
         self.on_clock_skew(class, now);
         let report = match told {
-            Told::Done(row) => match self.own_row(row, &amend.order) {
-                Some(row) if amended_as_asked(&row, amend) => return updates.push(Input::Order(row.update)),
-                Some(_) => {
+            Told::Done(answer) => match self.own(answer, &amend.order) {
+                Own::Row(row) if amended_as_asked(&row, amend) => return updates.push(Input::Order(row.update)),
+                Own::Row(_) => {
                     self.stats.reject(FrameReject::OutOfRange);
                     OrderReport::CancelFailed { class }
                 }
-                None => OrderReport::CancelFailed { class },
+                // Perhaps amended: its state decides.
+                Own::Received | Own::Nothing => OrderReport::CancelFailed { class },
             },
             ref failed if failed.is_not_found() => OrderReport::NotFound,
             _ => OrderReport::CancelFailed { class },
@@ -339,9 +348,9 @@ impl GateSession {
 
     fn on_cancelled(
         &mut self,
-        asked: Asked,
+        asked: Asked<W::Own>,
         sent: MonoNanos,
-        told: Told<Option<OrderRow>>,
+        told: Told<OrderAnswer>,
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
@@ -349,9 +358,10 @@ impl GateSession {
         let (source, class) = (told.source(), told.class());
         let failed = OrderReport::CancelFailed { class };
         match told {
-            Told::Done(row) => match self.own_row(row, &order) {
-                Some(row) => self.tell_row(&row, updates),
-                None => updates.push(about(&order, source, sent, now, failed)),
+            Told::Done(answer) => match self.own(answer, &order) {
+                Own::Row(row) => self.tell_row(&row, updates),
+                Own::Received => self.on_cancel_taken(&order, sent, now, updates),
+                Own::Nothing => updates.push(about(&order, source, sent, now, failed)),
             },
             told if told.is_not_found() => updates.push(about(&order, source, sent, now, OrderReport::NotFound)),
             _ => {
@@ -365,8 +375,7 @@ impl GateSession {
         }
     }
 
-    /// A cancel by a list of ids was taken. Its row says nothing about executions: the order's end comes by stream, or by the look-up
-    /// that this asks for.
+    /// A cancel was taken, and nothing is said about executions: the order's end comes by stream, or by the look-up that this asks for.
     pub(super) fn on_cancel_taken(&self, order: &OrderRef, sent: MonoNanos, now: MonoNanos, updates: &mut Vec<Input>) {
         let report = OrderReport::CancelFailed { class: ErrorClass::Unknown };
         updates.push(about(order, OrderSource::Reply, sent, now, report));
@@ -374,7 +383,7 @@ impl GateSession {
 
     pub(super) fn on_all_cancelled(
         &mut self,
-        asked: Asked,
+        asked: Asked<W::Own>,
         sent: MonoNanos,
         told: Told<Vec<OrderUpdate>>,
         now: MonoNanos,
@@ -388,7 +397,7 @@ impl GateSession {
                 self.stats.reject(reject.reason);
                 updates.push(self.cancel_all_failed(pair, sent, now, source, class));
             }
-            Told::Failed { .. } | Told::Silent(_) => {
+            Told::Failed(_) | Told::Silent(_) => {
                 self.on_clock_skew(class, now);
                 if self.try_again(asked, class, now).is_err() {
                     updates.push(self.cancel_all_failed(pair, sent, now, source, class));
@@ -399,9 +408,9 @@ impl GateSession {
 
     fn on_looked_up(
         &mut self,
-        asked: Asked,
+        asked: Asked<W::Own>,
         sent: MonoNanos,
-        told: Told<Option<OrderRow>>,
+        told: Told<OrderAnswer>,
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
@@ -409,11 +418,11 @@ impl GateSession {
         let class = told.class();
         let tell = |report| about(&order, OrderSource::Query, sent, now, report);
         match told {
-            Told::Done(row) => {
+            Told::Done(answer) => {
                 let unread = tell(OrderReport::Unknown { cause: UnknownCause::ServerError });
-                match self.own_row(row, &order) {
-                    Some(row) => self.tell_row(&row, updates),
-                    None => updates.push(unread),
+                match self.own(answer, &order) {
+                    Own::Row(row) => self.tell_row(&row, updates),
+                    Own::Received | Own::Nothing => updates.push(unread),
                 }
             }
             told if told.is_not_found() => updates.push(tell(OrderReport::NotFound)),
@@ -427,29 +436,35 @@ impl GateSession {
         }
     }
 
-    pub(super) fn on_clock_skew(&mut self, class: ErrorClass, now: MonoNanos) {
-        if class == ErrorClass::ClockSkew {
-            self.start_clock_round(now);
-        }
-    }
-
-    /// The row of an answer, if it is the order that was asked about (F23).
-    fn own_row(&mut self, row: Result<Option<OrderRow>, Reject>, order: &OrderRef) -> Option<OrderRow> {
-        let mut row = match row {
-            Ok(row) => row?,
+    /// What an answer says, if it is about the order that was asked about (F23).
+    fn own(&mut self, answer: Result<OrderAnswer, Reject>, order: &OrderRef) -> Own {
+        let mut row = match answer {
+            Ok(OrderAnswer::Row(row)) => row,
+            Ok(OrderAnswer::Received(_)) => return Own::Received,
+            Ok(OrderAnswer::Elsewhere) => return Own::Nothing,
             Err(reject) => {
                 self.stats.reject(reject.reason);
-                return None;
+                return Own::Nothing;
             }
         };
         let update = &mut row.update;
         let by_id = order.venue_order_id.is_some() && order.venue_order_id == update.venue_order_id;
         if update.pair != order.pair || !(by_id || update.client_id == Some(order.client_id)) {
             self.stats.reject(FrameReject::UnknownShape);
-            return None;
+            return Own::Nothing;
         }
         update.client_id = Some(order.client_id);
-        Some(row)
+        Own::Row(row)
+    }
+}
+
+impl Failure {
+    /// Its label for people and logs.
+    fn cut(&self) -> Label {
+        match &self.label {
+            Some(label) => Label::cut(label),
+            None => Label::cut(&format!("HTTP {}", self.status)),
+        }
     }
 }
 

@@ -1,0 +1,234 @@
+//! Rate limits of an account: placements and amendments, cancels, reads, public reads; each a [`RateLimit`]. After a ban nothing at
+//! all leaves over REST.
+
+use super::Desk;
+use super::what::What;
+use super::wire::{Profile, Wire};
+use crate::rate_limit::{RETRY_AFTER_MAX_NS, RateLimit, RateNews, retry_after_ns};
+use domain::command::OrderRef;
+use domain::time::{MILLI, SECOND};
+use domain::{Amend, Budget, BudgetBucket, Input, MonoNanos, NewOrder, PairId};
+
+/// A read that finds no budget looks again after this long, unless its limit is parked.
+const READ_PAUSE_NS: u64 = 100 * MILLI;
+/// A ban that does not say how long it lasts.
+const BAN_NS: u64 = 120 * SECOND;
+
+/// Our counts.
+pub(super) struct Budgets {
+    /// One for all pairs, or one a pair.
+    place: Vec<(Option<PairId>, RateLimit)>,
+    cancel: RateLimit,
+    /// All reads of the account share one.
+    read: RateLimit,
+    public: RateLimit,
+    /// Nothing at all leaves over REST before this time.
+    banned_until: MonoNanos,
+}
+
+impl Budgets {
+    pub(super) fn new(profile: &Profile, pairs: &[PairId]) -> Budgets {
+        let place = |pair| (pair, RateLimit::new(profile.place));
+        Budgets {
+            place: match profile.place_per_pair {
+                true => pairs.iter().map(|pair| place(Some(*pair))).collect(),
+                false => vec![place(None)],
+            },
+            cancel: RateLimit::new(profile.cancel),
+            read: RateLimit::new(profile.read),
+            public: RateLimit::new(profile.public),
+            banned_until: MonoNanos(0),
+        }
+    }
+
+    fn place(&mut self, pair: PairId) -> Option<&mut RateLimit> {
+        self.place.iter_mut().find(|(of, _)| of.is_none_or(|of| of == pair)).map(|(_, limit)| limit)
+    }
+
+    /// Takes budget to place or amend on a pair; both spend the same.
+    pub(super) fn may_place(&mut self, pair: PairId, now: MonoNanos) -> bool {
+        let open = now >= self.banned_until;
+        open && self.place(pair).is_some_and(|limit| limit.take(now, 1))
+    }
+
+    pub(super) fn may_cancel(&mut self, now: MonoNanos) -> bool {
+        now >= self.banned_until && self.cancel.take(now, 1)
+    }
+
+    /// When the venue takes a request like this again, by what it said; past when it does now.
+    pub(super) fn opens_at<O>(&mut self, what: &What<O>) -> MonoNanos {
+        let parked = self.limit(what).map_or(MonoNanos(0), |(_, limit)| limit.parked_until());
+        parked.max(self.banned_until)
+    }
+
+    /// The venue said when it takes requests again: of this kind after a refusal, of any kind after a ban.
+    fn retry_after<O>(&mut self, what: &What<O>, banned: bool, after_ns: Option<u64>, now: MonoNanos) {
+        if banned {
+            let until = now.after(after_ns.unwrap_or(BAN_NS).min(RETRY_AFTER_MAX_NS));
+            self.banned_until = self.banned_until.max(until);
+        } else if let (Some(ns), Some((_, limit))) = (after_ns, self.limit(what)) {
+            limit.park(now, ns);
+        }
+    }
+
+    /// Takes budget for a request that may wait.
+    ///
+    /// # Errors
+    /// When to try again.
+    fn may_read<O>(&mut self, what: &What<O>, weight: u32, now: MonoNanos) -> Result<(), MonoNanos> {
+        if now < self.banned_until {
+            return Err(self.banned_until);
+        }
+        let limit = match what {
+            What::Time => return Ok(()),
+            What::Own(_) | What::Rules(_) => &mut self.public,
+            _ => &mut self.read,
+        };
+        if limit.take(now, weight) { Ok(()) } else { Err(now.after(READ_PAUSE_NS).max(limit.parked_until())) }
+    }
+
+    /// The limit that a request spends, and its name for the engine.
+    fn limit<O>(&mut self, what: &What<O>) -> Option<(Option<BudgetBucket>, &mut RateLimit)> {
+        match what {
+            What::Place { order: NewOrder { pair, .. }, .. } | What::Amend(Amend { order: OrderRef { pair, .. }, .. }) => {
+                Some((Some(BudgetBucket::Place(*pair)), self.place(*pair)?))
+            }
+            What::Cancel(_) | What::CancelAll(_) => Some((Some(BudgetBucket::Cancel), &mut self.cancel)),
+            What::Own(_) | What::Rules(_) => Some((None, &mut self.public)),
+            What::Time => None,
+            _ => Some((Some(BudgetBucket::Read), &mut self.read)),
+        }
+    }
+}
+
+impl<W: Wire> Desk<W> {
+    /// Takes budget for a request that may wait.
+    ///
+    /// # Errors
+    /// When to try again.
+    pub(super) fn may_read(&mut self, what: &What<W::Own>, now: MonoNanos) -> Result<(), MonoNanos> {
+        let weight = self.wire.weight(what);
+        self.budgets.may_read(what, weight, now)
+    }
+
+    /// Reads what the headers of a REST answer say about limits.
+    pub(super) fn on_headers(
+        &mut self,
+        what: &What<W::Own>,
+        status: u16,
+        headers: &[(String, String)],
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
+        let rate = self.wire.rate(what, headers);
+        self.on_rate(what, rate, status == 429, now, updates);
+        if matches!(status, 418 | 429) {
+            self.budgets.retry_after(what, status == 418, retry_after_ns(headers), now);
+        }
+    }
+
+    /// Takes over what the venue says about the limit that `what` spent: lowers our count, parks a refusal until the reset, keeps the
+    /// tightest head-room for the metrics, tells the engine.
+    pub(super) fn on_rate(
+        &mut self,
+        what: &What<W::Own>,
+        rate: RateNews,
+        refused: bool,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
+        if let (Some(remaining), Some(limit)) = (rate.remain, rate.limit) {
+            let tighter = self
+                .stats
+                .rate_remaining
+                .is_none_or(|(r, l)| u64::from(remaining) * u64::from(l) < u64::from(r) * u64::from(limit));
+            if tighter {
+                self.stats.rate_remaining = Some((remaining, limit));
+            }
+        }
+        let (venue, venue_ns) = (self.venue, self.clock.carried_ns(now));
+        let Some((name, spent)) = self.budgets.limit(what) else { return };
+        spent.reconcile(now, rate, refused, venue_ns);
+        if let Some(name) = name.filter(|_| rate.limit.is_some() || refused) {
+            let (remaining, limit, window_ns) = (spent.available(now), spent.limit(), spent.window_ns());
+            updates.push(Input::Budget(Budget { venue, bucket: name, remaining, limit, window_ns, at: now }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock_sync::ClockPace;
+    use crate::rate_limit::Limit;
+
+    const NOW: MonoNanos = MonoNanos(5 * SECOND);
+    const TEN: Limit = Limit { count: 10, window_ns: SECOND };
+    const PROFILE: Profile = Profile {
+        kind: "test",
+        clock: ClockPace { samples: 1, refresh_ns: SECOND, retry_ns: SECOND },
+        place: TEN,
+        place_per_pair: true,
+        cancel: TEN,
+        read: TEN,
+        public: TEN,
+        link_place: TEN,
+        link_login: true,
+        cancels_together: 1,
+        dead_man_min_s: None,
+        open_orders_pages_max: 1,
+        trades_pages_max: 1,
+        trades_span_ns: i64::MAX,
+    };
+    const BALANCES: What<()> = What::Balances;
+
+    #[test]
+    fn no_window_holds_more_than_the_limit_not_even_the_first() {
+        let mut budgets = Budgets::new(&PROFILE, &[PairId(0)]);
+        let steps = (0..300u64).map(|step| NOW.after(step * 10 * MILLI));
+        let sent: Vec<MonoNanos> = steps.filter(|now| budgets.may_place(PairId(0), *now)).collect();
+        for (index, from) in sent.iter().enumerate() {
+            let within = sent[index..].iter().take_while(|at| at.since(*from) < SECOND).count();
+            assert!(within <= 10, "{within} from {from:?}");
+        }
+        assert_eq!(sent.len(), 30);
+    }
+
+    #[test]
+    fn placements_are_counted_by_pair_or_all_together() {
+        for (place_per_pair, expected) in [(true, 20), (false, 10)] {
+            let mut budgets = Budgets::new(&Profile { place_per_pair, ..PROFILE }, &[PairId(0), PairId(1)]);
+            let placed = (0..40u16).filter(|n| budgets.may_place(PairId(n % 2), NOW)).count();
+            assert_eq!(placed, expected);
+        }
+        let mut budgets = Budgets::new(&PROFILE, &[PairId(0)]);
+        assert!(!budgets.may_place(PairId(9), NOW), "a pair that is not configured has no budget");
+    }
+
+    #[test]
+    fn a_retry_after_holds_its_limit_and_a_ban_everything() {
+        let mut budgets = Budgets::new(&PROFILE, &[PairId(0)]);
+        budgets.retry_after(&BALANCES, false, Some(7 * SECOND), NOW);
+        assert_eq!(budgets.may_read(&BALANCES, 1, NOW), Err(NOW.after(7 * SECOND)));
+        assert_eq!(budgets.opens_at(&BALANCES), NOW.after(7 * SECOND));
+        // Cancels keep their own.
+        assert!(budgets.may_cancel(NOW) && budgets.may_place(PairId(0), NOW));
+        budgets.retry_after(&BALANCES, true, None, NOW);
+        let end = NOW.after(BAN_NS);
+        assert!(!budgets.may_cancel(NOW) && !budgets.may_place(PairId(0), NOW));
+        let time: What<()> = What::Time;
+        assert_eq!((budgets.may_read(&time, 1, NOW), budgets.opens_at(&time)), (Err(end), end));
+        assert!(budgets.may_cancel(end) && budgets.may_place(PairId(0), end));
+        budgets.retry_after(&time, true, Some(u64::MAX), NOW);
+        assert_eq!(budgets.opens_at(&time), NOW.after(RETRY_AFTER_MAX_NS));
+    }
+
+    #[test]
+    fn a_parked_read_comes_back_at_the_reset_and_parks_nothing_else() {
+        let mut budgets = Budgets::new(&PROFILE, &[PairId(0)]);
+        budgets.retry_after(&BALANCES, false, Some(1600 * MILLI), NOW);
+        assert_eq!(budgets.may_read(&BALANCES, 3, NOW), Err(NOW.after(1600 * MILLI)));
+        assert_eq!(budgets.may_read(&BALANCES, 3, NOW.after(1600 * MILLI)), Ok(()));
+        assert!(budgets.may_place(PairId(0), NOW) && budgets.may_cancel(NOW));
+    }
+}

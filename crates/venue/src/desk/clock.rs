@@ -1,0 +1,70 @@
+//! The venue's clock of a desk: what is known is [`crate::clock_sync::ClockSync`]'s; here are the requests and what a failure is told as.
+
+use super::Desk;
+use super::what::{Answer, What};
+use super::wire::Wire;
+use crate::clock_sync::ClockStep;
+use domain::{ClockOffset, ErrorClass, Input, MonoNanos, ReadFailure, ReadKind, UnixNanos};
+
+impl<W: Wire> Desk<W> {
+    /// Begins a round of samples unless one is running.
+    pub fn start_clock_round(&mut self, now: MonoNanos) {
+        if self.clock.begin(now) {
+            self.ask(What::Time);
+        }
+    }
+
+    /// The engine asks for the venue's time.
+    pub(super) fn read_time(&mut self, now: MonoNanos) {
+        self.clock.engine_asked();
+        self.start_clock_round(now);
+    }
+
+    pub(super) fn on_clock_skew(&mut self, class: ErrorClass, now: MonoNanos) {
+        if class == ErrorClass::ClockSkew {
+            self.start_clock_round(now);
+        }
+    }
+
+    pub(super) fn clock_timeout(&mut self, now: MonoNanos) {
+        if self.clock.is_due(now) {
+            // A round that is still unanswered after all this time is over.
+            self.clock.give_up_round();
+            self.start_clock_round(now);
+        }
+    }
+
+    pub(super) fn on_time(
+        &mut self,
+        sent: MonoNanos,
+        wall: UnixNanos,
+        answer: Answer<'_>,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
+        let class = match self.success(answer) {
+            Ok(body) => match self.wire.time(body) {
+                Ok(told) => {
+                    self.clock.sample(told, sent, wall, now);
+                    None
+                }
+                Err(_) => Some(ErrorClass::Unknown),
+            },
+            Err(class) => Some(class),
+        };
+        let venue = self.venue;
+        match self.clock.answered(class) {
+            ClockStep::Ask => self.ask(What::Time),
+            ClockStep::Measured { offset_ns, over_monotonic_ns, uncertainty_ns } => {
+                updates.push(Input::Clock(ClockOffset { venue, offset_ns, over_monotonic_ns, uncertainty_ns }));
+            }
+            ClockStep::Failed { engine_waits } => {
+                self.clock.retry(now, &mut self.jitter);
+                if engine_waits {
+                    let (read, class) = (ReadKind::Time, class.unwrap_or(ErrorClass::Unknown));
+                    updates.push(Input::ReadFailed(ReadFailure { venue, read, class, received: now }));
+                }
+            }
+        }
+    }
+}

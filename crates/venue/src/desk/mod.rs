@@ -1,0 +1,425 @@
+//! The trading half of any venue account: orders and what every answer to them means, reads of the account, the private stream's
+//! news and proof of life, the order link, rate limits, the venue's clock, the pairs' rules.
+//!
+//! A connector owns a [`Desk`] over its own [`Wire`] (its codec and its signatures: bytes out, rows in) and puts beside it what is its
+//! own: links of streams, and how books are kept. Split by the state each part owns:
+//! - [`wire`]: what a venue adds. [`rows`]: rows about orders. [`what`]: what requests are for.
+//! - [`orders`]: placing, amending, cancelling and looking up, and what every answer to it means. [`intents`]: what we asked for, held
+//!   against every echo. [`dead_man`]: the venue's own switch.
+//! - [`link`]: the way over a logged-in WebSocket link that orders may take instead of REST.
+//! - [`private`]: order, fill and balance news of the private link, and the proof that it lives.
+//! - [`reads`]: balances, open orders, executions, fees, rights. [`rules`]: the rules of the pairs, read anew. [`clock`]: the venue's
+//!   clock. [`budgets`]: rate limits.
+//!
+//! This file owns what they share: the queue to the wire, the tickets of requests, the timers. Requests and frames are queued as *what
+//! to send* and become bytes in [`Desk::poll_transmit`], so every signature is made with the time at which its bytes leave.
+//!
+//! Before anything is handed to a desk, the session says whether its private link is proved ([`Desk::private_link_is`]).
+
+mod budgets;
+mod clock;
+mod dead_man;
+mod intents;
+mod link;
+mod orders;
+mod private;
+mod reads;
+pub mod rows;
+mod rules;
+pub mod what;
+pub mod wire;
+
+use crate::backoff::Jitter;
+use crate::clock_sync::ClockSync;
+use crate::connector::OrderEntry;
+use crate::session::{LinkId, LossReason, Response, Ticket, Transmit};
+use crate::stats::SessionStats;
+use budgets::Budgets;
+use domain::time::{MILLI, SECOND};
+use domain::{Command, ErrorClass, Input, MonoNanos, PairId, UnixNanos, VenueId};
+use intents::Intents;
+use link::OrderLinks;
+pub use orders::{CancelAll, Way};
+use private::PrivateProof;
+pub use reads::{OpenOrdersRead, TradesRead};
+use rules::PairRules;
+use std::collections::{BTreeMap, VecDeque};
+use what::{Answer, Asked, InFlight, OwnAnswer, Tickets, What};
+use wire::{SendAt, Wire};
+
+/// An order request is given up after this long; its outcome is then unknown.
+pub const ORDER_TIMEOUT_NS: u64 = 3 * SECOND;
+/// A read is given up after this long.
+pub const READ_TIMEOUT_NS: u64 = 5 * SECOND;
+
+/// Something queued for the wire.
+enum Outgoing<W: Wire> {
+    Open(LinkId),
+    Close(LinkId),
+    /// A frame of a stream link.
+    Frame(LinkId, W::Frame),
+    Ping(LinkId),
+    /// A login of an order link with this correlation, signed when it leaves.
+    Login(LinkId, u64),
+    Ask(Asked<W::Own>),
+}
+
+/// The trading half of one account. See the module's docs.
+pub struct Desk<W: Wire> {
+    /// Which venue account.
+    pub venue: VenueId,
+    /// Its protocol.
+    pub wire: W,
+    /// Counters of the session.
+    pub stats: SessionStats,
+    /// Spreads waits.
+    pub jitter: Jitter,
+    /// The venue's clock.
+    pub clock: ClockSync,
+    /// No reconnects, no repeats, nothing begun any more.
+    stopped: bool,
+    pairs: Vec<PairId>,
+    link: OrderLinks<W::Own>,
+    private: PrivateProof,
+    intents: Intents,
+    rules: PairRules,
+    budgets: Budgets,
+    /// Orders and cancels: before everything else.
+    urgent: VecDeque<Asked<W::Own>>,
+    queue: VecDeque<Outgoing<W>>,
+    /// Requests that wait for their time (retries, budgets).
+    later: Vec<(MonoNanos, Asked<W::Own>)>,
+    in_flight: BTreeMap<Ticket, InFlight<W::Own>>,
+    tickets: Tickets,
+}
+
+impl<W: Wire> Desk<W> {
+    /// A desk that has not started. `pairs` are the configured ones, in the session's order.
+    pub fn new(venue: VenueId, wire: W, pairs: &[PairId], order_entry: OrderEntry, seed: u64, stats: SessionStats) -> Desk<W> {
+        let profile = W::PROFILE;
+        Desk {
+            venue,
+            stats,
+            jitter: Jitter::new(seed),
+            clock: ClockSync::new(profile.clock),
+            stopped: false,
+            pairs: pairs.to_vec(),
+            link: OrderLinks::new(&profile, order_entry, wire.has_keys()),
+            private: PrivateProof::default(),
+            intents: Intents::default(),
+            rules: PairRules::new(pairs),
+            budgets: Budgets::new(&profile, pairs),
+            urgent: VecDeque::new(),
+            queue: VecDeque::new(),
+            later: Vec::new(),
+            in_flight: BTreeMap::new(),
+            tickets: Tickets::default(),
+            wire,
+        }
+    }
+
+    /// True after [`Desk::shutdown`].
+    pub const fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Requests that wait for their answers.
+    pub fn requests_under_way(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Opens the order link, begins the first clock round, sets the timers of rules. The session queues its own links first.
+    pub fn start(&mut self, now: MonoNanos) {
+        self.link_start();
+        self.rules.start(now);
+        self.start_clock_round(now);
+    }
+
+    /// Queues the opening of a stream link.
+    pub fn queue_open(&mut self, link: LinkId) {
+        self.queue.push_back(Outgoing::Open(link));
+    }
+
+    /// Queues the end of a stream link.
+    pub fn queue_close(&mut self, link: LinkId) {
+        self.queue.push_back(Outgoing::Close(link));
+    }
+
+    /// As [`Desk::queue_close`], for a link that is perhaps still queued to be opened.
+    pub fn queue_close_instead(&mut self, link: LinkId) {
+        self.queue.retain(|out| !matches!(out, Outgoing::Open(l) if *l == link));
+        self.queue_close(link);
+    }
+
+    /// Queues a frame of a stream link.
+    pub fn queue_frame(&mut self, link: LinkId, frame: W::Frame) {
+        self.queue.push_back(Outgoing::Frame(link, frame));
+    }
+
+    /// Queues a ping of a stream link.
+    pub fn queue_ping(&mut self, link: LinkId) {
+        self.queue.push_back(Outgoing::Ping(link));
+    }
+
+    /// Drops what is queued for a connection that is gone: it would be signed for, or mean, another one.
+    pub fn forget_queued(&mut self, link: LinkId) {
+        let of_link = |out: &Outgoing<W>| match out {
+            Outgoing::Frame(l, _) | Outgoing::Ping(l) | Outgoing::Close(l) | Outgoing::Login(l, _) => *l == link,
+            Outgoing::Open(_) | Outgoing::Ask(_) => false,
+        };
+        self.queue.retain(|out| !of_link(out));
+    }
+
+    /// Queues a request of the session's own.
+    pub fn ask_own(&mut self, own: W::Own) {
+        self.ask(What::Own(own));
+    }
+
+    fn ask(&mut self, what: What<W::Own>) {
+        let asked = Asked { what, attempt: 0 };
+        match asked.what {
+            What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::DeadMan { .. } => {
+                self.urgent.push_back(asked)
+            }
+            _ => self.queue.push_back(Outgoing::Ask(asked)),
+        }
+    }
+
+    fn ask_later(&mut self, at: MonoNanos, asked: Asked<W::Own>) {
+        self.later.push((at, asked));
+    }
+
+    /// The moment of sending.
+    fn send_at(&self, now: MonoNanos, wall: UnixNanos) -> SendAt {
+        SendAt { venue_ns: self.clock.venue_time_ns(now, wall), expires_ms: None }
+    }
+
+    /// Checks that need the time of sending. True when the request may leave. `wanted` tells of requests of the session's own.
+    fn may_leave(
+        &mut self,
+        what: &What<W::Own>,
+        wanted: impl Fn(&W::Own) -> bool,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) -> bool {
+        match what {
+            What::Place { order, .. } if order.deadline.is_some_and(|deadline| now >= deadline) => {
+                updates.push(orders::not_sent(order, now));
+                self.private_void(order.client_id, now, updates);
+                false
+            }
+            What::Own(own) => wanted(own),
+            _ => true,
+        }
+    }
+
+    fn transmit_request(&mut self, mut asked: Asked<W::Own>, now: MonoNanos, wall: UnixNanos) -> Transmit {
+        let mut at = self.send_at(now, wall);
+        at.expires_ms = orders::expiry_ms(&asked.what, now, at.venue_ns);
+        if let What::Trades(read) = &mut asked.what {
+            read.clock_is_ahead(wall.0.saturating_sub(at.venue_ns));
+        }
+        let request = self.wire.request(&asked.what, at);
+        let order = matches!(asked.what, What::Place { .. });
+        let timeout_ns = match asked.what {
+            What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) => ORDER_TIMEOUT_NS,
+            _ => READ_TIMEOUT_NS,
+        };
+        let ticket = self.tickets.next();
+        self.stats.requests += 1;
+        self.in_flight.insert(ticket, InFlight { asked, sent: now, venue_ns: at.venue_ns, wall });
+        Transmit::Request { ticket, request, timeout_ns, order }
+    }
+
+    /// Asks again after a pause when the failure may pass, at most once.
+    ///
+    /// # Errors
+    /// Gives the request back when it must be answered as failed.
+    fn try_again(&mut self, asked: Asked<W::Own>, class: ErrorClass, now: MonoNanos) -> Result<(), Asked<W::Own>> {
+        let passes = matches!(class, ErrorClass::RateLimited | ErrorClass::ClockSkew | ErrorClass::Unknown);
+        if asked.attempt > 0 || !passes || self.stopped {
+            return Err(asked);
+        }
+        let first = if class == ErrorClass::RateLimited { SECOND } else { 200 * MILLI };
+        // Not before the venue said that it takes such requests again.
+        let at = now.after(self.jitter.spread(first)).max(self.budgets.opens_at(&asked.what));
+        self.ask_later(at, Asked { attempt: asked.attempt + 1, ..asked });
+        Ok(())
+    }
+
+    /// The body of a success.
+    ///
+    /// # Errors
+    /// The class of anything else.
+    pub fn success<'a>(&mut self, answer: Answer<'a>) -> Result<&'a mut [u8], ErrorClass> {
+        match answer {
+            Answer::Failed(_) => Err(ErrorClass::Unknown),
+            Answer::Http { status, body } => match self.wire.failure(status, body) {
+                None => Ok(body),
+                Some(failure) => Err(failure.class),
+            },
+        }
+    }
+
+    /// True for a link of this desk, which takes its events: [`Desk::handle_connected`], [`Desk::link_frame`], [`Desk::handle_lost`].
+    pub fn owns(&self, link: LinkId) -> bool {
+        link.role == domain::LinkRole::OrderEntry
+    }
+
+    /// An order link is open.
+    pub fn handle_connected(&mut self, link: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
+        self.link_connected(link, now, updates);
+    }
+
+    /// An order link is gone.
+    pub fn handle_lost(&mut self, link: LinkId, now: MonoNanos, reason: LossReason, updates: &mut Vec<Input>) {
+        self.link_lost(link, now, reason, updates);
+    }
+
+    /// The answer to a request. What the session asked for itself is handed back.
+    pub fn handle_response<'a>(
+        &mut self,
+        ticket: Ticket,
+        now: MonoNanos,
+        response: Response<'a>,
+        updates: &mut Vec<Input>,
+    ) -> Option<OwnAnswer<'a, W::Own>> {
+        let flight = self.in_flight.remove(&ticket)?;
+        let answer = match response {
+            Response::Failed(failure) => Answer::Failed(failure),
+            Response::Http { status, headers, body } => {
+                self.on_headers(&flight.asked.what, status, headers, now, updates);
+                Answer::Http { status, body }
+            }
+        };
+        let InFlight { sent, venue_ns, wall, .. } = flight;
+        match flight.asked.what {
+            What::Own(own) => return Some(OwnAnswer { own, sent, answer }),
+            What::Time => self.on_time(sent, wall, answer, now, updates),
+            What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::LookUp(_) => {
+                self.on_order_answer(flight, answer, now, updates)
+            }
+            What::Rules(pair) => self.on_rules(pair, venue_ns, answer, now, updates),
+            What::DeadMan { timeout_s } => self.on_dead_man(timeout_s, sent, answer, now, updates),
+            _ => self.on_read_answer(flight, answer, now, updates),
+        }
+        None
+    }
+
+    /// Timers of requests and of the clock. The session calls it before its own.
+    pub fn requests_timeout(&mut self, now: MonoNanos) {
+        let mut index = 0;
+        while index < self.later.len() {
+            if self.later.get(index).is_some_and(|(at, _)| *at <= now) {
+                let (_, asked) = self.later.remove(index);
+                match asked.what {
+                    What::Cancel(_) | What::CancelAll(_) => self.urgent.push_back(asked),
+                    _ => self.queue.push_back(Outgoing::Ask(asked)),
+                }
+            } else {
+                index += 1;
+            }
+        }
+        self.clock_timeout(now);
+    }
+
+    /// Timers of the order link. The session calls it after those of its stream links.
+    pub fn order_link_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
+        self.link_timeout(now, updates);
+    }
+
+    /// Timers of the pairs' rules. The session calls it last.
+    pub fn pair_rules_timeout(&mut self, now: MonoNanos) {
+        self.rules_timeout(now);
+    }
+
+    /// The process was suspended. The session has closed its own links before.
+    pub fn handle_paused(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
+        self.link_paused(now, updates);
+        self.start_clock_round(now);
+    }
+
+    /// Takes every command but [`Command::Resync`], which is about books.
+    pub fn submit(&mut self, now: MonoNanos, command: &Command, updates: &mut Vec<Input>) {
+        match command {
+            Command::Place(order) => self.submit_order(order, now, updates),
+            Command::Cancel(order) => self.submit_cancel(order, now, updates),
+            Command::CancelAll { pair, .. } => self.submit_cancel_all(*pair, now, updates),
+            Command::LookUp(order) => self.submit_look_up(order, now, updates),
+            Command::Amend(amend) => self.submit_amend(amend, now, updates),
+            Command::Read { read, .. } => self.submit_read(*read, now, updates),
+            Command::DeadMan { timeout_ns, .. } => self.submit_dead_man(*timeout_ns, now, updates),
+            Command::Resync { .. } => {}
+        }
+    }
+
+    /// Next thing for the wire, oldest first, orders and cancels before all else. `wanted` tells whether a request of the session's own
+    /// is still wanted.
+    pub fn poll_transmit(
+        &mut self,
+        now: MonoNanos,
+        wall: UnixNanos,
+        wanted: impl Fn(&W::Own) -> bool,
+        updates: &mut Vec<Input>,
+    ) -> Option<Transmit> {
+        while let Some(asked) = self.urgent.pop_front() {
+            if let Some(transmit) = self.transmit_urgent(asked, now, wall, updates) {
+                return Some(transmit);
+            }
+        }
+        loop {
+            match self.queue.pop_front()? {
+                Outgoing::Open(link) => return Some(Transmit::Open(link)),
+                Outgoing::Close(link) => return Some(Transmit::Close(link)),
+                Outgoing::Ping(link) => {
+                    let text = self.wire.ping(self.send_at(now, wall));
+                    return Some(Transmit::Frame { link, text, order: false });
+                }
+                Outgoing::Frame(link, frame) => {
+                    let text = self.wire.frame(&frame, self.send_at(now, wall));
+                    return Some(Transmit::Frame { link, text, order: false });
+                }
+                Outgoing::Login(link, number) => {
+                    if let Some(transmit) = self.link_login(link, number, now, wall) {
+                        return Some(transmit);
+                    }
+                }
+                Outgoing::Ask(asked) => {
+                    if !self.may_leave(&asked.what, &wanted, now, updates) {
+                        continue;
+                    }
+                    // Look-ups go over REST, which says most about orders in doubt for a broken order link. A repeat, and one that
+                    // finds the budget of reads spent, takes the other way.
+                    let link = self.link.ready().filter(|_| matches!(asked.what, What::LookUp(_)));
+                    match (link, self.may_read(&asked.what, now)) {
+                        (Some(slot), budget) if asked.attempt > 0 || budget.is_err() => {
+                            return Some(self.link_transmit(slot, asked, now, wall));
+                        }
+                        (_, Ok(())) => return Some(self.transmit_request(asked, now, wall)),
+                        (_, Err(at)) => self.ask_later(at, asked),
+                    }
+                }
+            }
+        }
+    }
+
+    /// When something here wants its time-out.
+    pub fn poll_timeout(&self) -> Option<MonoNanos> {
+        let later = self.later.iter().map(|(at, _)| *at).min();
+        let parts = [self.rules.next_timeout(), self.clock.due_at(), self.link.next_timeout(), self.private.next_timeout()];
+        parts.into_iter().chain([later]).flatten().min()
+    }
+
+    /// Nothing is begun any more; [`Desk::close_order_link`] follows, after the session's own links.
+    pub fn shutdown(&mut self) {
+        self.stopped = true;
+        self.later.retain(|(_, asked)| matches!(asked.what, What::Cancel(_) | What::CancelAll(_)));
+    }
+
+    /// Closes the order link and ends all timers.
+    pub fn close_order_link(&mut self) {
+        self.link_shutdown();
+        self.rules.stop();
+        self.clock.stop();
+    }
+}

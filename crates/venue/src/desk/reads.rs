@@ -1,0 +1,233 @@
+//! Lists and tables over REST: balances, open orders, executions, fees, rights of the key.
+//!
+//! A read that fails in a way that may pass is asked once more by itself; then `ReadFailed` says so and the engine decides. Lists
+//! come in pages; a list that did not reach its last page within its bound never passes for complete.
+
+use super::Desk;
+use super::rows::{OrderRow, Stamp};
+use super::what::{Answer, Asked, InFlight, What};
+use super::wire::{AccountAnswer, Page, Wire};
+use domain::{
+    BalanceReport, BalanceSource, ErrorClass, Fill, Input, MonoNanos, OpenOrdersReport, OrderSource, OrderUpdate, PairId,
+    ReadFailure, ReadKind, TradesReport, UnixNanos,
+};
+
+/// A list of open orders being read.
+#[derive(Clone, Debug)]
+pub struct OpenOrdersRead {
+    /// The page that is asked for, from one on.
+    pub page: u32,
+    /// The venue's name of it.
+    pub cursor: String,
+    requested: Option<MonoNanos>,
+    orders: Vec<OrderUpdate>,
+    elsewhere: u32,
+}
+
+/// A list of executions being read.
+#[derive(Clone, Debug)]
+pub struct TradesRead {
+    /// Of which pair.
+    pub pair: PairId,
+    /// The page that is asked for, from one on.
+    pub page: u32,
+    /// The venue's name of it.
+    pub cursor: String,
+    since: UnixNanos,
+    /// How far our wall clock, which `since` was read from, is ahead of the venue's; zero while it is behind.
+    ahead_ns: i64,
+    requested: Option<MonoNanos>,
+    fills: Vec<Fill>,
+}
+
+impl TradesRead {
+    /// Where the list begins, by the venue's clock where ours is ahead: from a time that has not come yet nothing would be listed (F36).
+    /// Where ours is behind, the list is only longer.
+    pub const fn from(&self) -> UnixNanos {
+        UnixNanos(self.since.0.saturating_sub(self.ahead_ns))
+    }
+
+    pub(super) fn clock_is_ahead(&mut self, ahead_ns: i64) {
+        self.ahead_ns = ahead_ns.max(0);
+    }
+}
+
+fn kind_of<O>(what: &What<O>) -> Option<ReadKind> {
+    Some(match what {
+        What::Time => ReadKind::Time,
+        What::Balances => ReadKind::Balances,
+        What::OpenOrders(_) => ReadKind::OpenOrders,
+        What::Trades(read) => ReadKind::Trades { pair: read.pair, since: read.since },
+        What::Fees { .. } => ReadKind::Fees,
+        What::Account { .. } => ReadKind::Account,
+        What::Place { .. }
+        | What::Amend(_)
+        | What::Cancel(_)
+        | What::CancelAll(_)
+        | What::LookUp(_)
+        | What::DeadMan { .. }
+        | What::Rules(_)
+        | What::Own(_) => return None,
+    })
+}
+
+impl<W: Wire> Desk<W> {
+    /// Reads what the engine, or a doubt of the session, asks for.
+    pub fn submit_read(&mut self, read: ReadKind, now: MonoNanos, updates: &mut Vec<Input>) {
+        if read == ReadKind::Time {
+            return self.read_time(now);
+        }
+        let known = match read {
+            ReadKind::Trades { pair, .. } => self.wire.lists(pair),
+            _ => true,
+        };
+        if !self.wire.has_keys() || !known {
+            let class = if known { ErrorClass::AuthFatal } else { ErrorClass::SymbolClosed };
+            return updates.push(Input::ReadFailed(ReadFailure { venue: self.venue, read, class, received: now }));
+        }
+        let cursor = String::new();
+        let what = match read {
+            ReadKind::Balances => What::Balances,
+            ReadKind::OpenOrders => {
+                What::OpenOrders(OpenOrdersRead { page: 1, cursor, requested: None, orders: Vec::new(), elsewhere: 0 })
+            }
+            ReadKind::Trades { pair, since } => {
+                What::Trades(TradesRead { pair, page: 1, cursor, since, ahead_ns: 0, requested: None, fills: Vec::new() })
+            }
+            ReadKind::Fees => return self.ask_fees(0),
+            ReadKind::Account => What::Account { step: 0 },
+            ReadKind::Time => return,
+        };
+        self.ask(what);
+    }
+
+    /// Asks for the fees of the pair at this position; nothing past the last one.
+    fn ask_fees(&mut self, index: usize) {
+        if let Some(pair) = self.pairs.get(index).copied() {
+            self.ask(What::Fees { index, pair });
+        }
+    }
+
+    pub(super) fn on_read_answer(
+        &mut self,
+        flight: InFlight<W::Own>,
+        answer: Answer<'_>,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
+        let InFlight { asked, sent, venue_ns, .. } = flight;
+        let body = match answer {
+            Answer::Failed(_) => return self.read_failed(asked, ErrorClass::Unknown, now, updates),
+            Answer::Http { status, body } => match self.wire.failure(status, body) {
+                None => body,
+                Some(failure) => {
+                    if let What::Account { step } = asked.what
+                        && self.wire.account_withheld(step, &failure)
+                    {
+                        return self.ask(What::Account { step: step + 1 });
+                    }
+                    self.on_clock_skew(failure.class, now);
+                    return self.read_failed(asked, failure.class, now, updates);
+                }
+            },
+        };
+        let stamp = Stamp { source: OrderSource::Query, received: now, requested: sent };
+        let venue = self.venue;
+        let outcome = match &asked.what {
+            What::Balances => self.wire.balances(body).map(|entries| {
+                let source = BalanceSource::Query;
+                updates.push(Input::Balances(BalanceReport { venue, source, requested: sent, received: now, entries }));
+            }),
+            What::OpenOrders(read) => {
+                let read = read.clone();
+                self.wire.open_orders(body, stamp).map(|page| self.on_open_orders(read, page, sent, now, updates))
+            }
+            What::Trades(read) => {
+                let read = read.clone();
+                self.wire.trades(read.pair, body, stamp).map(|page| self.on_trades(read, page, sent, venue_ns, now, updates))
+            }
+            What::Fees { index, pair } => {
+                let (index, pair) = (*index, *pair);
+                self.wire.fees(body, pair).map(|rates| {
+                    updates.push(Input::Fees(rates));
+                    self.ask_fees(index + 1);
+                })
+            }
+            What::Account { step } => {
+                let step = *step;
+                self.wire.account(step, body).map(|told| match told {
+                    AccountAnswer::Facts(facts) => updates.push(Input::Account(facts)),
+                    AccountAnswer::AskNext => self.ask(What::Account { step: step + 1 }),
+                })
+            }
+            _ => Ok(()),
+        };
+        if let Err(reject) = outcome {
+            self.stats.reject(reject.reason);
+            self.read_failed(asked, ErrorClass::Unknown, now, updates);
+        }
+    }
+
+    fn on_open_orders(
+        &mut self,
+        mut read: OpenOrdersRead,
+        page: Page<OrderRow>,
+        sent: MonoNanos,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
+        let requested = *read.requested.get_or_insert(sent);
+        for row in page.rows {
+            self.tell_other_terms(&row, updates);
+            read.orders.push(row.update);
+        }
+        if read.page == 1 {
+            read.elsewhere = page.elsewhere;
+        }
+        if !page.more {
+            let OpenOrdersRead { orders, elsewhere, .. } = read;
+            updates.push(Input::OpenOrders(OpenOrdersReport { venue: self.venue, requested, received: now, orders, elsewhere }));
+        } else if read.page >= W::PROFILE.open_orders_pages_max {
+            let (venue, read, class) = (self.venue, ReadKind::OpenOrders, ErrorClass::Unknown);
+            updates.push(Input::ReadFailed(ReadFailure { venue, read, class, received: now }));
+        } else {
+            read.page += 1;
+            read.cursor = page.cursor;
+            self.ask(What::OpenOrders(read));
+        }
+    }
+
+    fn on_trades(
+        &mut self,
+        mut read: TradesRead,
+        page: Page<Fill>,
+        sent: MonoNanos,
+        venue_ns: i64,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
+        let requested = *read.requested.get_or_insert(sent);
+        // Executions between two pages shift rows: the same one may come twice, none is skipped.
+        for fill in page.rows {
+            if !read.fills.iter().any(|known| known.trade_id == fill.trade_id) {
+                read.fills.push(fill);
+            }
+        }
+        if page.more && read.page < W::PROFILE.trades_pages_max {
+            read.page += 1;
+            read.cursor = page.cursor;
+            return self.ask(What::Trades(read));
+        }
+        let complete = !page.more && venue_ns.saturating_sub(read.since.0) < W::PROFILE.trades_span_ns;
+        let TradesRead { pair, since, fills, .. } = read;
+        updates.push(Input::Trades(TradesReport { venue: self.venue, pair, requested, received: now, since, complete, fills }));
+    }
+
+    fn read_failed(&mut self, asked: Asked<W::Own>, class: ErrorClass, now: MonoNanos, updates: &mut Vec<Input>) {
+        if let Err(asked) = self.try_again(asked, class, now)
+            && let Some(read) = kind_of(&asked.what)
+        {
+            updates.push(Input::ReadFailed(ReadFailure { venue: self.venue, read, class, received: now }));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a REST request is for, and what is remembered while it is on its way.
+
+use super::orders::{CancelAll, Way};
+use super::reads::{OpenOrdersRead, TradesRead};
+use crate::session::{IoFailure, Ticket};
+use domain::command::OrderRef;
+use domain::{Amend, MonoNanos, NewOrder, PairId, UnixNanos};
+
+/// What a request is for.
+#[derive(Clone, Debug)]
+pub enum What<O> {
+    /// The venue's time.
+    Time,
+    /// Placing an order.
+    Place {
+        /// Which.
+        order: NewOrder,
+        /// The way it takes.
+        way: Way,
+        /// A planted bug sent it again.
+        resent: bool,
+    },
+    /// Changing an order.
+    Amend(Amend),
+    /// Cancelling one order.
+    Cancel(OrderRef),
+    /// Cancelling every order of a pair.
+    CancelAll(CancelAll),
+    /// The state of one order.
+    LookUp(OrderRef),
+    /// Setting the dead-man switch: whole seconds, zero disarms.
+    DeadMan {
+        /// Seconds without a word after which the venue cancels everything.
+        timeout_s: u64,
+    },
+    /// A pair's rules.
+    Rules(PairId),
+    /// All balances.
+    Balances,
+    /// A page of open orders.
+    OpenOrders(OpenOrdersRead),
+    /// A page of executions.
+    Trades(TradesRead),
+    /// The fees of the pair at this position.
+    Fees {
+        /// Position in the session's list of pairs.
+        index: usize,
+        /// That pair.
+        pair: PairId,
+    },
+    /// The rights of the key; a venue may need several requests for them.
+    Account {
+        /// Which of them, from zero on.
+        step: u8,
+    },
+    /// Something of the session's own.
+    Own(O),
+}
+
+/// A request: what it is for, and how often it was tried before.
+pub(super) struct Asked<O> {
+    pub(super) what: What<O>,
+    pub(super) attempt: u8,
+}
+
+impl<O: Clone> Asked<O> {
+    /// The same request, for what may still be told about it.
+    pub(super) fn again(&self) -> Asked<O> {
+        Asked { what: self.what.clone(), attempt: self.attempt }
+    }
+}
+
+/// A request on the wire.
+pub(super) struct InFlight<O> {
+    pub(super) asked: Asked<O>,
+    pub(super) sent: MonoNanos,
+    /// Venue time at which it left, by our estimate.
+    pub(super) venue_ns: i64,
+    pub(super) wall: UnixNanos,
+}
+
+/// An answer without its driver's types: status and body, or a failure.
+pub enum Answer<'a> {
+    /// Any HTTP answer.
+    Http {
+        /// Status code.
+        status: u16,
+        /// Body.
+        body: &'a mut [u8],
+    },
+    /// None.
+    Failed(IoFailure),
+}
+
+/// The answer to a request of the session's own.
+pub struct OwnAnswer<'a, O> {
+    /// What was asked.
+    pub own: O,
+    /// When.
+    pub sent: MonoNanos,
+    /// What came.
+    pub answer: Answer<'a>,
+}
+
+/// Tickets of requests, handed out once each.
+#[derive(Debug, Default)]
+pub(super) struct Tickets(u64);
+
+impl Tickets {
+    pub(super) fn next(&mut self) -> Ticket {
+        self.0 += 1;
+        Ticket(self.0)
+    }
+}
