@@ -18,7 +18,7 @@ use support::ops::{Metrics, ready, status, until};
 use support::process::Running;
 use support::proxy::{Weather, proxies};
 use support::venue::Sim;
-use support::{count, dir};
+use support::dir;
 
 /// Defaults of `[strategy]`: `book_age_max`, `lag_max`, `skew_max`.
 const AGE_MAX: Duration = Duration::from_secs(1);

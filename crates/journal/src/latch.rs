@@ -78,6 +78,10 @@ impl Latch {
         // Bounded before it is read: whatever stands there, a latch is small.
         let read = || {
             let mut bytes = Vec::new();
+            // Opening a pipe would wait for whoever writes it.
+            if !fs::metadata(&self.path)?.is_file() {
+                return Err(io::Error::other("not a regular file"));
+            }
             File::open(&self.path)?.take(LATCH_BYTES_MAX as u64).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
@@ -108,6 +112,15 @@ impl Latch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_file_counts_as_engaged_and_nobody_waits_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let latch = Latch::of(directory.path());
+        let made = std::process::Command::new("mkfifo").arg(&latch.path).status().unwrap();
+        assert!(made.success());
+        assert!(matches!(latch.read(), LatchState::Engaged { reason: StopReason::Disk, .. }));
+    }
 
     #[test]
     fn the_latch_survives_and_only_clears_on_request() {

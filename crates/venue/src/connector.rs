@@ -29,8 +29,7 @@ pub enum HostClass {
     Live,
 }
 
-/// What a session is made of.
-#[derive(Clone)]
+/// What a session is made of. Not `Clone`: secrets stand once.
 pub struct SessionConfig {
     /// Which venue account.
     pub venue: VenueId,
