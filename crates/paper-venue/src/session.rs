@@ -273,6 +273,11 @@ impl PaperSession {
             report,
         };
         self.remember(order.client_id, update);
+        if matches!(report, OrderReport::Finished { finish: Finish::Cancelled, filled } if filled.is_zero()) {
+            // Its private stream tells every order that lived. Executions do so for the others; without either the engine would take
+            // the stream for mute.
+            self.tell(at, Input::Order(OrderUpdate { source: OrderSource::Stream, ..update }));
+        }
         self.tell(at, Input::Order(update));
     }
 
