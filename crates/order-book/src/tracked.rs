@@ -21,7 +21,10 @@ pub struct TrackedBook {
     arrived_at: MonoNanos,
     /// Venue time of the last change, where the channel tells.
     changed_at: Option<VenueNanos>,
+    /// Of the last frame that was evidence.
     lag: Option<Lag>,
+    /// Of the ticker that overlays the book: it prices the top although it is no evidence for the depth below.
+    overlay_lag: Option<Lag>,
 }
 
 impl TrackedBook {
@@ -45,6 +48,9 @@ impl TrackedBook {
             // At the very same id the ticker proves the book, unless a newer one is known: that proves only that the book is behind.
             BookBody::Top { id, .. } if was_live && !applied.stale && *id == self.book.id() => {
                 self.take_evidence(update, venue);
+            }
+            BookBody::Top { id, .. } if self.book.overlay_id() == Some(*id) => {
+                self.overlay_lag = update.sent_at.map(|sent| venue.record(update.received, sent));
             }
             BookBody::Evidence { id } if was_live && *id == self.book.id() => self.take_evidence(update, venue),
             // How late another connection runs is not known before its first stamped frame.
@@ -92,10 +98,14 @@ impl TrackedBook {
         self.evidence_at
     }
 
-    /// How late the last stamped frame came ([`VenueLag::record`]); `None` while the channel carries no send time, and after a
-    /// reconnect until the first frame that does.
+    /// How late the last stamped frame came ([`VenueLag::record`]), or the ticker that overlays the book, if that is worse; `None` while
+    /// the channel carries no send time, and after a reconnect until the first frame that does.
     pub fn lag(&self) -> Option<Lag> {
-        self.lag
+        let overlay = self.overlay_lag.filter(|_| self.book.overlay_id().is_some());
+        match (self.lag, overlay) {
+            (Some(book), Some(top)) => Some(Lag { above_ns: book.above_ns.max(top.above_ns), proved: book.proved && top.proved }),
+            (book, _) => book,
+        }
     }
 
     /// The venue's time of the last change, where the channel carries one. Old on a quiet book.
@@ -116,7 +126,7 @@ impl TrackedBook {
             evidence_at: self.evidence_at,
             arrived_at: self.arrived_at,
             changed_at: self.changed_at,
-            lag_above_normal_ns: self.lag.map(|lag| lag.above_ns),
+            lag_above_normal_ns: self.lag().map(|lag| lag.above_ns),
             ..BookView::default()
         };
         for (slot, level) in view.bids.iter_mut().zip(self.book.bids()) {
@@ -294,6 +304,27 @@ mod tests {
         assert_eq!(book.lag_ms(), Some(30), "replays, other ids and unstamped frames tell nothing");
         book.handle(&sent(9_060, 59_000, BookBody::Evidence { id: 8 })).unwrap();
         assert_eq!(book.lag_ms(), Some(40));
+    }
+
+    #[test]
+    fn a_late_ticker_makes_the_book_late_for_as_long_as_it_overlays_it() {
+        let mut book = Rig::default();
+        let top = |id, bid| BookBody::Top { id, bid: Some(level(bid, 1)), ask: Some(level(101, 1)) };
+        book.handle(&sent(1_000, 50_000, snapshot(5))).unwrap();
+        book.handle(&sent(1_100, 50_100, delta(6, 6))).unwrap();
+        book.handle(&sent(1_150, 50_140, top(8, 99))).unwrap();
+        assert_eq!(book.lag_ms(), Some(10));
+        book.handle(&sent(1_500, 50_200, top(9, 98))).unwrap();
+        assert_eq!(book.lag_ms(), Some(300), "what prices the top came late");
+        book.handle(&sent(1_600, 50_200, top(7, 97))).unwrap();
+        assert_eq!(book.lag_ms(), Some(300), "a stale one tells nothing");
+        book.handle(&sent(1_620, 50_600, delta(7, 7))).unwrap();
+        assert_eq!(book.lag_ms(), Some(300), "the book is behind that top still");
+        book.handle(&sent(1_630, 50_625, delta(8, 10))).unwrap();
+        assert_eq!(book.lag_ms(), Some(5));
+        // Without a time it can't be judged: the book's own frames stand for the connection.
+        book.handle(&update(9_000, top(11, 98))).unwrap();
+        assert_eq!(book.lag_ms(), Some(5));
     }
 
     #[test]
