@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 /// Longest that one command may take before the test fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// The binary, to be run in `dir`, with nothing of our environment but the search path: no keys, no overrides.
+/// The binary, to be run in `dir`, with nothing of our environment but the search path: no keys, no overrides. It is the one that was
+/// built with the tests, or the one that `CROSSGATE_BIN` names: figures are those of a release build.
 pub(crate) fn crossgate(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_crossgate"));
+    let built = || env!("CARGO_BIN_EXE_crossgate").into();
+    let mut command = Command::new(std::env::var_os("CROSSGATE_BIN").unwrap_or_else(built));
     command.current_dir(dir).env_clear().env("HOME", dir).env("TMPDIR", dir);
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
@@ -130,6 +132,12 @@ impl Running {
     #[track_caller]
     pub(crate) fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("the process lives").count()
+    }
+
+    /// Threads.
+    #[track_caller]
+    pub(crate) fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("the process lives").count()
     }
 
     /// Sends a signal to exactly this process.
