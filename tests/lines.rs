@@ -4,17 +4,21 @@
 #[path = "support/mod.rs"]
 mod support;
 
+use domain::{Input, OperatorCommand, Purpose};
+use journal::{Record, RunFiles};
 use rustix::process::Signal;
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
-use support::config::{TOKEN_ENV, live, write};
+use std::time::{Duration, Instant, SystemTime};
+use support::config::{TOKEN_ENV, demo, live, write};
 use support::decisions::Decisions;
 use support::dice::setting;
 use support::engine::{GO, deals, end_in_order, until_it_trades};
-use support::figures::{commit, p99, percentiles};
+use support::figures::{commit, percentiles};
 use support::http::http;
 use support::ops::{Metrics, ready, status, until};
-use support::process::{LIMIT, Running, run};
+use support::process::{Running, run};
 use support::proxy::{OrderFault, Proxy, Strike, Weather, proxies, shuffled_order_faults};
 use support::tls_trap::{Flaw, TlsTrap};
 use support::venue::Sim;
@@ -64,8 +68,10 @@ fn whatever_the_line_does_no_order_is_lost_or_doubled() {
         let (tries, accepted) = (reconnects(&ops) - before, lines.iter().map(|line| line.accepted_since(began)).sum::<usize>());
         // Waits double from 100 ms: five tries in the first three seconds, on two links of two venues, one of them lost first.
         assert!(tries <= 4.0 * 6.0, "{tries} lost links in {seconds} s of {weather:?}: that is a storm");
-        // REST needs a connection for each request while every one of them is reset: its own budgets bound those.
-        let most = if weather == Weather::ResetNew { 200 } else { 80 };
+        // REST needs a connection for each request while every one of them is reset. Two orders of each of four pairs get into doubt,
+        // then their pair opens nothing more. In two seconds each is looked up four times, a read that failed is tried once more:
+        // 64 look-ups, and about half as many lists and trades.
+        let most = if weather == Weather::ResetNew { 120 } else { 80 };
         let asked: Vec<String> = lines.iter().flat_map(Proxy::take_cut_off).collect();
         assert!(accepted <= most, "{asked:#?}\n{accepted} connections in {seconds} s of {weather:?}: that is a storm");
         lines.iter().for_each(|line| line.weather(Weather::Fair));
@@ -257,7 +263,9 @@ fn a_hostile_peer_is_left_within_a_second_and_costs_no_memory() {
 #[test]
 fn a_flood_of_books_keeps_no_halt_and_no_order_waiting() {
     let dir = dir();
-    let arguments = ["--seed", "37", "--venue", "gate:a", "--venue", "gate:b", "--venue", "gate:c"];
+    // A fast market, so that there are orders to be stopped.
+    write(dir.path(), "sim.toml", &demo(&[("volatility_bps = \"3\"", "volatility_bps = \"40\"")]));
+    let arguments = ["-c", "sim.toml", "--seed", "37", "--venue", "gate:a", "--venue", "gate:b", "--venue", "gate:c"];
     let (sim, lines, engine, ops) = behind_lines(dir.path(), &arguments);
     until("it trades", || deals(&ops) > 0);
     let memory = engine.status_kb("VmRSS");
@@ -267,19 +275,16 @@ fn a_flood_of_books_keeps_no_halt_and_no_order_waiting() {
     let began = Instant::now();
     let flooded = deals(&ops);
     until("it trades beside the flood", || deals(&ops) > flooded + 3);
-    let (mut answered, mut latched) = (Vec::new(), Vec::new());
+    let mut halts = Vec::new();
     let bearer = format!("Bearer {TOKEN}");
-    for n in 1..=setting("CROSSGATE_HALTS", 10) as usize {
-        let asked = Instant::now();
+    for _ in 0..setting("CROSSGATE_HALTS", 10) {
+        let deals_before = deals(&ops);
+        until("it trades between halts", || deals(&ops) > deals_before);
+        let (unix, asked) = (unix_now(), Instant::now());
         assert_eq!(http(&ops, "POST", "/api/halt", &[("Authorization", &bearer)], "").status, 200);
-        answered.push(asked.elapsed());
-        let deadline = asked + LIMIT;
-        while engine.lines_with("latch: operator") < n {
-            assert!(Instant::now() < deadline, "halt {n} never latched");
-            std::thread::yield_now();
-        }
-        latched.push(asked.elapsed());
+        let answered = asked.elapsed();
         assert_eq!(http(&ops, "POST", "/api/resume", &[("Authorization", &bearer)], "the test goes on").status, 200);
+        halts.push(Halt { asked: unix, answered });
         until("the latch is gone", || status(&ops)["halts"] == serde_json::json!([]));
     }
     let frames = lines[2].flood_frames();
@@ -289,23 +294,108 @@ fn a_flood_of_books_keeps_no_halt_and_no_order_waiting() {
     let busy = mean(count_now - quiet_count, sum_now - quiet_sum);
     let grown = engine.status_kb("VmHWM").saturating_sub(memory) >> 10;
     lines[2].weather(Weather::Fair);
+    assert!(frames > 1_000, "that was no flood: {frames} frames");
+    assert!(count_now > quiet_count, "orders went on beside the flood");
+    assert!(busy < Duration::from_millis(250), "orders waited: {busy:?}");
+    assert!(grown < 64, "{grown} MiB more memory");
+    until_it_trades(&ops);
+    let rows: Vec<Value> = sim.clients().iter().flat_map(|client| client.finished_orders()).collect();
+    end_in_order(engine, &sim, dir.path());
+    let mut stopped = Stopped::of(&dir.path().join("state"), &halts, &rows);
     println!(
-        "flood: commit {} {rate:.0} frames/s; halt answered {}; latched {}; order round trips mean {:?} (quiet {:?}), n={}; memory + {grown} MiB",
+        "flood: commit {} {rate:.0} frames/s; halt asked → answered {}; asked → latched {}; latched → last opening sent {}; \
+         asked → last opening at a venue {}; order round trips mean {:?} (quiet {:?}), n={}; memory + {grown} MiB",
         commit(),
-        percentiles(answered),
-        percentiles(latched.clone()),
+        percentiles(halts.iter().map(|halt| halt.answered).collect()),
+        percentiles(stopped.latched.clone()),
+        percentiles(stopped.last_sent.clone()),
+        percentiles(stopped.last_arrived.clone()),
         busy,
         mean(quiet_count, quiet_sum),
         count_now - quiet_count,
     );
-    assert!(frames > 1_000, "that was no flood: {frames} frames");
-    assert!(count_now > quiet_count, "orders went on beside the flood");
-    // The goal is 10 ms on a quiet machine; what must never be is a halt behind the flood.
-    assert!(p99(&latched) < Duration::from_millis(500), "a halt waited: {latched:?}");
-    assert!(busy < Duration::from_millis(250), "orders waited: {busy:?}");
-    assert!(grown < 64, "{grown} MiB more memory");
-    until_it_trades(&ops);
-    end_in_order(engine, &sim, dir.path());
+    assert!(stopped.last_sent.iter().all(Duration::is_zero), "an opening was decided after the latch: {stopped:?}");
+    // The goal is 10 ms. Half of the halts meet it on any machine; the slowest wait for a processor that builds something else.
+    stopped.latched.sort_unstable();
+    assert!(stopped.latched[stopped.latched.len() / 2] < Duration::from_millis(10), "halts waited: {stopped:?}");
+    let slowest = stopped.latched.iter().chain(&stopped.last_arrived).max().copied().unwrap_or_default();
+    assert!(slowest < Duration::from_millis(100), "a halt, or an order before it, waited: {stopped:?}");
+}
+
+/// One halt, by the clocks of this test.
+struct Halt {
+    /// Unix nanoseconds.
+    asked: i64,
+    answered: Duration,
+}
+
+fn unix_now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is set");
+    i64::try_from(since.as_nanos()).expect("a time of this century")
+}
+
+/// How halts took effect: by the journal, and by the venues' own times of orders (whole milliseconds).
+#[derive(Debug, Default)]
+struct Stopped {
+    /// From the question to the batch that applied it.
+    latched: Vec<Duration>,
+    /// From that batch to the last opening before the next resume.
+    last_sent: Vec<Duration>,
+    /// From the question to the last opening that a venue accepted before the resume.
+    last_arrived: Vec<Duration>,
+}
+
+impl Stopped {
+    #[track_caller]
+    fn of(run_dir: &Path, halts: &[Halt], rows: &[Value]) -> Stopped {
+        let files = RunFiles::new(run_dir);
+        let epoch = *files.epochs().expect("the directory can be read").last().expect("something was run");
+        let mut openings = BTreeMap::new();
+        for record in files.state_records().expect("the directory can be read") {
+            if let Record::Intent { seq, order } = record.expect("a whole state log").1
+                && order.purpose == Purpose::Open
+            {
+                openings.insert(format!("t-{}", order.client_id), seq);
+            }
+        }
+        let batches: Vec<_> =
+            files.replay_inputs(epoch).expect("both logs can be read").map(|batch| batch.expect("both logs are whole")).collect();
+        let inputs = || {
+            batches
+                .iter()
+                .flat_map(|batch| batch.inputs.iter().map(move |(seq, received, input)| (batch, *seq, *received, input)))
+        };
+        let over = inputs().filter_map(|(.., received, input)| match input {
+            Input::Tick { unix } => Some(unix.0 - received.0 as i64),
+            _ => None,
+        });
+        let over = over.min().expect("ticks");
+        let operators = |wanted: fn(&OperatorCommand) -> bool| -> Vec<(u64, i64)> {
+            let found = inputs().filter(|(.., input)| matches!(input, Input::Operator(command) if wanted(command)));
+            found.map(|(batch, seq, ..)| (seq, batch.now.0 as i64 + over)).collect()
+        };
+        let latches = operators(|command| matches!(command, OperatorCommand::Halt { .. }));
+        let resumes = operators(|command| matches!(command, OperatorCommand::Resume));
+        // A halt may be journalled twice: as the command, and as the latch file that was there before it.
+        assert!(latches.len() >= halts.len(), "every halt is journalled: {latches:?}");
+        assert_eq!(resumes.len(), halts.len(), "every resume is journalled");
+        let span = |from: i64, to: i64| Duration::from_nanos(u64::try_from(to - from).unwrap_or_default());
+        let mut stopped = Stopped::default();
+        for (halt, (resume_seq, resumed)) in halts.iter().zip(resumes) {
+            let mine = latches.iter().filter(|(seq, at)| *at >= halt.asked && *seq < resume_seq);
+            let (latch_seq, latched) = *mine.min().expect("a latch before the resume");
+            stopped.latched.push(span(halt.asked, latched));
+            let sent = openings.values().filter(|seq| (latch_seq..resume_seq).contains(seq)).max();
+            let batch_of = |seq: u64| batches.iter().rfind(|b| b.inputs.first().is_some_and(|(first, ..)| *first <= seq));
+            let sent = sent.and_then(|seq| batch_of(*seq)).map_or(0, |batch| batch.now.0 as i64 + over - latched);
+            stopped.last_sent.push(span(0, sent));
+            let arrived = rows.iter().filter(|row| openings.contains_key(row["text"].as_str().unwrap_or_default()));
+            let arrived = arrived.filter_map(|row| row["create_time_ms"].as_i64()).map(|ms| ms * 1_000_000);
+            let last = arrived.filter(|at| *at < resumed).max().unwrap_or_default();
+            stopped.last_arrived.push(span(halt.asked, last));
+        }
+        stopped
+    }
 }
 
 fn round_trips(ops: &str) -> (f64, f64) {

@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use support::config::{demo, live, write};
 use support::decisions::Decisions;
 use support::dice::{Dice, setting};
+use support::dir;
 use support::engine::{GO, deals, end_in_order};
 use support::ops::{Metrics, ready, status, until};
 use support::process::Running;
 use support::proxy::{Weather, proxies};
 use support::venue::Sim;
-use support::dir;
 
 /// Defaults of `[strategy]`: `book_age_max`, `lag_max`, `skew_max`.
 const AGE_MAX: Duration = Duration::from_secs(1);
