@@ -9,6 +9,8 @@ pub struct Decider {
     engine: Engine,
     outputs: Outputs,
     hash: OutputHash,
+    /// Its value: asked after every batch, and most batches decide nothing.
+    hashed: [u8; 32],
     now: MonoNanos,
     batches: u64,
 }
@@ -16,7 +18,8 @@ pub struct Decider {
 impl Decider {
     /// A decider over a fresh (or recovered) engine.
     pub fn new(engine: Engine) -> Decider {
-        Decider { engine, outputs: Outputs::default(), hash: OutputHash::new(), now: MonoNanos(0), batches: 0 }
+        let hash = OutputHash::new();
+        Decider { engine, outputs: Outputs::default(), hashed: hash.value(), hash, now: MonoNanos(0), batches: 0 }
     }
 
     /// The engine.
@@ -57,12 +60,15 @@ impl Decider {
         for command in &self.outputs.commands {
             self.hash.update(command);
         }
+        if !self.outputs.commands.is_empty() {
+            self.hashed = self.hash.value();
+        }
         std::mem::take(&mut self.outputs)
     }
 
     /// The running hash of all commands so far.
     pub fn output_hash(&self) -> [u8; 32] {
-        self.hash.value()
+        self.hashed
     }
 
     /// Batches so far.

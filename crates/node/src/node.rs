@@ -145,8 +145,9 @@ impl Node {
     ///
     /// The engine also decides when its own deadline has come, with an empty batch.
     pub fn step(&mut self, now: MonoNanos) -> bool {
-        let due = self.decider.engine().next_deadline().is_some_and(|deadline| deadline <= now);
-        if self.pending.is_empty() && !due {
+        // Asked only where nothing else calls for a step: it looks at every open order, deal and venue.
+        let due = || self.decider.engine().next_deadline().is_some_and(|deadline| deadline <= now);
+        if self.pending.is_empty() && !due() {
             return false;
         }
         let take = self.pending.len().min(BATCH_INPUTS_MAX);

@@ -32,6 +32,9 @@ pub(super) struct Queue {
 
 impl Queue {
     fn shown(&self) -> Decimal {
+        if self.hidden.is_zero() {
+            return self.total;
+        }
         exact::subtract(self.total, self.hidden).expect("Invariant: the shown part of a level fits as its total does")
     }
 }

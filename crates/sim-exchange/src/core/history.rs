@@ -56,7 +56,8 @@ fn page_of<T>(rows: impl Iterator<Item = T>, limit: usize, page: usize) -> Vec<T
 pub(super) struct History {
     limits: HistoryLimits,
     /// Open orders of all accounts, and remembered finished ones of all but the market.
-    orders: BTreeMap<OrderId, Order>,
+    /// Boxed: the market's come and go thousands of times a minute, and an order is large.
+    orders: BTreeMap<OrderId, Box<Order>>,
     by_text: BTreeMap<AccountId, BTreeMap<String, OrderId>>,
     open: BTreeSet<(AccountId, OrderId)>,
     /// In order of their end, per account.
@@ -95,15 +96,15 @@ impl History {
     }
 
     pub(super) fn order(&self, id: OrderId) -> Option<&Order> {
-        self.orders.get(&id)
+        self.orders.get(&id).map(Box::as_ref)
     }
 
     pub(super) fn order_mut(&mut self, id: OrderId) -> Option<&mut Order> {
-        self.orders.get_mut(&id)
+        self.orders.get_mut(&id).map(Box::as_mut)
     }
 
     pub(super) fn order_by_text(&self, account: AccountId, text: &str) -> Option<&Order> {
-        self.by_text.get(&account)?.get(text).and_then(|id| self.orders.get(id))
+        self.by_text.get(&account)?.get(text).and_then(|id| self.order(*id))
     }
 
     pub(super) fn add_open(&mut self, order: Order) {
@@ -111,7 +112,7 @@ impl History {
             self.open.insert((order.account, order.id));
             self.index_text(&order);
         }
-        self.orders.insert(order.id, order);
+        self.orders.insert(order.id, Box::new(order));
     }
 
     /// Adds an order that ended on arrival.
@@ -121,15 +122,23 @@ impl History {
         }
         self.index_text(&order);
         let (account, id) = (order.account, order.id);
-        self.orders.insert(id, order);
+        self.orders.insert(id, Box::new(order));
         self.remember_finished(account, id);
     }
 
     /// Puts an amended order in the place of the one it was.
     pub(super) fn replace(&mut self, order: Order) {
         if let Some(known) = self.orders.get_mut(&order.id) {
-            *known = order;
+            **known = order;
         }
+    }
+
+    /// An open order ended as this. Market orders are forgotten.
+    pub(super) fn end(&mut self, order: &Order) {
+        if order.account != AccountId::MARKET {
+            self.replace(order.clone());
+        }
+        self.finish(order.id);
     }
 
     /// Moves an open order, now ended, to the finished ones. Market orders are forgotten.
@@ -186,13 +195,13 @@ impl History {
         let range = (account, OrderId(0))..=(account, OrderId(u64::MAX));
         self.open
             .range(range)
-            .filter_map(|(_, id)| self.orders.get(id))
+            .filter_map(|(_, id)| self.order(*id))
             .filter(move |order| pair.is_none_or(|pair| order.pair == pair))
     }
 
     pub(super) fn finished_orders(&self, account: AccountId, filter: &OrderFilter) -> Vec<&Order> {
         let Some(ids) = self.finished.get(account.index()) else { return Vec::new() };
-        let rows = ids.iter().rev().filter_map(|id| self.orders.get(id)).filter(|order| {
+        let rows = ids.iter().rev().filter_map(|id| self.order(*id)).filter(|order| {
             let end_t_ns = order.end_t_ns().unwrap_or(0);
             filter.pair.is_none_or(|pair| order.pair == pair)
                 && filter.side.is_none_or(|side| order.side == side)

@@ -220,8 +220,7 @@ impl Exchange {
         order.update_t_ns = t_ns;
         order.end = Some((t_ns, reason));
         self.tell_order(OrderEventKind::Finish, &order);
-        self.history.replace(order.clone());
-        self.history.finish(order.id);
+        self.history.end(&order);
         order
     }
 

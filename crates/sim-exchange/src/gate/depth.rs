@@ -60,7 +60,7 @@ impl DepthFeed {
     /// Notes one change of the book.
     pub(super) fn on_change(&mut self, is_bid: bool, price: Decimal, amount: Decimal) {
         let side = if is_bid { &mut self.bids } else { &mut self.asks };
-        side.touched.insert(price.normalize(), amount);
+        side.touched.insert(price, amount);
     }
 
     /// The increment up to the book state `id`, or nothing when the book has not moved. `bids` and `asks` are at least
@@ -79,7 +79,7 @@ impl DepthFeed {
 
 impl SideFeed {
     fn show(&mut self, depth: usize, best: &[Level]) {
-        self.window = best.iter().take(depth).map(|level| level.price.normalize()).collect();
+        self.window = best.iter().take(depth).map(|level| level.price).collect();
     }
 
     fn increment(&mut self, depth: usize, best: &[Level]) -> Vec<Level> {
@@ -92,8 +92,7 @@ impl SideFeed {
         // as prices were touched, and always the deepest. They are repeated.
         let steady = depth.saturating_sub(touched.len());
         for (rank, level) in best.iter().take(depth).enumerate() {
-            let price = level.price.normalize();
-            if touched.contains_key(&price) || !shown_before.contains(&price) || rank >= steady {
+            if touched.contains_key(&level.price) || !shown_before.contains(&level.price) || rank >= steady {
                 levels.push(*level);
             }
         }
