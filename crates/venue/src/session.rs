@@ -67,7 +67,7 @@ impl std::fmt::Debug for HttpRequest {
 }
 
 /// What a session wants done on the wire, oldest first.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Transmit {
     /// Open this link (the driver knows the URL of each role); `handle_connected` or `handle_lost` answers.
     Open(LinkId),
@@ -93,6 +93,26 @@ pub enum Transmit {
         /// True when it places an order: for the `tick_to_order` measure and the wire monitor.
         order: bool,
     },
+}
+
+impl std::fmt::Debug for Transmit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Transmit::Open(link) => f.debug_tuple("Open").field(link).finish(),
+            Transmit::Close(link) => f.debug_tuple("Close").field(link).finish(),
+            // Frames that log in or subscribe to private channels carry the key and a signature: never shown.
+            Transmit::Frame { link, text, order } => {
+                f.debug_struct("Frame").field("link", link).field("bytes", &text.len()).field("order", order).finish()
+            }
+            Transmit::Request { ticket, request, timeout_ns, order } => f
+                .debug_struct("Request")
+                .field("ticket", ticket)
+                .field("request", request)
+                .field("timeout_ns", timeout_ns)
+                .field("order", order)
+                .finish(),
+        }
+    }
 }
 
 /// The answer to a request.
