@@ -10,7 +10,7 @@ use testkit::simulation::Report;
 use testkit::{FaultMix, SimConfig};
 
 /// Seeds of the default run.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 2_000;
 /// With so many seeds every fault that can be injected did strike.
 const SEEDS_FOR_COVERAGE: u64 = 300;
 /// Seeds that run twice.

@@ -61,7 +61,7 @@ pub use day_flows::DayFlows;
 pub use ids::IdSource;
 pub use ledger::{Holding, Ledger};
 pub use outbox::{Outbox, StopRequest};
-pub use report::{BalanceLine, ExecutionReport, Flow, OpenDeal};
+pub use report::{BalanceLine, ExecutionReport, Flow, OpenDeal, OpenOrder};
 
 use deals::Deals;
 use domain::command::OrderRef;

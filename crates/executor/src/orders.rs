@@ -174,9 +174,13 @@ impl Order {
         } else {
             Effects::default()
         };
-        assert!(self.phase.rank() >= rank_before, "Invariant: an order's phase never moves backwards");
+        // Planted bugs lie behind these assertions: what stands outside the engine must find them by itself (I10, I11).
         assert!(
-            self.reported >= reported_before && self.reported >= self.booked,
+            self.phase.rank() >= rank_before || mutants::active(Mutant::OldQueryWins),
+            "Invariant: an order's phase never moves backwards"
+        );
+        assert!(
+            self.reported >= reported_before && self.reported >= self.booked || mutants::active(Mutant::FilledMayFall),
             "Invariant: the cumulative quantity never falls"
         );
         effects
@@ -240,13 +244,10 @@ impl Order {
         effects
     }
 
-    /// The planted bug `OldQueryWins`: last write wins.
+    /// The planted bug `OldQueryWins`: last write wins, for the phase.
     fn believe_old_query(&mut self, update: &OrderUpdate) -> Effects {
         match update.report {
-            OrderReport::Open { filled } => {
-                self.phase = Phase::Open;
-                self.reported = filled.max(self.booked);
-            }
+            OrderReport::Open { .. } => self.phase = Phase::Open,
             OrderReport::NotFound => self.phase = Phase::Sent,
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use crate::Executor;
 use domain::mutants::{Mutant, active};
-use domain::{Amount, AssetId, DealId, OrderOutcome, PairId, VenueId};
+use domain::{Amount, AssetId, ClientOrderId, DealId, OrderOutcome, PairId, Qty, VenueId};
 
 /// What the planted bug of I19 rounds to.
 const ROUNDED: i128 = domain::number::AMOUNT_ONE / 1_000;
@@ -183,7 +183,27 @@ pub struct OpenDeal {
     pub exposure: (Amount, Amount),
 }
 
+/// An order without a known and booked end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenOrder {
+    /// Our id of it.
+    pub client_id: ClientOrderId,
+    /// Whether it has ended and only waits for its executions to be booked.
+    pub ended: bool,
+    /// The cumulative base that the venue reported as executed.
+    pub filled: Qty,
+}
+
 impl Executor {
+    /// The orders that may still change: without a known end, or with executions that are not booked yet.
+    pub fn orders_open(&self) -> impl Iterator<Item = OpenOrder> {
+        self.orders.active_orders().map(|order| OpenOrder {
+            client_id: order.terms.client_id,
+            ended: order.is_done(),
+            filled: order.reported,
+        })
+    }
+
     /// The deals that have not ended, oldest first.
     pub fn deals_open(&self) -> Vec<OpenDeal> {
         let line = |deal: &crate::deals::Deal| OpenDeal {

@@ -183,6 +183,11 @@ impl MemoryRun {
         self.state.get(&epoch).map(|bytes| &bytes[..])
     }
 
+    /// The bytes of an epoch's market log, as its file would be.
+    pub fn market_bytes(&self, epoch: u64) -> Option<&[u8]> {
+        self.market.get(&epoch).map(|bytes| &bytes[..])
+    }
+
     /// Exchanges the bytes of an epoch's state log for others: cut, damaged, or another's. `None` removes it.
     pub fn set_state_bytes(&mut self, epoch: u64, bytes: Option<&[u8]>) {
         match bytes {

@@ -105,17 +105,21 @@ pub fn limits() -> Limits {
 /// Limits that bind, in half of the seeds. Drawn apart.
 fn drawn_limits(seed: u64) -> Limits {
     let mut rng = Rng::fork(seed, 9);
+    if rng.chance(500) { tight_limits(&mut rng) } else { limits() }
+}
+
+/// Limits that bind.
+pub(crate) fn tight_limits(rng: &mut Rng) -> Limits {
     let quote = |whole: u64| Amount::from_units(i128::from(whole) * domain::number::AMOUNT_ONE);
-    let mut drawn = limits();
-    if rng.chance(500) {
-        let order = 200 + rng.below(2_300);
-        drawn.order_value_max = quote(order);
-        drawn.deal_value_max = quote(order);
-        drawn.unhedged_value_max = quote(order + rng.below(order + 1));
-        drawn.open_deals_max = 1 + rng.below(4) as u32;
-        drawn.orders_per_second_max = 2 + rng.below(10) as u32;
+    let order = 200 + rng.below(2_300);
+    Limits {
+        order_value_max: quote(order),
+        deal_value_max: quote(order),
+        unhedged_value_max: quote(order + rng.below(order + 1)),
+        open_deals_max: 1 + rng.below(4) as u32,
+        orders_per_second_max: 2 + rng.below(10) as u32,
+        ..limits()
     }
-    drawn
 }
 
 /// `obu` in the place of every third book channel, and a ticker beside every second. Drawn apart from everything else, so that it moves

@@ -16,27 +16,33 @@
 //! | F15 look-ups that hide | new orders and trades hidden; finished ones forgotten early | I2, I10 |
 //! | F17 fills first | slow acknowledgements; private frames overtaken | I1, I2, I10 |
 //! | F19 one leg | a faster trader takes what one leg was to take; orders that arrive late | I5, I6, I7, I11 |
+//! | F20 dust | orders filled up to less than the smallest order | I1, I6 |
 //! | F21 fees | another rate in mid-run | I1, I19 |
 //! | F22 refusals | a closed pair, an empty bucket, a passed expiry | I6, I14 |
+//! | F23 answers to other requests | answers about orders that are those to the request before | I2, I10 |
+//! | F24 changed terms | orders accepted with less amount or at a worse price | I5, I11, I20 |
 //! | F25, F26, F27 fills doubled, lost, reordered | private frames | I1, I2, I10 |
 //! | F28 mute private stream | its frames vanish while pongs go on | I5, I6 |
 //! | F29, F30 stale balances and look-ups | accounts as they were; orders as they were accepted | I1, I10 |
 //! | F31 strangers | another client trades on the account; somebody pays in | I1, I2, I20 |
 //! | F32 rate limits | requests answered 429 | I14 |
 //! | F33 bad bodies | HTML, cut JSON, an error inside a 200 | I2 |
+//! | F34 maintenance | everything answered 503, no channel says anything | I4, I13, I14 |
 //! | F36, F37 clocks | wall clock stepped ±100 ms to ±1 h, drifting 500 ppm | I3, I4, I9 |
 //! | F38 suspension | the process sleeps; what is buffered is old | I4 |
 //! | F39, F40 links, latency | links cut, refused; up to 45 ms each way, delays | I4, I5, I13 |
 //! | F43 kill, also in recovery | death between events, in a write, between two sends; again while it starts | I1, I2, I3, I9 |
-//! | F45 low disk | openings stop, hedges and cancels go on | I6, I20 |
+//! | F45 low disk, failing state log | openings stop, hedges and cancels go on; a write fails half-way, and a start ends that | I1, I2, I6, I9, I20 |
+//! | F49 settings | limits, edge and collar patched while the engine runs, wider and tighter | I5, I7, I17 |
 //! | F53 hostile market | quotes vanish when our order is in flight | I5, I6, I7 |
 //! | F54 kill switch among faults | a person halts at any time, flattens, drains, resumes; the latch outlives the process | I8, I20 |
 //! | F55 shutdown | SIGTERM at any event, grace time, restart | I5, I18 |
 //!
-//! Not here: F4 (Gate's books carry no checksum), F16 and F20 (nothing to inject: I3 and the ends of deals see them in every run), F18
-//! (our orders never rest; a fill after the end is F27's),
-//! F23 (Gate's answers name their request), F24, F34, F35 (the simulated venue does not show them here), F41, F42, F44, F46 to F52
-//! (files, sockets, processes: tests of their own).
+//! Of F20, F23 and F24 only what met an order or an answer counts as struck.
+//!
+//! Not here: F4 (Gate's books carry no checksum), F16 (nothing to inject: I3 sees it in every run), F18 and F35 (our orders never rest, so
+//! nothing races a cancel and nothing is cancelled for us; a fill after the end is F27's), F41, F42, F44, F46 to F48, F50 to F52 (files,
+//! sockets, processes: tests of their own).
 
 use std::fmt;
 
@@ -45,8 +51,8 @@ const NUMBERS: usize = 56;
 
 /// Faults that this harness injects.
 pub const INJECTED: &[u8] = &[
-    1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 19, 21, 22, 25, 26, 27, 28, 29, 30, 31, 32, 33, 36, 37, 38, 39, 40, 43,
-    45, 53, 54, 55,
+    1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 36, 37,
+    38, 39, 40, 43, 45, 49, 53, 54, 55,
 ];
 
 /// How often each fault struck.

@@ -5,6 +5,7 @@
 use crate::incidents::{self, Person};
 use domain::LinkRole;
 use domain::time::{MILLI, SECOND};
+use risk::Limits;
 use sim_exchange::gate::{DelayRange, GateDelays, GateFaults, ScriptedFault, TimedFault, Visibility};
 use sim_exchange::market::Rng;
 
@@ -97,6 +98,8 @@ pub enum Event {
         /// Whether it is nearly full.
         low: bool,
     },
+    /// The next write of the state log fails half-way (F45); the process runs on until somebody ends it.
+    LogFails,
     /// SIGTERM (F55), and a start after it.
     Terminate {
         /// How long it is gone, nanoseconds.
@@ -146,6 +149,15 @@ pub enum Event {
         pair: usize,
         /// Pays in instead of trading.
         pays_in: bool,
+    },
+    /// Other settings come in while it runs; a restart takes the first ones again.
+    Patch {
+        /// The limits from now on.
+        limits: Limits,
+        /// The least edge, in 1/10000.
+        min_edge_bps: u32,
+        /// The collar, in 1/10000.
+        collar_bps: u32,
     },
     /// The process dies and is started again.
     Crash {
@@ -247,6 +259,9 @@ impl FaultMix {
         }
         mix.draw_entry(seed);
         incidents::draw(&mut mix, seed);
+        incidents::draw_orders(&mut mix, seed);
+        incidents::draw_patches(&mut mix, seed);
+        incidents::draw_log_failures(&mut mix, seed);
         mix
     }
 
@@ -284,6 +299,7 @@ impl FaultMix {
                         | TimedFault::StaleBooks { .. }
                         | TimedFault::Silence { .. }
                         | TimedFault::Upgrade { .. }
+                        | TimedFault::Maintenance { .. }
                 )
             })
     }

@@ -1,9 +1,10 @@
 //! What happens to a run at a time beyond links and deaths: people, clocks, strangers, pauses, closed pairs. Drawn from the seed apart
 //! from everything else, each kind in a part of the seeds, so that they meet each other and the faults of [`crate::faults`].
 
+use crate::config::tight_limits;
 use crate::faults::{Death, Event, FaultMix};
 use domain::time::{MILLI, SECOND};
-use sim_exchange::gate::{ScriptedFault, TimedFault};
+use sim_exchange::gate::{GateFaults, ScriptedFault, TimedFault};
 use sim_exchange::market::Rng;
 
 /// What a person does.
@@ -73,6 +74,49 @@ pub fn draw(mix: &mut FaultMix, seed: u64) {
     }
 }
 
+/// Faults of orders and answers that came to the harness later. Drawn apart, so that they move no other fault of the seed.
+pub fn draw_orders(mix: &mut FaultMix, seed: u64) {
+    let mut rng = Rng::fork(seed, 11);
+    if rng.chance(350) {
+        for _ in 0..=rng.below(2) {
+            let count = 1 + rng.below(3) as u32;
+            let fault = match rng.below(6) {
+                0 | 1 => TimedFault::DustFills { count },
+                2 => TimedFault::StaleAnswers { count },
+                3 => TimedFault::ChangedAmounts { count },
+                4 => TimedFault::ChangedPrices { count },
+                _ => TimedFault::Maintenance { for_ns: 300 * MILLI + rng.below(3 * SECOND) },
+            };
+            mix.timed.push((rng.below(2) as usize, ScriptedFault { at_ns: time(&mut rng), fault }));
+        }
+    }
+}
+
+/// Settings that change while the engine runs: tighter ones and wider ones. Drawn apart as well.
+pub fn draw_patches(mix: &mut FaultMix, seed: u64) {
+    let mut rng = Rng::fork(seed, 12);
+    if rng.chance(200) {
+        for _ in 0..=rng.below(3) {
+            let limits = tight_limits(&mut rng);
+            let (min_edge_bps, collar_bps) = (1 + rng.below(12) as u32, 100 + rng.below(600) as u32);
+            mix.script.push((time(&mut rng), Event::Patch { limits, min_edge_bps, collar_bps }));
+        }
+        mix.script.sort_by_key(|(at, _)| *at);
+    }
+}
+
+/// A state log that can't be written any more, and a person who ends the process, makes room and starts it again. Drawn apart as well.
+pub fn draw_log_failures(mix: &mut FaultMix, seed: u64) {
+    let mut rng = Rng::fork(seed, 13);
+    if rng.chance(120) {
+        let at = time(&mut rng);
+        mix.script.push((at, Event::LogFails));
+        let ended = at + 100 * MILLI + rng.below(4 * SECOND);
+        mix.script.push((ended, Event::Terminate { down_ns: 50 * MILLI + rng.below(2 * SECOND) }));
+        mix.script.sort_by_key(|(at, _)| *at);
+    }
+}
+
 fn people(script: &mut Vec<(u64, Event)>, rng: &mut Rng) {
     if rng.chance(300) {
         let at = time(rng);
@@ -134,6 +178,17 @@ fn venue_fault(rng: &mut Rng) -> TimedFault {
         7 => TimedFault::LostReplies { count },
         _ => TimedFault::Gaps { count },
     }
+}
+
+/// Faults that wait for something of ours to happen to: how many were asked for, and how many still wait.
+pub fn waiting(fault: &TimedFault, faults: &GateFaults) -> Option<(u32, u32)> {
+    Some(match fault {
+        TimedFault::DustFills { count } => (*count, faults.dust_next_orders),
+        TimedFault::StaleAnswers { count } => (*count, faults.stale_next_answers),
+        TimedFault::ChangedAmounts { count } => (*count, faults.cut_next_amounts),
+        TimedFault::ChangedPrices { count } => (*count, faults.shift_next_prices),
+        _ => return None,
+    })
 }
 
 /// The number of a venue's fault in the project's list.

@@ -14,7 +14,7 @@
 //! Promises: a run is a function of its [`SimConfig`], byte for byte; the judges share no state with what they judge; a run that
 //! breaks an invariant says which one, when, and how to run it again.
 //!
-//! Not simulated: power loss and failing files (their own tests do that), sockets (tests over loopback do that).
+//! Not simulated: power loss and most ways in which files fail (their own tests do that), sockets (tests over loopback do that).
 
 pub mod config;
 pub mod coverage;

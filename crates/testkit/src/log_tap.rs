@@ -57,6 +57,22 @@ impl LogTap {
         lock(&self.inner).dies_at_intent = Some(torn_bytes);
     }
 
+    /// The next write fails half-way, as on a full disk, and the log with it; the process goes on.
+    pub fn fail_next_write(&self) {
+        lock(&self.inner).log.fail_flush_in(1);
+    }
+
+    /// Writes that were to fail and have not yet, succeed.
+    pub fn spare_writes(&self) {
+        lock(&self.inner).log.fail_flush_in(u64::MAX);
+    }
+
+    /// True once a write has failed: what the process decides and is told from then on is in no log.
+    pub fn has_failed(&self) -> bool {
+        let inner = lock(&self.inner);
+        inner.log.failure().is_some() && !inner.dead
+    }
+
     /// True once it has died in a write.
     pub fn is_dead(&self) -> bool {
         lock(&self.inner).dead
@@ -114,9 +130,11 @@ impl LogSink for LogTap {
             inner.dead = true;
             return Err(LogError::Failed { why: "the process died in a write".into() });
         }
-        inner.log.flush()?;
+        let written = inner.log.flush();
         let gathered = std::mem::take(&mut inner.gathered);
-        inner.flushed.extend(gathered);
-        Ok(())
+        if written.is_ok() {
+            inner.flushed.extend(gathered);
+        }
+        written
     }
 }

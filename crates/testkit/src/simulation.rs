@@ -16,7 +16,7 @@ use crate::trace::Trace;
 use crate::venues::{Setup, build_world};
 use crate::wires::{Arrival, FaultCounts, Wires};
 use domain::time::{MILLI, SECOND};
-use domain::{Input, LinkRole, Notice, OperatorCommand, PairId, StopKind, StopReason, VenueId};
+use domain::{Input, LinkRole, Notice, OperatorCommand, StopKind, StopReason, VenueId};
 use journal::MemoryRun;
 use sim_exchange::world::{OutputBody, World, WsFrame};
 use std::collections::VecDeque;
@@ -143,6 +143,10 @@ pub struct Simulation {
     /// What reached the engine since its first order.
     pub(crate) arrivals: Option<u64>,
     pub(crate) struck: Struck,
+    /// Something reached the engine since it last came to the end of its work.
+    pub(crate) stirred: bool,
+    /// When the engine wants to be called although nothing reaches it; true while it is not stirred.
+    engine_due: Option<u64>,
     pub(crate) verbose: bool,
 }
 
@@ -181,6 +185,8 @@ impl Simulation {
             drained: false,
             arrivals: None,
             struck: Struck::default(),
+            stirred: true,
+            engine_due: None,
             verbose: std::env::var_os("CROSSGATE_TRACE").is_some(),
             config,
         };
@@ -233,6 +239,7 @@ impl Simulation {
     fn stop(&mut self) -> Result<(), Violation> {
         let began = self.t_ns;
         self.script.clear();
+        self.stirred = true;
         if let Some(process) = &mut self.process {
             let now = process.mono(self.t_ns);
             process.node.operator(now, OperatorCommand::Stop);
@@ -264,8 +271,13 @@ impl Simulation {
         process.leave_logs(&mut self.logs);
         self.count_life(&process);
         self.epochs.push((process.epoch, true));
-        let kept = self.judge.wire.check_kept("the state log", process.state.log().bytes());
-        self.verdict(kept)?;
+        for (epoch, _) in &self.epochs {
+            for (what, bytes) in
+                [("a state log", self.logs.state_bytes(*epoch)), ("a market log", self.logs.market_bytes(*epoch))]
+            {
+                self.verdict(self.judge.wire.check_kept(what, bytes.unwrap_or_default()))?;
+            }
+        }
         let at_rest = self.judge.check_at_rest(&process.node, &self.world, &self.logs);
         self.verdict(at_rest)?;
         let mut batches_replayed = 0;
@@ -327,13 +339,14 @@ impl Simulation {
 
     fn next_event(&self) -> Option<u64> {
         let process = self.process.as_ref().filter(|_| self.asleep.is_none());
+        let engine_due = if self.stirred { process.and_then(Process::next_deadline) } else { process.and(self.engine_due) };
         [
             self.asleep.as_ref().map(|asleep| asleep.until),
             self.ending.map(|ending| ending.killed_at),
             self.world.next_wakeup(),
             self.wires.next_due(),
             self.script.front().map(|(at, _)| *at),
-            process.and_then(Process::next_deadline),
+            engine_due,
             process.map(|_| self.next_tick),
             self.process.as_ref().and(self.death).map(|death| death.at_the_latest),
             self.restart_at,
@@ -348,13 +361,14 @@ impl Simulation {
         self.world.advance(self.t_ns);
         self.collect_outputs()?;
         if self.asleep.as_ref().is_some_and(|asleep| asleep.until <= self.t_ns) {
-            self.wake();
+            self.wake()?;
         }
         while let Some(arrival) = self.wires.next_arrival(self.t_ns) {
             self.arrive(arrival)?;
         }
         while self.script.front().is_some_and(|(at, _)| *at <= self.t_ns) {
             if let Some((_, event)) = self.script.pop_front() {
+                self.stirred = true;
                 self.strike(event);
             }
         }
@@ -376,10 +390,18 @@ impl Simulation {
                 self.next_tick = self.t_ns + TICK_NS;
                 let unix = process.wall(self.t_ns);
                 process.node.push(now, Input::Tick { unix });
+                self.stirred = true;
+            }
+            // Most instants are the market's alone: an engine that nothing reached, and that has no time to keep, has nothing to do.
+            if !self.stirred && self.engine_due.is_none_or(|due| due > self.t_ns) {
+                return Ok(());
             }
             process.node.timeouts(now);
         }
-        self.drive()
+        self.drive()?;
+        self.engine_due = self.process.as_ref().and_then(Process::next_deadline);
+        self.stirred = false;
+        Ok(())
     }
 
     /// Steps the engine until it has nothing more to do, and sends what it wants sent.
@@ -399,7 +421,7 @@ impl Simulation {
             let (wires, silent, config) = (&self.wires, self.silent > 0, &self.config);
             let obstructed = |venue| silent || wires.feed_obstructed(venue) || config.upgrades.iter().any(Option::is_some);
             let judged = self.judge.after_step(process, &self.world, (now, self.t_ns), &logged, &notices, obstructed);
-            let hash = process.node.decider().output_hash();
+            let hash = if decides { process.node.decider().output_hash() } else { [0; 32] };
             if self.verbose {
                 let t = self.t_ns - START_T_NS;
                 logged.iter().for_each(|entry| eprintln!("{:>10.6} log {entry:?}", t as f64 / 1e9));
@@ -446,10 +468,11 @@ impl Simulation {
                     }
                     *left -= 1;
                 }
-                let judged = self.judge.leaves(self.t_ns, venue, &transmit, Some(text.as_deref()));
+                let blind = process.state.has_failed();
+                let judged = self.judge.leaves(self.t_ns, venue, &transmit, Some(text.as_deref()), blind);
                 self.verdict(judged)?;
             } else {
-                let judged = self.judge.leaves(self.t_ns, venue, &transmit, None);
+                let judged = self.judge.leaves(self.t_ns, venue, &transmit, None, false);
                 self.verdict(judged)?;
             }
             self.trace_transmit(venue, &transmit);
@@ -523,6 +546,7 @@ impl Simulation {
                 self.strike(Event::Terminate { down_ns: 200 * MILLI });
             }
         }
+        self.stirred = true;
         let Some(process) = &mut self.process else { return Ok(()) };
         let now = process.mono(self.t_ns);
         if self.verbose {
@@ -550,7 +574,7 @@ impl Simulation {
             Arrival::Text { venue, link, mut bytes } => {
                 if fresh
                     && link.role == LinkRole::Public
-                    && let Some(pair) = tamper::book_pair(&bytes).and_then(|name| pair_of(&self.setup, &name))
+                    && let Some(pair) = tamper::book_pair(&bytes).and_then(|name| self.setup.pair_of(name))
                 {
                     self.judge.deliveries.arrived(venue, pair, now);
                 }
@@ -579,7 +603,7 @@ impl Simulation {
                     if fresh
                         && path.ends_with("/spot/order_book")
                         && reply.status == 200
-                        && let Some(pair) = query_pair(&query).and_then(|name| pair_of(&self.setup, name))
+                        && let Some(pair) = query_pair(&query).and_then(|name| self.setup.pair_of(name))
                     {
                         self.judge.deliveries.arrived(venue, pair, now);
                     }
@@ -597,8 +621,9 @@ impl Simulation {
     }
 
     pub(crate) fn die(&mut self) -> Result<(), Violation> {
-        let Some(process) = self.process.take() else { return Ok(()) };
+        let Some(mut process) = self.process.take() else { return Ok(()) };
         (self.asleep, self.ending) = (None, None);
+        self.judge.exposures.last_words(process.node.take_notices());
         let down_ns = self.death.take().map_or(0, |death| death.down_ns);
         self.say(|| "the engine dies".into());
         process.leave_logs(&mut self.logs);
@@ -641,6 +666,7 @@ impl Simulation {
             self.judge.alerts.halt_ordered(reason);
         }
         self.process = Some(process);
+        self.stirred = true;
         self.next_tick = self.t_ns + TICK_NS;
         Ok(())
     }
@@ -663,13 +689,9 @@ impl Simulation {
 fn body_text(transmit: &Transmit) -> String {
     match transmit {
         Transmit::Request { request, .. } => String::from_utf8_lossy(&request.body).into_owned(),
+        Transmit::Frame { text, .. } => format!(" {text}"),
         _ => String::new(),
     }
-}
-
-fn pair_of(setup: &Setup, name: &str) -> Option<PairId> {
-    let symbol = domain::Symbol::parse(name).ok()?;
-    setup.tables.pair_id(&symbol)
 }
 
 fn query_pair(query: &str) -> Option<&str> {

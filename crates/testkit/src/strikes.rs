@@ -6,11 +6,11 @@ use crate::incidents::{self, Person};
 use crate::judge::Violation;
 use crate::simulation::{DEATH_WAITS_NS, Ending, PlannedDeath, Simulation, Sleep};
 use crate::tamper;
-use crate::venues::{heal_world, snatch};
+use crate::venues::{Bounds, heal_world, snatch};
 use domain::time::SECOND;
-use domain::{Input, OperatorCommand, StopKind, StopReason, VenueId};
+use domain::{ConfigPatch, Input, OperatorCommand, Rate, StopKind, StopReason, VenueId};
 use sim_exchange::core::TradeStatus;
-use sim_exchange::gate::GateDialect;
+use sim_exchange::gate::{GateDialect, GateFaults, TimedFault};
 
 /// A process that was told to end and has not ended after this long is killed, as a supervisor would.
 const GRACE_NS: u64 = 5 * SECOND;
@@ -33,9 +33,32 @@ impl Simulation {
             (36, self.config.wall_offset_ns != 0),
             (40, faults.latency_ns != crate::faults::FaultMix::none().latency_ns),
         ];
-        let timed = faults.timed.iter().map(|(_, entry)| (incidents::number_of(&entry.fault), true));
+        let at_once = |fault| incidents::waiting(fault, &GateFaults::default()).is_none();
+        let timed = faults.timed.iter().map(|(_, entry)| (incidents::number_of(&entry.fault), at_once(&entry.fault)));
         for (number, _) in standing.into_iter().chain(timed).filter(|(_, on)| *on) {
             self.struck.hit(number);
+        }
+    }
+
+    /// Faults that waited for an order or an answer, and found one.
+    fn note_met_faults(&mut self) {
+        for venue in 0..self.world.venue_count() {
+            let Some(gate) = self.world.dialect_mut::<GateDialect>(venue) else { continue };
+            let faults = &gate.config_mut().faults;
+            let mut sums: Vec<(std::mem::Discriminant<TimedFault>, u8, u32, u32)> = Vec::new();
+            for (_, entry) in self.config.faults.timed.iter().filter(|(at, _)| *at == venue) {
+                let Some((asked, waits)) = incidents::waiting(&entry.fault, faults) else { continue };
+                let kind = std::mem::discriminant(&entry.fault);
+                match sums.iter_mut().find(|(of, ..)| *of == kind) {
+                    Some((.., sum, _)) => *sum += asked,
+                    None => sums.push((kind, incidents::number_of(&entry.fault), asked, waits)),
+                }
+            }
+            for (_, number, asked, waits) in sums {
+                (waits..asked).for_each(|_| self.struck.hit(number));
+                // An order that the venue took on other terms pauses until a person has looked.
+                self.person_needed |= number == 24 && waits < asked;
+            }
         }
     }
 
@@ -46,6 +69,7 @@ impl Simulation {
         self.death = None;
         self.wires.heal();
         self.silent = 0;
+        self.note_met_faults();
         heal_world(&mut self.world);
         for venue in 0..self.world.venue_count() {
             for pair in 0..self.config.pairs.len() {
@@ -57,27 +81,49 @@ impl Simulation {
         }
         // The disk has room again, whatever it was; and a person comes, as one has to where the engine waits for one.
         self.script.push_back((self.t_ns, Event::Disk { low: false }));
-        // A market that pays on and on is never quiet: halfway through no new deals are ordered. A resume would end that, so none comes
-        // after it.
+        // A market that pays on and on is never quiet: from halfway through no new deals are ordered. A resume would end that, so it is
+        // ordered again with each.
         let drain_after = self.config.heal_max_ns / 2;
-        if self.person_needed {
-            for look in 1..drain_after / PERSON_LOOKS_NS {
-                self.script.push_back((self.t_ns + look * PERSON_LOOKS_NS, Event::Person(Person::Resume)));
+        for after in (1..self.config.heal_max_ns / PERSON_LOOKS_NS).map(|look| look * PERSON_LOOKS_NS) {
+            let at = self.t_ns + after;
+            if self.person_needed {
+                self.script.push_back((at, Event::Person(Person::Resume)));
+            }
+            if after >= drain_after {
+                self.script.push_back((at, Event::Person(Person::Drain)));
             }
         }
-        self.script.push_back((self.t_ns + drain_after, Event::Person(Person::Drain)));
+        if let Some(process) = &self.process {
+            process.state.spare_writes();
+        }
+        if self.process.as_ref().is_some_and(|process| process.state.has_failed()) {
+            // Nothing but a start ends that.
+            self.strike(Event::Terminate { down_ns: 0 });
+            self.stirred = true;
+        }
         if self.process.is_none() {
             self.start_process()?;
         }
         Ok(())
     }
 
-    /// Whether something holds that only a person clears.
+    /// Whether something holds that only a person clears, beside the pause of the drain that the harness ordered itself.
     pub(crate) fn waits_for_person(&self) -> bool {
-        let personal = [StopReason::Operator, StopReason::ForeignActivity, StopReason::LedgerDrift, StopReason::FeeDrift];
+        let personal = [
+            StopReason::Operator,
+            StopReason::ForeignActivity,
+            StopReason::LedgerDrift,
+            StopReason::FeeDrift,
+            StopReason::RulesChanged,
+        ];
+        let drained = self.drained;
         self.process.as_ref().is_some_and(|process| {
             let mut stops = process.node.engine().stops().list().iter();
-            stops.any(|stop| stop.kind == StopKind::Latch || stop.kind == StopKind::Pause && personal.contains(&stop.reason))
+            stops.any(|stop| match stop.kind {
+                StopKind::Latch => true,
+                StopKind::Pause => personal.contains(&stop.reason) && !(drained && stop.reason == StopReason::Operator),
+                StopKind::Freeze => false,
+            })
         })
     }
 
@@ -97,9 +143,10 @@ impl Simulation {
     }
 
     /// The process runs again: what waited for it arrives all at once.
-    pub(crate) fn wake(&mut self) {
-        let Some(asleep) = self.asleep.take() else { return };
+    pub(crate) fn wake(&mut self) -> Result<(), Violation> {
+        let Some(asleep) = self.asleep.take() else { return Ok(()) };
         self.say(|| "the process runs again".into());
+        self.stirred = true;
         if let Some(process) = self.process.as_mut().filter(|_| asleep.notices) {
             let now = process.mono(self.t_ns);
             process.node.paused(now);
@@ -108,10 +155,9 @@ impl Simulation {
         self.judge.feeds.new_life();
         for arrival in asleep.buffered {
             // What was buffered while it slept is old: it is not what an order may be decided on.
-            if self.arrive_at_engine(arrival, !asleep.notices).is_err() {
-                return;
-            }
+            self.arrive_at_engine(arrival, !asleep.notices)?;
         }
+        Ok(())
     }
 
     /// A process that was told to end: ends in order, or is killed when its grace time is over.
@@ -129,7 +175,7 @@ impl Simulation {
         }
         process.leave_logs(&mut self.logs);
         self.count_life(&process);
-        self.epochs.push((process.epoch, finished));
+        self.epochs.push((process.epoch, finished && process.node.state_log_ok()));
         (self.asleep, self.death) = (None, None);
         self.wires.abandon(self.t_ns);
         self.restart_at = Some(self.t_ns + ending.down_ns);
@@ -173,6 +219,12 @@ impl Simulation {
                     process.node.push(now, Input::Storage { low });
                 }
             }
+            Event::LogFails => {
+                if let Some(process) = &self.process {
+                    process.state.fail_next_write();
+                    self.struck.hit(45);
+                }
+            }
             Event::Terminate { down_ns } => {
                 let Some(process) = self.process.as_mut().filter(|_| self.ending.is_none()) else { return };
                 let now = process.mono(self.t_ns);
@@ -214,6 +266,26 @@ impl Simulation {
                 }
             }
             Event::Stranger { venue, pair, pays_in } => self.stranger(venue, pair, pays_in),
+            Event::Patch { limits, min_edge_bps, collar_bps } => {
+                let Some(process) = &mut self.process else { return };
+                let bps = |n| Rate::from_bps(i64::from(n)).expect("Invariant: a drawn rate is small");
+                let patch = self.setup.engine.patch();
+                let patch = ConfigPatch {
+                    min_edge: bps(min_edge_bps),
+                    collar: bps(collar_bps),
+                    order_value_max: limits.order_value_max,
+                    deal_value_max: limits.deal_value_max,
+                    unhedged_value_max: limits.unhedged_value_max,
+                    open_deals_max: limits.open_deals_max,
+                    orders_per_second_max: limits.orders_per_second_max,
+                    ..patch
+                };
+                let now = process.mono(self.t_ns);
+                // It is of the batch of this very instant: what is decided from now on is decided by it.
+                process.node.push(now, Input::Config(patch));
+                self.judge.bounds_changed(Bounds { limits, collar: bps(collar_bps), ..self.setup.bounds() });
+                self.struck.hit(49);
+            }
             Event::Crash { death, down_ns } => {
                 self.struck.hit(43);
                 let Some(process) = self.process.as_ref().filter(|_| self.death.is_none()) else { return };

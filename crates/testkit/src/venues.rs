@@ -145,6 +145,8 @@ pub struct Setup {
     pub rules: Vec<InstrumentRules>,
     /// Settings.
     pub engine: EngineConfig,
+    /// The venues' names of the pairs.
+    names: Vec<String>,
     keys: Vec<(String, String)>,
     channels: [&'static str; 2],
     book_ticker: [bool; 2],
@@ -167,6 +169,11 @@ impl Setup {
             flatten_cap: self.engine.executor.flatten_cap,
             collar: self.engine.detector.collar,
         }
+    }
+
+    /// The pair that the venues call so.
+    pub fn pair_of(&self, name: &str) -> Option<PairId> {
+        self.names.iter().position(|known| known == name).map(|index| PairId(index as u16))
     }
 
     /// (key, secret) of each venue.
@@ -193,6 +200,7 @@ impl Setup {
         let keys =
             (0..world.venue_count()).map(|venue| world.venue(venue)).map(|v| (v.api_key.clone(), v.api_secret.clone())).collect();
         Setup {
+            names: tables.pairs.iter().map(|info| format!("{}_{}", info.symbol.base, info.symbol.quote)).collect(),
             tables: Arc::new(tables),
             rules,
             engine: engine_config(config.limits),

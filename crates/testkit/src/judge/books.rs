@@ -5,7 +5,7 @@ use order_book::OrderBook;
 use rust_decimal::Decimal;
 use sim_exchange::core::Side;
 use sim_exchange::world::World;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Levels compared on each side: as deep as the shallowest channel.
@@ -18,10 +18,40 @@ type Units = (i64, i64);
 
 #[derive(Debug, Default)]
 struct State {
+    /// The venue's id of it.
+    id: u64,
     /// When the book became this, by the venue.
     t_ns: u64,
     bids: Vec<Units>,
     asks: Vec<Units>,
+}
+
+/// The states of one book, oldest first: their ids and times only grow.
+#[derive(Debug, Default)]
+struct States(VecDeque<State>);
+
+impl States {
+    fn last_id(&self) -> Option<u64> {
+        self.0.back().map(|state| state.id)
+    }
+
+    fn get(&self, id: u64) -> Option<&State> {
+        self.0.get(self.0.partition_point(|state| state.id < id)).filter(|state| state.id == id)
+    }
+
+    fn first_after(&self, id: u64) -> Option<&State> {
+        self.0.get(self.0.partition_point(|state| state.id <= id))
+    }
+
+    /// Room for the next state: what the oldest leaves behind, once there are enough.
+    fn room(&mut self) -> State {
+        if self.0.len() < STATES_MAX { State::default() } else { self.0.pop_front().unwrap_or_default() }
+    }
+
+    fn push(&mut self, state: State) {
+        assert!(self.last_id().is_none_or(|last| last < state.id), "Invariant: a venue's book does not go back");
+        self.0.push_back(state);
+    }
 }
 
 /// Every state of every venue's books, by the venue's id of it.
@@ -30,14 +60,26 @@ pub struct VenueBooks {
     tables: Arc<Tables>,
     /// The venues' names of the pairs.
     names: Vec<String>,
-    states: BTreeMap<(VenueId, PairId), BTreeMap<u64, State>>,
+    /// Venue-major.
+    states: Vec<States>,
+    /// The venues' numbers of the pairs, venue-major; found once.
+    theirs: Vec<Option<sim_exchange::core::PairId>>,
 }
 
 impl VenueBooks {
     /// Nothing seen yet.
     pub fn new(tables: Arc<Tables>) -> VenueBooks {
         let names = tables.pairs.iter().map(|info| format!("{}_{}", info.symbol.base, info.symbol.quote)).collect();
-        VenueBooks { tables, names, states: BTreeMap::new() }
+        let states = (0..tables.venues.len() * tables.pairs.len()).map(|_| States::default()).collect();
+        VenueBooks { tables, names, states, theirs: Vec::new() }
+    }
+
+    fn slot(&self, venue: VenueId, pair: PairId) -> usize {
+        venue.index() * self.names.len() + pair.index()
+    }
+
+    fn states(&self, venue: VenueId, pair: PairId) -> Option<&States> {
+        self.states.get(self.slot(venue, pair))
     }
 
     /// Records the books that changed since the last call.
@@ -45,32 +87,30 @@ impl VenueBooks {
     /// # Panics
     /// For a venue's price that does not fit the scale that was made from its rules: a mistake of the simulator.
     pub fn record(&mut self, world: &World) {
-        let tables = self.tables.clone();
-        for venue in tables.venue_ids() {
-            let exchange = world.exchange(venue.index());
-            for pair in tables.pair_ids() {
-                let info = &tables.pairs[pair.index()];
-                let Some(theirs) = self.names.get(pair.index()).and_then(|name| exchange.pair_by_name(name)) else { continue };
-                let book = exchange.book(theirs);
-                let states = self.states.entry((venue, pair)).or_default();
-                if states.last_key_value().is_some_and(|(id, _)| *id == book.update_id()) {
-                    continue;
-                }
-                let side =
-                    |side| book.levels(side).take(DEPTH).map(|level| units(level.price, level.amount, info.scale)).collect();
-                let state = State { t_ns: book.update_t_ns(), bids: side(Side::Buy), asks: side(Side::Sell) };
-                states.insert(book.update_id(), state);
-                if states.len() > STATES_MAX {
-                    states.pop_first();
-                }
+        if self.theirs.is_empty() {
+            let venues = self.tables.venue_ids().map(|venue| world.exchange(venue.index()));
+            self.theirs = venues.flat_map(|exchange| self.names.iter().map(|name| exchange.pair_by_name(name))).collect();
+        }
+        let pairs = self.names.len();
+        for (slot, (states, theirs)) in self.states.iter_mut().zip(&self.theirs).enumerate() {
+            let (Some(theirs), Some(info)) = (theirs, self.tables.pairs.get(slot % pairs)) else { continue };
+            let book = world.exchange(slot / pairs).book(*theirs);
+            if states.last_id() == Some(book.update_id()) {
+                continue;
             }
+            let mut state = states.room();
+            (state.id, state.t_ns) = (book.update_id(), book.update_t_ns());
+            for (held, side) in [(&mut state.bids, Side::Buy), (&mut state.asks, Side::Sell)] {
+                held.clear();
+                held.extend(book.levels(side).take(DEPTH).map(|level| units(level.price, level.amount, info.scale)));
+            }
+            states.push(state);
         }
     }
 
     /// How long ago the venue's book stopped being the state of this id; `None` while it still is.
     pub fn behind_ns(&self, venue: VenueId, pair: PairId, id: u64, t_ns: u64) -> Option<u64> {
-        let mut later = self.states.get(&(venue, pair))?.range(id + 1..);
-        later.next().map(|(_, state)| t_ns.saturating_sub(state.t_ns))
+        self.states(venue, pair)?.first_after(id).map(|state| t_ns.saturating_sub(state.t_ns))
     }
 
     /// Compares a live book with the venue's own of the same id (I12).
@@ -91,12 +131,12 @@ impl VenueBooks {
         {
             return Err(format!("the live book {id} is crossed: bid {} ask {}", bid.0, ask.0));
         }
-        let Some(state) = self.states.get(&(venue, pair)).and_then(|states| states.get(&id)) else {
+        let Some(state) = self.states(venue, pair).and_then(|states| states.get(id)) else {
             return Err(format!("the live book has the id {id}, which no state of the venue's book had"));
         };
         let newer = match book.overlay_id() {
             None => None,
-            Some(id) => match self.states.get(&(venue, pair)).and_then(|states| states.get(&id)) {
+            Some(id) => match self.states(venue, pair).and_then(|states| states.get(id)) {
                 Some(state) => Some(state),
                 None => return Err(format!("a top overlays the book with the id {id}, which no state of the venue's book had")),
             },
@@ -143,10 +183,11 @@ fn units(price: Decimal, amount: Decimal, scale: PairScale) -> Units {
 }
 
 fn whole(value: Decimal, decimals: u32) -> i64 {
-    let mut value = value.normalize();
+    // As it stands if that fits: to strip zeros costs divisions, and a venue's book has thousands of states.
+    let value = if value.scale() <= decimals { value } else { value.normalize() };
     assert!(value.scale() <= decimals, "Invariant: a venue's numbers fit the scale of its rules");
-    value.rescale(decimals);
-    i64::try_from(value.mantissa()).expect("Invariant: a venue's numbers fit 64 bits")
+    let units = 10_i128.checked_pow(decimals - value.scale()).and_then(|factor| value.mantissa().checked_mul(factor));
+    units.and_then(|units| i64::try_from(units).ok()).expect("Invariant: a venue's numbers fit 64 bits")
 }
 
 /// When the engine's process last received bytes of each book, by its monotonic clock.
@@ -192,8 +233,8 @@ mod tests {
     fn verdict(theirs: &[Units], ours: Option<Level>) -> Result<(), String> {
         let tables = Tables { venues: vec![], pairs: vec![], assets: vec![] };
         let mut books = VenueBooks::new(Arc::new(tables));
-        let state = |bids: &[Units]| State { t_ns: 0, bids: bids.to_vec(), asks: vec![(101, 1)] };
-        books.states.insert(AT, BTreeMap::from([(5, state(&[(100, 1), (99, 2)])), (6, state(theirs))]));
+        let state = |id, bids: &[Units]| State { id, t_ns: 0, bids: bids.to_vec(), asks: vec![(101, 1)] };
+        books.states.push(States(VecDeque::from([state(5, &[(100, 1), (99, 2)]), state(6, theirs)])));
         let mut book = OrderBook::new();
         book.apply(&BookBody::Snapshot { id: 5, bids: vec![level(100, 1), level(99, 2)], asks: vec![level(101, 1)] }).unwrap();
         book.apply(&BookBody::Top { id: 6, bid: ours, ask: Some(level(101, 1)) }).unwrap();

@@ -5,6 +5,7 @@
 //! Values are those of the opening legs' limit prices: exact for one deal, and near enough for a total (see [`MARK_MOVES`]).
 
 use super::{Check, Invariant, broken};
+use crate::process::Process;
 use crate::venues::Bounds;
 use domain::time::{MILLI, SECOND};
 use domain::{
@@ -47,6 +48,11 @@ struct Deal {
     /// Highest and lowest price of a fill, for the band of hedges.
     sold_at: Option<Price>,
     bought_at: Option<Price>,
+    /// The most that it may have open, and one of its orders may be worth: what held when it was opened, or more.
+    value_max: Amount,
+    order_max: Amount,
+    /// Part of it is in no log: made of orders whose intents were lost, or open when the state log failed.
+    out_of_sight: bool,
     closed: bool,
     counted: bool,
     exposed_since: Option<MonoNanos>,
@@ -68,6 +74,12 @@ pub struct Exposures {
     turnover: i128,
     /// Longest time with exposure above dust of every deal, for the figures.
     unhedged: Vec<u64>,
+    /// Ends of deals that the process told in the step in which it died.
+    last_words: Vec<Notice>,
+    /// What may be unhedged in total, as of the last step.
+    total: i128,
+    /// What was open when the limits changed, as far as it still is.
+    carried: i128,
 }
 
 impl Exposures {
@@ -84,17 +96,49 @@ impl Exposures {
             realised: 0,
             turnover: 0,
             unhedged: Vec::new(),
+            last_words: Vec::new(),
+            total: 0,
+            carried: 0,
         }
     }
 
     /// Other limits hold from now on.
     pub fn bounds_changed(&mut self, bounds: Bounds) {
         self.bounds = bounds;
+        self.carried = self.carried.max(self.total);
     }
 
     /// How long each deal had exposure clearly above dust, nanoseconds.
     pub fn unhedged(&self) -> &[u64] {
         &self.unhedged
+    }
+
+    /// The process died in a step, and this is what the step told. Nobody heard it, and how much of what it was told for was written is
+    /// not known yet.
+    pub fn last_words(&mut self, notices: Vec<Notice>) {
+        self.last_words = notices;
+        self.last_words.retain(|notice| matches!(notice, Notice::DealClosed { .. }));
+    }
+
+    /// The next life has made its first step: what it does not hold open either has ended as was told.
+    pub fn hear_last_words(&mut self, process: &Process) {
+        if self.last_words.is_empty() {
+            return;
+        }
+        let open = process.node.engine().executor().deals_open();
+        for notice in std::mem::take(&mut self.last_words) {
+            if matches!(notice, Notice::DealClosed { deal, .. } if open.iter().all(|held| held.deal != deal)) {
+                self.noticed(&notice);
+            }
+        }
+    }
+
+    /// The state log had failed: what became of the deals that were open is not known here, and is not judged any more. Whatever is still
+    /// open of them, the balances at rest will tell.
+    pub fn lost_sight(&mut self) {
+        for deal in self.deals.values_mut().filter(|deal| !deal.closed) {
+            (deal.closed, deal.out_of_sight) = (true, true);
+        }
     }
 
     /// A new process: its clocks start anew. A deal whose orders have all ended by the logs, with nothing above dust left, is over:
@@ -151,7 +195,9 @@ impl Exposures {
             return broken(Invariant::WireWithinLimits, "an order of a pair that is not configured");
         };
         let value = info.scale.value_of(order.price, order.qty).unwrap_or(Amount::from_units(i128::MAX));
-        let most = if opening { limits.order_value_max.units() } else { limits.order_value_max.units() * 2 };
+        let held_to =
+            self.deals.get(&order.deal).map_or(limits.order_value_max, |deal| deal.order_max.max(limits.order_value_max));
+        let most = if opening { limits.order_value_max.units() } else { held_to.units() * 2 };
         if value.units() > most {
             return broken(
                 Invariant::WireWithinLimits,
@@ -174,12 +220,17 @@ impl Exposures {
             sell_limit: None,
             sold_at: None,
             bought_at: None,
+            value_max: Amount::ZERO,
+            order_max: Amount::ZERO,
+            out_of_sight: !opening,
             closed: false,
             counted: false,
             exposed_since: None,
         });
         (deal.closed, deal.counted) = (false, false);
         deal.orders.push(order.client_id);
+        deal.value_max = deal.value_max.max(limits.deal_value_max);
+        deal.order_max = deal.order_max.max(limits.order_value_max);
         if opening {
             let limit = if order.side == Side::Buy { &mut deal.buy_limit } else { &mut deal.sell_limit };
             *limit = Some(order.price);
@@ -306,7 +357,8 @@ impl Exposures {
     pub fn after_step(&mut self, now: MonoNanos, escalated: bool) -> Check {
         let limits = self.bounds.limits;
         let mut total = 0_i128;
-        let ids: Vec<DealId> = self.deals.iter().filter(|(_, deal)| !deal.closed).map(|(id, _)| *id).collect();
+        let judged = |deal: &Deal| !deal.closed && !deal.out_of_sight;
+        let ids: Vec<DealId> = self.deals.iter().filter(|(_, deal)| judged(deal)).map(|(id, _)| *id).collect();
         for id in ids {
             let Some(deal) = self.deals.get(&id) else { continue };
             let (mut lo, mut hi) = (deal.net, deal.net);
@@ -323,14 +375,15 @@ impl Exposures {
                 -lo,
                 deal.sell_limit.or(deal.buy_limit),
             ));
-            if worst > limits.deal_value_max.units() {
+            let most = deal.value_max.max(limits.deal_value_max);
+            if worst > most.units() {
                 return broken(
                     Invariant::ExposureBounded,
                     format!(
                         "deal {} may be unhedged by {}, {} is the most for one opportunity",
                         id.0,
                         Amount::from_units(worst).to_text(),
-                        limits.deal_value_max.to_text()
+                        most.to_text()
                     ),
                 );
             }
@@ -352,7 +405,9 @@ impl Exposures {
                 );
             }
         }
-        if total > limits.unhedged_value_max.units() / 1_000 * (1_000 + MARK_MOVES) {
+        // A limit that was lowered below what is open refuses what is new; what is open may only shrink.
+        self.carried = self.carried.min(total);
+        if total > limits.unhedged_value_max.units().max(self.carried) / 1_000 * (1_000 + MARK_MOVES) {
             return broken(
                 Invariant::ExposureBounded,
                 format!(
@@ -362,6 +417,7 @@ impl Exposures {
                 ),
             );
         }
+        self.total = total;
         Ok(())
     }
 

@@ -15,7 +15,7 @@ pub mod wire;
 
 use crate::log_tap::Logged;
 use crate::process::Process;
-use crate::venues::{BOOK_AGE_MAX_NS, Setup};
+use crate::venues::{BOOK_AGE_MAX_NS, Bounds, Setup};
 use alerts::Alerts;
 use books::{Deliveries, VenueBooks};
 use domain::time::MILLI;
@@ -169,6 +169,8 @@ pub struct Judge {
     behind_max_ns: u64,
     order_hidden_ns: u64,
     books_compared: u64,
+    /// The state log of this life has failed.
+    blind: bool,
 }
 
 impl Judge {
@@ -188,6 +190,7 @@ impl Judge {
             behind_max_ns: setup.behind_max_ns,
             order_hidden_ns: setup.order_hidden_ns,
             books_compared: 0,
+            blind: false,
             tables,
         }
     }
@@ -206,13 +209,21 @@ impl Judge {
     /// A new process begins on logs that [`OrderBookkeeping::new_life`] has read.
     pub fn new_life(&mut self, setup: &Setup, process: &Process) {
         self.deliveries.new_process();
+        if std::mem::take(&mut self.blind) {
+            self.exposures.lost_sight();
+        }
         self.exposures.new_life(self.orders.ended_in_log());
-        self.exposures.bounds_changed(setup.bounds());
         self.wire.new_life();
-        self.wire.bounds_changed(setup.bounds());
+        self.bounds_changed(setup.bounds());
         self.feeds.new_life();
         self.alerts.new_life(process.node.engine().stops());
         self.unknown_since.clear();
+    }
+
+    /// The engine is held to these from its next decision on.
+    pub fn bounds_changed(&mut self, bounds: Bounds) {
+        self.exposures.bounds_changed(bounds);
+        self.wire.bounds_changed(bounds);
     }
 
     /// The world may have changed.
@@ -225,14 +236,14 @@ impl Judge {
         self.wire.arrivals(world, |text| orders.terms(text))
     }
 
-    /// Bytes leave the engine.
+    /// Bytes leave the engine; `blind` when its state log has failed.
     ///
     /// # Errors
     /// The first invariant that does not hold.
-    pub fn leaves(&mut self, t_ns: u64, venue: VenueId, transmit: &Transmit, placed: Option<Option<&str>>) -> Check {
+    pub fn leaves(&mut self, t_ns: u64, venue: VenueId, transmit: &Transmit, placed: Option<Option<&str>>, blind: bool) -> Check {
         self.wire.leaves(t_ns, venue, transmit)?;
         let Some(text) = placed else { return Ok(()) };
-        self.orders.leaves(text)?;
+        self.orders.leaves(text, blind)?;
         let opening = text.and_then(|text| self.orders.terms(text)).filter(|terms| terms.purpose == Purpose::Open);
         match opening {
             Some(terms) => self.alerts.opening(&format!("the bytes of the opening {} leave", terms.client_id)),
@@ -254,6 +265,10 @@ impl Judge {
         obstructed: impl Fn(VenueId) -> bool,
     ) -> Check {
         self.check_books(process)?;
+        if process.state.has_failed() {
+            return self.after_blind_step(process, now, notices, obstructed);
+        }
+        self.exposures.hear_last_words(process);
         // Latched before this step, or ordered to: nothing it decides may open.
         let opens = logged.iter().any(|entry| matches!(entry, Logged::Intent(order) if order.purpose == Purpose::Open));
         if opens {
@@ -284,6 +299,7 @@ impl Judge {
                 self.exposures.decided(order, now)?;
             }
         }
+        self.orders.check_open(process.node.engine().executor().orders_open())?;
         self.alerts.after_step(process.node.engine().stops())?;
         let escalated = [StopReason::UnhedgedTime, StopReason::UnknownOrder].iter().any(|reason| self.alerts.paused_for(*reason));
         self.exposures.after_step(now, escalated)?;
@@ -293,6 +309,32 @@ impl Judge {
         }
         for notice in notices {
             self.wire.check_kept("a notice", format!("{notice:?}").as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The state log has failed: what this step was told and decided is nowhere to be read. What is left to judge until the next life is
+    /// that it is told, that nothing opens, and everything that needs no log; what it did meanwhile is judged by the venues' books at rest.
+    fn after_blind_step(
+        &mut self,
+        process: &Process,
+        now: MonoNanos,
+        notices: &[Notice],
+        obstructed: impl Fn(VenueId) -> bool,
+    ) -> Check {
+        for notice in notices {
+            self.orders.noticed_blind(notice)?;
+            self.alerts.noticed(notice)?;
+            self.wire.check_kept("a notice", format!("{notice:?}").as_bytes())?;
+        }
+        self.alerts.after_step(process.node.engine().stops())?;
+        // Told in the step after the one whose write failed.
+        if std::mem::replace(&mut self.blind, true) && !self.alerts.paused_for(StopReason::StateLog) {
+            return broken(Invariant::AlertsOnce, "the state log has failed, and no pause was told");
+        }
+        self.feeds.after_step(process, now, obstructed)?;
+        if process.node.pending_inputs() > PENDING_MAX {
+            return broken(Invariant::NoPanic, format!("{} inputs wait for a step", process.node.pending_inputs()));
         }
         Ok(())
     }

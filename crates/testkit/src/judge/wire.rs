@@ -37,7 +37,8 @@ enum Spends {
 pub struct WireWatch {
     tables: Arc<Tables>,
     bounds: Bounds,
-    secrets: Vec<(String, String)>,
+    /// (key, secret) by venue.
+    secrets: Vec<(Needle, Needle)>,
     /// The run has no fault that makes the venue refuse for its rate limits.
     refusals_are_ours: bool,
     in_flight: BTreeMap<(VenueId, Ticket), Spends>,
@@ -56,7 +57,7 @@ impl WireWatch {
         WireWatch {
             tables,
             bounds,
-            secrets,
+            secrets: secrets.into_iter().map(|(key, secret)| (Needle::new(key), Needle::new(secret))).collect(),
             refusals_are_ours,
             in_flight: BTreeMap::new(),
             parked: BTreeMap::new(),
@@ -83,6 +84,7 @@ impl WireWatch {
     /// I13, I14, I15.
     pub fn leaves(&mut self, t_ns: u64, venue: VenueId, transmit: &Transmit) -> Check {
         self.check_secrets(venue, transmit)?;
+        self.check_kept("the Debug text of what leaves", format!("{transmit:?}").as_bytes())?;
         let Transmit::Request { ticket, request, .. } = transmit else { return Ok(()) };
         let Some(spends) = spends(request) else { return Ok(()) };
         if let Some(until) = self.parked.get(&(venue, spends.clone()))
@@ -145,18 +147,18 @@ impl WireWatch {
             |place: &str| broken(Invariant::SecretsKept, format!("a secret of {} is in {place}", self.tables.venue(venue)));
         for (key, secret) in &self.secrets {
             match transmit {
-                Transmit::Frame { text, .. } if text.contains(secret.as_str()) => return leak("a frame"),
+                Transmit::Frame { text, .. } if secret.is_in(text.as_bytes()) => return leak("a frame"),
                 Transmit::Request { request, .. } => {
-                    let holds = |text: &str| text.contains(secret.as_str()) || text.contains(key.as_str());
-                    if holds(&request.path) || holds(&request.query) {
+                    let holds = |bytes: &[u8]| secret.is_in(bytes) || key.is_in(bytes);
+                    if holds(request.path.as_bytes()) || holds(request.query.as_bytes()) {
                         return leak("a URL");
                     }
-                    if contains(&request.body, secret.as_bytes()) || contains(&request.body, key.as_bytes()) {
+                    if holds(&request.body) {
                         return leak("a body");
                     }
                     let is_auth = |name: &str| name.eq_ignore_ascii_case("key");
                     let holds_wrongly = |(name, value): &(&str, String)| {
-                        value.contains(secret.as_str()) || !is_auth(name) && value.contains(key.as_str())
+                        secret.is_in(value.as_bytes()) || !is_auth(name) && key.is_in(value.as_bytes())
                     };
                     if request.headers.iter().any(holds_wrongly) {
                         return leak("a header");
@@ -174,7 +176,7 @@ impl WireWatch {
     /// I15.
     pub fn check_kept(&self, what: &str, bytes: &[u8]) -> Check {
         for (index, (key, secret)) in self.secrets.iter().enumerate() {
-            if contains(bytes, secret.as_bytes()) || contains(bytes, key.as_bytes()) {
+            if secret.is_in(bytes) || key.is_in(bytes) {
                 let venue = self.tables.venue(VenueId(index as u8));
                 return broken(Invariant::SecretsKept, format!("a secret of {venue} is in {what}"));
             }
@@ -266,16 +268,35 @@ pub fn wire_id(text: &str) -> Option<ClientOrderId> {
     ClientOrderId::parse(text.strip_prefix("t-")?)
 }
 
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
-    let Some((first, rest)) = part.split_first() else { return false };
-    let mut from = bytes;
-    while let Some(at) = from.iter().position(|byte| byte == first) {
-        from = from.get(at + 1..).unwrap_or_default();
-        if from.starts_with(rest) {
-            return true;
+/// A text to look for in many bytes (Horspool): what can't be its end is passed over at once, for whole logs are looked through.
+#[derive(Clone, Debug)]
+struct Needle {
+    text: String,
+    /// By the byte under the needle's end: how far it may move on.
+    shifts: Box<[usize; 256]>,
+}
+
+impl Needle {
+    fn new(text: String) -> Needle {
+        let mut shifts = Box::new([text.len().max(1); 256]);
+        for (at, byte) in text.bytes().enumerate().take(text.len().saturating_sub(1)) {
+            shifts[usize::from(byte)] = text.len() - 1 - at;
         }
+        Needle { text, shifts }
     }
-    false
+
+    fn is_in(&self, bytes: &[u8]) -> bool {
+        let text = self.text.as_bytes();
+        let mut at = 0;
+        while let Some(window) = bytes.get(at..at + text.len()) {
+            let Some(last) = window.last() else { return false };
+            if window == text {
+                return true;
+            }
+            at += self.shifts[usize::from(*last)];
+        }
+        false
+    }
 }
 
 #[cfg(test)]
@@ -284,7 +305,11 @@ mod tests {
 
     #[test]
     fn a_part_is_found_wherever_it_stands() {
-        assert!(contains(b"xxsecret", b"secret") && contains(b"secretxx", b"secret") && contains(b"ssecret", b"secret"));
-        assert!(!contains(b"secre", b"secret") && !contains(b"", b"s") && !contains(b"abc", b""));
+        let contains = |bytes: &[u8], text: &str| Needle::new(text.into()).is_in(bytes);
+        assert!(contains(b"xxsecret", "secret") && contains(b"secretxx", "secret") && contains(b"ssecret", "secret"));
+        assert!(contains(b"seseecsecsecresecret", "secret") && contains(b"aabaab", "aab") && contains(b"xs", "s"));
+        assert!(
+            !contains(b"secre", "secret") && !contains(b"", "s") && !contains(b"abc", "") && !contains(b"secresecre", "secret")
+        );
     }
 }
