@@ -15,7 +15,7 @@ use support::dice::setting;
 use support::feeder::{Dialect, Feeder, Line};
 use support::figures::commit;
 use support::ops::{Metrics, until};
-use support::process::{Running, crossgate, run};
+use support::process::{Running, crossgate};
 use support::punctual::Punctuality;
 use support::recording::{self, Recording, Source};
 use support::{count, dir};
@@ -237,9 +237,11 @@ fn the_demos_worst_part_at_many_times_its_speed_opens_nothing_on_late_books() {
     write(dir.path(), "demo.toml", &demo(&[("volatility_bps = \"3\"", "volatility_bps = \"40\"")]));
     let recorded = setting("CROSSGATE_DEMO_SECONDS", 18);
     let span = format!("{recorded}s");
-    let json = run(crossgate(dir.path()).args(["record", "-c", "demo.toml", "--out", "tapes", "--for", &span, "--json"]))
-        .expect(0)
-        .json();
+    let recorder =
+        Running::start(crossgate(dir.path()).args(["record", "-c", "demo.toml", "--out", "tapes", "--for", &span, "--json"]));
+    // As long as it records; then it has the usual time to end.
+    std::thread::sleep(Duration::from_secs(recorded));
+    let json = recorder.end().expect(0).json();
     let files: Vec<PathBuf> =
         json["files"].as_array().expect("files").iter().map(|f| dir.path().join(f.as_str().expect("a path"))).collect();
     let part = (recorded as i64 - 3).min(60);
