@@ -157,6 +157,8 @@ impl GateSession {
                         book.clear_held();
                     }
                 }
+                // Without trust on the old connection, and the new one has told its whole book before: no other comes by itself.
+                (false, _) if channel.is_obu() => self.renew(index, now),
                 (false, _) => self.fetch_if_useful(index, now),
             }
         }

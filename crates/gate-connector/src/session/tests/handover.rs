@@ -185,6 +185,37 @@ fn a_book_that_the_old_link_keeps_ahead_waits_for_the_new_one() {
 }
 
 #[test]
+fn a_book_without_trust_at_the_switch_is_asked_for_on_the_new_link() {
+    let mut rig = live("obu");
+    rig.frame(PUBLIC, NOTICES[0]);
+    rig.drain();
+    rig.connect(PUBLIC_NEXT);
+    serve(&mut rig, PUBLIC_NEXT);
+    rig.frame(PUBLIC, &change("BTC_USDT", 11, 12));
+    rig.frame(PUBLIC_NEXT, &full("ETH_USDT", 10));
+    // Served, but behind; then the old link breaks its chain before the new one has caught up.
+    rig.frame(PUBLIC_NEXT, &full("BTC_USDT", 11));
+    rig.frame(PUBLIC, &change("BTC_USDT", 20, 20));
+    assert!(rig.book_news().iter().any(|news| news.starts_with('U')), "a gap is not trusted");
+    let mut asked = false;
+    for _ in 0..50 {
+        for out in rig.run(100 * MILLI) {
+            let Transmit::Frame { link: PUBLIC_NEXT, text, .. } = out else { continue };
+            let mut frame: serde_json::Value = serde_json::from_str(&text).unwrap();
+            if frame["channel"] != "spot.obu" {
+                continue;
+            }
+            asked |= frame["event"] == "subscribe" && text.contains("BTC_USDT");
+            frame["result"] = serde_json::json!({"status": "success"});
+            rig.frame(PUBLIC_NEXT, &frame.to_string());
+        }
+    }
+    assert!(asked, "the new link is asked for a whole book");
+    rig.frame(PUBLIC_NEXT, &full("BTC_USDT", 30));
+    assert_eq!(rig.book_news().last().map(String::as_str), Some("S30"));
+}
+
+#[test]
 fn private_news_overlaps_and_nothing_is_reconciled() {
     let mut rig = live("order_book");
     rig.frame(PRIVATE, NOTICES[0]);
