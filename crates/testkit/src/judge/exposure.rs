@@ -74,7 +74,7 @@ pub struct Exposures {
     turnover: i128,
     /// Longest time with exposure above dust of every deal, for the figures.
     unhedged: Vec<u64>,
-    /// Ends of deals that the process told in the step in which it died.
+    /// Ends of orders and deals that the process told in the step in which it died.
     last_words: Vec<Notice>,
     /// What may be unhedged in total, as of the last step.
     total: i128,
@@ -117,7 +117,7 @@ impl Exposures {
     /// not known yet.
     pub fn last_words(&mut self, notices: Vec<Notice>) {
         self.last_words = notices;
-        self.last_words.retain(|notice| matches!(notice, Notice::DealClosed { .. }));
+        self.last_words.retain(|notice| matches!(notice, Notice::DealClosed { .. } | Notice::Order { .. }));
     }
 
     /// The next life has made its first step: what it does not hold open either has ended as was told.
@@ -125,9 +125,16 @@ impl Exposures {
         if self.last_words.is_empty() {
             return;
         }
-        let open = process.node.engine().executor().deals_open();
+        let executor = process.node.engine().executor();
+        let open = executor.deals_open();
+        let live: BTreeSet<ClientOrderId> = executor.orders_open().filter(|o| !o.ended).map(|o| o.client_id).collect();
         for notice in std::mem::take(&mut self.last_words) {
-            if matches!(notice, Notice::DealClosed { deal, .. } if open.iter().all(|held| held.deal != deal)) {
+            let ended = match &notice {
+                Notice::DealClosed { deal, .. } => open.iter().all(|held| held.deal != *deal),
+                Notice::Order { client_id, .. } => !live.contains(client_id),
+                _ => false,
+            };
+            if ended {
                 self.noticed(&notice);
             }
         }

@@ -223,7 +223,9 @@ impl OrderBookkeeping {
                 if *outcome != OrderOutcome::Unknown {
                     order.ended = Some(*outcome);
                 }
-                if *filled < order.filled || *filled < order.executed || *filled > order.terms.qty {
+                // Told before an execution of the same step, an order in doubt has less.
+                let executed = if *outcome == OrderOutcome::Unknown { Qty::ZERO } else { order.executed };
+                if *filled < order.filled || *filled < executed || *filled > order.terms.qty {
                     return broken(
                         Invariant::NoOverfill,
                         format!(
