@@ -261,6 +261,7 @@ impl FaultMix {
         incidents::draw(&mut mix, seed);
         incidents::draw_orders(&mut mix, seed);
         incidents::draw_patches(&mut mix, seed);
+        incidents::draw_more_of_the_venue(&mut mix, seed);
         incidents::draw_log_failures(&mut mix, seed);
         mix
     }

@@ -4,7 +4,7 @@
 use crate::config::tight_limits;
 use crate::faults::{Death, Event, FaultMix};
 use domain::time::{MILLI, SECOND};
-use sim_exchange::gate::{GateFaults, ScriptedFault, TimedFault};
+use sim_exchange::gate::{Breakage, GateFaults, ScriptedFault, TimedFault};
 use sim_exchange::market::Rng;
 
 /// What a person does.
@@ -116,6 +116,44 @@ pub fn draw_log_failures(mix: &mut FaultMix, seed: u64) {
         mix.script.sort_by_key(|(at, _)| *at);
     }
 }
+
+/// More ways in which a venue plays faults that others play here too. Drawn apart as well.
+pub fn draw_more_of_the_venue(mix: &mut FaultMix, seed: u64) {
+    let mut rng = Rng::fork(seed, 14);
+    if !rng.chance(350) {
+        return;
+    }
+    for _ in 0..=rng.below(3) {
+        let for_ns = 300 * MILLI + rng.below(3 * SECOND);
+        let count = 1 + rng.below(4) as u32;
+        let fault = match rng.below(9) {
+            0 => TimedFault::HalfFills { count },
+            1 => TimedFault::LostFills { count },
+            2 => TimedFault::MutedPrivate { for_ns },
+            3 => TimedFault::StaleOrders { age_ns: (100 + rng.below(1_500)) * MILLI, for_ns },
+            4 => TimedFault::ExpiredLogins,
+            5 => TimedFault::Refusals { label: REFUSED_WITH[rng.below(REFUSED_WITH.len() as u64) as usize], count },
+            6 => TimedFault::BrokenReplies { how: BROKEN_AS[rng.below(BROKEN_AS.len() as u64) as usize], count },
+            7 => TimedFault::StaleBooks { replies: count },
+            _ => TimedFault::Cut,
+        };
+        mix.timed.push((rng.below(2) as usize, ScriptedFault { at_ns: time(&mut rng), fault }));
+    }
+}
+
+/// Labels that orders are refused with (F22).
+const REFUSED_WITH: [&str; 7] = [
+    "BALANCE_NOT_ENOUGH",
+    "PRICE_THRESHOLD_EXCEEDED",
+    "AMOUNT_TOO_LITTLE",
+    "TRADE_RESTRICTED",
+    "TOO_MANY_ORDERS",
+    "INVALID_PARAM_VALUE",
+    "TOO_BUSY",
+];
+/// What replies to signed requests become (F33).
+const BROKEN_AS: [Breakage; 5] =
+    [Breakage::Html, Breakage::ServerError, Breakage::GatewayTimeout, Breakage::Truncated, Breakage::ErrorInside];
 
 fn people(script: &mut Vec<(u64, Event)>, rng: &mut Rng) {
     if rng.chance(300) {
