@@ -144,6 +144,10 @@ fn is_trusted(
 }
 
 fn is_lagging(config: &DetectorConfig, leg: &LegView<'_>) -> bool {
+    // Planted bug: with its trust a book loses its lag, and would be refused for that.
+    if active(Mutant::UntrustedTraded) {
+        return false;
+    }
     match leg.book.lag() {
         Some(lag) => lag.above_ns > config.lag_max_ns || (config.lag_must_be_known && !lag.proved),
         None => config.lag_must_be_known,

@@ -122,12 +122,15 @@ fn halted(seed: u64) -> SimConfig {
 }
 
 fn doubtful(seed: u64) -> SimConfig {
-    with(seed, |faults| {
+    // A private stream that loses so much is suspected again and again, and holds its venue for minutes.
+    let heal_max_ns = 600 * SECOND;
+    let config = with(seed, |faults| {
         (faults.orders.reply_lost, faults.orders.broken) = (300, 900);
         (faults.private.lost, faults.private.reordered, faults.private.delay_max_ns) = (200, 250, 2 * SECOND);
         (faults.reads.slow, faults.reads.delay_max_ns) = (300, 2 * SECOND);
         (faults.stale_look_ups, faults.order_hidden_ns) = if seed % 2 == 0 { (800, 0) } else { (0, SECOND) };
-    })
+    });
+    SimConfig { heal_max_ns, ..config }
 }
 
 fn gaps(seed: u64) -> SimConfig {
