@@ -4,29 +4,34 @@
 //! process. It need not wait for rest: orders without a known end, deals with exposure and fills without an order are items like any
 //! other. Loading one and folding what follows gives exactly the state that folding everything gives.
 //!
-//! The past does not grow without bound. At the end of every recovery, for each pair of a venue, what is older than [`HISTORY_KEPT`]
-//! before the time up to which its executions were read is forgotten:
+//! The past does not grow without bound. At the end of every recovery and a little at a time while running, for each pair of a venue,
+//! what is older than [`crate::ExecutorConfig::history_kept_ns`] before the time up to which its executions were read is forgotten, and
+//! before the newest execution by the venue's own clock: ours may jump, and what comes must never look like what is long past.
 //! - *Ids of booked executions.* All executions up to then were read and booked, so one that is told again is a repetition, known by
 //!   its date alone (F25 holds for the life of the log). An id without a date is kept for ever.
 //! - *Settled orders, with their deal*, when the whole deal is settled, old, and even to a thousandth of what it executed. One that
-//!   is not even is kept, since only a market can tell dust from exposure. What an even one has left is dust from then on.
+//!   is not even is kept by a recovery, since only a market can tell dust from exposure. What an even one has left is dust from then
+//!   on. A running engine has closed its deals and told what they left: any that is closed, settled and old goes.
 //!
 //! Start at [`Executor::checkpoint`].
 
 use crate::deals::{Deal, Executed};
 use crate::fees::Charge;
 use crate::orders::{Order, Phase};
-use crate::reconcile::Adoption;
+use crate::reconcile::{Adoption, VenueState};
 use crate::{Executor, StopRequest};
-use domain::time::SECOND;
+use domain::time::MILLI;
 use domain::{
     ChargeState, CheckpointItem, ClientOrderId, DealId, DealState, MonoNanos, OrderStage, OrderState, PairId, Qty, StopKind,
-    UnixNanos, UnknownCause, VenueId,
+    TradeId, UnixNanos, UnknownCause, VenueId,
 };
-use std::collections::BTreeSet;
+use std::ops::Bound;
 
-/// How long before the last complete read of a pair's executions its past is kept: seven days.
-pub const HISTORY_KEPT: i64 = 7 * 86_400 * SECOND as i64;
+/// A running engine looks this often for what may be forgotten, at so many deals and executions at most: a look takes microseconds,
+/// and many more deals than can be made in the meantime are looked at.
+const FORGET_EVERY: u64 = 100 * MILLI;
+const DEALS_A_LOOK: usize = 64;
+const EXECUTIONS_A_LOOK: usize = 256;
 /// A deal is even when what is left of it is at most one part in so many of what it executed.
 const EVEN_PART: i128 = 1_000;
 
@@ -150,7 +155,7 @@ impl Executor {
             CheckpointItem::DayFlow { day, asset, flow } => self.day_flows.add(*day, *asset, *flow),
             CheckpointItem::Dust { venue, asset, left } => self.dust.restore(*venue, *asset, *left),
             CheckpointItem::Booked { venue, pair, trade_id, executed } => {
-                self.orders.booked.insert((*venue, *pair, *trade_id), *executed);
+                self.orders.restore_booked((*venue, *pair, *trade_id), *executed);
             }
             CheckpointItem::EarlyFill { fill } => self.orders.early.push(fill.clone()),
             CheckpointItem::Order { order } => self.take_order(order),
@@ -180,31 +185,11 @@ impl Executor {
 
     /// Drops what no event can need any more (see the head of this file).
     pub(crate) fn forget_history(&mut self) {
-        for venue in &mut self.venues {
-            for trades in venue.trades.values_mut() {
-                let Some(covered) = trades.covered else { continue };
-                let before = UnixNanos(covered.min(self.wall).0.saturating_sub(HISTORY_KEPT));
-                if before > UnixNanos(0) {
-                    trades.forgotten = trades.forgotten.max(Some(before));
-                }
-            }
-        }
+        self.move_history();
         let venues = &self.venues;
-        let is_old = |venue: VenueId, pair: PairId, at: UnixNanos| {
-            venues.get(venue.index()).is_some_and(|state| state.has_forgotten(pair, at))
-        };
-        self.orders.booked.retain(|(venue, pair, _), executed| !executed.is_some_and(|at| is_old(*venue, *pair, at)));
-        let orders = &self.orders;
-        let is_past = |id: &ClientOrderId| {
-            orders.get(*id).is_none_or(|o| o.is_settled() && is_old(o.terms.venue, o.terms.pair, o.wall_floor))
-        };
-        let past: BTreeSet<DealId> = self
-            .deals
-            .all
-            .values()
-            .filter(|deal| !deal.orders().is_empty() && deal.orders().iter().all(is_past) && self.is_even(deal))
-            .map(|deal| deal.id)
-            .collect();
+        self.orders.booked.retain(|(venue, pair, _), executed| !is_old(venues, *venue, *pair, *executed));
+        let past = self.deals.all.values().filter(|deal| self.is_past(deal) && self.is_even(deal));
+        let past: Vec<DealId> = past.map(|deal| deal.id).collect();
         for id in past {
             self.deals.open.remove(&id);
             let Some(deal) = self.deals.all.remove(&id) else { continue };
@@ -215,6 +200,67 @@ impl Executor {
         }
     }
 
+    /// The same for a running engine: a few deals and executions of the past at a time, oldest first, then over again.
+    pub(crate) fn forget_some(&mut self, now: MonoNanos) {
+        if now < self.forgetting.next_at {
+            return;
+        }
+        self.forgetting.next_at = now.after(FORGET_EVERY);
+        self.move_history();
+        let looked_at: Vec<DealId> = self.deals.all.range(self.forgetting.deal..).take(DEALS_A_LOOK).map(|(id, _)| *id).collect();
+        self.forgetting.deal =
+            looked_at.last().filter(|_| looked_at.len() == DEALS_A_LOOK).map_or(DealId(0), |id| DealId(id.0 + 1));
+        for id in looked_at {
+            let told = |deal: &&Deal| !self.deals.open.contains(&id) && deal.base_untold().is_zero() && self.is_past(deal);
+            let Some(deal) = self.deals.get(id).filter(told) else { continue };
+            let orders = deal.orders().to_vec();
+            self.deals.all.remove(&id);
+            orders.into_iter().for_each(|order| self.orders.forget(order));
+        }
+        let from = self.forgetting.execution.map_or(Bound::Unbounded, Bound::Excluded);
+        let looked_at = self.orders.booked.range((from, Bound::Unbounded)).take(EXECUTIONS_A_LOOK);
+        let (mut old, mut count, mut last) = (Vec::new(), 0, None);
+        for (key, executed) in looked_at {
+            (count, last) = (count + 1, Some(*key));
+            if is_old(&self.venues, key.0, key.1, *executed) {
+                old.push(*key);
+            }
+        }
+        self.forgetting.execution = last.filter(|_| count == EXECUTIONS_A_LOOK);
+        for key in old {
+            self.orders.booked.remove(&key);
+        }
+    }
+
+    /// How much of the past is held: orders, deals and ids of executions together.
+    pub fn history_len(&self) -> usize {
+        self.orders.all.len() + self.deals.all.len() + self.orders.booked.len()
+    }
+
+    /// Up to when the past of every pair is forgotten.
+    fn move_history(&mut self) {
+        let kept = i64::try_from(self.config.history_kept_ns).unwrap_or(i64::MAX);
+        for venue in &mut self.venues {
+            let id = venue.venue;
+            for (pair, trades) in &mut venue.trades {
+                let (Some(covered), Some(newest)) = (trades.covered, self.orders.newest(id, *pair)) else { continue };
+                let before = UnixNanos(covered.min(self.wall).min(newest).0.saturating_sub(kept));
+                if before > UnixNanos(0) {
+                    trades.forgotten = trades.forgotten.max(Some(before));
+                }
+            }
+        }
+    }
+
+    /// Whether every order of a deal is settled and old.
+    fn is_past(&self, deal: &Deal) -> bool {
+        let is_past = |id: &ClientOrderId| {
+            let old = |o: &Order| is_old(&self.venues, o.terms.venue, o.terms.pair, Some(o.wall_floor));
+            self.orders.get(*id).is_none_or(|order| order.is_settled() && old(order))
+        };
+        !deal.orders().is_empty() && deal.orders().iter().all(is_past)
+    }
+
     /// Whether what is left of a deal is next to nothing of what it executed.
     fn is_even(&self, deal: &Deal) -> bool {
         let Some(info) = self.tables.pair(deal.pair) else { return false };
@@ -222,6 +268,19 @@ impl Executor {
         let executed = deal.bought.qty.saturating_add(deal.sold.qty).saturating_mul(unit);
         deal.base_flow.abs().units() <= executed / EVEN_PART
     }
+}
+
+/// How far a running engine's look at the past has come.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Forgetting {
+    next_at: MonoNanos,
+    deal: DealId,
+    execution: Option<(VenueId, PairId, TradeId)>,
+}
+
+/// Whether a pair's executions of then are forgotten; one without a date never is.
+fn is_old(venues: &[VenueState], venue: VenueId, pair: PairId, at: Option<UnixNanos>) -> bool {
+    at.is_some_and(|at| venues.get(venue.index()).is_some_and(|state| state.has_forgotten(pair, at)))
 }
 
 fn order_state(order: &Order) -> OrderState {

@@ -39,6 +39,8 @@ pub struct ExecutorConfig {
     pub hedge_collar: Rate,
     /// Caps on hedges.
     pub limits: Limits,
+    /// Settled orders and ids of booked executions are kept for so long before the last complete read of a pair's executions.
+    pub history_kept_ns: u64,
     /// Only learn: unknown orders are resolved, missed executions booked and balances compared, but nothing is hedged or cancelled
     /// (`reconcile`).
     pub observe_only: bool,
@@ -47,7 +49,7 @@ pub struct ExecutorConfig {
 impl ExecutorConfig {
     /// The defaults of everything that is not a limit: 500 ms expiry, 3 s to unknown, 10 s visibility, 30 s balance grace, 60 s
     /// between comparisons, 5 s unhedged, caps of 10, 10 and 50 bps, 250 ms between hedges, books up to 1 s old,
-    /// 300 ms for a spent book to come anew, a collar of 5 % around the trusted mids.
+    /// 300 ms for a spent book to come anew, a collar of 5 % around the trusted mids, an hour of history.
     pub fn with_limits(instance: u16, limits: Limits) -> ExecutorConfig {
         let bps = |n| Rate::from_bps(n).unwrap_or_default();
         ExecutorConfig {
@@ -67,6 +69,7 @@ impl ExecutorConfig {
             spent_book_wait_ns: 300 * MILLI,
             hedge_collar: bps(500),
             limits,
+            history_kept_ns: 3_600 * SECOND,
             observe_only: false,
         }
     }

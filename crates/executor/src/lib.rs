@@ -116,6 +116,7 @@ pub struct Executor {
     /// A person wants exposure closed at once.
     flattening: bool,
     quiet_since: Option<MonoNanos>,
+    forgetting: checkpoint::Forgetting,
     restart_pending: bool,
     /// Recovery is done, and no decision has told the time of this process yet.
     restamp: bool,
@@ -156,6 +157,7 @@ impl Executor {
             shutdown: false,
             flattening: false,
             quiet_since: None,
+            forgetting: checkpoint::Forgetting::default(),
             restart_pending: false,
             restamp: false,
             scratch: Vec::with_capacity(64),
@@ -571,6 +573,7 @@ impl Executor {
         self.drive_shutdown(now);
         self.reconcile(now, market, out);
         self.sync_stops(now, out);
+        self.forget_some(now);
         self.check();
     }
 

@@ -1,8 +1,7 @@
 //! Every order of ours that the log knows, found by our id or by the venue's, and the fills that were already booked.
 //!
-//! Orders are registered at intent time, so that a fill or an update may overtake the acknowledgement (F17). Nothing is
-//! forgotten while the process lives: a fill may repeat (F25), at some 200 bytes an order and 60 a fill. A recovery leaves out what
-//! is long past (`checkpoint.rs`).
+//! Orders are registered at intent time, so that a fill or an update may overtake the acknowledgement (F17). What is long past is
+//! forgotten (`checkpoint.rs`); a fill of then that repeats (F25) is known by its date.
 
 use crate::orders::Order;
 use domain::mutants::{self, Mutant};
@@ -21,6 +20,8 @@ pub(crate) struct Orders {
     active: BTreeSet<ClientOrderId>,
     /// Each with the time of its execution, where the venue tells.
     pub(crate) booked: BTreeMap<(VenueId, PairId, TradeId), Option<UnixNanos>>,
+    /// The newest of these times, by the venue's clock.
+    newest: BTreeMap<(VenueId, PairId), UnixNanos>,
     /// Fills that name only a venue order id which is not known yet.
     pub(crate) early: Vec<Fill>,
 }
@@ -113,8 +114,21 @@ impl Orders {
     }
 
     pub(crate) fn note_booked(&mut self, fill: &Fill) {
-        let executed = fill.executed_at.map(|at| UnixNanos(at.0));
-        self.booked.insert((fill.venue, fill.pair, fill.trade_id), executed);
+        self.restore_booked((fill.venue, fill.pair, fill.trade_id), fill.executed_at.map(|at| UnixNanos(at.0)));
+    }
+
+    /// An execution that was booked, and when it was by the venue's clock.
+    pub(crate) fn restore_booked(&mut self, key: (VenueId, PairId, TradeId), executed: Option<UnixNanos>) {
+        if let Some(at) = executed {
+            let newest = self.newest.entry((key.0, key.1)).or_insert(at);
+            *newest = at.max(*newest);
+        }
+        self.booked.insert(key, executed);
+    }
+
+    /// When the newest booked execution of a pair was, by the venue's clock.
+    pub(crate) fn newest(&self, venue: VenueId, pair: PairId) -> Option<UnixNanos> {
+        self.newest.get(&(venue, pair)).copied()
     }
 
     /// Whether some order could be the one that a fill without our id belongs to: not settled, and its venue id unknown.

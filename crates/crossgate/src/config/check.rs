@@ -7,6 +7,9 @@ use domain::Symbol;
 use venue::HostClass;
 use venue::connector::{host_of, loopback_class};
 
+/// Shortest time for which settled orders are kept.
+const HISTORY_KEPT_MIN_NS: u64 = 120_000_000_000;
+
 /// Times that venues take for their dead-man switches, nanoseconds (Gate: at least 5 s).
 const DEAD_MAN_NS: std::ops::RangeInclusive<u64> = 5_000_000_000..=600_000_000_000;
 /// A smaller cap would remove market logs faster than they are of use.
@@ -46,6 +49,11 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     }
     check_paper(loaded)?;
     check_risk(loaded)?;
+    let history = config.execution.history_kept;
+    if history.0 < HISTORY_KEPT_MIN_NS {
+        let what = format!("{history} is too short: lists of trades overlap by a minute and may lag as long; use \"2m\" or more");
+        return Err(loaded.error("execution.history_kept", what));
+    }
     let dead_man = config.execution.dead_man;
     if dead_man.0 != 0 && !(DEAD_MAN_NS.contains(&dead_man.0)) {
         return Err(loaded.error(

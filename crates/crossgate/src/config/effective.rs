@@ -105,6 +105,7 @@ pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
             reverse_cap: execution.reverse_cap_bps.0,
             flatten_cap: execution.flatten_cap_bps.0,
             hedge_pause_ns: execution.hedge_pause.0,
+            history_kept_ns: execution.history_kept.0,
             book_age_max_ns: strategy.book_age_max.0,
             ..ExecutorConfig::with_limits(config.instance, limits)
         },

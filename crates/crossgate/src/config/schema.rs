@@ -267,6 +267,8 @@ pub struct Execution {
     pub unhedged_time_max: Span,
     /// Pause between hedge attempts.
     pub hedge_pause: Span,
+    /// How long settled orders and the ids of booked executions are kept in memory, counted back from the last complete list of trades.
+    pub history_kept: Span,
     /// Most a hedge may cost when it completes the missing leg.
     pub complete_cap_bps: Bps,
     /// Most a hedge may cost when it reverses the filled leg.
@@ -288,6 +290,7 @@ impl Default for Execution {
             reconcile_every: Span(60_000_000_000),
             unhedged_time_max: Span(5_000_000_000),
             hedge_pause: Span(250_000_000),
+            history_kept: Span(3_600_000_000_000),
             complete_cap_bps: Bps(rate(30)),
             reverse_cap_bps: Bps(rate(30)),
             flatten_cap_bps: Bps(rate(200)),

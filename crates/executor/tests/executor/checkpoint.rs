@@ -2,13 +2,9 @@
 
 use crate::rig::*;
 use crate::world::{Record, World, live};
-use domain::time::SECOND;
 use domain::*;
-use executor::checkpoint::HISTORY_KEPT;
 use executor::*;
 use proptest::prelude::*;
-
-const DAY: i64 = 86_400 * SECOND as i64;
 
 fn finished(mut exec: Executor) -> Executor {
     exec.finish_recovery(MonoNanos(0));
@@ -80,25 +76,41 @@ proptest! {
     }
 }
 
-/// A world in which some deals were done, and then the executions of both venues were read up to `days` later.
-fn aged(days: i64) -> (World, Vec<Fill>) {
+/// A world in which some deals were done, one more so many seconds later, and then the executions of both venues were read: the fills of
+/// the first deals, and of the last.
+fn aged(seconds: u64) -> (World, Vec<Fill>, Vec<Fill>) {
     let mut world = World::new(5);
     world.run(2_000);
     for _ in 0..6 {
         world.deal();
         world.run(5_000);
     }
-    let told = |record: &Record| if let Record::Input(Input::Fill(fill)) = record { Some(fill.clone()) } else { None };
-    let fills: Vec<Fill> = world.log.iter().filter_map(told).collect();
-    assert!(fills.len() >= 12);
+    let first = fills_of(&world);
+    assert!(first.len() >= 12);
+    world.run(1_000 * seconds);
+    world.deal();
+    world.run(5_000);
+    let last = fills_of(&world).into_iter().filter(|fill| first.iter().all(|known| known.trade_id != fill.trade_id)).collect();
     let now = world.rig.now;
     for venue in [A, B] {
-        let since = UnixNanos(world.rig.unix().0 + days * DAY);
-        let (requested, received) = (now, now);
+        let (requested, received, since) = (now, now, world.rig.unix());
         let report = TradesReport { venue, pair: PAIR, requested, received, since, complete: true, fills: vec![] };
         world.log.push(Record::Input(Input::Trades(report)));
     }
-    (world, fills)
+    (world, first, last)
+}
+
+/// Every fill that the log tells, once.
+fn fills_of(world: &World) -> Vec<Fill> {
+    let told = |record: &Record| match record {
+        Record::Input(Input::Fill(fill)) => vec![fill.clone()],
+        Record::Input(Input::Trades(report)) => report.fills.clone(),
+        _ => Vec::new(),
+    };
+    let mut fills: Vec<Fill> = world.log.iter().flat_map(told).collect();
+    fills.sort_by_key(|fill| (fill.venue, fill.trade_id));
+    fills.dedup_by_key(|fill| (fill.venue, fill.trade_id));
+    fills
 }
 
 fn count(items: &[CheckpointItem], which: impl Fn(&CheckpointItem) -> bool) -> usize {
@@ -113,14 +125,15 @@ fn ledger(exec: &Executor) -> Vec<Holding> {
 fn what_is_long_past_is_forgotten_and_its_fills_are_still_known() {
     let is_booked = |item: &CheckpointItem| matches!(item, CheckpointItem::Booked { .. });
     let is_order = |item: &CheckpointItem| matches!(item, CheckpointItem::Order { .. });
-    let (young, fills) = aged(6);
+    let (young, first, last) = aged(0);
     let kept = finished(young.fold(young.log.len())).checkpoint();
-    assert_eq!((count(&kept, is_booked), count(&kept, is_order)), (fills.len(), 12));
+    assert_eq!((count(&kept, is_booked), count(&kept, is_order)), (first.len() + last.len(), 14));
 
-    let (old, fills) = aged(8);
+    let (old, fills, last) = aged(60);
     let mut exec = finished(old.fold(old.log.len()));
     let items = exec.checkpoint();
-    assert_eq!((count(&items, is_booked), count(&items, is_order)), (0, 0));
+    // When the last orders were placed a log tells only by what was executed before them: they count as that old.
+    assert_eq!((count(&items, is_booked), count(&items, is_order)), (last.len(), 0));
     assert_eq!(count(&items, |item| matches!(item, CheckpointItem::Deal { .. })), 0);
     // A month of restarts later, each fill is told once more: by its date it was booked.
     let before = ledger(&exec);
@@ -136,20 +149,51 @@ fn what_is_long_past_is_forgotten_and_its_fills_are_still_known() {
 }
 
 #[test]
+fn a_running_engine_forgets_too_and_knows_what_is_told_again() {
+    let mut world = World::new(5);
+    world.run(2_000);
+    for _ in 0..6 {
+        world.deal();
+        world.run(5_000);
+    }
+    let first = world.rig.exec.history_len();
+    assert!(first > 24, "nothing is old yet");
+    let fills = fills_of(&world);
+    world.run(60_000);
+    world.deal();
+    world.run(65_000);
+    let left = world.rig.exec.history_len();
+    assert!((5..first).contains(&left) && left < 10, "two orders, their deal and executions are left, not {left}");
+    let (before, repeated) = (ledger(&world.rig.exec), world.rig.exec.report().fills_repeated);
+    for fill in &fills {
+        world.rig.exec.handle_fill(world.rig.now, fill, &mut Outbox::default());
+    }
+    assert_eq!(ledger(&world.rig.exec), before);
+    assert_eq!(world.rig.exec.report().fills_repeated - repeated, fills.len() as u64);
+    // The log still holds it all, and folds to the same balances.
+    assert_eq!(ledger(&finished(world.fold(world.log.len()))), before);
+}
+
+#[test]
 fn a_fill_at_the_edge_of_what_is_forgotten_is_judged_by_its_id() {
-    let (world, fills) = aged(0);
+    let (mut world, _, _) = aged(0);
+    let fills = fills_of(&world);
     let newest = fills.iter().filter_map(|fill| fill.executed_at).max().unwrap();
-    let mut world = world;
-    let edge = |exec_at: i64| UnixNanos(exec_at + HISTORY_KEPT);
+    // One more of a leg, dated so that the newest until then are just at the edge.
     for venue in [A, B] {
+        let mut more = fills.iter().find(|fill| fill.venue == venue).unwrap().clone();
+        more.trade_id = TradeId::new("more").unwrap();
+        more.executed_at = Some(VenueNanos(newest.0 + config().history_kept_ns as i64));
+        world.log.push(Record::Input(Input::Fill(more)));
         let (requested, received) = (world.rig.now, world.rig.now);
-        let since = edge(newest.0);
+        let since = UnixNanos(newest.0 + config().history_kept_ns as i64);
         let report = TradesReport { venue, pair: PAIR, requested, received, since, complete: true, fills: vec![] };
         world.log.push(Record::Input(Input::Trades(report)));
     }
     let exec = finished(world.fold(world.log.len()));
     let left = exec.checkpoint().into_iter().filter(|item| matches!(item, CheckpointItem::Booked { .. })).count();
-    assert_eq!(left, fills.iter().filter(|fill| fill.executed_at == Some(newest)).count(), "at the edge is not before it");
+    let at_edge = fills.iter().filter(|fill| fill.executed_at == Some(newest)).count();
+    assert_eq!(left, at_edge + 2, "at the edge is not before it");
     // One of that time with another id is news.
     let mut exec = exec;
     let mut news = fills.iter().find(|fill| fill.executed_at == Some(newest)).unwrap().clone();
@@ -161,17 +205,11 @@ fn a_fill_at_the_edge_of_what_is_forgotten_is_judged_by_its_id() {
 
 #[test]
 fn a_deal_that_is_not_even_is_never_forgotten() {
-    let (mut world, fills) = aged(0);
+    let (mut world, fills, _) = aged(60);
     // One more fill of a leg, far beyond a thousandth.
     let mut more = fills[0].clone();
     more.trade_id = TradeId::new("more").unwrap();
     world.log.push(Record::Input(Input::Fill(more)));
-    for venue in [A, B] {
-        let since = UnixNanos(world.rig.unix().0 + 30 * DAY);
-        let (requested, received) = (world.rig.now, world.rig.now);
-        let report = TradesReport { venue, pair: PAIR, requested, received, since, complete: true, fills: vec![] };
-        world.log.push(Record::Input(Input::Trades(report)));
-    }
     let items = finished(world.fold(world.log.len())).checkpoint();
     assert_eq!(count(&items, |item| matches!(item, CheckpointItem::Deal { .. })), 1);
     assert_eq!(count(&items, |item| matches!(item, CheckpointItem::Order { .. })), 2);

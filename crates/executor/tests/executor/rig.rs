@@ -39,7 +39,8 @@ pub(crate) fn limits() -> Limits {
 }
 
 pub(crate) fn config() -> ExecutorConfig {
-    ExecutorConfig::with_limits(INSTANCE, limits())
+    // Short, so that running worlds forget while they go on.
+    ExecutorConfig { history_kept_ns: 45 * SECOND, ..ExecutorConfig::with_limits(INSTANCE, limits()) }
 }
 
 pub(crate) fn price(units: i64) -> Price {
