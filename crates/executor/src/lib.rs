@@ -636,6 +636,11 @@ impl Executor {
         [self.order_deadline(), pause, deals, reads].into_iter().flatten().min()
     }
 
+    /// Until when a venue is held because its private stream told nothing of an order of ours, whatever else is known of it.
+    pub fn held_until(&self, venue: VenueId) -> Option<MonoNanos> {
+        self.venues.get(venue.index())?.proof.held_until()
+    }
+
     /// Reconciled since its private link came up, with rights that fit: openings are allowed there.
     pub fn ready(&self, venue: VenueId) -> bool {
         self.venues.get(venue.index()).is_some_and(VenueState::ready)

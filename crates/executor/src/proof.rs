@@ -87,6 +87,11 @@ impl PrivateProof {
         self.suspect_since
     }
 
+    /// The end of the hold, if there is or was one.
+    pub(crate) fn held_until(&self) -> Option<MonoNanos> {
+        self.hold_until
+    }
+
     /// Whether suspicion holds the venue whatever is compared.
     pub(crate) fn holds(&self, now: MonoNanos) -> bool {
         self.hold_until.is_some_and(|until| now < until)
