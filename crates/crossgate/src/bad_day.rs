@@ -8,7 +8,7 @@ use crate::snapshot::Snapshot;
 use crate::view::View;
 use domain::{ClientOrderId, MonoNanos, Notice, OrderOutcome, UnixNanos};
 use node::Node;
-use sim_exchange::gate::{Crossing, GateDialect, TamperTarget, TimedFault};
+use sim_exchange::gate::{Crossing, TamperTarget, TimedFault};
 use sim_exchange::world::World;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -138,8 +138,7 @@ impl FaultBoard {
 pub fn collect(world: &mut World, to: &SyncSender<Struck>) {
     for index in 0..world.venue_count() {
         let venue = world.venue(index).id.clone();
-        let Some(dialect) = world.dialect_mut::<GateDialect>(index) else { continue };
-        for fault in dialect.take_begun_faults() {
+        for fault in world.take_begun_faults(index) {
             // A full board loses the line, never the fault.
             let _ = to.try_send(Struck { venue: venue.clone(), fault });
         }

@@ -11,6 +11,7 @@ use domain::Rate;
 use rust_decimal::Decimal;
 use secrecy::SecretString;
 use sim_exchange::core::FeeRates;
+use sim_exchange::protocols;
 use sim_exchange::server::{ServerConfig, ServerHandle, TlsMaterial, serve, unix_now_ns};
 use sim_exchange::world::{VenueConfig, VenueKind, World, WorldConfig};
 use std::net::SocketAddr;
@@ -33,7 +34,9 @@ pub struct SimulatedVenue {
     /// Id.
     pub id: String,
     /// Kind.
-    pub kind: String,
+    pub kind: &'static str,
+    /// Paths of its public and private streams.
+    pub ws_paths: [&'static str; 2],
     /// Where it listens.
     pub address: SocketAddr,
     /// API key; simulated, so no secret.
@@ -78,8 +81,8 @@ pub fn start_world(
     tls: bool,
     struck: Option<SyncSender<Struck>>,
 ) -> Result<Simulated, Failure> {
-    let facts: Vec<(String, String, String)> =
-        config.venues.iter().map(|v| (v.id.clone(), v.api_key.clone(), v.api_secret.clone())).collect();
+    let unbound = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut venues: Vec<SimulatedVenue> = config.venues.iter().map(|venue| SimulatedVenue::of(venue, unbound)).collect();
     let tls = if tls {
         Some(
             TlsMaterial::generate(&["localhost", "127.0.0.1", "::1"])
@@ -98,9 +101,7 @@ pub fn start_world(
         .recv()
         .map_err(|_| Failure::failed("the simulated venues ended at once"))?
         .map_err(|e| Failure::failed(format!("the simulated venues can't start: {e}")))?;
-    let venues = facts.into_iter().zip(addresses);
-    let venues =
-        venues.map(|((id, key, secret), address)| SimulatedVenue { id, kind: "gate".into(), address, key, secret }).collect();
+    venues.iter_mut().zip(addresses).for_each(|(venue, address)| venue.address = address);
     Ok(Simulated { venues, ca_pem, stop: Some(stop), thread: Some(thread) })
 }
 
@@ -202,11 +203,23 @@ impl Drop for Simulated {
 }
 
 impl SimulatedVenue {
+    fn of(venue: &VenueConfig, address: SocketAddr) -> SimulatedVenue {
+        let settings = venue.kind.settings();
+        SimulatedVenue {
+            id: venue.id.clone(),
+            kind: settings.kind(),
+            ws_paths: [settings.ws_paths().first().copied().unwrap_or("/"), settings.private_ws_path()],
+            address,
+            key: venue.api_key.clone(),
+            secret: venue.api_secret.clone(),
+        }
+    }
+
     /// Its URLs.
     pub fn endpoints(&self, tls: bool) -> Endpoints {
         let s = if tls { "s" } else { "" };
-        let ws = format!("ws{s}://{}/ws/v4/", self.address);
-        Endpoints { rest: format!("http{s}://{}", self.address), private_ws: ws.clone(), ws }
+        let [ws, private_ws] = self.ws_paths.map(|path| format!("ws{s}://{}{path}", self.address));
+        Endpoints { rest: format!("http{s}://{}", self.address), ws, private_ws }
     }
 }
 
@@ -255,14 +268,21 @@ pub fn world_config(loaded: &Loaded, venues: &[Venue]) -> Result<WorldConfig, Fa
         })?;
         balances.push((balance.asset.clone(), amount));
     }
-    let venue = |(index, venue)| simulated_venue(&world, config.seed, &config.sim, &balances, index, venue);
-    world.venues = venues.iter().enumerate().map(venue).collect();
+    let mut simulated = Vec::new();
+    for (index, venue) in venues.iter().enumerate() {
+        let Some(kind) = protocols::protocol(&venue.kind, config.seed.wrapping_add(index as u64 + 1)) else {
+            let (id, kind, known) = (&venue.id, &venue.kind, protocols::kinds().join(", "));
+            return Err(Failure::config(format!("venue `{id}`: no simulator for `{kind}`; known: {known}")));
+        };
+        simulated.push(simulated_venue(&world, kind, &config.sim, &balances, index, venue));
+    }
+    world.venues = simulated;
     Ok(world)
 }
 
 fn simulated_venue(
     world: &WorldConfig,
-    seed: u64,
+    kind: VenueKind,
     sim: &Sim,
     balances: &[(String, Decimal)],
     index: usize,
@@ -286,10 +306,11 @@ fn simulated_venue(
     }
     simulated.first_id = number * 1_000_000_000;
     simulated.first_book_id = number * 50_000_000;
-    let VenueKind::Gate(gate) = &mut simulated.kind;
-    gate.seed = seed.wrapping_add(number);
-    sim.apply_faults(gate);
-    gate.faults_from_ns = WARM_UP_NS;
+    simulated.kind = kind;
+    if let Some(faults) = simulated.kind.faults() {
+        *faults.from_ns = WARM_UP_NS;
+        sim.apply_faults(faults);
+    }
     if sim.key_may_withdraw {
         simulated.extra_permissions.push(("withdraw".into(), false));
     }

@@ -7,6 +7,7 @@ use crate::demo;
 use crate::exit::Failure;
 use crate::report::print_line;
 use serde_json::json;
+use sim_exchange::protocols;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -25,9 +26,6 @@ pub fn sim_command(args: &SimArgs) -> Result<(), Failure> {
     if !args.venue.is_empty() {
         let template = loaded.config.venue.first().cloned().ok_or_else(|| Failure::usage("no venue to simulate"))?;
         loaded.config.venue = named_venues(&args.venue, &template)?;
-    }
-    if let Some(other) = loaded.config.venue.iter().find(|v| v.kind != "gate") {
-        return Err(Failure::config(format!("venue `{}`: no simulator for `{}`; known: gate", other.id, other.kind)));
     }
     let first: SocketAddr = args
         .listen
@@ -79,8 +77,9 @@ fn named_venues(names: &[String], template: &Venue) -> Result<Vec<Venue>, Failur
         let (kind, id) = name
             .split_once(':')
             .map_or((name.as_str(), format!("{name}-{}", (b'a' + (index % 26) as u8) as char)), |(k, i)| (k, i.to_string()));
-        if kind != "gate" {
-            return Err(Failure::usage(format!("--venue {name}: no simulator for `{kind}`; known: gate")));
+        let known = protocols::kinds();
+        if !known.contains(&kind) {
+            return Err(Failure::usage(format!("--venue {name}: no simulator for `{kind}`; known: {}", known.join(", "))));
         }
         if venues.iter().any(|v| v.id == id) {
             return Err(Failure::usage(format!("--venue {name}: the id `{id}` is used twice")));

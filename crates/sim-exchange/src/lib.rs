@@ -7,7 +7,7 @@
 //! - [`market`] makes the books move from a seed.
 //! - [`monitor`] records what arrived on the wire, independently of what became of it.
 //! - [`world`] binds venues, market and one virtual clock.
-//! - [`gate`] speaks Gate API v4 on top of the core.
+//! - [`gate`] speaks Gate API v4 on top of the core. [`protocols`] lists what is spoken.
 //!
 //! What it cannot show: its books are made by a model, so they react to our orders only as the model's refill does, and no
 //! other trader competes for the same spread.
@@ -16,5 +16,6 @@ pub mod core;
 pub mod gate;
 pub mod market;
 pub mod monitor;
+pub mod protocols;
 pub mod server;
 pub mod world;

@@ -17,13 +17,13 @@ use std::{any::Any, collections::BTreeMap};
 
 use rust_decimal::Decimal;
 
-pub use config::{VenueConfig, VenueKind, WorldConfig};
-pub use dialect::{Dialect, HttpRequest, HttpResponse, WsFrame};
+pub use config::{VenueConfig, WorldConfig};
+pub use dialect::{Dialect, FaultSettings, HttpRequest, HttpResponse, Settings, VenueKind, WsFrame};
 pub use output::{Output, OutputBody, OutputQueue};
 
 use crate::{
     core::{AccountId, ConfigError, ConservationError, Exchange, ExchangeConfig, Reject},
-    gate::{ApiKey, GateDialect, GateUser},
+    gate::TimedFault,
     market::Market,
     monitor::Monitor,
 };
@@ -75,17 +75,7 @@ impl World {
     /// # Errors
     /// [`ConfigError`] names the first setting that can't be.
     pub fn new(config: WorldConfig, start_t_ns: u64) -> Result<World, ConfigError> {
-        World::with_dialects(config, start_t_ns, |parts| match &parts.venue.kind {
-            VenueKind::Gate(settings) => {
-                let venue = parts.venue;
-                let key = ApiKey::trading(&venue.api_key, &venue.api_secret);
-                let rights = venue.extra_permissions.iter();
-                let key = rights.fold(key, |key, (name, read_only)| key.with_permission(name, *read_only));
-                let mut settings = settings.clone();
-                settings.users.push(GateUser { user_id: venue.user_id, keys: vec![key] });
-                Box::new(GateDialect::new(settings, parts.exchange, parts.start_t_ns))
-            }
-        })
+        World::with_dialects(config, start_t_ns, |parts| parts.venue.kind.settings().dialect(&parts))
     }
 
     /// Like [`World::new`], with dialects made by `build`: for scripted protocols in tests.
@@ -273,6 +263,11 @@ impl World {
     pub fn dialect_mut<D: Dialect + 'static>(&mut self, venue: usize) -> Option<&mut D> {
         let dialect: &mut dyn Any = self.venues[venue].dialect.as_mut();
         dialect.downcast_mut()
+    }
+
+    /// Faults of a venue that began since the last call.
+    pub fn take_begun_faults(&mut self, venue: usize) -> Vec<TimedFault> {
+        self.venues.get_mut(venue).map(|venue| venue.dialect.take_begun_faults()).unwrap_or_default()
     }
 
     /// Checks that no venue lost or made money.

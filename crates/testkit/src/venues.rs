@@ -11,7 +11,7 @@ use risk::{Controls, Limits};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
 use sim_exchange::gate::{GateConfig, GateDialect, GateFaults, ScriptedFault, TimedFault, Visibility};
-use sim_exchange::world::{HttpRequest, OutputBody, VenueKind, World, WorldConfig};
+use sim_exchange::world::{HttpRequest, OutputBody, World, WorldConfig};
 use spread_detector::DetectorConfig;
 use std::sync::Arc;
 use venue::{Connector, OrderEntry, SessionConfig, SessionOptions, VenueSession, build_tables};
@@ -47,7 +47,7 @@ pub fn build_world(config: &SimConfig) -> World {
         market.levels = 20;
     }
     for (index, venue) in world.venues.iter_mut().enumerate() {
-        let VenueKind::Gate(gate) = &mut venue.kind;
+        let gate = venue.kind.settings_mut::<GateConfig>().expect("the demo's venues speak Gate");
         let upgrade = config.upgrades.get(index).copied().flatten();
         let fault = TimedFault::Upgrade { close_after_ns: UPGRADE_CLOSE_NS };
         *gate = GateConfig {

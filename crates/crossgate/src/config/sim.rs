@@ -7,7 +7,8 @@ use super::units::{Bps, Money, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sim_exchange::core::FeeDebit;
-use sim_exchange::gate::{Absurd, Breakage, Crossing, GateConfig, ScriptedFault, TamperTarget, TimedFault, refusal_label};
+use sim_exchange::gate::{Absurd, Breakage, Crossing, ScriptedFault, TamperTarget, TimedFault, refusal_label};
+use sim_exchange::world::FaultSettings;
 
 /// `[sim]`
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -422,9 +423,9 @@ impl Sim {
     }
 
     /// Puts the faults of one venue into its settings.
-    pub fn apply_faults(&self, gate: &mut GateConfig) {
+    pub fn apply_faults(&self, of: FaultSettings<'_>) {
         let from = self.faults.clone();
-        let faults = &mut gate.faults;
+        let faults = of.faults;
         faults.drop_reply_after_order = from.drop_reply_after_order;
         faults.fail_reply_after_order = from.fail_reply_after_order;
         faults.ws_drop_reply_after_order = from.ws_drop_reply_after_order;
@@ -452,7 +453,7 @@ impl Sim {
         faults.bare_refusals = from.bare_refusals;
         faults.limits_divided_by = from.limits_divided_by.unwrap_or(0);
         faults.clock.step_ns = from.clock_behind.map_or(0, |span| -nanos(span));
-        let seen = &mut gate.visibility;
+        let seen = of.visibility;
         let set = |to: &mut u64, from: Option<Span>| *to = from.map_or(*to, |span| span.0);
         set(&mut seen.balances_stale_ns, from.balances_stale);
         set(&mut seen.order_hidden_ns, from.orders_hidden);
@@ -460,8 +461,8 @@ impl Sim {
         set(&mut seen.unfilled_forgotten_ns, from.unfilled_forgotten);
         set(&mut seen.text_lookup_ns, from.text_lookup);
         set(&mut seen.orders_stale_ns, from.orders_stale);
-        gate.script = self.fault.iter().map(|fault| ScriptedFault { at_ns: fault.at.0, fault: fault.timed() }).collect();
-        gate.faults_seed = self.faults_seed;
+        *of.script = self.fault.iter().map(|fault| ScriptedFault { at_ns: fault.at.0, fault: fault.timed() }).collect();
+        *of.seed = self.faults_seed;
     }
 }
 
@@ -566,6 +567,8 @@ impl BrokenShape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sim_exchange::gate::GateConfig;
+    use sim_exchange::world::Settings;
 
     #[test]
     fn faults_reach_the_venue_and_unknown_keys_are_refused() {
@@ -601,7 +604,7 @@ mod tests {
         "#;
         let sim: Sim = toml::from_str(text).expect("a valid section");
         let mut gate = GateConfig::default();
-        sim.apply_faults(&mut gate);
+        sim.apply_faults(gate.faults().expect("Gate has faults"));
         assert_eq!((gate.faults.skip_obu_delta.as_slice(), gate.visibility.balances_stale_ns), (&[3][..], 1_500_000_000));
         assert!(gate.faults.is_silent("ETH_USDT") && gate.faults_seed == Some(7));
         let script = vec![
@@ -627,7 +630,7 @@ mod tests {
             assert!(toml::from_str::<Sim>(bad).is_err(), "{bad}");
         }
         let mut untouched = GateConfig::default();
-        Sim::default().apply_faults(&mut untouched);
+        Sim::default().apply_faults(untouched.faults().expect("Gate has faults"));
         assert_eq!((untouched.faults, untouched.visibility), (Default::default(), Default::default()));
     }
 }

@@ -3,7 +3,10 @@
 //! Start at [`GateConfig`]. All times are nanoseconds. Everything random is drawn from [`Jitter`], seeded by
 //! [`GateConfig::seed`], so that a run is a function of its seed.
 
-use super::{auth::ApiKey, fault_script::ScriptedFault, faults::GateFaults, rate::RateLimitConfig};
+use super::{
+    GateDialect, WS_PATH, WS_PATHS, auth::ApiKey, fault_script::ScriptedFault, faults::GateFaults, rate::RateLimitConfig,
+};
+use crate::world::{Dialect, DialectParts, FaultSettings, Settings};
 
 const MS: u64 = 1_000_000;
 
@@ -70,6 +73,45 @@ impl Default for GateConfig {
             faults_from_ns: 0,
             faults_seed: None,
         }
+    }
+}
+
+impl Settings for GateConfig {
+    fn kind(&self) -> &'static str {
+        "gate"
+    }
+
+    fn ws_paths(&self) -> &'static [&'static str] {
+        &WS_PATHS
+    }
+
+    fn private_ws_path(&self) -> &'static str {
+        WS_PATH
+    }
+
+    /// The venue's own user and key join the users given here.
+    fn dialect(&self, parts: &DialectParts<'_>) -> Box<dyn Dialect> {
+        let venue = parts.venue;
+        let key = ApiKey::trading(&venue.api_key, &venue.api_secret);
+        let rights = venue.extra_permissions.iter();
+        let key = rights.fold(key, |key, (name, read_only)| key.with_permission(name, *read_only));
+        let mut settings = self.clone();
+        settings.users.push(GateUser { user_id: venue.user_id, keys: vec![key] });
+        Box::new(GateDialect::new(settings, parts.exchange, parts.start_t_ns))
+    }
+
+    fn faults(&mut self) -> Option<FaultSettings<'_>> {
+        Some(FaultSettings {
+            faults: &mut self.faults,
+            visibility: &mut self.visibility,
+            script: &mut self.script,
+            from_ns: &mut self.faults_from_ns,
+            seed: &mut self.faults_seed,
+        })
+    }
+
+    fn boxed(&self) -> Box<dyn Settings> {
+        Box::new(self.clone())
     }
 }
 

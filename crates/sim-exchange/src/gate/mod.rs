@@ -131,11 +131,6 @@ impl GateDialect {
         &mut self.config
     }
 
-    /// The scripted and drawn faults that began since the last call, oldest first.
-    pub fn take_begun_faults(&mut self) -> Vec<TimedFault> {
-        self.script.take_begun()
-    }
-
     fn stream<'a>(
         &'a mut self,
         t_ns: u64,
@@ -235,6 +230,11 @@ fn rate_refusal(t_ns: u64, bare: bool) -> HttpResponse {
 }
 
 impl Dialect for GateDialect {
+    /// The scripted and drawn ones, oldest first.
+    fn take_begun_faults(&mut self) -> Vec<TimedFault> {
+        self.script.take_begun()
+    }
+
     fn http(
         &mut self,
         t_ns: u64,

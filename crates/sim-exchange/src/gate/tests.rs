@@ -81,7 +81,7 @@ impl Rig {
         config.venues[0].api_secret = SECRET.to_owned();
         let mut settings = GateConfig::default();
         gate(&mut settings);
-        config.venues[0].kind = VenueKind::Gate(settings);
+        config.venues[0].kind = VenueKind::of(settings);
         world(&mut config);
         let world = World::new(config, START_NS).expect("a valid world");
         Rig { world, tickets: 0, frames: Vec::new(), cut: Vec::new() }

@@ -29,10 +29,7 @@ pub use self::{
     owner::unix_now_ns,
     tls::{TlsError, TlsMaterial},
 };
-use crate::{
-    gate,
-    world::{VenueKind, World},
-};
+use crate::world::World;
 
 /// Where the venues listen, and whether they speak TLS.
 #[derive(Clone, Debug)]
@@ -87,6 +84,8 @@ pub struct ServerHandle {
     pub addrs: Vec<SocketAddr>,
     /// The throw-away authority to trust, when TLS is on.
     pub ca_pem: Option<String>,
+    /// Where each venue's public streams are opened.
+    ws_paths: Vec<&'static str>,
     commands: mpsc::Sender<Command>,
     stop: watch::Sender<bool>,
     owner: JoinHandle<World>,
@@ -116,10 +115,11 @@ impl ServerHandle {
         self.addrs.get(venue).map(|addr| format!("{scheme}://{addr}/api/v4"))
     }
 
-    /// Address of a venue's WebSocket.
+    /// Address of a venue's public streams.
     pub fn ws_url(&self, venue: usize) -> Option<String> {
         let scheme = if self.ca_pem.is_some() { "wss" } else { "ws" };
-        self.addrs.get(venue).map(|addr| format!("{scheme}://{addr}{}", gate::WS_PATH))
+        let path = self.ws_paths.get(venue)?;
+        self.addrs.get(venue).map(|addr| format!("{scheme}://{addr}{path}"))
     }
 
     /// Stops the venues: listeners and connections are closed. Returns the world as it then is.
@@ -154,17 +154,17 @@ pub async fn serve(world: World, config: ServerConfig) -> Result<ServerHandle, S
     let (stop, stopped) = watch::channel(false);
     let (commands, received) = mpsc::channel(COMMAND_QUEUE_LEN);
     let next_conn = Arc::new(AtomicU64::new(1));
+    let paths = |venue| world.venue(venue).kind.settings().ws_paths();
+    let first_paths = (0..world.venue_count()).map(|venue| paths(venue).first().copied().unwrap_or("/")).collect();
     for (venue, listener) in listeners.into_iter().enumerate() {
-        let ws_paths: &[&str] = match world.venue(venue).kind {
-            VenueKind::Gate(_) => &gate::WS_PATHS,
-        };
+        let ws_paths = paths(venue);
         let desk = Desk { venue, ws_paths, commands: commands.clone(), next_conn: Arc::clone(&next_conn), stop: stopped.clone() };
         let acceptor = config.tls.as_ref().map(|tls| TlsAcceptor::from(tls.server_config()));
         tokio::spawn(accept(listener, acceptor, desk));
     }
     let owner = tokio::spawn(owner::run(world, WorldClock::start(), received, stopped));
     let ca_pem = config.tls.map(|tls| tls.ca_pem().to_owned());
-    Ok(ServerHandle { addrs, ca_pem, commands, stop, owner })
+    Ok(ServerHandle { addrs, ca_pem, ws_paths: first_paths, commands, stop, owner })
 }
 
 async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, desk: Desk) {

@@ -4,6 +4,7 @@
 
 use rust_decimal::Decimal;
 
+use super::dialect::VenueKind;
 use crate::{
     core::{
         AssetConfig, ConfigError, ExchangeConfig, FeeDebit, FeeRates, HistoryLimits, PairConfig, TradeStatus, UnfillablePolicy,
@@ -36,13 +37,6 @@ pub struct WorldConfig {
     pub history: HistoryLimits,
     /// Bounds of each venue's monitor.
     pub monitor: MonitorLimits,
-}
-
-/// The protocol a venue speaks.
-#[derive(Clone, Debug)]
-pub enum VenueKind {
-    /// Gate API v4, with its own delays, limits and faults. The venue's own user and key join the `users` given here.
-    Gate(GateConfig),
 }
 
 /// One venue with the one account that trades on it.
@@ -110,7 +104,7 @@ impl WorldConfig {
         };
         let venue = |id: &str, number: u64, market_lag_ns| VenueConfig {
             id: id.to_owned(),
-            kind: VenueKind::Gate(GateConfig { seed: seed.wrapping_add(number), ..GateConfig::default() }),
+            kind: VenueKind::of(GateConfig { seed: seed.wrapping_add(number), ..GateConfig::default() }),
             api_key: format!("demo-key-{id}"),
             api_secret: format!("demo-secret-{id}"),
             extra_permissions: Vec::new(),

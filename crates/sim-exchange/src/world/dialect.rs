@@ -1,12 +1,86 @@
 //! The seam between the world and one venue's protocol.
 
-use std::any::Any;
+use std::{any::Any, fmt};
 
-use super::output::OutputQueue;
+use super::{DialectParts, output::OutputQueue};
 use crate::{
     core::{Event, Exchange},
+    gate::{GateFaults, ScriptedFault, TimedFault, Visibility},
     monitor::Monitor,
 };
+
+/// Settings of one protocol, out of which a venue's dialect is made. Which there are stands in [`crate::protocols`].
+pub trait Settings: Any + fmt::Debug + Send {
+    /// The `kind` of its venues in configurations.
+    fn kind(&self) -> &'static str;
+
+    /// Paths on which a WebSocket may be opened; the first is that of public streams.
+    fn ws_paths(&self) -> &'static [&'static str];
+
+    /// The path of private streams.
+    fn private_ws_path(&self) -> &'static str;
+
+    /// The dialect of a venue with these settings.
+    fn dialect(&self, parts: &DialectParts<'_>) -> Box<dyn Dialect>;
+
+    /// Its faults; `None` for a protocol that has none.
+    fn faults(&mut self) -> Option<FaultSettings<'_>>;
+
+    /// A copy.
+    fn boxed(&self) -> Box<dyn Settings>;
+}
+
+/// The faults among a venue's settings.
+pub struct FaultSettings<'a> {
+    /// Faults in force from the start.
+    pub faults: &'a mut GateFaults,
+    /// How long things stay invisible, stale or known.
+    pub visibility: &'a mut Visibility,
+    /// Faults that begin at a time after the start.
+    pub script: &'a mut Vec<ScriptedFault>,
+    /// The script and the draws begin this long after the venue's start.
+    pub from_ns: &'a mut u64,
+    /// Draws faults from this seed.
+    pub seed: &'a mut Option<u64>,
+}
+
+/// The protocol a venue speaks, with its settings.
+pub struct VenueKind(Box<dyn Settings>);
+
+impl VenueKind {
+    /// A venue with these settings.
+    pub fn of(settings: impl Settings) -> VenueKind {
+        VenueKind(Box::new(settings))
+    }
+
+    /// Its settings.
+    pub fn settings(&self) -> &dyn Settings {
+        self.0.as_ref()
+    }
+
+    /// Its faults, to be set.
+    pub fn faults(&mut self) -> Option<FaultSettings<'_>> {
+        self.0.faults()
+    }
+
+    /// Its settings, if they are an `S`: for what only one protocol has.
+    pub fn settings_mut<S: Settings>(&mut self) -> Option<&mut S> {
+        let settings: &mut dyn Any = self.0.as_mut();
+        settings.downcast_mut()
+    }
+}
+
+impl Clone for VenueKind {
+    fn clone(&self) -> VenueKind {
+        VenueKind(self.0.boxed())
+    }
+}
+
+impl fmt::Debug for VenueKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// A request as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +169,11 @@ pub trait Dialect: Any + Send {
 
     /// When [`Dialect::on_wakeup`] wants to be called; changes after any other call.
     fn next_wakeup(&self) -> Option<u64>;
+
+    /// Faults that began since the last call, for whoever shows them.
+    fn take_begun_faults(&mut self) -> Vec<TimedFault> {
+        Vec::new()
+    }
 
     /// The time it asked for has come. Afterwards [`Dialect::next_wakeup`] must be later than `t_ns`.
     fn on_wakeup(&mut self, t_ns: u64, exchange: &mut Exchange, out: &mut OutputQueue);

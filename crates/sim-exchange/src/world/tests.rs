@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 use super::*;
 use crate::{
     core::{Event, NewOrder, OrderKind, PairId, Side, TimeInForce},
+    gate::GateDialect,
     monitor::{Placement, PlacementOutcome},
 };
 
