@@ -1,13 +1,13 @@
 //! A venue's clock, measured: rounds of samples of its time endpoint, of which the one with the least round trip counts.
 //!
 //! Start at [`ClockSync::begin`]; after every answer, tell the sample ([`ClockSync::sample`]) and then ask what follows
-//! ([`ClockSync::answered`]). Between samples the venue's time is carried on the *monotonic* clock, so a step of our wall clock does
+//! ([`ClockSync::conclude`]). Between samples the venue's time is carried on the *monotonic* clock, so a step of our wall clock does
 //! not move signatures. Before the first sample, and after the process was suspended, it is our wall time plus the last known
 //! offset. Which request asks for a sample, and what a failure is told as, is the connector's.
 
 use crate::backoff::Jitter;
 use domain::time::MILLI;
-use domain::{ErrorClass, MonoNanos, UnixNanos};
+use domain::{ClockOffset, ErrorClass, Input, MonoNanos, ReadFailure, ReadKind, UnixNanos, VenueId};
 
 /// Venues tell milliseconds, cut: on average that is half of one early.
 const HALF_RESOLUTION_NS: i64 = (MILLI / 2) as i64;
@@ -21,6 +21,8 @@ pub struct ClockPace {
     pub refresh_ns: u64,
     /// A round whose samples all failed begins again after half of this to all of it.
     pub retry_ns: u64,
+    /// One that ended with a refusal for a rate limit does so too; else it begins again at its usual time.
+    pub retry_limited: bool,
 }
 
 /// What follows an answer.
@@ -159,6 +161,34 @@ impl ClockSync {
         }
     }
 
+    /// As [`ClockSync::answered`], told to the engine as the venue's. True when another sample is to be asked for.
+    #[must_use]
+    pub fn conclude(
+        &mut self,
+        venue: VenueId,
+        class: Option<ErrorClass>,
+        now: MonoNanos,
+        jitter: &mut Jitter,
+        updates: &mut Vec<Input>,
+    ) -> bool {
+        match self.answered(class) {
+            ClockStep::Ask => return true,
+            ClockStep::Measured { offset_ns, over_monotonic_ns, uncertainty_ns } => {
+                updates.push(Input::Clock(ClockOffset { venue, offset_ns, over_monotonic_ns, uncertainty_ns }));
+            }
+            ClockStep::Failed { engine_waits } => {
+                let class = class.unwrap_or(ErrorClass::Unknown);
+                if class != ErrorClass::RateLimited || self.pace.retry_limited {
+                    self.retry(now, jitter);
+                }
+                if engine_waits {
+                    updates.push(Input::ReadFailed(ReadFailure { venue, read: ReadKind::Time, class, received: now }));
+                }
+            }
+        }
+        false
+    }
+
     /// Begins the next round soon instead of at its usual time.
     pub fn retry(&mut self, now: MonoNanos, jitter: &mut Jitter) {
         if !self.stopped {
@@ -194,7 +224,7 @@ mod tests {
     use super::*;
     use domain::time::SECOND;
 
-    const PACE: ClockPace = ClockPace { samples: 2, refresh_ns: 30 * SECOND, retry_ns: 2 * SECOND };
+    const PACE: ClockPace = ClockPace { samples: 2, refresh_ns: 30 * SECOND, retry_ns: 2 * SECOND, retry_limited: false };
     const MS: i64 = MILLI as i64;
 
     fn ms(n: u64) -> MonoNanos {

@@ -5,6 +5,7 @@
 //! - [`tables::build_tables`]: one scale per pair out of what all venues publish.
 //! - [`budget::TokenBucket`]: rate budgets, pure. [`backoff`]: growing, jittered waits.
 //! - [`desk::Desk`]: the trading half of an account, the same for every venue, over the venue's own [`desk::wire::Wire`].
+//! - [`feeds::Feeds`]: public streams in groups over connections that are replaced before they end.
 //! - [`connection::Connection`]: one connection's phases and waits. [`rate_limit::RateLimit`]: our count and the venue's word.
 //! - [`json`], [`levels`], [`number`]: bounded, exact reading of venues' JSON.
 //! - [`book_sync::BookSync`]: a book kept by changes on a fetched copy. [`clock_sync::ClockSync`]: the venue's clock, measured.
@@ -17,6 +18,7 @@ pub mod clock_sync;
 pub mod connection;
 pub mod connector;
 pub mod desk;
+pub mod feeds;
 pub mod json;
 pub mod levels;
 pub mod number;

@@ -11,7 +11,8 @@ use domain::time::SECOND;
 use domain::{Input, MonoNanos, PairId, ResyncReason, SendStamp, VenueId};
 use venue::book_sync::{BookSync, CopyFault, Stamps, SyncOut};
 use venue::stats::StreamStats;
-use venue::{ConnectorError, LinkId, Response, TokenBucket};
+use venue::rate_limit::{Limit, RateLimit, retry_after_ns};
+use venue::{ConnectorError, LinkId, Response};
 
 /// Levels a side of a copy.
 pub(super) const COPY_LIMIT: u32 = 1000;
@@ -19,8 +20,6 @@ pub(super) const COPY_LIMIT: u32 = 1000;
 const WEIGHT_WINDOW_NS: u64 = 60 * SECOND;
 /// Waited after a 429 or 418 that names no time.
 const LIMITED_NS: u64 = 10 * SECOND;
-/// Longest wait believed: a ban of three days.
-const LIMITED_MAX_S: u64 = 3 * 86_400;
 
 /// The book channel of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +71,8 @@ pub(super) struct Books {
     books: Vec<Book>,
     /// By pair: position in `books`.
     by_pair: Vec<Option<usize>>,
-    /// By market: head-room for copies, and a time before which nothing may be asked.
-    budgets: [Option<(TokenBucket, MonoNanos)>; 3],
+    /// By market: head-room for copies.
+    budgets: [RateLimit; 3],
     /// Copies that wait for head-room.
     later: Vec<(MonoNanos, PairId, u64)>,
 }
@@ -91,7 +90,11 @@ impl Books {
             by_pair.resize(by_pair.len().max(pair + 1), None);
             by_pair[pair] = Some(position);
         }
-        Books { books, by_pair, budgets: [None, None, None], later: Vec::new() }
+        let budget = |market: Market| {
+            let (weight, allowed) = market.depth_weight();
+            RateLimit::new(Limit { count: allowed / weight / 2, window_ns: WEIGHT_WINDOW_NS })
+        };
+        Books { books, by_pair, budgets: Market::ALL.map(budget), later: Vec::new() }
     }
 
     /// Counters of every book, in their order.
@@ -132,12 +135,8 @@ impl Books {
         fetches.chain(self.later.iter().map(|(at, ..)| *at)).min()
     }
 
-    fn budget(&mut self, market: Market, now: MonoNanos) -> Option<&mut (TokenBucket, MonoNanos)> {
-        let slot = self.budgets.get_mut(market.index())?;
-        Some(slot.get_or_insert_with(|| {
-            let (weight, allowed) = market.depth_weight();
-            (TokenBucket::new(allowed / weight / 2, WEIGHT_WINDOW_NS, now), MonoNanos(0))
-        }))
+    fn budget(&mut self, market: Market) -> Option<&mut RateLimit> {
+        self.budgets.get_mut(market.index())
     }
 }
 
@@ -159,7 +158,7 @@ impl BinanceSession {
         updates: &mut Vec<Input>,
     ) {
         self.with_book(pair, updates, |book, out| book.resync(reason, floor, now, out));
-        self.pump_book(pair, now);
+        self.pump_book(pair, now, updates);
     }
 
     /// The stream of a book is gone.
@@ -183,23 +182,21 @@ impl BinanceSession {
             }
             book.on_delta(delta, stamps, out);
         });
-        self.pump_book(pair, now);
+        self.pump_book(pair, now, updates);
     }
 
     /// True when a copy is still wanted and there is weight for it; one without weight waits.
     pub(super) fn copy_may_leave(&mut self, pair: PairId, generation: u64, now: MonoNanos) -> bool {
         let Some(book) = self.books.get_mut(pair).filter(|book| book.sync.wants(generation)) else { return false };
         let market = book.market;
-        let Some((bucket, not_before)) = self.books.budget(market, now) else { return false };
-        if *not_before > now {
-            let at = *not_before;
-            self.books.later.push((at, pair, generation));
-            return false;
-        }
-        if bucket.take(now, 1, 0) {
+        let Some(budget) = self.books.budget(market) else { return false };
+        if budget.take(now, 1) {
             return true;
         }
-        let at = now.after(WEIGHT_WINDOW_NS / u64::from(bucket.limit().max(1)));
+        let at = match budget.parked_until() {
+            parked if parked > now => parked,
+            _ => now.after(WEIGHT_WINDOW_NS / u64::from(budget.limit().max(1))),
+        };
         self.books.later.push((at, pair, generation));
         false
     }
@@ -233,7 +230,7 @@ impl BinanceSession {
             Response::Failed(_) => Err(CopyFault::Failed),
         };
         self.with_book(pair, updates, |book, out| book.on_copy(generation, copy, now, out));
-        self.pump_book(pair, now);
+        self.pump_book(pair, now, updates);
     }
 
     /// The venue counts the weight of the minute in a header.
@@ -250,15 +247,13 @@ impl BinanceSession {
     }
 
     fn limited(&mut self, pair: PairId, headers: &[(String, String)], now: MonoNanos) {
-        let named = headers.iter().find(|(name, _)| name == "retry-after").and_then(|(_, v)| v.parse::<u64>().ok());
-        let wait_ns = named.map_or(LIMITED_NS, |seconds| seconds.min(LIMITED_MAX_S) * SECOND);
         let Some(market) = self.books.get_mut(pair).map(|book| book.market) else { return };
-        if let Some((_, not_before)) = self.books.budget(market, now) {
-            *not_before = (*not_before).max(now.after(wait_ns));
+        if let Some(budget) = self.books.budget(market) {
+            budget.park(now, retry_after_ns(headers).unwrap_or(LIMITED_NS));
         }
     }
 
-    pub(super) fn books_timeout(&mut self, now: MonoNanos) {
+    pub(super) fn books_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         let due: Vec<(PairId, u64)> =
             self.books.later.iter().filter(|(at, ..)| *at <= now).map(|(_, pair, generation)| (*pair, *generation)).collect();
         self.books.later.retain(|(at, ..)| *at > now);
@@ -266,7 +261,7 @@ impl BinanceSession {
             self.queue.push_back(Outgoing::Ask(What::Copy { pair, generation }));
         }
         for pair in self.books.pairs() {
-            self.pump_book(pair, now);
+            self.pump_book(pair, now, updates);
         }
     }
 }

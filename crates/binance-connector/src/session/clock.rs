@@ -5,12 +5,13 @@ use super::{BinanceSession, InFlight, Outgoing, What};
 use crate::market::Market;
 use crate::wire::PairNames;
 use domain::time::SECOND;
-use domain::{ClockOffset, ErrorClass, Input, MonoNanos, ReadFailure, ReadKind};
+use domain::{ErrorClass, Input, MonoNanos};
 use venue::Response;
-use venue::clock_sync::{ClockPace, ClockStep, ClockSync};
+use venue::clock_sync::{ClockPace, ClockSync};
 
-/// A round of three samples every minute; one that failed begins again after two to four seconds.
-const PACE: ClockPace = ClockPace { samples: 3, refresh_ns: 60 * SECOND, retry_ns: 4 * SECOND };
+/// A round of three samples every minute; one that failed begins again after two to four seconds, but at its usual time when Binance
+/// was asked too often.
+const PACE: ClockPace = ClockPace { samples: 3, refresh_ns: 60 * SECOND, retry_ns: 4 * SECOND, retry_limited: false };
 
 /// The clock, and the market that is asked for it.
 pub(super) struct VenueClock {
@@ -79,22 +80,8 @@ impl BinanceSession {
             Response::Http { status: 429 | 418, .. } => Some(ErrorClass::RateLimited),
             _ => Some(ErrorClass::Unknown),
         };
-        let venue = self.venue;
-        match self.clock.sync.answered(class) {
-            ClockStep::Ask => self.queue.push_back(Outgoing::Ask(What::Time)),
-            ClockStep::Measured { offset_ns, over_monotonic_ns, uncertainty_ns } => {
-                updates.push(Input::Clock(ClockOffset { venue, offset_ns, over_monotonic_ns, uncertainty_ns }));
-            }
-            ClockStep::Failed { engine_waits } => {
-                let class = class.unwrap_or(ErrorClass::Unknown);
-                // A venue that is asked too often is asked again at the usual time.
-                if class != ErrorClass::RateLimited {
-                    self.clock.sync.retry(now, &mut self.jitter);
-                }
-                if engine_waits {
-                    updates.push(Input::ReadFailed(ReadFailure { venue, read: ReadKind::Time, class, received: now }));
-                }
-            }
+        if self.clock.sync.conclude(self.venue, class, now, &mut self.jitter, updates) {
+            self.queue.push_back(Outgoing::Ask(What::Time));
         }
     }
 }

@@ -6,16 +6,14 @@
 use super::books::BookChannel;
 use crate::market::Market;
 use crate::wire::PairNames;
-use domain::time::SECOND;
-use domain::{LinkRole, MonoNanos, PairId};
+use domain::LinkRole;
+use venue::feeds::{Group, Stream};
 use venue::{ConnectorError, LinkId, SessionOptions};
 
 /// Streams on one connection; Binance allows 1024 on spot.
 pub(super) const STREAMS_MAX: usize = 1000;
 /// Groups of one route: lanes are numbered in six bits, two a group.
 const GROUPS_MAX: usize = 32;
-/// A book stream that sends nothing is asked for again after this long, doubled each time.
-pub(super) const UNSERVED_NS: u64 = 10 * SECOND;
 
 /// A kind of connection: a market, and on USD-M which of its two stream paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,30 +66,6 @@ impl Route {
     }
 }
 
-/// One stream of a connection.
-#[derive(Clone, Debug)]
-pub(super) struct Stream {
-    /// `btcusdt@depth@100ms`.
-    pub(super) name: String,
-    /// The pair, for book streams.
-    pub(super) book: Option<PairId>,
-    /// A frame came since it was asked for on the present connection.
-    pub(super) served: bool,
-    /// When it was last asked for.
-    pub(super) asked: Option<MonoNanos>,
-    pub(super) unserved_ns: u64,
-    /// Times it was asked for again for want of frames.
-    pub(super) nudges: u32,
-}
-
-/// Streams that share connections.
-#[derive(Clone, Debug)]
-pub(super) struct Group {
-    pub(super) route: Route,
-    pub(super) number: u8,
-    pub(super) streams: Vec<Stream>,
-}
-
 /// Every wanted stream, by connection.
 ///
 /// # Errors
@@ -114,14 +88,7 @@ pub(super) fn feeds(names: &PairNames, channel: BookChannel, options: SessionOpt
             ]
             .into_iter()
             .flatten()
-            .map(move |(kind, book)| Stream {
-                name: format!("{symbol}@{kind}"),
-                book,
-                served: false,
-                asked: None,
-                unserved_ns: UNSERVED_NS,
-                nudges: 0,
-            })
+            .map(move |(kind, book)| Stream::new(format!("{symbol}@{kind}"), book))
         });
         let streams: Vec<Stream> = streams.collect();
         if streams.len() > STREAMS_MAX * GROUPS_MAX {
@@ -129,11 +96,14 @@ pub(super) fn feeds(names: &PairNames, channel: BookChannel, options: SessionOpt
             return Err(ConnectorError::BadOption { what: "number of streams", value, allowed: "at most 32000 of one market" });
         }
         for (number, part) in streams.chunks(STREAMS_MAX).enumerate() {
-            groups.push(Group { route, number: number as u8, streams: part.to_vec() });
+            groups.push(Group { links: [0, 1].map(|lane| route.link(number as u8, lane)), streams: part.to_vec() });
         }
     }
     Ok(groups)
 }
+
+// Shards of a group are told apart by their lane, those of another route by their remainder.
+const _: () = assert!(Route::Spot.link(0, 1).shard == 4);
 
 #[cfg(test)]
 mod tests {
@@ -144,7 +114,7 @@ mod tests {
         let groups = feeds(&names(), channel, options).unwrap();
         let found: Vec<(u8, Vec<&str>)> = groups
             .iter()
-            .map(|g| (g.route.link(g.number, 0).shard, g.streams.iter().map(|s| s.name.as_str()).collect()))
+            .map(|g| (g.links[0].shard, g.streams.iter().map(Stream::name).collect()))
             .collect();
         let expected: Vec<(u8, Vec<&str>)> = expected.iter().map(|(shard, names)| (*shard, names.to_vec())).collect();
         assert_eq!(found, expected);

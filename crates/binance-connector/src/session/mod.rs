@@ -1,8 +1,8 @@
 //! The protocol half of Binance's public side: bytes and time in, inputs and requests out. No socket, no clock, no key.
 //!
 //! Split by the state each part owns:
-//! - [`feeds`]: which streams go over which connection. [`links`]: the connections: back-off, subscriptions, replacement before their
-//!   24 hours are over, dead links.
+//! - [`feeds`]: which streams go over which connection. [`links`]: the connections, over
+//!   [`venue::feeds::Feeds`].
 //! - [`books`]: one [`venue::book_sync::BookSync`] a pair, and the copies that they ask for, within the weight budget of each market.
 //! - [`clock`]: the venue's clock.
 //!
@@ -22,12 +22,13 @@ use books::Books;
 use clock::VenueClock;
 use domain::time::SECOND;
 use domain::{
-    BookBody, BookUpdate, Command, Input, LinkState, MarketNews, MonoNanos, PairId, ReadKind, ResyncReason, SendStamp, UnixNanos,
+    BookBody, BookUpdate, Command, Input, MarketNews, MonoNanos, PairId, ReadKind, ResyncReason, SendStamp, UnixNanos,
     VenueId,
 };
-use links::Links;
+use links::Controls;
 use std::collections::{BTreeMap, VecDeque};
 use venue::backoff::Jitter;
+use venue::feeds::Feeds;
 use venue::{
     ConnectorError, HttpRequest, LinkId, LossReason, Response, SessionConfig, SessionOptions, SessionStats, Ticket, Transmit,
     VenueSession,
@@ -61,21 +62,20 @@ struct InFlight {
     wall: UnixNanos,
 }
 
+type PublicFeeds = Feeds<Controls>;
+
 /// Binance's public side. See the module's docs.
 pub struct BinanceSession {
     venue: VenueId,
     options: SessionOptions,
     decoder: Decoder,
-    links: Links,
+    links: PublicFeeds,
     books: Books,
     clock: VenueClock,
     queue: VecDeque<Outgoing>,
     in_flight: BTreeMap<Ticket, InFlight>,
     tickets: u64,
     jitter: Jitter,
-    /// What the engine was last told of the public links.
-    told: Option<LinkState>,
-    stopped: bool,
     stats: SessionStats,
 }
 
@@ -105,7 +105,7 @@ impl BinanceSession {
         Ok(BinanceSession {
             venue: config.venue,
             options: config.options,
-            links: Links::new(feeds::feeds(&names, channel, config.options)?),
+            links: Feeds::new(Controls, links::PACE, feeds::feeds(&names, channel, config.options)?),
             books,
             clock: VenueClock::new(&names),
             decoder: Decoder::new(names),
@@ -113,8 +113,6 @@ impl BinanceSession {
             in_flight: BTreeMap::new(),
             tickets: 0,
             jitter: Jitter::new(config.seed),
-            told: None,
-            stopped: false,
             stats,
         })
     }
@@ -173,14 +171,13 @@ impl BinanceSession {
     }
 
     /// Queues whatever the books ask for at `now`.
-    fn pump_book(&mut self, pair: PairId, now: MonoNanos) {
+    fn pump_book(&mut self, pair: PairId, now: MonoNanos, updates: &mut Vec<Input>) {
         let Some(book) = self.books.get_mut(pair) else { return };
         if let Some(generation) = book.sync.take_fetch(now) {
             self.queue.push_back(Outgoing::Ask(What::Copy { pair, generation }));
         }
         if book.sync.take_resubscribe() {
-            self.links.resubscribe(pair, now);
-            self.pump_controls(now);
+            self.with_links(now, updates, |links, _, steps| links.resubscribe(pair, now, steps));
         }
     }
 }
@@ -203,17 +200,12 @@ impl VenueSession for BinanceSession {
     }
 
     fn start(&mut self, now: MonoNanos) {
-        for link in self.links.start() {
-            self.queue.push_back(Outgoing::Open(link));
-        }
+        self.with_links(now, &mut Vec::new(), |links, _, steps| links.start(steps));
         self.start_clock_round(now);
     }
 
     fn handle_connected(&mut self, link: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
-        if self.links.connected(link, now, &mut self.jitter) {
-            self.pump_controls(now);
-            self.tell_links(now, updates);
-        }
+        self.with_links(now, updates, |links, jitter, steps| links.connected(link, now, jitter, steps));
     }
 
     fn handle_frame(&mut self, link: LinkId, now: MonoNanos, frame: &mut [u8], updates: &mut Vec<Input>) {
@@ -231,12 +223,12 @@ impl VenueSession for BinanceSession {
             Ok(Frame::Reply(reply)) => self.on_reply(link, reply, now, updates),
             Ok(Frame::Shutdown) => {
                 self.stats.ignored += 1;
-                self.replace(link, now);
+                self.with_links(now, updates, |links, _, steps| links.replace(link, now, steps));
             }
             Ok(Frame::Ignored) => self.stats.ignored += 1,
             Err(reject) => self.refuse(link, reject, now, updates),
         }
-        self.finish_replacement(link, now);
+        self.with_links(now, updates, |links, _, steps| links.finish_replacement(link, now, steps));
     }
 
     fn handle_lost(&mut self, link: LinkId, now: MonoNanos, reason: LossReason, updates: &mut Vec<Input>) {
@@ -253,8 +245,8 @@ impl VenueSession for BinanceSession {
 
     fn handle_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         self.clock_timeout(now);
-        self.links_timeout(now, updates);
-        self.books_timeout(now);
+        self.with_links(now, updates, |links, _, steps| links.timeout(now, steps));
+        self.books_timeout(now, updates);
     }
 
     fn handle_paused(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
@@ -263,8 +255,7 @@ impl VenueSession for BinanceSession {
         for pair in self.books.pairs() {
             self.book_down(pair, ResyncReason::Paused, now, updates);
         }
-        self.tell(LinkState::Paused, now, updates);
-        self.close_all();
+        self.with_links(now, updates, |links, _, steps| links.paused(steps));
         self.start_clock_round(now);
     }
 
@@ -305,11 +296,10 @@ impl VenueSession for BinanceSession {
         [self.clock.next_timeout(), self.links.next_timeout(), self.books.next_timeout()].into_iter().flatten().min()
     }
 
-    fn shutdown(&mut self, _now: MonoNanos) {
-        self.stopped = true;
+    fn shutdown(&mut self, now: MonoNanos) {
         self.books.stop();
         self.clock.stop();
-        self.close_all();
+        self.with_links(now, &mut Vec::new(), |links, _, steps| links.shutdown(steps));
     }
 
     fn stats(&self) -> &SessionStats {

@@ -212,7 +212,7 @@ impl Wire for GateWire {
     const PROFILE: Profile = Profile {
         kind: "gate",
         // A round of five samples every half minute; one that failed begins again after a second or two. Gate tolerates 60 s.
-        clock: ClockPace { samples: 5, refresh_ns: 30 * SECOND, retry_ns: 2 * SECOND },
+        clock: ClockPace { samples: 5, refresh_ns: 30 * SECOND, retry_ns: 2 * SECOND, retry_limited: true },
         place: limit_of(RateClass::SpotPlace),
         place_per_pair: true,
         cancel: limit_of(RateClass::SpotCancel),

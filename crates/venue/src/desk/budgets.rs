@@ -166,7 +166,7 @@ mod tests {
     const TEN: Limit = Limit { count: 10, window_ns: SECOND };
     const PROFILE: Profile = Profile {
         kind: "test",
-        clock: ClockPace { samples: 1, refresh_ns: SECOND, retry_ns: SECOND },
+        clock: ClockPace { samples: 1, refresh_ns: SECOND, retry_ns: SECOND, retry_limited: true },
         place: TEN,
         place_per_pair: true,
         cancel: TEN,

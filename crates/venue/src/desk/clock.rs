@@ -3,8 +3,7 @@
 use super::Desk;
 use super::what::{Answer, What};
 use super::wire::Wire;
-use crate::clock_sync::ClockStep;
-use domain::{ClockOffset, ErrorClass, Input, MonoNanos, ReadFailure, ReadKind, UnixNanos};
+use domain::{ErrorClass, Input, MonoNanos, UnixNanos};
 
 impl<W: Wire> Desk<W> {
     /// Begins a round of samples unless one is running.
@@ -52,19 +51,8 @@ impl<W: Wire> Desk<W> {
             },
             Err(class) => Some(class),
         };
-        let venue = self.venue;
-        match self.clock.answered(class) {
-            ClockStep::Ask => self.ask(What::Time),
-            ClockStep::Measured { offset_ns, over_monotonic_ns, uncertainty_ns } => {
-                updates.push(Input::Clock(ClockOffset { venue, offset_ns, over_monotonic_ns, uncertainty_ns }));
-            }
-            ClockStep::Failed { engine_waits } => {
-                self.clock.retry(now, &mut self.jitter);
-                if engine_waits {
-                    let (read, class) = (ReadKind::Time, class.unwrap_or(ErrorClass::Unknown));
-                    updates.push(Input::ReadFailed(ReadFailure { venue, read, class, received: now }));
-                }
-            }
+        if self.clock.conclude(self.venue, class, now, &mut self.jitter, updates) {
+            self.ask(What::Time);
         }
     }
 }

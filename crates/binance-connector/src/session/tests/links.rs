@@ -1,7 +1,7 @@
 //! Connections: pacing, deadlines, loss, and replacement without a hole.
 
 use super::rig::{Rig, SPOT, SPOT_NEXT, USDM, Wire, link, live_spot, spot, usdm};
-use crate::session::links::{CONTROL_PERIOD_NS, LIFE_NS, LIFE_SPREAD_NS, SILENCE_MAX_NS};
+use crate::session::links::PACE;
 use domain::LinkState;
 use domain::time::{MILLI, SECOND};
 use venue::{SessionOptions, VenueSession};
@@ -48,7 +48,7 @@ fn control_messages_keep_their_distance() {
         }
         assert!(out.controls.len() <= 1);
         if !out.controls.is_empty() {
-            assert!(last.is_none_or(|before| rig.now.since(before) + 100 * MILLI >= CONTROL_PERIOD_NS));
+            assert!(last.is_none_or(|before| rig.now.since(before) + 100 * MILLI >= PACE.control_period_ns));
             last = Some(rig.now);
         }
     }
@@ -62,7 +62,7 @@ fn a_quiet_connection_is_asked_and_a_silent_one_is_opened_anew() {
     assert_eq!(out.asked(), ["LIST_SUBSCRIPTIONS "]);
     assert!(out.wires.is_empty());
     rig.acknowledges = false;
-    let out = rig.run(SILENCE_MAX_NS + SECOND);
+    let out = rig.run(PACE.silence_max_ns + SECOND);
     assert_eq!(out.wires, [Wire::Close(SPOT)]);
     rig.take();
     rig.lose(SPOT);
@@ -128,7 +128,8 @@ fn before_24_hours_a_connection_is_replaced_without_a_hole() {
         }
         assert!(out.wires.is_empty(), "{:?}", out.wires);
     }
-    let minutes = LIFE_NS / (60 * SECOND)..=(LIFE_NS + LIFE_SPREAD_NS) / (60 * SECOND) + 1;
+    let (life_ns, spread_ns) = PACE.life_ns.unwrap();
+    let minutes = life_ns / (60 * SECOND)..=(life_ns + spread_ns) / (60 * SECOND) + 1;
     assert!(minutes.contains(&opened.expect("replaced in time")));
     rig.take();
     rig.connect(SPOT_NEXT);
