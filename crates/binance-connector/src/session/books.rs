@@ -10,8 +10,8 @@ use crate::wire::{PairNames, Scope};
 use domain::time::SECOND;
 use domain::{Input, MonoNanos, PairId, ResyncReason, SendStamp, VenueId};
 use venue::book_sync::{BookSync, CopyFault, Stamps, SyncOut};
-use venue::stats::StreamStats;
 use venue::rate_limit::{Limit, RateLimit, retry_after_ns};
+use venue::stats::StreamStats;
 use venue::{ConnectorError, LinkId, Response};
 
 /// Levels a side of a copy.

@@ -112,10 +112,8 @@ mod tests {
 
     fn check(options: SessionOptions, channel: BookChannel, expected: &[(u8, &[&str])]) {
         let groups = feeds(&names(), channel, options).unwrap();
-        let found: Vec<(u8, Vec<&str>)> = groups
-            .iter()
-            .map(|g| (g.links[0].shard, g.streams.iter().map(Stream::name).collect()))
-            .collect();
+        let found: Vec<(u8, Vec<&str>)> =
+            groups.iter().map(|g| (g.links[0].shard, g.streams.iter().map(Stream::name).collect())).collect();
         let expected: Vec<(u8, Vec<&str>)> = expected.iter().map(|(shard, names)| (*shard, names.to_vec())).collect();
         assert_eq!(found, expected);
     }

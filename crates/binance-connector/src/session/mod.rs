@@ -22,8 +22,7 @@ use books::Books;
 use clock::VenueClock;
 use domain::time::SECOND;
 use domain::{
-    BookBody, BookUpdate, Command, Input, MarketNews, MonoNanos, PairId, ReadKind, ResyncReason, SendStamp, UnixNanos,
-    VenueId,
+    BookBody, BookUpdate, Command, Input, MarketNews, MonoNanos, PairId, ReadKind, ResyncReason, SendStamp, UnixNanos, VenueId,
 };
 use links::Controls;
 use std::collections::{BTreeMap, VecDeque};

@@ -7,11 +7,12 @@
 //! has. If the second one cannot be had in [`HANDOVER_MAX_NS`], the link is closed and opened the ordinary way.
 
 use super::GateSession;
-use super::links::{Link, Phase};
+use super::links::Link;
 use super::streams::Stream;
 use domain::time::{MILLI, SECOND};
 use domain::{Input, LinkRole, LinkState, MonoNanos};
 use venue::LinkId;
+use venue::connection::Phase;
 
 /// A new connection that does not serve in this time ends the attempt.
 const HANDOVER_MAX_NS: u64 = 30 * SECOND;
@@ -38,7 +39,7 @@ pub(super) struct Handover {
 impl Handover {
     pub(super) fn next_timeout(&self) -> Option<MonoNanos> {
         let ready = self.ready.map(|at| at.after(OVERLAP_NS));
-        let look = (self.link.phase == Phase::Open).then_some(self.look);
+        let look = (self.link.conn.is_open()).then_some(self.look);
         [self.link.next_timeout(), Some(self.begun.after(HANDOVER_MAX_NS)), ready, look].into_iter().flatten().min()
     }
 }
@@ -54,7 +55,7 @@ impl GateSession {
         }
         for role in [LinkRole::Public, LinkRole::Private] {
             let Some(state) = self.links.role(role) else { continue };
-            if state.wanted && state.current.phase == Phase::Open && state.next.is_none() {
+            if state.wanted && state.current.conn.is_open() && state.next.is_none() {
                 state.notice = Some(now.max(state.calm_until));
             }
             self.begin_handover_if_due(role, now);
@@ -67,17 +68,17 @@ impl GateSession {
             return;
         }
         state.notice = None;
-        if state.current.phase != Phase::Open || state.next.is_some() {
+        if !state.current.conn.is_open() || state.next.is_some() {
             return;
         }
-        let mut id = state.current.id;
+        let mut id = state.current.conn.id;
         let streams = state.current.streams.iter().map(|stream| Stream::new(stream.subscription.clone())).collect();
         id.shard = id.shard.wrapping_add(1);
         while self.links.retired.contains(&id) {
             id.shard = id.shard.wrapping_add(1);
         }
         let mut link = Link::new(id, streams);
-        link.phase = Phase::Connecting;
+        link.conn.open();
         if let Some(state) = self.links.role(role) {
             state.next = Some(Handover { link, begun: now, settled: None, ready: None, look: now.after(LOOK_NS) });
             self.desk.queue_open(id);
@@ -112,7 +113,7 @@ impl GateSession {
         if next.look <= now {
             next.look = now.after(LOOK_NS);
         }
-        let (id, due) = (next.link.id, next.ready.is_some_and(|at| at.after(OVERLAP_NS) <= now));
+        let (id, due) = (next.link.conn.id, next.ready.is_some_and(|at| at.after(OVERLAP_NS) <= now));
         if due {
             return self.switch(role, now, updates);
         }
@@ -136,13 +137,13 @@ impl GateSession {
 
     /// Closes a connection that nothing refers to any more.
     fn retire(&mut self, old: &Link) {
-        self.desk.forget_queued(old.id);
-        match old.phase {
-            Phase::Open | Phase::Connecting => self.desk.queue_close_instead(old.id),
-            Phase::Closing => self.desk.queue_close(old.id),
+        self.desk.forget_queued(old.conn.id);
+        match old.conn.phase {
+            Phase::Open | Phase::Connecting => self.desk.queue_close_instead(old.conn.id),
+            Phase::Closing => self.desk.queue_close(old.conn.id),
             Phase::Waiting(_) | Phase::Off => return,
         }
-        self.links.retired.push(old.id);
+        self.links.retired.push(old.conn.id);
     }
 
     /// The connection in use is gone: the one that was to follow takes its place, whatever it has. False when there is none.
@@ -150,7 +151,7 @@ impl GateSession {
         let Some(state) = self.links.role(role) else { return false };
         state.notice = None;
         let Some(next) = state.next.take() else { return false };
-        let (open, proved) = (next.link.phase == Phase::Open, next.link.is_proved());
+        let (open, proved) = (next.link.conn.is_open(), next.link.is_proved());
         state.current = next.link;
         match role {
             LinkRole::Private if proved => {}
@@ -179,9 +180,9 @@ impl GateSession {
     /// Closes the connection that was to follow, to try it again.
     pub(super) fn fail_next(&mut self, role: LinkRole, now: MonoNanos, updates: &mut Vec<Input>) {
         let Some(next) = self.links.role(role).and_then(|state| state.next.as_mut()) else { return };
-        if matches!(next.link.phase, Phase::Open | Phase::Connecting) {
-            next.link.phase = Phase::Closing;
-            let id = next.link.id;
+        if matches!(next.link.conn.phase, Phase::Open | Phase::Connecting) {
+            next.link.conn.phase = Phase::Closing;
+            let id = next.link.conn.id;
             self.desk.queue_close_instead(id);
         }
         self.next_lost(role, now, updates);

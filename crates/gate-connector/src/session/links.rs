@@ -18,7 +18,8 @@ use domain::time::{MILLI, SECOND};
 use domain::{
     FrameReject, Input, LinkChange, LinkRole, LinkState, MonoNanos, PairId, ReadKind, ResyncReason, SendStamp, VenueNanos,
 };
-use venue::backoff::{Jitter, backoff_ns};
+use venue::backoff::Jitter;
+use venue::connection::{Connection, Phase, Reconnect};
 use venue::{LinkId, LossReason};
 
 /// An application ping goes out this often.
@@ -29,23 +30,11 @@ pub(super) const SILENCE_MAX_NS: u64 = 45 * SECOND;
 /// does not storm. Books that an audit proves to be quiet do not count as silence.
 const DATA_SILENCE_NS: u64 = 30 * SECOND;
 const DATA_SILENCE_MAX_NS: u64 = 600 * SECOND;
-/// Back-off of reconnects.
-const RECONNECT_FIRST_NS: u64 = 100 * MILLI;
-const RECONNECT_MAX_NS: u64 = 10 * SECOND;
-/// A link that was up for this long starts its back-off anew.
-const STABLE_NS: u64 = 10 * SECOND;
+/// Back-off of reconnects; a link that was up for ten seconds starts it anew.
+const RECONNECT: Reconnect = Reconnect { first_ns: 100 * MILLI, max_ns: 10 * SECOND, stable_ns: 10 * SECOND };
 
 /// What is subscribed on the private link.
 const PRIVATE_CHANNELS: [Channel; 3] = [Channel::Orders, Channel::UserTrades, Channel::Balances];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    Off,
-    Waiting(MonoNanos),
-    Connecting,
-    Open,
-    Closing,
-}
 
 /// Whether a connection proved that it answers after everything on it was acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,11 +47,7 @@ enum Proof {
 
 /// One connection, or the wait for one.
 pub(super) struct Link {
-    pub(super) id: LinkId,
-    pub(super) phase: Phase,
-    attempts: u32,
-    opened: MonoNanos,
-    last_frame: MonoNanos,
+    pub(super) conn: Connection,
     next_ping: MonoNanos,
     last_data: MonoNanos,
     data_silence_ns: u64,
@@ -78,11 +63,7 @@ impl Link {
     pub(super) fn new(id: LinkId, streams: Vec<Stream>) -> Link {
         let zero = MonoNanos(0);
         Link {
-            id,
-            phase: Phase::Off,
-            attempts: 0,
-            opened: zero,
-            last_frame: zero,
+            conn: Connection::new(id),
             next_ping: zero,
             last_data: zero,
             data_silence_ns: DATA_SILENCE_NS,
@@ -95,9 +76,6 @@ impl Link {
 
     fn connected(&mut self, connection: u32, now: MonoNanos) {
         self.connection = connection;
-        self.phase = Phase::Open;
-        self.opened = now;
-        self.last_frame = now;
         self.last_data = now;
         self.next_ping = now.after(PING_PERIOD_NS);
         self.proof = Proof::Missing;
@@ -106,23 +84,13 @@ impl Link {
 
     /// The link is gone: waits for its next try, or stays off.
     pub(super) fn lost(&mut self, now: MonoNanos, wanted: bool, jitter: &mut Jitter) {
-        let was_open = matches!(self.phase, Phase::Open | Phase::Closing);
-        if was_open && now.since(self.opened) >= STABLE_NS {
-            self.attempts = 0;
-        }
+        self.conn.lost(now, wanted, &RECONNECT, jitter);
         self.streams.iter_mut().for_each(Stream::reset);
-        if !wanted {
-            self.phase = Phase::Off;
-            return;
-        }
-        let wait = jitter.spread(backoff_ns(RECONNECT_FIRST_NS, RECONNECT_MAX_NS, self.attempts));
-        self.attempts = self.attempts.saturating_add(1);
-        self.phase = Phase::Waiting(now.after(wait));
     }
 
     /// Everything that was asked for is answered.
     pub(super) fn is_settled(&self) -> bool {
-        self.phase == Phase::Open && self.streams.iter().all(Stream::is_settled)
+        self.conn.is_open() && self.streams.iter().all(Stream::is_settled)
     }
 
     /// Settled, and a ping after that was answered.
@@ -136,17 +104,17 @@ impl Link {
 
     /// When this link's data silence is up, while some stream was served.
     fn data_deadline(&self) -> Option<MonoNanos> {
-        let served = self.id.role == LinkRole::Public && self.streams.iter().any(|stream| stream.served);
+        let served = self.conn.id.role == LinkRole::Public && self.streams.iter().any(|stream| stream.served);
         served.then(|| self.last_data.after(self.data_silence_ns))
     }
 
     pub(super) fn next_timeout(&self) -> Option<MonoNanos> {
-        match self.phase {
+        match self.conn.phase {
             Phase::Off | Phase::Connecting | Phase::Closing => None,
             Phase::Waiting(at) => Some(at),
             Phase::Open => {
                 let streams = self.streams.iter().filter_map(Stream::deadline);
-                let fixed = [self.next_ping, self.last_frame.after(SILENCE_MAX_NS)];
+                let fixed = [self.next_ping, self.conn.last_frame().after(SILENCE_MAX_NS)];
                 let proof = if let Proof::Asked(at) = self.proof { Some(at.after(ACK_TIMEOUT_NS)) } else { None };
                 streams.chain(fixed).chain(self.data_deadline()).chain(proof).min()
             }
@@ -225,30 +193,28 @@ impl Links {
     }
 
     /// The links to open at start.
-    pub(super) fn start(&mut self, now: MonoNanos) -> Vec<LinkId> {
+    pub(super) fn start(&mut self) -> Vec<LinkId> {
         let mut open = Vec::new();
-        for role in self.roles.iter_mut().filter(|role| role.wanted && role.current.phase == Phase::Off) {
-            role.current.phase = Phase::Connecting;
-            role.current.opened = now;
-            open.push(role.current.id);
+        for role in self.roles.iter_mut().filter(|role| role.wanted && role.current.conn.phase == Phase::Off) {
+            open.push(role.current.conn.open());
         }
         open
     }
 
     pub(super) fn role(&mut self, role: LinkRole) -> Option<&mut Role> {
-        self.roles.iter_mut().find(|one| one.current.id.role == role)
+        self.roles.iter_mut().find(|one| one.current.conn.id.role == role)
     }
 
     pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
         let role = self.role(id.role)?;
-        if role.current.id == id {
+        if role.current.conn.id == id {
             return Some(&mut role.current);
         }
-        role.next.as_mut().map(|next| &mut next.link).filter(|link| link.id == id)
+        role.next.as_mut().map(|next| &mut next.link).filter(|link| link.conn.id == id)
     }
 
     pub(super) fn is_next(&self, id: LinkId) -> bool {
-        self.roles.iter().any(|role| role.next.as_ref().is_some_and(|next| next.link.id == id))
+        self.roles.iter().any(|role| role.next.as_ref().is_some_and(|next| next.link.conn.id == id))
     }
 
     /// Notes a frame; `None` for a link that this session does not know.
@@ -258,8 +224,8 @@ impl Links {
         }
         let is_next = self.is_next(id);
         let link = self.get_mut(id)?;
-        link.last_frame = link.last_frame.max(now);
-        Some(match (link.phase, is_next) {
+        link.conn.frame_came(now);
+        Some(match (link.conn.phase, is_next) {
             (Phase::Open, false) => Place::Current,
             (Phase::Open, true) => Place::Next,
             _ => Place::Closing,
@@ -267,12 +233,12 @@ impl Links {
     }
 
     pub(super) fn is_wanted(&self, role: LinkRole) -> bool {
-        self.roles.iter().any(|one| one.current.id.role == role && one.wanted)
+        self.roles.iter().any(|one| one.current.conn.id.role == role && one.wanted)
     }
 
     /// True while the engine holds the public link for usable.
     pub(super) fn is_public_up(&self) -> bool {
-        self.roles.iter().any(|one| one.current.id.role == LinkRole::Public && one.told == Some(LinkState::Up))
+        self.roles.iter().any(|one| one.current.conn.id.role == LinkRole::Public && one.told == Some(LinkState::Up))
     }
 
     /// The last pong of the public link in use.
@@ -339,7 +305,7 @@ impl GateSession {
         let is_next = self.links.is_next(id);
         let connection = self.links.connections.wrapping_add(1);
         let Some(link) = self.links.get_mut(id) else { return };
-        if link.phase != Phase::Connecting {
+        if !link.conn.connected(now) {
             return;
         }
         link.connected(connection, now);
@@ -384,13 +350,13 @@ impl GateSession {
         self.drop_next(role);
         let stopped = self.desk.is_stopped();
         let Some(link) = self.links.role(role).map(|role| &mut role.current) else { return };
-        match link.phase {
+        match link.conn.phase {
             Phase::Open | Phase::Connecting => {
-                link.phase = Phase::Closing;
-                let id = link.id;
+                link.conn.phase = Phase::Closing;
+                let id = link.conn.id;
                 self.desk.queue_close_instead(id);
             }
-            Phase::Waiting(_) if stopped => link.phase = Phase::Off,
+            Phase::Waiting(_) if stopped => link.conn.phase = Phase::Off,
             Phase::Waiting(_) | Phase::Off | Phase::Closing => {}
         }
     }
@@ -411,9 +377,9 @@ impl GateSession {
 
     /// Leaves a book's stream and asks for it again, if it is acknowledged now. True when it was.
     pub(super) fn resubscribe(&mut self, pair: PairId, next: bool, now: MonoNanos) -> bool {
-        let Some(link) = self.links.public(next).filter(|link| link.phase == Phase::Open) else { return false };
+        let Some(link) = self.links.public(next).filter(|link| link.conn.is_open()) else { return false };
         let live = |stream: &Stream| stream.subscription.book() == Some(pair) && stream.is_live();
-        let (id, index) = (link.id, link.streams.iter().position(live));
+        let (id, index) = (link.conn.id, link.streams.iter().position(live));
         match index {
             Some(index) => {
                 self.request(id, index, false, now);
@@ -529,12 +495,12 @@ impl GateSession {
 
     /// A ping out of turn, for its answer's time.
     pub(super) fn ping_public(&mut self, older_than_ns: u64, now: MonoNanos) {
-        let Some(link) = self.links.public(false).filter(|link| link.phase == Phase::Open) else { return };
+        let Some(link) = self.links.public(false).filter(|link| link.conn.is_open()) else { return };
         let fresh = link.pong.is_some_and(|(at, _)| now.since(at) < older_than_ns);
         let asked = link.next_ping.0.saturating_sub(PING_PERIOD_NS);
         if !fresh && now.0.saturating_sub(asked) >= older_than_ns {
             link.next_ping = now.after(PING_PERIOD_NS);
-            let id = link.id;
+            let id = link.conn.id;
             self.desk.queue_ping(id);
         }
     }
@@ -546,12 +512,12 @@ impl GateSession {
 
     pub(super) fn links_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         for role in [LinkRole::Public, LinkRole::Private] {
-            if let Some(id) = self.links.role(role).map(|role| role.current.id) {
+            if let Some(id) = self.links.role(role).map(|role| role.current.conn.id) {
                 self.link_timeout(id, now, updates);
             }
             self.handover_timeout(role, now, updates);
         }
-        let open = self.links.role(LinkRole::Private).is_some_and(|role| role.current.phase == Phase::Open);
+        let open = self.links.role(LinkRole::Private).is_some_and(|role| role.current.conn.is_open());
         if self.desk().private_timeout(open, now, updates) {
             self.close_link(LinkRole::Private);
         }
@@ -559,15 +525,15 @@ impl GateSession {
 
     pub(super) fn link_timeout(&mut self, id: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
         let Some(link) = self.links.get_mut(id) else { return };
-        match link.phase {
+        match link.conn.phase {
             Phase::Waiting(at) if at <= now => {
-                link.phase = Phase::Connecting;
+                link.conn.phase = Phase::Connecting;
                 return self.desk.queue_open(id);
             }
             Phase::Open => {}
             _ => return,
         }
-        let silent = now.since(link.last_frame) >= SILENCE_MAX_NS;
+        let silent = now.since(link.conn.last_frame()) >= SILENCE_MAX_NS;
         let unproved = matches!(link.proof, Proof::Asked(at) if at.after(ACK_TIMEOUT_NS) <= now);
         if silent || unproved {
             return self.fail_link(id, now, updates);

@@ -103,7 +103,7 @@ impl VenueSession for GateSession {
     }
 
     fn start(&mut self, now: MonoNanos) {
-        for link in self.links.start(now) {
+        for link in self.links.start() {
             self.desk.queue_open(link);
         }
         self.desk.start(now);

@@ -302,8 +302,8 @@ impl<W: FeedWire> Feeds<W> {
             return;
         }
         let new = feed.other();
-        let ready = new.conn.is_open()
-            && new.subscribed.is_some_and(|at| new.conn.last_frame() > at || at.after(take_over_ns) <= now);
+        let ready =
+            new.conn.is_open() && new.subscribed.is_some_and(|at| new.conn.last_frame() > at || at.after(take_over_ns) <= now);
         if !ready {
             return;
         }
