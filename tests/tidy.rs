@@ -38,7 +38,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
 const TOPS: &[&str] = &["crossgate", "crossgate-tests", "crossgate-benches"];
 
 /// For development: may depend on everything but the tops, and only tests, benches and dev-dependencies take them.
-const DEVELOPMENT: &[&str] = &["testkit", "fuzz-targets"];
+const DEVELOPMENT: &[&str] = &["testkit", "fuzz-targets", "conformance"];
 
 /// Crates without I/O, clock or chance.
 const PURE: &[&str] = &[

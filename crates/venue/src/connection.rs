@@ -41,14 +41,15 @@ pub struct Connection {
     /// Where it stands.
     pub phase: Phase,
     attempts: u32,
-    up_since: MonoNanos,
+    /// `None` before it was up for the first time.
+    up_since: Option<MonoNanos>,
     last_frame: MonoNanos,
 }
 
 impl Connection {
     /// One that nobody asked for yet.
     pub const fn new(id: LinkId) -> Connection {
-        Connection { id, phase: Phase::Off, attempts: 0, up_since: MonoNanos(0), last_frame: MonoNanos(0) }
+        Connection { id, phase: Phase::Off, attempts: 0, up_since: None, last_frame: MonoNanos(0) }
     }
 
     /// True while frames may be sent on it.
@@ -69,7 +70,7 @@ impl Connection {
             return false;
         }
         self.phase = Phase::Open;
-        self.up_since = now;
+        self.up_since = Some(now);
         self.last_frame = now;
         true
     }
@@ -86,12 +87,12 @@ impl Connection {
 
     /// It is up, in whatever sense counts for `Reconnect::stable_ns`, since now.
     pub fn up(&mut self, now: MonoNanos) {
-        self.up_since = now;
+        self.up_since = Some(now);
     }
 
     /// It was up for long enough since [`Connection::up`]: the waits begin anew.
     pub fn note_stable(&mut self, now: MonoNanos, reconnect: &Reconnect) {
-        if now.since(self.up_since) >= reconnect.stable_ns {
+        if self.up_since.is_some_and(|at| now.since(at) >= reconnect.stable_ns) {
             self.attempts = 0;
         }
     }
