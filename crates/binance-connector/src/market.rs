@@ -11,6 +11,7 @@
 
 use domain::Symbol;
 use venue::book_sync::Chain;
+use venue::names::Listing;
 
 /// One of Binance's markets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +89,12 @@ pub fn venue_name(symbol: &Symbol) -> Option<String> {
         (Market::Spot, Some(_)) => return None,
         (Market::UsdM | Market::CoinM, Some(expiry)) => format!("{base}{quote}_{expiry:06}"),
     })
+}
+
+impl Listing for Market {
+    fn listed(symbol: &Symbol) -> Option<(Market, String)> {
+        Some((Market::of(symbol)?, venue_name(symbol)?))
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use crate::wire::bodies::error_body;
 use domain::{Amount, FrameReject, InstrumentKind, Symbol};
 use rust_decimal::Decimal;
 use simd_json::prelude::*;
-use venue::json::{JsonReader, Object, Value, items, object, optional_flag, optional_text, required, text};
+use venue::filters::{limit, step_decimals};
+use venue::json::{JsonReader, Value, items, object, optional_flag, optional_text, required, text};
 use venue::{ConnectorError, HttpRequest, RawRules, fields};
 
 /// Largest list of all pairs read, in bytes.
@@ -19,8 +20,6 @@ const RULES_BYTES_MAX: usize = 32 << 20;
 const SYMBOLS_MAX: usize = 50_000;
 /// Filters a pair may have.
 const FILTERS_MAX: usize = 64;
-/// Decimals a price or quantity may have; the tables refuse more than 18 together anyway.
-const DECIMALS_MAX: u32 = 18;
 /// "Invalid symbol."
 const INVALID_SYMBOL: i64 = -1121;
 
@@ -157,9 +156,9 @@ impl Filters {
             let filter = object(&filter, "filter")?;
             fields!(filter, "filterType" => kind);
             match text(kind, "filterType")? {
-                "PRICE_FILTER" => found.tick = Some(found.decimals(&filter, "tickSize")?),
+                "PRICE_FILTER" => found.tick = Some(step_decimals(&filter, "tickSize")?),
                 "LOT_SIZE" => {
-                    found.step = Some(found.decimals(&filter, "stepSize")?);
+                    found.step = Some(step_decimals(&filter, "stepSize")?);
                     found.qty_min = limit(&filter, "minQty")?;
                     found.qty_max = limit(&filter, "maxQty")?;
                 }
@@ -173,26 +172,6 @@ impl Filters {
         }
         Ok(found)
     }
-
-    fn decimals(&self, filter: &Object<'_, '_>, what: &'static str) -> Result<u8, Reject> {
-        let step = limit(filter, what)?.ok_or(Reject::missing(what))?.normalize();
-        u8::try_from(step.scale())
-            .ok()
-            .filter(|d| u32::from(*d) <= DECIMALS_MAX)
-            .ok_or(Reject::new(FrameReject::OutOfRange, what))
-    }
-}
-
-/// A limit; absent, empty and zero mean none.
-fn limit(filter: &Object<'_, '_>, what: &'static str) -> Result<Option<Decimal>, Reject> {
-    let Some((_, value)) = filter.iter().find(|(key, _)| *key == what) else { return Ok(None) };
-    let bad = Reject::new(FrameReject::BadNumber, what);
-    let text = value.into_string().ok_or(bad)?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let value = Decimal::from_str_exact(text).map_err(|_| bad)?;
-    if value.is_sign_negative() && !value.is_zero() { Err(bad) } else { Ok(Some(value).filter(|v| !v.is_zero())) }
 }
 
 #[cfg(test)]

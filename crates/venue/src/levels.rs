@@ -164,6 +164,29 @@ pub fn is_crossed(bids: &[Level], asks: &[Level]) -> bool {
     matches!((bids.first(), asks.first()), (Some(bid), Some(ask)) if bid.price >= ask.price)
 }
 
+/// Applies changes to a side that is sorted best first, as they are themselves: zero deletes, anything else is set. False when a change
+/// is out of order; the side is then half changed.
+#[must_use]
+pub fn apply_changes(levels: &mut Vec<Level>, changes: &[Level], side: BookSide) -> bool {
+    let mut from = 0;
+    for change in changes {
+        let rest = levels.get(from..).unwrap_or_default();
+        let at = from + rest.partition_point(|level| side.before(level.price, change.price));
+        let ahead = at.checked_sub(1).and_then(|ahead| levels.get(ahead));
+        if ahead.is_some_and(|ahead| !side.before(ahead.price, change.price)) {
+            return false;
+        }
+        match (levels.get_mut(at).filter(|level| level.price == change.price), change.qty.is_zero()) {
+            (Some(_), true) => drop(levels.remove(at)),
+            (Some(level), false) => *level = *change,
+            (None, true) => {}
+            (None, false) => levels.insert(at, *change),
+        }
+        from = at;
+    }
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,5 +248,27 @@ mod tests {
         assert_eq!(read(r#"[["1","1"],["1.111","1"]]"#, FullUpdate), Err((FrameReject::BadNumber, ResyncReason::Scale)));
         assert_eq!(read(r#"[["1.111","1"],["1","1"]]"#, Snapshot), Err((FrameReject::BadNumber, ResyncReason::Scale)));
         assert_eq!(read(r#"[["x","1"]]"#, Delta), Err((FrameReject::BadNumber, ResyncReason::Gap)));
+    }
+
+    #[test]
+    fn changes_are_set_inserted_and_deleted_in_order_or_refused() {
+        let levels = |rows: &[(i64, i64)]| -> Vec<Level> {
+            let level = |(price, qty): &(i64, i64)| Level {
+                price: Price::from_units(*price).unwrap(),
+                qty: Qty::from_units(*qty).unwrap(),
+            };
+            rows.iter().map(level).collect()
+        };
+        let mut bids = levels(&[(105, 1), (103, 1), (101, 1)]);
+        let changes = levels(&[(106, 2), (105, 0), (104, 3), (103, 4), (102, 0), (100, 5)]);
+        assert!(apply_changes(&mut bids, &changes, BookSide::Bids));
+        assert_eq!(bids, levels(&[(106, 2), (104, 3), (103, 4), (101, 1), (100, 5)]));
+        let mut asks = levels(&[(101, 1), (103, 1)]);
+        assert!(apply_changes(&mut asks, &levels(&[(100, 1), (101, 0), (103, 9)]), BookSide::Asks));
+        assert_eq!(asks, levels(&[(100, 1), (103, 9)]));
+        assert!(!apply_changes(&mut asks, &levels(&[(103, 1), (100, 1)]), BookSide::Asks));
+        let mut none = Vec::new();
+        assert!(apply_changes(&mut none, &levels(&[(2, 0), (1, 1)]), BookSide::Bids));
+        assert_eq!(none, levels(&[(1, 1)]));
     }
 }

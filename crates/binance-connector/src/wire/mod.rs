@@ -11,9 +11,7 @@ pub mod encode;
 pub mod frames;
 pub mod stream;
 
-use crate::market::{Market, venue_name};
-use domain::{PairId, PairInfo, Tables, VenueId};
-use std::sync::Arc;
+use crate::market::Market;
 use venue::json::JsonReader;
 pub use venue::json::{Reject, Scope};
 
@@ -42,58 +40,10 @@ impl Decoder {
     }
 }
 
+/// Binance's names of the configured pairs, in upper case.
+pub type PairNames = venue::names::PairNames<Market>;
 /// One configured pair as Binance names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedPair {
-    /// Where it is listed.
-    pub market: Market,
-    /// Its name there, upper case.
-    pub name: String,
-    /// Ours.
-    pub pair: PairId,
-}
-
-/// Binance's names of the configured pairs, and the tables behind them.
-#[derive(Clone, Debug)]
-pub struct PairNames {
-    /// Which venue account.
-    pub venue: VenueId,
-    /// Names behind the ids.
-    pub tables: Arc<Tables>,
-    /// Sorted by market and name.
-    named: Vec<NamedPair>,
-}
-
-impl PairNames {
-    /// Names of `pairs`; ids that are not in the tables, or that Binance has no market for, are left out.
-    pub fn new(venue: VenueId, tables: Arc<Tables>, pairs: &[PairId]) -> PairNames {
-        let named = |id: &PairId| {
-            let symbol = &tables.pair(*id)?.symbol;
-            Some(NamedPair { market: Market::of(symbol)?, name: venue_name(symbol)?, pair: *id })
-        };
-        let mut named: Vec<NamedPair> = pairs.iter().filter_map(named).collect();
-        named.sort_by(|a, b| (a.market, &a.name, a.pair).cmp(&(b.market, &b.name, b.pair)));
-        named.dedup_by(|a, b| (a.market, &a.name) == (b.market, &b.name));
-        PairNames { venue, tables, named }
-    }
-
-    /// The pair that `market` calls `name`, if it is configured.
-    pub fn find(&self, market: Market, name: &str) -> Option<(PairId, &PairInfo)> {
-        let index = self.named.binary_search_by(|known| (known.market, known.name.as_str()).cmp(&(market, name))).ok()?;
-        let id = self.named.get(index)?.pair;
-        Some((id, self.tables.pair(id)?))
-    }
-
-    /// Market and name of a configured pair.
-    pub fn of(&self, id: PairId) -> Option<&NamedPair> {
-        self.named.iter().find(|known| known.pair == id)
-    }
-
-    /// Every configured pair, by market and name.
-    pub fn all(&self) -> &[NamedPair] {
-        &self.named
-    }
-}
+pub type NamedPair = venue::names::NamedPair<Market>;
 
 #[cfg(test)]
 pub(crate) mod samples {

@@ -151,6 +151,14 @@ impl<W: Wire> Desk<W> {
         self.queue_close(link);
     }
 
+    /// Takes the opening of a stream link back while it is still queued. False when it was handed out already.
+    #[must_use]
+    pub fn take_back_open(&mut self, link: LinkId) -> bool {
+        let queued = self.queue.len();
+        self.queue.retain(|out| !matches!(out, Outgoing::Open(l) if *l == link));
+        self.queue.len() < queued
+    }
+
     /// Queues a frame of a stream link.
     pub fn queue_frame(&mut self, link: LinkId, frame: W::Frame) {
         self.queue.push_back(Outgoing::Frame(link, frame));

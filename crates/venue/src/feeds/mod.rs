@@ -267,6 +267,14 @@ impl<W: FeedWire> Feeds<W> {
         let lane = &mut feed.lanes[at];
         let Some(found) = lane.pending.iter().position(|pending| Some(pending.id) == id) else { return };
         let Pending { control, .. } = lane.pending.remove(found);
+        if let (true, Control::Subscribe(positions)) = (refused, &control)
+            && positions.len() > 1
+        {
+            // One of them may have failed them all: each half by itself, so that in the end just that one is not served.
+            let (first, second) = positions.split_at(positions.len() / 2);
+            lane.controls.extend([first, second].map(|half| Control::Subscribe(half.to_vec())));
+            return;
+        }
         if !lane.is_asking() {
             lane.subscribed = Some(now);
         }
