@@ -320,3 +320,29 @@ fn recorded_binance_sessions_have_no_gap_and_never_cross() {
         }
     }
 }
+
+#[test]
+fn the_recorded_bybit_session_is_whole_tops_that_never_cross() {
+    let Some(data) = recordings("the recorded Bybit session") else { return };
+    let dir = dir();
+    let file = data.join("cryptofeed").join("BYBIT_V5_LINEAR.2025-06-13.ws.zst");
+    let mut command = crossgate(dir.path());
+    command.args(["replay", "--json"]);
+    let pairs = [("AIOZ/USDT:USDT", 28), ("BAND/USDT:USDT", 45), ("RAD/USDT:USDT", 18), ("SNT/USDT:USDT", 107)];
+    for (pair, _) in pairs {
+        command.args(["--tape", &format!("venue=bybit,pair={pair},format=cryptofeed:{}", file.display())]);
+    }
+    let replay = run(&mut command).expect(0).json();
+    assert_replay_keys(&replay);
+    for (key, expected) in [("frames", 202), ("rejected_frames", 0), ("gaps", 0), ("crossed", 0)] {
+        assert_eq!(count(&replay, key), expected, "`{key}`: {replay}");
+    }
+    let streams = replay["streams"].as_array().expect("`streams` is a list");
+    for (pair, frames) in pairs {
+        let stream = streams.iter().find(|s| s["pair"] == pair).unwrap_or_else(|| panic!("no row of {pair}: {replay}"));
+        // Every one a whole state: nothing is applied to another, nothing is old.
+        assert_eq!(["frames", "applied", "stale", "gaps"].map(|key| count(stream, key)), [frames, 0, 0, 0], "{stream}");
+        assert_eq!(stream["channel"], "orderbook.1", "{stream}");
+        assert!(stream["best_bid"].is_string() && stream["best_ask"].is_string(), "{stream}");
+    }
+}

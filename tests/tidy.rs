@@ -52,6 +52,7 @@ const PURE: &[&str] = &[
     "venue",
     "gate-connector",
     "binance-connector",
+    "bybit-connector",
     "paper-venue",
     "node",
 ];

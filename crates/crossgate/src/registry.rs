@@ -3,7 +3,8 @@
 use crate::config::schema::Venue;
 use venue::{Connector, Endpoints};
 
-static CONNECTORS: &[&dyn Connector] = &[&gate_connector::GateConnector, &binance_connector::BinanceConnector];
+static CONNECTORS: &[&dyn Connector] =
+    &[&gate_connector::GateConnector, &binance_connector::BinanceConnector, &bybit_connector::BybitConnector];
 
 /// A connector by the `kind` of the configuration.
 pub fn connector(kind: &str) -> Option<&'static dyn Connector> {

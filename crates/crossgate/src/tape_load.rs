@@ -130,11 +130,22 @@ struct PairSurvey {
     tops: u64,
     trades: u64,
     channels: BTreeMap<&'static str, u64>,
+    /// Book channels of tops only: the book where there is no deeper one, tops beside it where there is.
+    top_channels: BTreeMap<&'static str, u64>,
 }
 
 impl PairSurvey {
     fn new(symbol: Symbol) -> PairSurvey {
-        PairSurvey { symbol, price_decimals: 0, qty_decimals: 0, known: 0, tops: 0, trades: 0, channels: BTreeMap::new() }
+        PairSurvey {
+            symbol,
+            price_decimals: 0,
+            qty_decimals: 0,
+            known: 0,
+            tops: 0,
+            trades: 0,
+            channels: BTreeMap::new(),
+            top_channels: BTreeMap::new(),
+        }
     }
 }
 
@@ -169,7 +180,9 @@ pub fn load(args: &[TapeArg], scales: Scales) -> Result<TapeSet, Failure> {
     }
     let (tables, rules) = tables_of(&venues, &files, scales)?;
     let streams = wanted.into_iter().filter_map(|(venue, symbol, fee)| {
-        let has_ticker = surveys(&files, venue, &symbol).any(|s| s.tops > 0);
+        let book = venues[venue].book_channel.as_str();
+        let beside = |s: &PairSurvey| s.top_channels.keys().any(|channel| *channel != book);
+        let has_ticker = surveys(&files, venue, &symbol).any(|s| s.tops > 0 || beside(s));
         let fee = fee.unwrap_or_else(|| venues[venue].connector.base_taker_fee(&symbol));
         let pair = tables.pair_id(&symbol)?;
         Some(TapeStream { venue: VenueId(venue as u8), pair, symbol, fee, has_ticker })
@@ -340,6 +353,7 @@ impl Survey {
         pair.price_decimals = pair.price_decimals.max(found.price_decimals);
         pair.qty_decimals = pair.qty_decimals.max(found.qty_decimals);
         match found.book_channel {
+            Some(channel) if found.book_ticker => *pair.top_channels.entry(channel).or_default() += 1,
             Some(channel) => *pair.channels.entry(channel).or_default() += 1,
             None => {
                 pair.tops += u64::from(found.book_ticker);
@@ -411,12 +425,21 @@ fn streams_of(
 /// Book channel and options of a venue, by what its tapes hold: the channel with the most frames, at equality the venue's first.
 fn describe(index: usize, venue: &mut TapeVenue, files: &[TapeFile]) {
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut top_counts = counts.clone();
     for survey in venue.symbols.iter().flat_map(|symbol| surveys(files, index, symbol)) {
         venue.options.book_ticker |= survey.tops > 0;
         venue.options.trades |= survey.trades > 0;
         for (channel, count) in &survey.channels {
             *counts.entry(channel).or_default() += count;
         }
+        for (channel, count) in &survey.top_channels {
+            *top_counts.entry(channel).or_default() += count;
+        }
+    }
+    if counts.is_empty() {
+        counts = top_counts;
+    } else {
+        venue.options.book_ticker |= !top_counts.is_empty();
     }
     let known = venue.connector.book_channels();
     let rank = |channel: &str| known.iter().position(|c| *c == channel).unwrap_or(known.len());

@@ -208,6 +208,9 @@ pub fn symbol(data: &[u8]) {
             if let Some(name) = venue_name(&symbol) {
                 assert!(safe(&name), "{text:?} is {name:?} at Binance");
             }
+            if let Some(name) = bybit_connector::market::venue_name(&symbol) {
+                assert!(safe(&name), "{text:?} is {name:?} at Bybit");
+            }
             match PairName::of(&symbol) {
                 Ok(name) => assert!(symbol.is_spot() && safe(name.as_str()), "{text:?} is {:?} at Gate", name.as_str()),
                 Err(_) => assert!(!symbol.is_spot(), "{text:?} has no name at Gate"),

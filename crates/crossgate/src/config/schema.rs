@@ -124,7 +124,7 @@ pub struct Alerts {
 pub struct Venue {
     /// Your name for this account, `[a-z0-9-]`.
     pub id: String,
-    /// Which exchange: `gate`, or `binance` for public data.
+    /// Which exchange: `gate`, or `binance` and `bybit` for public data.
     pub kind: String,
     /// REST host, such as `https://api.gateio.ws`; default: the venue's live host (mode `live`).
     #[serde(default)]

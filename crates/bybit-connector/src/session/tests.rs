@@ -1,0 +1,5 @@
+//! The session under scripted time: no sockets, no sleeps.
+
+mod books;
+mod links;
+mod rig;
