@@ -1,0 +1,157 @@
+//! Frames of the private stream, and the REST lists of the same rows.
+
+use super::bodies::result;
+use super::{BODY_BYTES_MAX, Decoder, FRAME_BYTES_MAX, PairNames, Reject, Scope, rows};
+use crate::market::Market;
+use domain::{Amount, AssetId, BalanceEntry, Fill, FrameReject, MonoNanos, OrderSource};
+use venue::desk::rows::{OrderRow, Stamp};
+use venue::desk::wire::Page;
+use venue::fields;
+use venue::json::{Value, items, object, optional_flag, optional_text, required, text};
+
+/// Rows that a frame or a page may have.
+const ROWS_MAX: usize = 2000;
+
+/// One frame of the private stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PrivateFrame {
+    /// Orders on configured pairs.
+    Orders(Vec<OrderRow>),
+    /// Executions on configured pairs.
+    Fills(Vec<Fill>),
+    /// Balances of known assets: those that changed, and perhaps others.
+    Balances(Vec<BalanceEntry>),
+    /// The connection may hear private news, or may not.
+    LoggedIn(bool),
+    /// Topics are subscribed, or refused.
+    Subscribed(bool),
+    /// The answer to a ping.
+    Pong,
+    /// A known topic that is not used.
+    Ignored,
+}
+
+impl Decoder {
+    /// Decodes one text frame of the private stream, which came at `received`.
+    ///
+    /// # Errors
+    /// [`Reject`] for any other shape: news of the account may be missing then.
+    pub fn private_frame(&mut self, bytes: &mut [u8], received: MonoNanos) -> Result<PrivateFrame, Reject> {
+        let Decoder { names, reader, .. } = self;
+        let read = reader.read(bytes, FRAME_BYTES_MAX, |root| private_frame(&root, names, received));
+        read.map_err(|reject| reject.within(Scope::Private))
+    }
+
+    /// A page of `GET /v5/order/realtime` or `GET /v5/order/history`.
+    ///
+    /// # Errors
+    /// [`Reject`] for another shape.
+    pub fn orders(&mut self, body: &mut [u8], stamp: Stamp) -> Result<Page<OrderRow>, Reject> {
+        self.page(body, |row, market, names| rows::order(row, market, names, stamp))
+    }
+
+    /// A page of `GET /v5/execution/list`.
+    ///
+    /// # Errors
+    /// [`Reject`] for another shape.
+    pub fn executions(&mut self, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject> {
+        self.page(body, |row, market, names| rows::execution(row, market, names, stamp))
+    }
+
+    /// `GET /v5/account/wallet-balance`: one entry for each asset of the tables; an asset that is not listed is zero.
+    ///
+    /// # Errors
+    /// [`Reject`] for another shape, or an asset listed twice.
+    pub fn wallet(&mut self, body: &mut [u8]) -> Result<Vec<BalanceEntry>, Reject> {
+        let Decoder { names, reader, .. } = self;
+        reader.read(body, BODY_BYTES_MAX, |root| {
+            fields!(object(&result(&root)?, "result")?, "list" => list);
+            let listed = balances(&required(list, "list")?, names)?;
+            let mut told: Vec<Option<BalanceEntry>> = vec![None; names.tables.assets.len()];
+            for entry in listed {
+                let slot = told.get_mut(entry.asset.index()).ok_or(Reject::shape("coin"))?;
+                if slot.replace(entry).is_some() {
+                    return Err(Reject::shape("coin"));
+                }
+            }
+            let zero = |index: usize| BalanceEntry {
+                asset: AssetId(index as u16),
+                available: Amount::ZERO,
+                locked: Amount::ZERO,
+                version: None,
+            };
+            Ok(told.into_iter().enumerate().map(|(index, entry)| entry.unwrap_or_else(|| zero(index))).collect())
+        })
+    }
+
+    fn page<T>(
+        &mut self,
+        body: &mut [u8],
+        read: impl Fn(&Value<'_, '_>, Option<Market>, &PairNames) -> Result<Option<T>, Reject>,
+    ) -> Result<Page<T>, Reject> {
+        let Decoder { names, reader, .. } = self;
+        reader.read(body, BODY_BYTES_MAX, |root| {
+            fields!(object(&result(&root)?, "result")?, "category" => category, "list" => list, "nextPageCursor" => cursor);
+            let market = optional_text(category, "category")?.and_then(Market::of_category);
+            let list = items(&required(list, "list")?, ROWS_MAX, "list")?;
+            let (mut rows, mut elsewhere) = (Vec::with_capacity(list.len()), 0);
+            for row in list {
+                match read(&row, market, names)? {
+                    Some(row) => rows.push(row),
+                    None => elsewhere += 1,
+                }
+            }
+            let cursor = optional_text(cursor, "nextPageCursor")?.unwrap_or_default().to_string();
+            Ok(Page { rows, elsewhere, more: !cursor.is_empty(), cursor })
+        })
+    }
+}
+
+fn private_frame(root: &Value<'_, '_>, names: &PairNames, received: MonoNanos) -> Result<PrivateFrame, Reject> {
+    fields!(object(root, "frame")?, "topic" => topic, "data" => data, "op" => op, "success" => success);
+    let Some(topic) = optional_text(topic, "topic")? else {
+        let taken = optional_flag(success, "success")? != Some(false);
+        return Ok(match text(op, "op")? {
+            "auth" => PrivateFrame::LoggedIn(taken),
+            "subscribe" => PrivateFrame::Subscribed(taken),
+            "pong" | "ping" => PrivateFrame::Pong,
+            "unsubscribe" => PrivateFrame::Ignored,
+            _ => return Err(Reject::shape("op")),
+        });
+    };
+    let stamp = Stamp { source: OrderSource::Stream, received, requested: received };
+    // One topic for all categories, or one for each.
+    let (kind, category) = topic.split_once('.').map_or((topic, None), |(kind, category)| (kind, Some(category)));
+    let market = category.and_then(Market::of_category);
+    let data = required(data, "data");
+    match kind {
+        "order" => list(&data?, |row| rows::order(row, market, names, stamp)).map(PrivateFrame::Orders),
+        // `execution.fast` tells no fees and not always our ids: nothing is made of it.
+        "execution" if category == Some("fast") => Ok(PrivateFrame::Ignored),
+        "execution" => list(&data?, |row| rows::execution(row, market, names, stamp)).map(PrivateFrame::Fills),
+        "wallet" => balances(&data?, names).map(PrivateFrame::Balances),
+        "dcp" | "position" | "greeks" => Ok(PrivateFrame::Ignored),
+        _ => Err(Reject::new(FrameReject::UnknownShape, "topic")),
+    }
+}
+
+fn list<T>(data: &Value<'_, '_>, read: impl Fn(&Value<'_, '_>) -> Result<Option<T>, Reject>) -> Result<Vec<T>, Reject> {
+    let mut kept = Vec::new();
+    for row in items(data, ROWS_MAX, "data")? {
+        kept.extend(read(&row)?);
+    }
+    Ok(kept)
+}
+
+/// Balances of every account that is listed; there is one unified account.
+fn balances(accounts: &Value<'_, '_>, names: &PairNames) -> Result<Vec<BalanceEntry>, Reject> {
+    let mut kept = Vec::new();
+    for account in items(accounts, ROWS_MAX, "accounts")? {
+        fields!(object(&account, "account")?, "accountType" => kind, "coin" => coins);
+        if text(kind, "accountType")? != "UNIFIED" {
+            continue;
+        }
+        kept.extend(list(&required(coins, "coin")?, |coin| rows::balance(coin, names))?);
+    }
+    Ok(kept)
+}

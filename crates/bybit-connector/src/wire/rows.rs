@@ -1,0 +1,215 @@
+//! Orders, executions and balances as Bybit spells them, alike on the private stream and in REST lists (Bybit v5, order, execution and
+//! wallet streams).
+//!
+//! Two rows may say `Filled` of one order, when a cancel raced its fill. An order that was refused after it was received is `Rejected`,
+//! one whose remainder was cancelled after executions `PartiallyFilledCanceled` on spot and `Cancelled` on contracts. The quantity of a
+//! market buy on spot is quote unless `marketUnit` says otherwise; such orders are never ours.
+
+use super::{PairNames, Reject};
+use crate::market::Market;
+use arrayvec::ArrayVec;
+use domain::decimal::{Excess, parse_units};
+use domain::{
+    Amount, AssetId, BalanceEntry, ClientOrderId, ErrorClass, Fill, Finish, FrameReject, Label, OrderReport, OrderUpdate, PairId,
+    PairInfo, Price, Qty, Role, Side, TimeInForce, TradeId, VenueNanos, VenueOrderId,
+};
+use simd_json::prelude::*;
+use venue::desk::rows::{EchoedTif, OrderRow, Stamp};
+use venue::fields;
+use venue::json::{Value, number_text, object, optional_flag, optional_text, required, text};
+use venue::number::{Finer, parse_amount};
+
+/// The pair of a row: its own category, or that of the list it stands in. `None` when it is not configured.
+fn pair_of<'n>(
+    category: Option<Value<'_, '_>>,
+    listed: Option<Market>,
+    name: &str,
+    names: &'n PairNames,
+) -> Result<Option<(PairId, &'n PairInfo, Market)>, Reject> {
+    let market = match (optional_text(category, "category")?, listed) {
+        (Some(category), _) => Market::of_category(category),
+        (None, listed) => Some(listed.ok_or(Reject::missing("category"))?),
+    };
+    // Options, and whatever comes after them, are never configured.
+    let Some(market) = market else { return Ok(None) };
+    Ok(names.find(market, name).map(|(pair, info)| (pair, info, market)))
+}
+
+/// Reads one order. `None` when it stands on a pair that is not configured.
+///
+/// # Errors
+/// A missing field, an unknown status, side or type, or a number that is not exact in the pair's scale.
+pub fn order(value: &Value<'_, '_>, listed: Option<Market>, names: &PairNames, stamp: Stamp) -> Result<Option<OrderRow>, Reject> {
+    let row = object(value, "order")?;
+    fields!(row,
+        "category" => category, "symbol" => symbol, "orderId" => id, "orderLinkId" => link_id, "side" => side,
+        "orderType" => kind, "price" => price, "qty" => qty, "orderStatus" => status, "cumExecQty" => filled,
+        "timeInForce" => tif, "rejectReason" => reason, "marketUnit" => unit);
+    let venue_order_id = VenueOrderId::new(text(id, "orderId")?).ok_or(Reject::new(FrameReject::OutOfRange, "orderId"))?;
+    let Some((pair, info, market)) = pair_of(category, listed, text(symbol, "symbol")?, names)? else { return Ok(None) };
+    let side = side_of(side)?;
+    let is_market = match text(kind, "orderType")? {
+        "Market" => true,
+        "Limit" => false,
+        _ => return Err(Reject::shape("orderType")),
+    };
+    let in_quote = is_market
+        && side == Side::Buy
+        && market == Market::Spot
+        && optional_text(unit, "marketUnit")?.is_none_or(|unit| unit != "baseCoin");
+    let qty = if in_quote { None } else { Some(qty_of(number_text(qty, "qty")?, info, "qty")?) };
+    let price = if is_market { None } else { Some(price_of(number_text(price, "price")?, info, "price")?) };
+    // Empty before anything was executed.
+    let filled = match number_text(filled, "cumExecQty")? {
+        "" => Qty::ZERO,
+        filled => qty_of(filled, info, "cumExecQty")?,
+    };
+    if qty.is_some_and(|qty| filled > qty) {
+        return Err(Reject::new(FrameReject::OutOfRange, "cumExecQty"));
+    }
+    let report = match text(status, "orderStatus")? {
+        "New" | "PartiallyFilled" | "Untriggered" | "Triggered" => OrderReport::Open { filled },
+        "Filled" => OrderReport::Finished { finish: Finish::Filled, filled },
+        "Rejected" if filled.is_zero() => {
+            let reason = optional_text(reason, "rejectReason")?.unwrap_or_default();
+            OrderReport::Refused { class: reject_class(reason), label: Label::cut(reason) }
+        }
+        "PartiallyFilledCanceled" | "Cancelled" | "Deactivated" | "Rejected" => {
+            let finish = if qty == Some(filled) { Finish::Filled } else { Finish::Cancelled };
+            OrderReport::Finished { finish, filled }
+        }
+        _ => return Err(Reject::shape("orderStatus")),
+    };
+    let tif = match optional_text(tif, "timeInForce")? {
+        None | Some("") => EchoedTif::Absent,
+        Some("IOC") => EchoedTif::Known(TimeInForce::Ioc),
+        Some("GTC") => EchoedTif::Known(TimeInForce::Gtc),
+        Some(_) => EchoedTif::Other,
+    };
+    let update = OrderUpdate {
+        venue: names.venue,
+        pair,
+        client_id: client_id(link_id)?,
+        venue_order_id: Some(venue_order_id),
+        source: stamp.source,
+        received: stamp.received,
+        requested: stamp.requested,
+        report,
+    };
+    Ok(Some(OrderRow { update, side, price, qty, tif }))
+}
+
+/// The class of a refusal that was told on the stream. Its reasons are an open set.
+fn reject_class(reason: &str) -> ErrorClass {
+    match reason {
+        "EC_InvalidSymbolStatus" | "EC_SecurityStatus" => ErrorClass::SymbolClosed,
+        "EC_InsufficientBalance" | "EC_NoEnoughBalance" => ErrorClass::InsufficientFunds,
+        "EC_DuplicatedClOrdID" => ErrorClass::DuplicateClientId,
+        _ => ErrorClass::FilterReject,
+    }
+}
+
+/// Reads one execution. `None` when it is of a pair that is not configured, or no trade (funding, settlement).
+///
+/// # Errors
+/// A missing field, an unknown side, a number that is not exact, or a fee in an asset that the tables do not have.
+pub fn execution(value: &Value<'_, '_>, listed: Option<Market>, names: &PairNames, stamp: Stamp) -> Result<Option<Fill>, Reject> {
+    let row = object(value, "execution")?;
+    fields!(row,
+        "category" => category, "symbol" => symbol, "orderId" => order_id, "orderLinkId" => link_id, "side" => side,
+        "execId" => id, "execPrice" => price, "execQty" => qty, "execFee" => fee, "feeCurrency" => fee_currency,
+        "isMaker" => maker, "execType" => kind, "execTime" => time);
+    let Some((pair, info, market)) = pair_of(category, listed, text(symbol, "symbol")?, names)? else { return Ok(None) };
+    if text(kind, "execType")? != "Trade" {
+        return Ok(None);
+    }
+    let side = side_of(side)?;
+    let qty = qty_of(number_text(qty, "execQty")?, info, "execQty")?;
+    if qty.is_zero() {
+        return Err(Reject::new(FrameReject::OutOfRange, "execQty"));
+    }
+    let mut fees: ArrayVec<(AssetId, Amount), 3> = ArrayVec::new();
+    let fee = match number_text(fee, "execFee")? {
+        "" => Amount::ZERO,
+        fee => parse_amount(fee, Finer::Refuse).map_err(|error| Reject::number(error, "execFee"))?,
+    };
+    if !fee.is_zero() {
+        let asset = match optional_text(fee_currency, "feeCurrency")?.filter(|name| !name.is_empty()) {
+            Some(name) => names.tables.asset_id(name),
+            // What was received, on spot; what contracts settle in.
+            None if market == Market::Inverse || (market == Market::Spot && side == Side::Buy) => Some(info.base),
+            None => Some(info.quote),
+        };
+        fees.push((asset.ok_or(Reject::shape("feeCurrency"))?, fee));
+    }
+    Ok(Some(Fill {
+        venue: names.venue,
+        pair,
+        trade_id: TradeId::new(text(id, "execId")?).ok_or(Reject::new(FrameReject::OutOfRange, "execId"))?,
+        client_id: client_id(link_id)?,
+        venue_order_id: VenueOrderId::new(text(order_id, "orderId")?).ok_or(Reject::new(FrameReject::OutOfRange, "orderId"))?,
+        side,
+        price: price_of(number_text(price, "execPrice")?, info, "execPrice")?,
+        qty,
+        fees,
+        role: match optional_flag(maker, "isMaker")?.ok_or(Reject::missing("isMaker"))? {
+            true => Role::Maker,
+            false => Role::Taker,
+        },
+        executed_at: Some(text_millis(time, "execTime")?),
+        source: stamp.source,
+        received: stamp.received,
+    }))
+}
+
+/// Reads the balance of one coin. `None` for an asset that no configured pair or fee uses. What is free is the wallet's balance without
+/// what open orders hold; a debt leaves nothing free.
+///
+/// # Errors
+/// A missing field or a malformed amount.
+pub fn balance(value: &Value<'_, '_>, names: &PairNames) -> Result<Option<BalanceEntry>, Reject> {
+    fields!(object(value, "coin")?, "coin" => coin, "walletBalance" => wallet, "locked" => locked);
+    let Some(asset) = names.tables.asset_id(text(coin, "coin")?) else { return Ok(None) };
+    let stated = |value, what| match number_text(value, what)? {
+        "" => Ok(Amount::ZERO),
+        text => parse_amount(text, Finer::Cut).map_err(|error| Reject::number(error, what)),
+    };
+    let (wallet, locked) = (stated(wallet, "walletBalance")?, stated(locked, "locked")?);
+    if locked.is_negative() {
+        return Err(Reject::new(FrameReject::OutOfRange, "locked"));
+    }
+    let free = wallet.units().checked_sub(locked.units()).ok_or(Reject::new(FrameReject::OutOfRange, "walletBalance"))?;
+    Ok(Some(BalanceEntry { asset, available: Amount::from_units(free.max(0)), locked, version: None }))
+}
+
+fn client_id(value: Option<Value<'_, '_>>) -> Result<Option<ClientOrderId>, Reject> {
+    Ok(optional_text(value, "orderLinkId")?.and_then(ClientOrderId::parse))
+}
+
+fn side_of(value: Option<Value<'_, '_>>) -> Result<Side, Reject> {
+    match text(value, "side")? {
+        "Buy" => Ok(Side::Buy),
+        "Sell" => Ok(Side::Sell),
+        _ => Err(Reject::shape("side")),
+    }
+}
+
+fn qty_of(text: &str, info: &PairInfo, what: &'static str) -> Result<Qty, Reject> {
+    let units = parse_units(text.as_bytes(), u32::from(info.scale.qty_decimals()), Excess::Refuse)
+        .map_err(|error| Reject::number(error, what))?;
+    Qty::from_units(units).ok_or(Reject::new(FrameReject::OutOfRange, what))
+}
+
+fn price_of(text: &str, info: &PairInfo, what: &'static str) -> Result<Price, Reject> {
+    let units = parse_units(text.as_bytes(), u32::from(info.scale.price_decimals()), Excess::Refuse)
+        .map_err(|error| Reject::number(error, what))?;
+    Price::from_units(units).ok_or(Reject::new(FrameReject::OutOfRange, what))
+}
+
+/// Unix milliseconds, as text or as a number: the two places differ.
+fn text_millis(value: Option<Value<'_, '_>>, what: &'static str) -> Result<VenueNanos, Reject> {
+    let value = required(value, what)?;
+    let millis = value.as_str().map_or_else(|| value.as_i64(), |text| text.parse().ok());
+    let nanos = millis.and_then(VenueNanos::from_millis).filter(|nanos| nanos.0 > 0);
+    nanos.ok_or(Reject::new(FrameReject::BadNumber, what))
+}
