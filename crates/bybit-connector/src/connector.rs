@@ -1,5 +1,5 @@
-//! What start-up needs of Bybit: hosts, rules, a session factory. One kind for spot, linear and inverse perpetuals, told apart by the
-//! symbol.
+//! What start-up needs of Bybit: hosts, rules, a session factory. One kind for spot, linear and inverse perpetuals, told apart by
+//! the symbol.
 
 use crate::market::{Market, venue_name};
 use crate::session::{BookChannel, BybitSession, link, market_of};

@@ -1,8 +1,9 @@
-//! Bybit's codes (`retCode`, v5 error codes) mapped to the classes that every venue shares, and what a code says about a placement.
+//! Bybit's codes (`retCode`, v5 error codes) mapped to the classes that every venue shares, and what a code says about a
+//! placement.
 //!
-//! Decisions branch on the code and the HTTP status, never on the message. A placement has three outcomes: received, refused, unknown.
-//! [`placement`] calls an order refused only for a listed code that proves that it never existed: a code that nobody listed proves
-//! nothing, nor does an answer without a code, except the statuses with which the gateway turns a request away.
+//! Decisions branch on the code and the HTTP status, never on the message. A placement has three outcomes: received, refused,
+//! unknown. [`placement`] calls an order refused only for a listed code that proves that it never existed: a code that nobody
+//! listed proves nothing, nor does an answer without a code, except the statuses with which the gateway turns a request away.
 
 use domain::ErrorClass;
 use venue::desk::wire::Placement;
@@ -117,7 +118,8 @@ fn listed(code: i64) -> Option<(ErrorClass, Disposition)> {
     CODES.iter().find(|(known, ..)| *known == code).map(|(_, class, disposition)| (*class, *disposition))
 }
 
-/// What a status says by itself: the gateway turned the request away. 403 is its limit (ten minutes), a region, or a GET with a body.
+/// What a status says by itself: the gateway turned the request away. 403 is its limit (ten minutes), a region, or a GET with a
+/// body.
 const fn turned_away(status: u16) -> Option<(ErrorClass, Disposition)> {
     match status {
         403 | 429 => Some((RateLimited, RetryAfter)),
@@ -161,8 +163,8 @@ pub fn is_not_found(code: Option<i64>) -> bool {
 mod tests {
     use super::*;
 
-    /// The table of the fact sheet, row by row: what it calls them, their codes, and the class and disposition that its last column asks
-    /// for.
+    /// The table of the fact sheet, row by row: what it calls them, their codes, and the class and disposition that its last
+    /// column asks for.
     const SHEET: &[(&str, &[i64], ErrorClass, Disposition)] = &[
         (
             "insufficient balance: terminal, refresh",

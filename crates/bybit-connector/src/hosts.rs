@@ -1,8 +1,9 @@
 //! Bybit's hosts, as data: live, test network and demo accounts (Bybit v5, connect).
 //!
-//! A configuration names one REST and one WebSocket host; the paths of markets, of the private stream and of order entry are added
-//! here. Country sites and relays are taken as they are, and count as live. Demo accounts have REST and a private stream of their own,
-//! and no order entry over WebSocket; their public streams are the live ones, so a demo configuration counts as live by its hosts.
+//! A configuration names one REST and one WebSocket host; the paths of markets, of the private stream and of order entry are
+//! added here. Country sites and relays are taken as they are, and count as live. Demo accounts have REST and a private stream of
+//! their own, and no order entry over WebSocket; their public streams are the live ones, so a demo configuration counts as live
+//! by its hosts.
 
 use crate::market::Market;
 use venue::connector::host_of;

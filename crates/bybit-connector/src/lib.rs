@@ -1,7 +1,8 @@
-//! Everything Bybit (v5: spot, linear and inverse perpetuals), and nothing else: wire codecs, session, signatures, rules, error codes.
+//! Everything Bybit (v5: spot, linear and inverse perpetuals), and nothing else: wire codecs, session, signatures, rules, error
+//! codes.
 //!
-//! - [`connector::BybitConnector`] is what start-up needs: hosts, rules, a session factory. One kind serves three markets, told apart
-//!   by the symbol ([`market`]).
+//! - [`connector::BybitConnector`] is what start-up needs: hosts, rules, a session factory. One kind serves three markets, told
+//!   apart by the symbol ([`market`]).
 //! - [`session::BybitSession`] is the protocol half: bytes and time in, inputs and requests out.
 //! - [`wire`] turns bytes into typed values or a typed refusal; nothing in it panics on, or guesses at, any input.
 //! - [`sign`] signs requests and logins; [`errors`] maps the venue's codes to the classes that all venues share.

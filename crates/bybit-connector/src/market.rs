@@ -6,9 +6,9 @@
 //! | linear perpetuals | `BTC/USDT:USDT` → `BTCUSDT`, `BTC/USDC:USDC` → `BTCPERP` | `linear` |
 //! | inverse perpetuals | `BTC/USD:BTC` → `BTCUSD` | `inverse` |
 //!
-//! Spot and linear share names, so a name means something only together with its market: the link that a frame came on, or the category
-//! of a request. Sizes of inverse contracts are dollars, one a contract; linear sizes are base. Dated contracts and options are not
-//! served.
+//! Spot and linear share names, so a name means something only together with its market: the link that a frame came on, or the
+//! category of a request. Sizes of inverse contracts are dollars, one a contract; linear sizes are base. Dated contracts and
+//! options are not served.
 
 use domain::Symbol;
 use venue::names::Listing;

@@ -1,7 +1,8 @@
 //! What recorded frames and REST answers tell of pairs: for tapes, which carry no rules. Off every hot path.
 //!
-//! A frame of a tape does not name its market, so a name is looked for among the pairs of that tape; where two of them share it, nothing
-//! tells them apart and the first is told. Bybit's names can't be split into assets: without pairs to look among, nothing is told.
+//! A frame of a tape does not name its market, so a name is looked for among the pairs of that tape; where two of them share it,
+//! nothing tells them apart and the first is told. Bybit's names can't be split into assets: without pairs to look among, nothing
+//! is told.
 
 use crate::market::venue_name;
 use crate::session::BookChannel;

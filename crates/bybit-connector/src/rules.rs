@@ -1,12 +1,12 @@
 //! Instrument rules out of `GET /v5/market/instruments-info` (Bybit v5, get instruments info).
 //!
-//! Decimals are those of `priceFilter.tickSize` and of `lotSizeFilter.basePrecision` (spot) or `qtyStep` (contracts), without trailing
-//! zeros. A tick or step that is no power of ten (0.0005, 5) is known by its digits only: orders made with them may be refused by the
-//! venue, books are exact. `quotePrecision` bounds market buys in quote, which are never sent. Quantities of inverse contracts are
-//! contracts of one dollar. Open is only what is `Trading`.
+//! Decimals are those of `priceFilter.tickSize` and of `lotSizeFilter.basePrecision` (spot) or `qtyStep` (contracts), without
+//! trailing zeros. A tick or step that is no power of ten (0.0005, 5) is known by its digits only: orders made with them may be
+//! refused by the venue, books are exact. `quotePrecision` bounds market buys in quote, which are never sent. Quantities of
+//! inverse contracts are contracts of one dollar. Open is only what is `Trading`.
 //!
-//! One request names one symbol or lists a whole category, of which spot comes in one page and contracts in pages of at most 1000. A
-//! page that was not the last is refused where a wanted symbol is not on it, rather than that being called "not listed".
+//! One request names one symbol or lists a whole category, of which spot comes in one page and contracts in pages of at most
+//! 1000. A page that was not the last is refused where a wanted symbol is not on it, rather than that being called "not listed".
 
 use crate::market::{Market, venue_name};
 use crate::wire::Reject;

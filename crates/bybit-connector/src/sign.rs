@@ -1,7 +1,7 @@
 //! Bybit v5 signatures: REST requests and WebSocket logins, HMAC-SHA256 in lower-case hex.
 //!
-//! The keyed state is made once and cloned per signature. The secret lives in `secrecy` until then and is never kept as text here.
-//! What is signed is exactly what is sent: the query in its order, the body byte for byte.
+//! The keyed state is made once and cloned per signature. The secret lives in `secrecy` until then and is never kept as text
+//! here. What is signed is exactly what is sent: the query in its order, the body byte for byte.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};

@@ -1,8 +1,8 @@
 //! Real Bybit traffic recorded by others, read from the folder that `CROSSGATE_DATA` names and only from there.
 //!
-//! Left out, in one line, where the variable is not set. The v5 session goes through the production session and, what it passes on,
-//! through the engine's own book. Single frames must be read, ignored, or refused for the right reason: those of the protocols before v5
-//! are refused, kind by kind.
+//! Left out, in one line, where the variable is not set. The v5 session goes through the production session and, what it passes
+//! on, through the engine's own book. Single frames must be read, ignored, or refused for the right reason: those of the
+//! protocols before v5 are refused, kind by kind.
 
 use bybit_connector::BybitConnector;
 use domain::{
@@ -146,7 +146,8 @@ fn the_v5_session_of_2025_has_no_break_and_never_crosses() {
         assert_eq!((stream.frames, stream.snapshots, stream.gaps, stream.applied), (count, count, 0, 0), "{name}");
         assert!(books[&pair].is_live(), "{name}");
     }
-    // What answers a subscription is stamped up to half a second before it comes; what follows is not, but for a spike of this host's.
+    // What answers a subscription is stamped up to half a second before it comes; what follows is not, but for a spike of this
+    // host's.
     let (least, most) = (lags.iter().min().expect("stamps"), lags.iter().max().expect("stamps"));
     assert_eq!(lags.len(), 194, "all but the first of each book");
     assert!(most - least < 200_000_000, "{} ms", (most - least) / 1_000_000);

@@ -164,8 +164,8 @@ pub fn is_crossed(bids: &[Level], asks: &[Level]) -> bool {
     matches!((bids.first(), asks.first()), (Some(bid), Some(ask)) if bid.price >= ask.price)
 }
 
-/// Applies changes to a side that is sorted best first, as they are themselves: zero deletes, anything else is set. False when a change
-/// is out of order; the side is then half changed.
+/// Applies changes to a side that is sorted best first, as they are themselves: zero deletes, anything else is set. False when a
+/// change is out of order; the side is then half changed.
 #[must_use]
 pub fn apply_changes(levels: &mut Vec<Level>, changes: &[Level], side: BookSide) -> bool {
     let mut from = 0;

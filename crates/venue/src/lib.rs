@@ -7,10 +7,10 @@
 //! - [`desk::Desk`]: the trading half of an account, the same for every venue, over the venue's own [`desk::wire::Wire`].
 //! - [`feeds::Feeds`]: public streams in groups over connections that are replaced before they end.
 //! - [`connection::Connection`]: one connection's phases and waits. [`rate_limit::RateLimit`]: our count and the venue's word.
-//! - [`json`], [`levels`], [`number`]: bounded, exact reading of venues' JSON. [`names`]: a venue's names of pairs. [`filters`]: limits
-//!   and steps of their rules.
-//! - [`book_sync::BookSync`]: a book kept by changes on a fetched copy. [`snapshot_sync::SnapshotSync`]: one whose stream carries its
-//!   snapshots. [`clock_sync::ClockSync`]: the venue's clock, measured.
+//! - [`json`], [`levels`], [`number`]: bounded, exact reading of venues' JSON. [`names`]: a venue's names of pairs. [`filters`]:
+//!   limits and steps of their rules.
+//! - [`book_sync::BookSync`]: a book kept by changes on a fetched copy. [`snapshot_sync::SnapshotSync`]: one whose stream carries
+//!   its snapshots. [`clock_sync::ClockSync`]: the venue's clock, measured.
 
 pub mod backoff;
 pub mod book_sync;

@@ -1,16 +1,16 @@
 //! One book kept by a stream that carries its own snapshots: a whole book, then changes on it, until the chain breaks.
 //!
-//! The state machine of a venue that sends the whole book first and again whenever it likes, and numbers the messages of a stream. It
-//! is told of whole books ([`SnapshotSync::on_whole`]) and of changes ([`SnapshotSync::on_change`]), passes on what the engine may use,
-//! and asks for the stream to be left and asked for again ([`SnapshotSync::take_resubscribe`]) when it needs another whole book. A
-//! message has two numbers: one that counts on its connection ([`Change::previous`], [`Change::number`]), and one that orders states of
-//! the book whichever way they came ([`Whole::id`]), which is what the engine holds.
+//! The state machine of a venue that sends the whole book first and again whenever it likes, and numbers the messages of a
+//! stream. It is told of whole books ([`SnapshotSync::on_whole`]) and of changes ([`SnapshotSync::on_change`]), passes on what
+//! the engine may use, and asks for the stream to be left and asked for again ([`SnapshotSync::take_resubscribe`]) when it needs
+//! another whole book. A message has two numbers: one that counts on its connection ([`Change::previous`], [`Change::number`]),
+//! and one that orders states of the book whichever way they came ([`Whole::id`]), which is what the engine holds.
 //!
 //! Promises:
 //! 1. A book leaves trust at once, and comes back only with a whole book that came after the fault.
-//! 2. Changes are applied only on the whole book of their own connection, each on its predecessor. Numbers of two connections are never
-//!    mixed: while two carry the stream, the second builds its book beside and takes over as a whole, once it is as new as what the engine holds
-//!    ([`SnapshotSync::gone`]).
+//! 2. Changes are applied only on the whole book of their own connection, each on its predecessor. Numbers of two connections are
+//!    never mixed: while two carry the stream, the second builds its book beside and takes over as a whole, once it is as new as
+//!    what the engine holds ([`SnapshotSync::gone`]).
 //! 3. What is asked for again is spread out by growing, jittered waits.
 //!
 //! [`crate::book_sync`] is for venues whose snapshots come by another way than the stream.
@@ -173,8 +173,8 @@ impl SnapshotSync {
         }
     }
 
-    /// A connection is gone, or about to be closed. What the engine holds of it stays until another one has built a book that is as new,
-    /// or for a second, unless it is told that none is to ([`SnapshotSync::down`]).
+    /// A connection is gone, or about to be closed. What the engine holds of it stays until another one has built a book that is
+    /// as new, or for a second, unless it is told that none is to ([`SnapshotSync::down`]).
     pub fn gone(&mut self, link: LinkId, now: MonoNanos, out: &mut SyncOut<'_>) {
         self.beside.take_if(|beside| beside.link == link);
         if self.seam.is_none() && self.live.is_some_and(|live| live.link == link) {
@@ -210,8 +210,8 @@ impl SnapshotSync {
         }
     }
 
-    /// A whole book, which replaces what is there. The first one of a connection, and the first after a fault, says nothing of lag: it
-    /// answers a subscription, and may be stamped with the time of its last change.
+    /// A whole book, which replaces what is there. The first one of a connection, and the first after a fault, says nothing of
+    /// lag: it answers a subscription, and may be stamped with the time of its last change.
     pub fn on_whole(&mut self, link: LinkId, whole: Whole, mut stamps: Stamps, out: &mut SyncOut<'_>) {
         let known = |live: Live| live.link == link;
         if self.live.is_some_and(known) {

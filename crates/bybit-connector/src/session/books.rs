@@ -1,9 +1,9 @@
 //! The books: one sequence a pair (Bybit v5, order book).
 //!
-//! A stream begins with a whole book, and another one may come at any time; `u` counts its messages one by one, and anything numbered 1
-//! is a whole book of a service that restarted. A number that is left out costs the book its trust until the stream, asked for again,
-//! brings a whole one. `seq` orders states of a book across depths and connections: it is what the engine holds as the book's id, so
-//! that tops of `orderbook.1` can be told apart from it.
+//! A stream begins with a whole book, and another one may come at any time; `u` counts its messages one by one, and anything
+//! numbered 1 is a whole book of a service that restarted. A number that is left out costs the book its trust until the stream,
+//! asked for again, brings a whole one. `seq` orders states of a book across depths and connections: it is what the engine holds
+//! as the book's id, so that tops of `orderbook.1` can be told apart from it.
 
 use super::BybitSession;
 use crate::wire::frames::BookFrame;

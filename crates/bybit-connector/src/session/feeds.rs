@@ -1,8 +1,9 @@
 //! Which streams go over which connection, and how Bybit's connections are treated.
 //!
-//! Bybit bounds a request to ten topics on spot, and the topics of a connection to 21,000 characters. The client pings every 20 seconds,
-//! whatever comes. No end of a connection's life is documented; one is replaced before it is a day old all the same. A link's shard is
-//! `market + 4 × lane`; a group of streams owns two lanes, so that a connection can be replaced before it is closed.
+//! Bybit bounds a request to ten topics on spot, and the topics of a connection to 21,000 characters. The client pings every 20
+//! seconds, whatever comes. No end of a connection's life is documented; one is replaced before it is a day old all the same. A
+//! link's shard is `market + 4 × lane`; a group of streams owns two lanes, so that a connection can be replaced before it is
+//! closed.
 
 use super::books::BookChannel;
 use crate::market::Market;

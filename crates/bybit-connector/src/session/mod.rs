@@ -1,8 +1,9 @@
 //! The protocol half of one Bybit account, public side: bytes and time in, inputs and requests out. No socket, no clock.
 //!
-//! The clock, the rules of pairs, and what a session without a key answers to orders and reads are the [`Desk`]'s, the same for every
-//! venue; what Bybit adds to them is in [`wire`]. The connections of public streams are [`Feeds`]'; Bybit's pace, its control messages
-//! and which stream goes over which connection are in [`feeds`]. [`books`]: one [`venue::snapshot_sync::SnapshotSync`] a pair.
+//! The clock, the rules of pairs, and what a session without a key answers to orders and reads are the [`Desk`]'s, the same for
+//! every venue; what Bybit adds to them is in [`wire`]. The connections of public streams are [`Feeds`]'; Bybit's pace, its
+//! control messages and which stream goes over which connection are in [`feeds`]. [`books`]: one
+//! [`venue::snapshot_sync::SnapshotSync`] a pair.
 //!
 //! This file joins them: what a frame is and who takes it, and the [`VenueSession`] face.
 

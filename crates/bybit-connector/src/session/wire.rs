@@ -1,5 +1,5 @@
-//! Bybit's part of the trading half ([`venue::desk`]), as far as it is built: the venue's clock and the rules of pairs, over public
-//! requests. There is no key here, so the desk asks for nothing private; what would answer that refuses.
+//! Bybit's part of the trading half ([`venue::desk`]), as far as it is built: the venue's clock and the rules of pairs, over
+//! public requests. There is no key here, so the desk asks for nothing private; what would answer that refuses.
 
 use crate::errors;
 use crate::market::Market;

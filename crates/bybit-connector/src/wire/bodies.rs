@@ -1,4 +1,5 @@
-//! REST answers: the envelope `{"retCode":0,"retMsg":"OK","result":{…},"time":…}`, and the venue's time (Bybit v5, integration guidance).
+//! REST answers: the envelope `{"retCode":0,"retMsg":"OK","result":{…},"time":…}` and the venue's time (Bybit v5, integration
+//! guidance).
 //!
 //! Success and failure have the same HTTP status: the code in the body tells them apart.
 

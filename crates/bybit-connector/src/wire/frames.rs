@@ -1,11 +1,11 @@
 //! Frames of the public streams: `{"topic": …, "type": …, "ts": …, "data": …}`, and replies to our control messages (Bybit v5,
 //! WebSocket streams).
 //!
-//! Start at [`Decoder::frame`]. A frame is read for the market of the link that it came on: spot and linear share names. Fields are found
-//! by name; their order differs between the markets.
+//! Start at [`Decoder::frame`]. A frame is read for the market of the link that it came on: spot and linear share names. Fields
+//! are found by name; their order differs between the markets.
 //!
-//! `ts` is when the gateway sent a frame, `cts` when the matching engine changed the book: the first tells how late a frame is, the
-//! second how old what it says is.
+//! `ts` is when the gateway sent a frame, `cts` when the matching engine changed the book: the first tells how late a frame is,
+//! the second how old what it says is.
 
 use super::topic::{Topic, topic};
 use super::{Decoder, FRAME_BYTES_MAX, LEVELS_MAX, PairNames, Reject, Scope, TRADES_MAX};
@@ -199,8 +199,8 @@ impl Scene<'_> {
         read().map_err(|reject: Reject| reject.within(Scope::Book(pair, ResyncReason::Gap)))
     }
 
-    /// A top that can't be read leaves the book as it is: its own channel says the same. But a best price finer than the scale is one
-    /// that the book leaves out.
+    /// A top that can't be read leaves the book as it is: its own channel says the same. But a best price finer than the scale is
+    /// one that the book leaves out.
     fn top(
         &self,
         symbol: &str,
@@ -297,8 +297,8 @@ impl Scene<'_> {
     }
 }
 
-/// A frame of no topic: the answer to a control message, or nothing that a public link carries. Only some answers have `success`; a pong
-/// may be without it.
+/// A frame of no topic: the answer to a control message, or nothing that a public link carries. Only some answers have `success`;
+/// a pong may be without it.
 fn reply(op: Option<Value<'_, '_>>, success: Option<Value<'_, '_>>, id: Option<Value<'_, '_>>) -> Result<Frame, Reject> {
     let op = text(op, "op")?;
     if !matches!(op, "subscribe" | "unsubscribe" | "ping" | "pong" | "auth") {

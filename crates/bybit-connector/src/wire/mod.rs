@@ -1,11 +1,11 @@
 //! Bytes ⇄ structs. Every decoder is total: any bytes give a typed value or a [`Reject`] that says why and what it endangers.
 //!
 //! - [`frames`]: frames of the public streams. [`bodies`]: REST answers. [`encode`]: what we send. [`topic`]: names of streams.
-//! - [`rows`]: orders, executions, balances. [`private`]: the stream and the lists that hold them. [`orders`]: orders as we send them. No
-//!   session uses these three yet.
+//! - [`rows`]: orders, executions, balances. [`private`]: the stream and the lists that hold them. [`orders`]: orders as we send
+//!   them. No session uses these three yet.
 //!
-//! Unknown fields are tolerated; a missing field or a repeated one is refused, never guessed at. Topics that exist and are not used are
-//! ignored; unknown ones, among them those of the protocols before v5, are refused.
+//! Unknown fields are tolerated; a missing field or a repeated one is refused, never guessed at. Topics that exist and are not
+//! used are ignored; unknown ones, among them those of the protocols before v5, are refused.
 
 pub mod bodies;
 pub mod encode;
@@ -58,8 +58,8 @@ pub(crate) mod samples {
     use domain::{Amount, AssetId, InstrumentKind, PairId, PairInfo, PairScale, Symbol, Tables, VenueId};
     use std::sync::Arc;
 
-    /// Assets BTC 0, ETH 1, USD 2, USDT 3. Pairs: 0 `BTC/USDT`, 1 `BTC/USDT:USDT`, 2 `BTC/USD:BTC` (one dollar a contract), 3 `ETH/USDT`;
-    /// 2 price and 5 quantity decimals each.
+    /// Assets BTC 0, ETH 1, USD 2, USDT 3. Pairs: 0 `BTC/USDT`, 1 `BTC/USDT:USDT`, 2 `BTC/USD:BTC` (one dollar a contract), 3
+    /// `ETH/USDT`; 2 price and 5 quantity decimals each.
     pub(crate) fn tables() -> Arc<Tables> {
         let pair = |symbol: &str, kind, base, quote| PairInfo {
             symbol: Symbol::parse(symbol).unwrap(),

@@ -1,9 +1,9 @@
 //! Orders as we send them, over REST and as frames of the order link, and the acknowledgements of those (Bybit v5, place order;
 //! WebSocket trade).
 //!
-//! An acknowledgement says that the venue has the request; what becomes of the order is told on the private stream. Always limits, so
-//! that quantities are base everywhere; never on borrowed money. A request is void once its window is over, so an order that must not be
-//! executed late carries a window that ends with its deadline.
+//! An acknowledgement says that the venue has the request; what becomes of the order is told on the private stream. Always
+//! limits, so that quantities are base everywhere; never on borrowed money. A request is void once its window is over, so an
+//! order that must not be executed late carries a window that ends with its deadline.
 
 use super::bodies::ErrorBody;
 use super::{Decoder, FRAME_BYTES_MAX, PairNames, Reject, Scope};

@@ -1,9 +1,9 @@
-//! Orders, executions and balances as Bybit spells them, alike on the private stream and in REST lists (Bybit v5, order, execution and
-//! wallet streams).
+//! Orders, executions and balances as Bybit spells them, alike on the private stream and in REST lists (Bybit v5, order,
+//! execution and wallet streams).
 //!
-//! Two rows may say `Filled` of one order, when a cancel raced its fill. An order that was refused after it was received is `Rejected`,
-//! one whose remainder was cancelled after executions `PartiallyFilledCanceled` on spot and `Cancelled` on contracts. The quantity of a
-//! market buy on spot is quote unless `marketUnit` says otherwise; such orders are never ours.
+//! Two rows may say `Filled` of one order, when a cancel raced its fill. An order that was refused after it was received is
+//! `Rejected`, one whose remainder was cancelled after executions `PartiallyFilledCanceled` on spot and `Cancelled` on contracts.
+//! The quantity of a market buy on spot is quote unless `marketUnit` says otherwise; such orders are never ours.
 
 use super::{PairNames, Reject};
 use crate::market::Market;
@@ -162,8 +162,8 @@ pub fn execution(value: &Value<'_, '_>, listed: Option<Market>, names: &PairName
     }))
 }
 
-/// Reads the balance of one coin. `None` for an asset that no configured pair or fee uses. What is free is the wallet's balance without
-/// what open orders hold; a debt leaves nothing free.
+/// Reads the balance of one coin. `None` for an asset that no configured pair or fee uses. What is free is the wallet's balance
+/// without what open orders hold; a debt leaves nothing free.
 ///
 /// # Errors
 /// A missing field or a malformed amount.
