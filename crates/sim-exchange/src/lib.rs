@@ -18,4 +18,5 @@ pub mod market;
 pub mod monitor;
 pub mod protocols;
 pub mod server;
+mod shared;
 pub mod world;

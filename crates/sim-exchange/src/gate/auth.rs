@@ -9,6 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha512};
 
 use super::error::ApiError;
+pub(super) use crate::shared::text::percent_decode;
 
 /// How far a request's clock may be off, either way (Gate API v4: 60 seconds).
 pub(super) const CLOCK_TOLERANCE_NS: u64 = 60_000_000_000;
@@ -196,31 +197,6 @@ pub(super) fn signature_matches(secret: &str, message: &[u8], sign: &str) -> boo
     let Ok(mut mac) = Hmac::<Sha512>::new_from_slice(secret.as_bytes()) else { return false };
     mac.update(message);
     mac.verify_slice(&claimed).is_ok()
-}
-
-/// Replaces `%XX` by its byte. A broken escape stays as it is; bytes that are not UTF-8 become U+FFFD, so that they can
-/// only ever fail a comparison.
-pub(super) fn percent_decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((&first, tail)) = rest.split_first() {
-        if first == b'%'
-            && let [high, low, after @ ..] = tail
-            && let (Some(high), Some(low)) = (hex_digit(*high), hex_digit(*low))
-        {
-            decoded.push(high * 16 + low);
-            rest = after;
-            continue;
-        }
-        decoded.push(first);
-        rest = tail;
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]
@@ -458,15 +434,6 @@ mod tests {
             assert_eq!(verdict(channel, event, 1_700_000_001, sign), Err("INVALID_SIGNATURE"));
             assert_eq!(verdict(channel, event, 1_700_000_061, sign), Err("REQUEST_EXPIRED"));
             assert_eq!(verdict(channel, event, -1, sign), Err("REQUEST_EXPIRED"));
-        }
-    }
-
-    #[test]
-    fn percent_decoding_is_total() {
-        let rows =
-            [("a%2Cb", "a,b"), ("%", "%"), ("%2", "%2"), ("%zz", "%zz"), ("%c3%a9", "é"), ("%ff", "\u{fffd}"), ("a+b", "a+b")];
-        for (text, expected) in rows {
-            assert_eq!(percent_decode(text), expected, "{text}");
         }
     }
 

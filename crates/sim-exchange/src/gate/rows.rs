@@ -4,43 +4,9 @@
 //! `create_time_ms` of an order is a number over REST and a string in `spot.orders`. Each row here has the type of its
 //! place; nothing is shared between places whose types differ.
 
-use rust_decimal::Decimal;
 use serde::Serialize;
 
-/// A decimal as Gate prints it: no exponent, no trailing zeros.
-pub(super) fn text(value: Decimal) -> String {
-    match u64::try_from(value.mantissa().unsigned_abs()) {
-        Ok(mantissa) => text_of(mantissa, value.scale(), value.is_sign_negative()),
-        Err(_) => value.normalize().to_string(),
-    }
-}
-
-/// [`text`] in 64 bits, for the thousands of levels that books are made of.
-fn text_of(mut mantissa: u64, mut scale: u32, negative: bool) -> String {
-    while scale > 0 && mantissa.is_multiple_of(10) {
-        (mantissa, scale) = (mantissa / 10, scale - 1);
-    }
-    let mut text = String::with_capacity(24);
-    if negative && mantissa != 0 {
-        text.push('-');
-    }
-    let digits = mantissa.checked_ilog10().unwrap_or(0) + 1;
-    if digits <= scale {
-        text.push_str("0.");
-        (digits..scale).for_each(|_| text.push('0'));
-    }
-    let mut unit = 10_u64.pow(digits - 1);
-    for left in (0..digits).rev() {
-        text.push(char::from(b'0' + (mantissa / unit % 10) as u8));
-        if left > 0 {
-            unit /= 10;
-            if left == scale {
-                text.push('.');
-            }
-        }
-    }
-    text
-}
+pub(super) use crate::shared::text::decimal as text;
 
 /// Seconds as text.
 pub(super) fn seconds(t_ns: u64) -> String {
@@ -373,23 +339,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_times_are_printed_plainly() {
-        let rows = [("0.00", "0"), ("1.500", "1.5"), ("0.00000001", "0.00000001"), ("120", "120"), ("-0.10", "-0.1")];
-        for (value, expected) in rows {
-            assert_eq!(text(value.parse().expect("a decimal")), expected);
-        }
+    fn times_are_printed_plainly() {
         assert_eq!(seconds(1_700_000_000_999_999_999), "1700000000");
         assert_eq!(millis_with_decimals(1_691_702_924_010_071_000), "1691702924010.071000");
-    }
-
-    #[test]
-    fn both_ways_print_the_same() {
-        for mantissa in (0..4_000_u64).chain((1..20).map(|n| u64::MAX / n)) {
-            for scale in 0..22 {
-                let value = Decimal::from_i128_with_scale(i128::from(mantissa), scale);
-                assert_eq!(text(value), value.normalize().to_string());
-                assert_eq!(text(-value), (-value).normalize().to_string());
-            }
-        }
     }
 }
