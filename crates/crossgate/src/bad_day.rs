@@ -8,7 +8,7 @@ use crate::snapshot::Snapshot;
 use crate::view::View;
 use domain::{ClientOrderId, MonoNanos, Notice, OrderOutcome, UnixNanos};
 use node::Node;
-use sim_exchange::gate::{Crossing, TamperTarget, TimedFault};
+use sim_exchange::faults::{Crossing, TamperTarget, TimedFault};
 use sim_exchange::world::World;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

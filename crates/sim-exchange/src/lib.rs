@@ -5,6 +5,7 @@
 //!
 //! - [`core`] matches orders and keeps the only true ledger; it knows no protocol.
 //! - [`market`] makes the books move from a seed.
+//! - [`faults`] is what can be wrong with a venue, whatever it speaks.
 //! - [`monitor`] records what arrived on the wire, independently of what became of it.
 //! - [`world`] binds venues, market and one virtual clock.
 //! - [`gate`] speaks Gate API v4 on top of the core. [`protocols`] lists what is spoken.
@@ -13,10 +14,12 @@
 //! other trader competes for the same spread.
 
 pub mod core;
+pub mod faults;
 pub mod gate;
 pub mod market;
 pub mod monitor;
 pub mod protocols;
 pub mod server;
 mod shared;
+pub mod timing;
 pub mod world;

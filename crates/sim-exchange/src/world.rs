@@ -23,7 +23,7 @@ pub use output::{Output, OutputBody, OutputQueue};
 
 use crate::{
     core::{AccountId, ConfigError, ConservationError, Exchange, ExchangeConfig, Reject},
-    gate::TimedFault,
+    faults::{Conditions, TimedFault},
     market::Market,
     monitor::Monitor,
 };
@@ -263,6 +263,18 @@ impl World {
     pub fn dialect_mut<D: Dialect + 'static>(&mut self, venue: usize) -> Option<&mut D> {
         let dialect: &mut dyn Any = self.venues[venue].dialect.as_mut();
         dialect.downcast_mut()
+    }
+
+    /// What faults move on a venue, to be changed while it runs; `None` for a protocol that has none.
+    pub fn conditions(&mut self, venue: usize) -> Option<Conditions<'_>> {
+        self.venues.get_mut(venue).and_then(|venue| venue.dialect.conditions())
+    }
+
+    /// Lets a fault of a venue begin at `at_t_ns` (Unix nanoseconds), or with the next step when that is past.
+    pub fn schedule_fault(&mut self, venue: usize, at_t_ns: u64, fault: TimedFault) {
+        if let Some(venue) = self.venues.get_mut(venue) {
+            venue.dialect.schedule(at_t_ns, fault);
+        }
     }
 
     /// Faults of a venue that began since the last call.

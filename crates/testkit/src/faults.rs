@@ -6,8 +6,9 @@ use crate::incidents::{self, Person};
 use domain::LinkRole;
 use domain::time::{MILLI, SECOND};
 use risk::Limits;
-use sim_exchange::gate::{DelayRange, GateDelays, GateFaults, ScriptedFault, TimedFault, Visibility};
+use sim_exchange::faults::{Faults, ScriptedFault, TimedFault, Visibility};
 use sim_exchange::market::Rng;
+use sim_exchange::timing::{DelayRange, Delays};
 
 /// Faults of frames on one kind of link, each in so many of 1000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -206,7 +207,7 @@ pub struct FaultMix {
     /// Faults that a venue plays by itself, by venue.
     pub timed: Vec<(usize, ScriptedFault)>,
     /// Faults of the venue itself.
-    pub venue: GateFaults,
+    pub venue: Faults,
     /// What happens when, relative to the start, in order.
     pub script: Vec<(u64, Event)>,
 }
@@ -351,11 +352,11 @@ impl FaultMix {
     }
 
     /// The venue's processing times under this mix.
-    pub fn delays(&self) -> GateDelays {
+    pub fn delays(&self) -> Delays {
         if self.slow_acknowledgements {
-            GateDelays { rest_order: DelayRange::millis(5, 250), ..GateDelays::default() }
+            Delays { rest_order: DelayRange::millis(5, 250), ..Delays::default() }
         } else {
-            GateDelays::default()
+            Delays::default()
         }
     }
 
@@ -395,7 +396,7 @@ fn request_faults(rng: &mut Rng, most: u32) -> RequestFaults {
     }
 }
 
-fn venue_faults(rng: &mut Rng) -> GateFaults {
+fn venue_faults(rng: &mut Rng) -> Faults {
     let mut ordinals = |most: u64| -> Vec<u64> {
         if !rng.chance(400) {
             return Vec::new();
@@ -403,12 +404,12 @@ fn venue_faults(rng: &mut Rng) -> GateFaults {
         let count = 1 + rng.below(6);
         (0..count).map(|_| 1 + rng.below(most)).collect()
     };
-    GateFaults {
+    Faults {
         drop_reply_after_order: ordinals(60),
         fail_reply_after_order: ordinals(60),
         skip_book_delta: ordinals(400),
         stale_book_replies: if rng.chance(200) { 1 + rng.below(3) as u32 } else { 0 },
-        ..GateFaults::default()
+        ..Faults::default()
     }
 }
 

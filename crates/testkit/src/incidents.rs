@@ -4,7 +4,7 @@
 use crate::config::tight_limits;
 use crate::faults::{Death, Event, FaultMix};
 use domain::time::{MILLI, SECOND};
-use sim_exchange::gate::{Breakage, GateFaults, ScriptedFault, TimedFault};
+use sim_exchange::faults::{Breakage, Faults, Refusal, ScriptedFault, TimedFault};
 use sim_exchange::market::Rng;
 
 /// What a person does.
@@ -132,7 +132,7 @@ pub fn draw_more_of_the_venue(mix: &mut FaultMix, seed: u64) {
             2 => TimedFault::MutedPrivate { for_ns },
             3 => TimedFault::StaleOrders { age_ns: (100 + rng.below(1_500)) * MILLI, for_ns },
             4 => TimedFault::ExpiredLogins,
-            5 => TimedFault::Refusals { label: REFUSED_WITH[rng.below(REFUSED_WITH.len() as u64) as usize], count },
+            5 => TimedFault::Refusals { why: REFUSED_WITH[rng.below(REFUSED_WITH.len() as u64) as usize], count },
             6 => TimedFault::BrokenReplies { how: BROKEN_AS[rng.below(BROKEN_AS.len() as u64) as usize], count },
             7 => TimedFault::StaleBooks { replies: count },
             _ => TimedFault::Cut,
@@ -142,14 +142,14 @@ pub fn draw_more_of_the_venue(mix: &mut FaultMix, seed: u64) {
 }
 
 /// Labels that orders are refused with (F22).
-const REFUSED_WITH: [&str; 7] = [
-    "BALANCE_NOT_ENOUGH",
-    "PRICE_THRESHOLD_EXCEEDED",
-    "AMOUNT_TOO_LITTLE",
-    "TRADE_RESTRICTED",
-    "TOO_MANY_ORDERS",
-    "INVALID_PARAM_VALUE",
-    "TOO_BUSY",
+const REFUSED_WITH: [Refusal; 7] = [
+    Refusal::Balance,
+    Refusal::PriceBand,
+    Refusal::TooSmall,
+    Refusal::Restricted,
+    Refusal::TooManyOrders,
+    Refusal::Parameter,
+    Refusal::Busy,
 ];
 /// What replies to signed requests become (F33).
 const BROKEN_AS: [Breakage; 5] =
@@ -219,7 +219,7 @@ fn venue_fault(rng: &mut Rng) -> TimedFault {
 }
 
 /// Faults that wait for something of ours to happen to: how many were asked for, and how many still wait.
-pub fn waiting(fault: &TimedFault, faults: &GateFaults) -> Option<(u32, u32)> {
+pub fn waiting(fault: &TimedFault, faults: &Faults) -> Option<(u32, u32)> {
     Some(match fault {
         TimedFault::DustFills { count } => (*count, faults.dust_next_orders),
         TimedFault::StaleAnswers { count } => (*count, faults.stale_next_answers),

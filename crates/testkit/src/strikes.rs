@@ -10,7 +10,7 @@ use crate::venues::{Bounds, heal_world, snatch};
 use domain::time::SECOND;
 use domain::{ConfigPatch, Input, OperatorCommand, Rate, StopKind, StopReason, VenueId};
 use sim_exchange::core::TradeStatus;
-use sim_exchange::gate::{GateDialect, GateFaults, TimedFault};
+use sim_exchange::faults::{Faults, TimedFault};
 
 /// A process that was told to end and has not ended after this long is killed, as a supervisor would.
 const GRACE_NS: u64 = 5 * SECOND;
@@ -33,7 +33,7 @@ impl Simulation {
             (36, self.config.wall_offset_ns != 0),
             (40, faults.latency_ns != crate::faults::FaultMix::none().latency_ns),
         ];
-        let at_once = |fault| incidents::waiting(fault, &GateFaults::default()).is_none();
+        let at_once = |fault| incidents::waiting(fault, &Faults::default()).is_none();
         let timed = faults.timed.iter().map(|(_, entry)| (incidents::number_of(&entry.fault), at_once(&entry.fault)));
         for (number, _) in standing.into_iter().chain(timed).filter(|(_, on)| *on) {
             self.struck.hit(number);
@@ -43,8 +43,8 @@ impl Simulation {
     /// Faults that waited for an order or an answer, and found one.
     fn note_met_faults(&mut self) {
         for venue in 0..self.world.venue_count() {
-            let Some(gate) = self.world.dialect_mut::<GateDialect>(venue) else { continue };
-            let faults = &gate.config_mut().faults;
+            let Some(on) = self.world.conditions(venue) else { continue };
+            let faults = &*on.faults;
             let mut sums: Vec<(std::mem::Discriminant<TimedFault>, u8, u32, u32)> = Vec::new();
             for (_, entry) in self.config.faults.timed.iter().filter(|(at, _)| *at == venue) {
                 let Some((asked, waits)) = incidents::waiting(&entry.fault, faults) else { continue };
@@ -197,9 +197,9 @@ impl Simulation {
                 let name = pair.and_then(|index| self.config.pairs.get(index)).cloned();
                 for index in 0..self.world.venue_count() {
                     if venue.is_none_or(|only| only == index)
-                        && let Some(gate) = self.world.dialect_mut::<GateDialect>(index)
+                        && let Some(conditions) = self.world.conditions(index)
                     {
-                        let faults = gate.faults_mut();
+                        let faults = conditions.faults;
                         match &name {
                             Some(name) => {
                                 faults.silent_pairs.retain(|silent| silent != name);

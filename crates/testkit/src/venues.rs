@@ -10,7 +10,7 @@ use gate_connector::GateConnector;
 use risk::{Controls, Limits};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
-use sim_exchange::gate::{GateConfig, GateDialect, GateFaults, ScriptedFault, TimedFault, Visibility};
+use sim_exchange::faults::{Faults, ScriptedFault, TimedFault, Visibility};
 use sim_exchange::world::{HttpRequest, OutputBody, World, WorldConfig};
 use spread_detector::DetectorConfig;
 use std::sync::Arc;
@@ -47,21 +47,16 @@ pub fn build_world(config: &SimConfig) -> World {
         market.levels = 20;
     }
     for (index, venue) in world.venues.iter_mut().enumerate() {
-        let gate = venue.kind.settings_mut::<GateConfig>().expect("the demo's venues speak Gate");
+        let settings = venue.kind.faults().expect("a protocol with faults");
         let upgrade = config.upgrades.get(index).copied().flatten();
         let fault = TimedFault::Upgrade { close_after_ns: UPGRADE_CLOSE_NS };
-        *gate = GateConfig {
-            delays: config.faults.delays(),
-            visibility: config.faults.visibility(),
-            faults: config.faults.venue.clone(),
-            script: upgrade
-                .map(|at_ns| ScriptedFault { at_ns, fault })
-                .into_iter()
-                .chain(config.faults.timed.iter().filter(|(venue, _)| *venue == index).map(|(_, entry)| entry.clone()))
-                .collect(),
-            faults_from_ns: WARM_UP_NS,
-            ..gate.clone()
-        };
+        let mut script: Vec<ScriptedFault> = upgrade.map(|at_ns| ScriptedFault { at_ns, fault }).into_iter().collect();
+        script.extend(config.faults.timed.iter().filter(|(venue, _)| *venue == index).map(|(_, entry)| entry.clone()));
+        *settings.delays = config.faults.delays();
+        *settings.visibility = config.faults.visibility();
+        *settings.faults = config.faults.venue.clone();
+        *settings.script = script;
+        *settings.from_ns = WARM_UP_NS;
     }
     let mut world = World::new(world, START_T_NS - WARM_UP_NS).expect("the demo's world is good");
     if config.faults.hostile > 0 {
@@ -115,10 +110,9 @@ pub fn snatch(
 /// Switches every fault of the venues off.
 pub fn heal_world(world: &mut World) {
     for venue in 0..world.venue_count() {
-        if let Some(gate) = world.dialect_mut::<GateDialect>(venue) {
-            let config = gate.config_mut();
-            config.faults = GateFaults::default();
-            config.visibility = Visibility::default();
+        if let Some(on) = world.conditions(venue) {
+            *on.faults = Faults::default();
+            *on.visibility = Visibility::default();
         }
     }
 }

@@ -10,7 +10,7 @@ use domain::mutants::{Mutant, set_active};
 use domain::time::{MILLI, SECOND};
 use domain::{Amount, number::AMOUNT_ONE};
 use risk::Limits;
-use sim_exchange::gate::{ScriptedFault, TimedFault};
+use sim_exchange::faults::{ScriptedFault, TimedFault};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 use testkit::faults::{self, Event};

@@ -7,7 +7,7 @@ use super::units::{Bps, Money, Span};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sim_exchange::core::FeeDebit;
-use sim_exchange::gate::{Absurd, Breakage, Crossing, ScriptedFault, TamperTarget, TimedFault, refusal_label};
+use sim_exchange::faults::{Absurd, Breakage, Crossing, Refusal, ScriptedFault, TamperTarget, TimedFault};
 use sim_exchange::world::FaultSettings;
 
 /// `[sim]`
@@ -231,15 +231,15 @@ pub enum BrokenShape {
     ErrorInside,
 }
 
-/// A label of the venue that refuses an order.
+/// Why a venue refuses an order, by Gate's label; each simulated venue says it in its own words.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
-pub struct RefusalLabel(String);
+pub struct RefusalLabel(Refusal);
 
 impl Default for RefusalLabel {
     fn default() -> RefusalLabel {
-        RefusalLabel("BALANCE_NOT_ENOUGH".into())
+        RefusalLabel(Refusal::Balance)
     }
 }
 
@@ -247,16 +247,14 @@ impl TryFrom<String> for RefusalLabel {
     type Error = String;
 
     fn try_from(text: String) -> Result<RefusalLabel, String> {
-        let known = || sim_exchange::gate::REFUSAL_LABELS.map(|(label, _)| label).join(", ");
-        refusal_label(&text)
-            .map(|label| RefusalLabel(label.into()))
-            .ok_or_else(|| format!("`{text}` is no label that refuses orders: {}", known()))
+        let known = || Refusal::ALL.map(Refusal::name).join(", ");
+        Refusal::by_name(&text).map(RefusalLabel).ok_or_else(|| format!("`{text}` is no label that refuses orders: {}", known()))
     }
 }
 
 impl From<RefusalLabel> for String {
     fn from(label: RefusalLabel) -> String {
-        label.0
+        label.0.name().into()
     }
 }
 
@@ -507,7 +505,7 @@ impl SimFault {
             SimFaultKind::Fees => TimedFault::Fees { hundredths: amount, for_ns },
             SimFaultKind::Refusals => {
                 // Checked when it was read.
-                TimedFault::Refusals { label: refusal_label(&self.label.0).unwrap_or("BALANCE_NOT_ENOUGH"), count }
+                TimedFault::Refusals { why: self.label.0, count }
             }
             SimFaultKind::StaleAnswers => TimedFault::StaleAnswers { count },
             SimFaultKind::ChangedAmounts => TimedFault::ChangedAmounts { count },
@@ -610,7 +608,7 @@ mod tests {
         let script = vec![
             ScriptedFault { at_ns: 5_000_000_000, fault: TimedFault::Upgrade { close_after_ns: 2_000_000_000 } },
             ScriptedFault { at_ns: 6_000_000_000, fault: TimedFault::TooManyRequests { count: 3 } },
-            ScriptedFault { at_ns: 7_000_000_000, fault: TimedFault::Refusals { label: "PRICE_THRESHOLD_EXCEEDED", count: 2 } },
+            ScriptedFault { at_ns: 7_000_000_000, fault: TimedFault::Refusals { why: Refusal::PriceBand, count: 2 } },
             ScriptedFault {
                 at_ns: 8_000_000_000,
                 fault: TimedFault::Tampered { target: TamperTarget::Fills, how: Absurd::NotANumber, count: 1 },

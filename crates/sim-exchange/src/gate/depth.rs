@@ -176,8 +176,8 @@ fn changes(old: &[Level], new: &[Level], is_before: impl Fn(Decimal, Decimal) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::Jitter;
     use super::*;
+    use crate::timing::Jitter;
 
     #[derive(Clone, Default)]
     struct Book {

@@ -5,6 +5,11 @@
 
 use serde_json::json;
 
+use crate::{
+    core::PairConfig,
+    faults::{Refusal, conduct::Refused},
+};
+
 /// One refusal. Rendered as `{"label": …, "message": …}` with [`ApiError::status`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ApiError {
@@ -20,6 +25,26 @@ impl ApiError {
     /// A refusal with its own words.
     pub(super) fn new(status: u16, label: &'static str, message: impl Into<String>) -> ApiError {
         ApiError { status, label, message: message.into() }
+    }
+
+    /// What a fault keeps an order out for.
+    pub(super) fn by_fault(refused: Refused, rules: &PairConfig) -> ApiError {
+        match refused {
+            Refused::Delisted => ApiError::invalid_pair(&rules.id),
+            Refused::Halted => ApiError::new(400, "TRADE_RESTRICTED", format!("Trading of {} is restricted now", rules.id)),
+            Refused::Asked(why) => {
+                let status = match why {
+                    Refusal::AccountLocked => 403,
+                    Refusal::Busy => 500,
+                    _ => 400,
+                };
+                ApiError::new(status, why.name(), "Refused by a fault")
+            }
+            Refused::TooFine { what, digits } => {
+                let message = format!("Invalid {what} precision, at most {digits} decimals are allowed");
+                ApiError::new(400, "INVALID_PRECISION", message)
+            }
+        }
     }
 
     /// A header of the signature is absent; also Gate's answer to unknown private paths.

@@ -11,7 +11,6 @@ use super::{
     candles::{Candles, Interval, ROWS_MAX},
     config::GateConfig,
     error::ApiError,
-    faults::{Crossing, GateFaults},
     frame::to_json,
     orders::paging,
     query::{Query, page_of},
@@ -19,7 +18,10 @@ use super::{
     rows::{PublicTradeRow, TickerRow, text},
     wallet,
 };
-use crate::core::{Exchange, Level, PairConfig, PairId, PublicTrade, Side, TradeStatus, exact};
+use crate::{
+    core::{Exchange, Level, PairConfig, PairId, PublicTrade, Side, TradeStatus, exact},
+    faults::{Crossing, Faults},
+};
 
 /// Most levels per side that `/spot/order_book` serves.
 const BOOK_LEVELS_MAX: u64 = 1_000;
@@ -418,7 +420,7 @@ fn candlesticks(query: &Query, context: &PublicContext<'_>) -> Result<String, Ap
     Ok(to_json(&candles.map(|candles| candles.rows(interval, from_s, to_s, now_s)).unwrap_or_default()))
 }
 
-fn pair_row(rules: &PairConfig, faults: &GateFaults) -> Value {
+fn pair_row(rules: &PairConfig, faults: &Faults) -> Value {
     let coarser = faults.coarser_pairs.get(&rules.id).copied().unwrap_or(0);
     let trade_status = if faults.halted_pairs.contains(&rules.id) { TradeStatus::Untradable } else { rules.trade_status };
     let optional = |value: Option<Decimal>| value.map(text);

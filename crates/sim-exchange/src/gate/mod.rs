@@ -1,9 +1,9 @@
 //! The Gate dialect: what a client of Gate API v4 (spot) sees of one simulated venue.
 //!
-//! Start at [`GateDialect`]. Routing and signatures are in `rest` and `auth`, rows and labels in `rows` and `render`,
-//! channels in `stream` and `stream_*`, the increments of books in `depth`, order entry over WebSocket in `order_entry`. What can
-//! be wrong is listed in `faults`, what happens at a time in `fault_script` and `incident`. It shares no code with any Gate client of this project, so that a misreading of the
-//! protocol cannot agree with itself.
+//! Start at [`GateDialect`]. Routing and signatures are in `rest` and `auth`, rows and labels in `rows` and `render`, channels in `stream`
+//! and `stream_*`, the increments of books in `depth`, order entry over WebSocket in `order_entry`. What can be wrong with it, and when,
+//! is [`crate::faults`]. It shares no code with any Gate client of this project, so that a misreading of the protocol cannot agree with
+//! itself.
 //!
 //! What it does not simulate: trigger orders, transfers and withdrawals (label `NOT_SIMULATED`), margin, unified accounts and
 //! contracts (empty lists, as for a user who has none). Unknown private paths answer as on Gate.
@@ -17,16 +17,12 @@ mod auth;
 mod batch;
 mod candles;
 mod channel;
-mod conduct;
 mod config;
 mod countdown;
 mod depth;
 mod error;
-mod fault_script;
-mod faults;
 mod fees;
 mod frame;
-mod incident;
 mod market_data;
 mod order_entry;
 mod orders;
@@ -46,26 +42,26 @@ mod tests;
 mod wallet;
 
 pub use auth::{ApiKey, Permission};
-pub use conduct::{REFUSAL_LABELS, refusal_label};
-pub use config::{DelayRange, GateConfig, GateDelays, GateUser, Visibility};
-pub use fault_script::{ScriptedFault, TimedFault};
-pub use faults::{Absurd, Breakage, Crossing, GateFaults, TamperTarget, Tampering, VenueClock};
+pub use config::{GateConfig, GateUser};
 pub use rate::RateLimitConfig;
 
 use self::{
-    config::Jitter,
     error::ApiError,
-    fault_script::{FaultScript, Strike},
-    incident::{Incident, Incidents},
     order_entry::{EntryContext, OrderEntry},
     render::Symbols,
     rest::{RestContext, RestDesk},
     stream::{Stream, StreamContext},
-    stream_book::take_one,
 };
 use crate::{
     core::{Event, Exchange, ExchangeConfig},
+    faults::{
+        Conditions, TimedFault,
+        incident::{Incident, Incidents},
+        script::{FaultScript, Strike},
+        take_one,
+    },
     monitor::Monitor,
+    timing::Jitter,
     world::{Dialect, HttpRequest, HttpResponse, OutputQueue, WsFrame},
 };
 
@@ -106,7 +102,7 @@ impl GateDialect {
             rest: RestDesk::new(&config, pairs),
             stream: Stream::new(pairs),
             order_entry: OrderEntry::new(&config),
-            script: FaultScript::new(&config, start_t_ns),
+            script: config.fault_script(start_t_ns),
             incidents: Incidents::default(),
             answered: None,
             pair_names: exchange.pairs.iter().map(|pair| pair.id.clone()).collect(),
@@ -114,16 +110,6 @@ impl GateDialect {
             countdown_ns: None,
             config,
         }
-    }
-
-    /// The faults in force, to be changed while the venue runs.
-    pub fn faults_mut(&mut self) -> &mut GateFaults {
-        &mut self.config.faults
-    }
-
-    /// Lets a fault begin at `at_t_ns` (Unix nanoseconds), or with the next step of the world when that is past.
-    pub fn schedule(&mut self, at_t_ns: u64, fault: TimedFault) {
-        self.script.schedule(at_t_ns, fault);
     }
 
     /// The settings in force. Delays and visibility may be changed while the venue runs; bucket sizes are read once.
@@ -196,7 +182,7 @@ impl GateDialect {
                     let halted = matches!(incident, Incident::Halt(_));
                     self.rest.statistics.freeze(pair, halted.then_some((&*exchange, t_ns)));
                 }
-                return self.incidents.strike(t_ns, incident, exchange, &self.symbols);
+                return self.incidents.strike(t_ns, incident, exchange);
             }
             Strike::NoticeUpgrade | Strike::Close | Strike::Cut => {}
         }
@@ -230,6 +216,14 @@ fn rate_refusal(t_ns: u64, bare: bool) -> HttpResponse {
 }
 
 impl Dialect for GateDialect {
+    fn conditions(&mut self) -> Option<Conditions<'_>> {
+        Some(self.config.conditions())
+    }
+
+    fn schedule(&mut self, at_t_ns: u64, fault: TimedFault) {
+        self.script.schedule(at_t_ns, fault);
+    }
+
     /// The scripted and drawn ones, oldest first.
     fn take_begun_faults(&mut self) -> Vec<TimedFault> {
         self.script.take_begun()
@@ -326,7 +320,7 @@ impl Dialect for GateDialect {
             exchange.fire_countdowns(t_ns);
             self.countdown_ns = exchange.next_countdown();
         }
-        for strike in self.script.step(t_ns, &mut self.config, &self.pair_names) {
+        for strike in self.script.step(t_ns, &mut self.config.conditions(), &self.pair_names) {
             self.strike(t_ns, &strike, exchange, out);
         }
         let (stream, mut context) = self.stream(t_ns, exchange, out);

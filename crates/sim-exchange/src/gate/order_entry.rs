@@ -17,20 +17,20 @@ use serde_json::{Map, Value, json, value::RawValue};
 use super::{
     auth::{ApiKey, check_clock, parse_seconds, signature_matches},
     batch,
-    config::{GateConfig, Jitter},
+    config::GateConfig,
     error::ApiError,
-    faults::GateFaults,
     frame::{ApiCall, to_json},
     orders::{self, Caller, OrderDesk},
     query::Query,
     rate::{Bucket, RateLimits, RateState},
     render::Symbols,
     stream::Departing,
-    stream_book::take_one,
 };
 use crate::{
     core::{AccountId, Exchange, OrderSource},
+    faults::{Faults, take_one},
     monitor::Monitor,
+    timing::Jitter,
 };
 
 /// Labels that the gateway refuses with before matching has seen the order: no receipt comes first.
@@ -175,7 +175,7 @@ impl OrderEntry {
     }
 
     /// Gives the result of the call before on an order once more, if a fault asks for it.
-    fn answer_again(&mut self, channel: Option<Channel>, outcome: &mut Outcome, faults: &mut GateFaults) {
+    fn answer_again(&mut self, channel: Option<Channel>, outcome: &mut Outcome, faults: &mut Faults) {
         let is_one_order = matches!(channel, Some(Channel::Place | Channel::Cancel | Channel::Amend | Channel::Status));
         if let (true, Ok(result)) = (is_one_order, &mut outcome.result) {
             let before = self.answered.replace(result.clone());

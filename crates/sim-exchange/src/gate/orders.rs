@@ -11,10 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    conduct,
-    config::Visibility,
     error::ApiError,
-    faults::GateFaults,
     query::{Query, page_of},
     rate::{Bucket, RateLimits, RateState},
     render::{ActionMode, Symbols, my_trade_row, order_row, refusal, text_of},
@@ -25,6 +22,7 @@ use crate::{
         AccountId, Amendment, Exchange, NewOrder, Order, OrderFilter, OrderId, OrderKind, OrderSource, OrderStatus, PairId,
         PlaceOptions, Side, StpAct, TimeInForce, TradeFilter,
     },
+    faults::{Faults, Visibility, conduct},
     monitor::{CancelArrival, CancelTarget, Monitor, Placement, PlacementOutcome},
 };
 
@@ -85,7 +83,7 @@ pub(super) struct OrderDesk<'a> {
     /// What the venue's clock shows: expiries go by it.
     pub(super) clock_ns: u64,
     /// What may go wrong with it.
-    pub(super) faults: &'a mut GateFaults,
+    pub(super) faults: &'a mut Faults,
     pub(super) exchange: &'a mut Exchange,
     pub(super) symbols: &'a Symbols,
     pub(super) monitor: &'a mut Monitor,
@@ -198,7 +196,8 @@ fn execute_place(
     let mut request = parsed?;
     let pair = request.order.pair;
     if let Some(rules) = desk.symbols.rules(pair) {
-        conduct::admit(&mut request.order, &mut request.options, rules, desk.faults)?;
+        conduct::admit(&mut request.order, &mut request.options, rules, desk.faults)
+            .map_err(|refused| ApiError::by_fault(refused, rules))?;
     }
     let t_ns = desk.caller.t_ns;
     let placed = desk.exchange.place_with(t_ns, request.order, request.options);

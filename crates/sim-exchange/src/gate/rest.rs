@@ -12,10 +12,9 @@ use super::{
     account::{self, BalanceHistory},
     auth::{ApiKey, SignedRequest, percent_decode, verify_rest},
     batch,
-    config::{GateConfig, GateUser, Jitter},
+    config::{GateConfig, GateUser},
     countdown,
     error::ApiError,
-    faults::GateFaults,
     fees,
     market_data::{self, MarketStatistics, PublicContext, PublicEndpoint},
     orders::{self, Caller, OrderDesk},
@@ -27,7 +26,9 @@ use super::{
 };
 use crate::{
     core::{AccountId, Exchange, OrderSource},
+    faults::Faults,
     monitor::Monitor,
+    timing::Jitter,
     world::{HttpRequest, HttpResponse},
 };
 
@@ -135,7 +136,7 @@ impl RestDesk {
     }
 
     /// Counts accepted orders and applies the faults on their replies.
-    fn fate_of_reply(&mut self, accepted: u64, faults: &GateFaults) -> ReplyFate {
+    fn fate_of_reply(&mut self, accepted: u64, faults: &Faults) -> ReplyFate {
         let mut fate = ReplyFate::Leaves;
         for _ in 0..accepted {
             self.orders_accepted += 1;

@@ -15,9 +15,8 @@ use serde::Serialize;
 use super::{
     auth::{CLOCK_TOLERANCE_NS, verify_channel},
     channel::{FeedKind, PrivateChannel, Topics},
-    config::{DelayRange, GateConfig, Jitter},
+    config::GateConfig,
     error::ApiError,
-    fault_script::Strike,
     frame::{ApiCall, Frame, Reply, ReplyError, Request, Status, code, push, to_json},
     market_data::MarketStatistics,
     render::{Symbols, public_trade_push},
@@ -27,6 +26,8 @@ use super::{
 };
 use crate::{
     core::{AccountId, Event, Exchange, PairId, PublicTrade, Side},
+    faults::script::Strike,
+    timing::{DelayRange, Jitter},
     world::{OutputQueue, WsFrame},
 };
 

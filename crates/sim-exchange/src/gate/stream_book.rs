@@ -17,7 +17,10 @@ use super::{
     rows::text,
     stream_candles::CandleFeed,
 };
-use crate::core::{Book, Exchange, Level, PairId, Side};
+use crate::{
+    core::{Book, Exchange, Level, PairId, Side},
+    faults::take_one,
+};
 
 /// Book state as a book ticker shows it.
 type Touch = (Option<Level>, Option<Level>);
@@ -243,13 +246,6 @@ impl Feed {
 }
 
 const UPDATES: &str = "spot.order_book_update";
-
-/// Counts one down; whether there was one.
-pub(super) fn take_one(counter: &mut u32) -> bool {
-    let had_one = *counter > 0;
-    *counter = counter.saturating_sub(1);
-    had_one
-}
 
 #[derive(Serialize)]
 struct WholeBook<'a> {

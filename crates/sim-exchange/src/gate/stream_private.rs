@@ -8,13 +8,14 @@ use serde_json::Value;
 
 use super::{
     channel::PrivateChannel,
-    config::{DelayRange, GateDelays},
-    faults::GateFaults,
     frame::push,
     render::{Symbols, balance_push, order_push, user_trade_push},
-    stream_book::take_one,
 };
-use crate::core::{AccountId, Event, PairId};
+use crate::{
+    core::{AccountId, Event, PairId},
+    faults::{Faults, take_one},
+    timing::{DelayRange, Delays},
+};
 
 /// Fields that `spot.orders_v2` leaves out, for speed.
 const ORDER_FEE_FIELDS: [&str; 4] = ["fee", "point_fee", "gt_fee", "rebated_fee"];
@@ -38,7 +39,7 @@ impl PrivateRows<'_> {
         &self,
         channel: PrivateChannel,
         wants: impl Fn(PairId) -> bool,
-        delays: &GateDelays,
+        delays: &Delays,
     ) -> Option<(DelayRange, String)> {
         let (account, user, symbols) = (self.account, self.user, self.symbols);
         let orders = || {
@@ -119,7 +120,7 @@ pub(super) struct PrivateOrder {
 
 impl PrivateOrder {
     /// What becomes of the next frame.
-    pub(super) fn next(&mut self, channel: PrivateChannel, faults: &mut GateFaults) -> PrivateFate {
+    pub(super) fn next(&mut self, channel: PrivateChannel, faults: &mut Faults) -> PrivateFate {
         self.made += 1;
         if matches!(channel, PrivateChannel::UserTrades | PrivateChannel::UserTradesV2) {
             self.fills_made += 1;

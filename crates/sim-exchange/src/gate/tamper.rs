@@ -6,7 +6,7 @@
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
-use super::faults::{Absurd, Breakage, GateFaults, TamperTarget, take_first};
+use crate::faults::{Absurd, Breakage, Faults, TamperTarget, take_first};
 use crate::world::{HttpRequest, HttpResponse};
 
 /// Fields with a time in milliseconds, and in seconds; as numbers or as text. `t` is in milliseconds on every book channel.
@@ -16,7 +16,7 @@ const SECONDS: [&str; 6] = ["time", "E", "create_time", "update_time", "timestam
 const SECONDS_HEADER: &str = "x-gate-ratelimit-reset-timestamp";
 
 /// A text frame as the faults leave it.
-pub(super) fn frame(text: String, faults: &mut GateFaults, t_ns: u64) -> String {
+pub(super) fn frame(text: String, faults: &mut Faults, t_ns: u64) -> String {
     let ahead_ns = faults.clock.ahead_ns(t_ns);
     if faults.tampered.is_empty() && ahead_ns == 0 {
         return text;
@@ -35,7 +35,7 @@ pub(super) fn frame(text: String, faults: &mut GateFaults, t_ns: u64) -> String 
 }
 
 /// A response as the faults leave it.
-pub(super) fn response(request: &HttpRequest, mut response: HttpResponse, faults: &mut GateFaults, t_ns: u64) -> HttpResponse {
+pub(super) fn response(request: &HttpRequest, mut response: HttpResponse, faults: &mut Faults, t_ns: u64) -> HttpResponse {
     let ahead_ns = faults.clock.ahead_ns(t_ns);
     if (!faults.tampered.is_empty() || ahead_ns != 0)
         && let Ok(mut value) = serde_json::from_slice::<Value>(&response.body)
@@ -84,7 +84,7 @@ fn broken(response: &mut HttpResponse, breakage: Breakage) {
     }
 }
 
-fn next_of(faults: &mut GateFaults, target: TamperTarget) -> Option<Absurd> {
+fn next_of(faults: &mut Faults, target: TamperTarget) -> Option<Absurd> {
     let tampering = faults.tampered.iter_mut().find(|tampering| tampering.target == target && tampering.count > 0)?;
     tampering.count -= 1;
     let how = tampering.how;
@@ -249,11 +249,11 @@ fn moved(text: &str, by: i64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::faults::{Tampering, VenueClock};
     use super::*;
+    use crate::faults::{Tampering, VenueClock};
 
     fn tampered(text: &str, target: TamperTarget, how: Absurd) -> Value {
-        let mut faults = GateFaults { tampered: vec![Tampering { target, how, count: 1 }], ..GateFaults::default() };
+        let mut faults = Faults { tampered: vec![Tampering { target, how, count: 1 }], ..Faults::default() };
         let once = frame(text.to_owned(), &mut faults, 0);
         assert_eq!(frame(text.to_owned(), &mut faults, 0), text, "only the next one");
         serde_json::from_str(&once).expect("still JSON")
@@ -290,7 +290,7 @@ mod tests {
         let reply = r#"{"request_id":"1","data":{"result":{"id":"5","amount":"2","status":"open"}}}"#;
         assert_eq!(tampered(reply, TamperTarget::OrderReply, Absurd::UnknownWord)["data"]["result"]["status"], "reticulated");
         // A frame of another kind does not use the fault up.
-        let mut faults = GateFaults {
+        let mut faults = Faults {
             tampered: vec![Tampering { target: TamperTarget::Book, how: Absurd::Zero, count: 1 }],
             ..Default::default()
         };
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_off_moves_every_stamp() {
-        let mut faults = GateFaults { clock: VenueClock { step_ns: 2_000_000_000, ..Default::default() }, ..Default::default() };
+        let mut faults = Faults { clock: VenueClock { step_ns: 2_000_000_000, ..Default::default() }, ..Default::default() };
         let text = r#"{"channel":"spot.usertrades","event":"update","result":[{"create_time":5,"create_time_ms":"5000.25","id":9,"note":"-"}],"time":7,"time_ms":7000}"#;
         let moved: Value = serde_json::from_str(&frame(text.to_owned(), &mut faults, 0)).expect("JSON");
         let row = &moved["result"][0];

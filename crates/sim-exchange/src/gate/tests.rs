@@ -16,7 +16,8 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 
-use super::{GateConfig, GateDialect, GateFaults, WS_PATH};
+use super::{GateConfig, GateDialect, WS_PATH};
+use crate::faults::Faults;
 use crate::{
     core::{AccountId, NewOrder, OrderId, OrderKind, Side, TimeInForce},
     world::{HttpRequest, OutputBody, VenueKind, World, WorldConfig, WsFrame},
@@ -87,8 +88,8 @@ impl Rig {
         Rig { world, tickets: 0, frames: Vec::new(), cut: Vec::new() }
     }
 
-    fn faults(&mut self) -> &mut GateFaults {
-        self.world.dialect_mut::<GateDialect>(0).expect("a Gate venue").faults_mut()
+    fn faults(&mut self) -> &mut Faults {
+        self.world.conditions(0).expect("Gate has faults").faults
     }
 
     /// The rest of the world quotes.

@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 
 use super::{
     error::ApiError,
-    faults::GateFaults,
     orders::Caller,
     query::{Query, page_of},
     render::Symbols,
     rows::{seconds, text},
 };
-use crate::core::{AccountId, AssetId, BalanceReason, Exchange, Side};
+use crate::{
+    core::{AccountId, AssetId, BalanceReason, Exchange, Side},
+    faults::Faults,
+};
 
 /// The widest span of deposit and withdrawal lists.
 const SPAN_MAX_S: u64 = 30 * 86_400;
@@ -63,7 +65,7 @@ pub(super) fn chains_of(currency: &str) -> &'static [Chain] {
 }
 
 /// One currency as `/spot/currencies` lists it.
-pub(super) fn currency_row(name: &str, faults: &GateFaults) -> Value {
+pub(super) fn currency_row(name: &str, faults: &Faults) -> Value {
     let (no_deposit, no_withdrawal) =
         (faults.deposits_disabled.contains_key(name), faults.withdrawals_disabled.contains_key(name));
     let chains: Vec<Value> = chains_of(name)
@@ -104,7 +106,7 @@ fn is_disabled(closed: &std::collections::BTreeMap<String, Vec<String>>, currenc
 ///
 /// # Errors
 /// `MISSING_REQUIRED_PARAM` without a currency, `INVALID_CURRENCY` for one that is not listed.
-pub(super) fn currency_chains(query: &Query, symbols: &Symbols, faults: &GateFaults) -> Result<Value, ApiError> {
+pub(super) fn currency_chains(query: &Query, symbols: &Symbols, faults: &Faults) -> Result<Value, ApiError> {
     let (asset, name) = symbols.find_asset_any_case(query.required("currency")?)?;
     let decimals = symbols.decimals(asset);
     let rows = chains_of(name).iter().map(|chain| {

@@ -5,8 +5,9 @@ use std::{any::Any, fmt};
 use super::{DialectParts, output::OutputQueue};
 use crate::{
     core::{Event, Exchange},
-    gate::{GateFaults, ScriptedFault, TimedFault, Visibility},
+    faults::{Conditions, Faults, ScriptedFault, TimedFault, Visibility},
     monitor::Monitor,
+    timing::Delays,
 };
 
 /// Settings of one protocol, out of which a venue's dialect is made. Which there are stands in [`crate::protocols`].
@@ -30,10 +31,12 @@ pub trait Settings: Any + fmt::Debug + Send {
     fn boxed(&self) -> Box<dyn Settings>;
 }
 
-/// The faults among a venue's settings.
+/// The faults among a venue's settings, and its processing times.
 pub struct FaultSettings<'a> {
+    /// Processing times.
+    pub delays: &'a mut Delays,
     /// Faults in force from the start.
-    pub faults: &'a mut GateFaults,
+    pub faults: &'a mut Faults,
     /// How long things stay invisible, stale or known.
     pub visibility: &'a mut Visibility,
     /// Faults that begin at a time after the start.
@@ -169,6 +172,14 @@ pub trait Dialect: Any + Send {
 
     /// When [`Dialect::on_wakeup`] wants to be called; changes after any other call.
     fn next_wakeup(&self) -> Option<u64>;
+
+    /// The faults in force and what can be seen, to be changed while the venue runs; `None` for a protocol that has none.
+    fn conditions(&mut self) -> Option<Conditions<'_>> {
+        None
+    }
+
+    /// Lets a fault begin at `at_t_ns` (Unix nanoseconds), or with the next step of the world when that is past.
+    fn schedule(&mut self, _at_t_ns: u64, _fault: TimedFault) {}
 
     /// Faults that began since the last call, for whoever shows them.
     fn take_begun_faults(&mut self) -> Vec<TimedFault> {

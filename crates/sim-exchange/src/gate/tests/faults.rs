@@ -5,10 +5,8 @@ use serde_json::{Value, json};
 use super::{MS, Rig, START_NS, decimal};
 use crate::{
     core::Side,
-    gate::{
-        Absurd, Breakage, Crossing, GateConfig, GateDialect, REFUSAL_LABELS, ScriptedFault, TamperTarget, Tampering, TimedFault,
-        VenueClock,
-    },
+    faults::{Absurd, Breakage, Crossing, Refusal, ScriptedFault, TamperTarget, Tampering, TimedFault, VenueClock},
+    gate::GateConfig,
     world::OutputBody,
 };
 
@@ -208,13 +206,23 @@ fn f21_fee_rates_change_and_a_fee_token_runs_out() {
 
 #[test]
 fn f22_orders_are_refused_with_each_label() {
-    for (label, status) in REFUSAL_LABELS {
-        let mut rig = struck(TimedFault::Refusals { label, count: 100 });
+    for why in Refusal::ALL {
+        let (label, status) = (
+            why.name(),
+            if why == Refusal::AccountLocked {
+                403
+            } else if why == Refusal::Busy {
+                500
+            } else {
+                400
+            },
+        );
+        let mut rig = struck(TimedFault::Refusals { why, count: 100 });
         rig.order(&json!({})).refused(status, label);
         rig.advance(2 * SECOND);
         rig.order(&json!({"text": "t-2"})).refused(status, label);
         let faults = rig.faults();
-        assert_eq!(faults.refuse_next_orders, [(label, 98)]);
+        assert_eq!(faults.refuse_next_orders, [(why, 98)]);
         faults.refuse_next_orders.clear();
         assert_eq!(rig.order(&json!({"text": "t-3"})).status, 201);
     }
@@ -286,7 +294,7 @@ fn f30_lookups_and_lists_come_from_a_replica_that_lags() {
     rig.advance(2 * SECOND);
     rig.private("DELETE", &format!("/spot/orders/{id}"), "currency_pair=BTC_USDT");
     let path = format!("/spot/orders/{id}");
-    rig.world.dialect_mut::<GateDialect>(0).expect("a Gate venue").config_mut().visibility.orders_stale_ns = SECOND;
+    rig.world.conditions(0).expect("Gate has faults").visibility.orders_stale_ns = SECOND;
     assert_eq!(rig.private("GET", &path, "currency_pair=BTC_USDT").body["status"], "open");
     let open = rig.private("GET", "/spot/open_orders", "").body;
     assert_eq!(open[0]["orders"][0]["id"], json!(id));
@@ -385,7 +393,7 @@ fn f34_in_maintenance_orders_vanish_without_a_word() {
     rig.order(&json!({"price": "99", "time_in_force": "gtc"}));
     follow(&mut rig, &["spot.orders"]);
     let fault = TimedFault::Maintenance { for_ns: SECOND };
-    rig.world.dialect_mut::<GateDialect>(0).expect("a Gate venue").schedule(START_NS, fault);
+    rig.world.schedule_fault(0, START_NS, fault);
     let frames = rig.frames(1, 500 * MS);
     assert!(frames.is_empty(), "{frames:?}");
     assert_eq!(bytes(&mut rig, "GET", "/spot/open_orders").0, 503);
@@ -399,7 +407,7 @@ fn f35_a_mass_cancel_is_told() {
     let mut rig = live();
     rig.order(&json!({"price": "99", "time_in_force": "gtc"}));
     follow(&mut rig, &["spot.orders"]);
-    rig.world.dialect_mut::<GateDialect>(0).expect("a Gate venue").schedule(START_NS, TimedFault::MassCancel);
+    rig.world.schedule_fault(0, START_NS, TimedFault::MassCancel);
     let frames = rig.frames_of(1, 100 * MS, "spot.orders", "update");
     assert_eq!((frames.len(), &frames[0]["result"][0]["event"]), (1, &json!("finish")));
 }

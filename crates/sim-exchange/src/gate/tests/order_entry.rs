@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::{KEY, MS, Rig, START_NS, hmac_hex, order_body};
 use crate::{
     core::Side,
-    gate::{DelayRange, GateDialect, RateLimitConfig, TimedFault},
+    faults::{Refusal, TimedFault},
+    gate::RateLimitConfig,
+    timing::DelayRange,
 };
 
 const T: &str = "1700000000";
@@ -321,9 +323,9 @@ fn faults_of_orders_are_those_of_rest_and_a_login_may_run_out() {
     assert_ne!(placed["data"]["result"]["amount"], "0.5", "{placed}");
     rig.faults().stale_next_answers = 1;
     assert_eq!(place(&mut rig, "t-2")["data"]["result"]["text"], "t-1");
-    rig.faults().refuse_next_orders = vec![("BALANCE_NOT_ENOUGH", 1)];
+    rig.faults().refuse_next_orders = vec![(Refusal::Balance, 1)];
     refused(&place(&mut rig, "t-3"), "400", "BALANCE_NOT_ENOUGH");
-    rig.world.dialect_mut::<GateDialect>(0).expect("a Gate venue").schedule(START_NS, TimedFault::ExpiredLogins);
+    rig.world.schedule_fault(0, START_NS, TimedFault::ExpiredLogins);
     rig.advance(MS);
     refused(&place(&mut rig, "t-4"), "400", "AUTHENTICATION_FAILED");
     rig.login(1);

@@ -418,7 +418,7 @@ fn requests_past_their_expiry_are_not_executed() {
 
 #[test]
 fn the_eleventh_order_of_a_second_is_refused_and_not_executed() {
-    let mut rig = Rig::with(|_| {}, |gate| gate.delays.rest_order = super::super::DelayRange::fixed(MS));
+    let mut rig = Rig::with(|_| {}, |gate| gate.delays.rest_order = crate::timing::DelayRange::fixed(MS));
     for number in 1..=10 {
         let answer = rig.order(&json!({"price": "90", "text": format!("t-{number}")}));
         assert_eq!(answer.status, 201);

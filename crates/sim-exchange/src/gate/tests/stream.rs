@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{MS, Rig, START_NS, decimal};
 use crate::{
     core::{OrderId, Side},
-    gate::{DelayRange, config::Jitter},
+    timing::{DelayRange, Jitter},
     world::WsFrame,
 };
 

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::{MS, Rig};
 use crate::{
     core::Side,
-    gate::{DelayRange, ScriptedFault, TimedFault},
+    faults::{ScriptedFault, TimedFault},
+    timing::DelayRange,
 };
 
 #[test]

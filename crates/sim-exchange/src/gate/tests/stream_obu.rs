@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{MS, Rig, decimal};
-use crate::{core::Side, gate::config::Jitter};
+use crate::{core::Side, timing::Jitter};
 
 const OBU: &str = "spot.obu";
 

@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use super::render::Symbols;
 use crate::core::{AccountId, AssetId, Exchange, FeeRates, NewOrder, OrderKind, PairId, PlaceOptions, Side, TimeInForce, exact};
 
 /// What a script may do to the exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Incident {
+pub(crate) enum Incident {
     /// Trading of a pair stops, and its book stands still.
     Halt(String),
     /// Trading goes on.
@@ -34,12 +33,12 @@ pub(super) enum Incident {
 
 /// What is to be undone later.
 #[derive(Debug, Default)]
-pub(super) struct Incidents {
+pub(crate) struct Incidents {
     usual_fees: BTreeMap<AccountId, FeeRates>,
 }
 
 impl Incidents {
-    pub(super) fn strike(&mut self, t_ns: u64, incident: &Incident, exchange: &mut Exchange, symbols: &Symbols) {
+    pub(crate) fn strike(&mut self, t_ns: u64, incident: &Incident, exchange: &mut Exchange) {
         let users: Vec<AccountId> =
             exchange.accounts().map(|account| account.id).filter(|account| *account != AccountId::MARKET).collect();
         match incident {
@@ -51,7 +50,7 @@ impl Incidents {
                 }
             }
             Incident::ForeignTrade(pair, side) => {
-                if let Some(pair) = symbols.find_pair(pair) {
+                if let Some(pair) = exchange.pair_by_name(pair) {
                     for user in users {
                         trade_by_hand(t_ns, user, pair, *side, exchange);
                     }

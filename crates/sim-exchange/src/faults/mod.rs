@@ -1,11 +1,22 @@
-//! The faults of a venue: what can be wrong with what it does and says.
+//! What can be wrong with a simulated venue, whatever protocol it speaks.
 //!
-//! Start at [`GateFaults`]. Each fault has one switch or counter here, whoever sets it: a configuration, a script, a seed or a test.
-//! What is made of them stands where the venue would have done right: books in `stream_book`, orders in `conduct`, words in `tamper`.
+//! Start at [`Faults`]. Each fault has one switch or counter there, whoever sets it: a configuration, a script, a seed or a test. What is
+//! made of them stands where the venue would have done right: orders in [`conduct`], the exchange itself in [`incident`], frames and
+//! bodies in each dialect. What begins and ends at a time is in [`script`].
+//!
+//! A fault is named after what it does at Gate, the first venue; a dialect says which of them have no meaning in its protocol.
+
+pub(crate) mod conduct;
+pub(crate) mod incident;
+mod refusal;
+pub(crate) mod script;
+mod visibility;
+
+pub use refusal::Refusal;
+pub use script::{Conditions, ScriptedFault, TimedFault};
+pub use visibility::Visibility;
 
 use std::collections::BTreeMap;
-
-use super::stream_book::take_one;
 
 /// How a book contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,13 +131,13 @@ pub struct VenueClock {
 
 impl VenueClock {
     /// How far ahead it is.
-    pub(super) fn ahead_ns(self, t_ns: u64) -> i64 {
+    pub(crate) fn ahead_ns(self, t_ns: u64) -> i64 {
         let drifted = i128::from(t_ns.saturating_sub(self.since_ns)) * i128::from(self.drift_ppm) / 1_000_000;
         self.step_ns.saturating_add(i64::try_from(drifted).unwrap_or(i64::MAX))
     }
 
     /// What it shows.
-    pub(super) fn shown_ns(self, t_ns: u64) -> u64 {
+    pub(crate) fn shown_ns(self, t_ns: u64) -> u64 {
         t_ns.saturating_add_signed(self.ahead_ns(t_ns))
     }
 }
@@ -136,7 +147,7 @@ impl VenueClock {
 /// Ordinals count from 1 over the life of the venue and are exact: `drop_reply_after_order = [3]` swallows the reply to
 /// the third order that matching accepted, and to no other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GateFaults {
+pub struct Faults {
     /// Accepted orders whose REST reply never leaves.
     pub drop_reply_after_order: Vec<u64>,
     /// Accepted orders whose REST reply is a 500.
@@ -211,8 +222,8 @@ pub struct GateFaults {
     pub delisted_pairs: Vec<String>,
 
     // Orders that come out otherwise.
-    /// Refusals of the next orders: label, and how many.
-    pub refuse_next_orders: Vec<(&'static str, u32)>,
+    /// Refusals of the next orders: why, and how many.
+    pub refuse_next_orders: Vec<(Refusal, u32)>,
     /// The next this many orders are accepted with one step less amount than asked for.
     pub cut_next_amounts: u32,
     /// The next this many orders are accepted at a price one step worse for their owner.
@@ -251,7 +262,7 @@ pub struct GateFaults {
     pub clock: VenueClock,
 }
 
-impl GateFaults {
+impl Faults {
     /// True if public channels of `pair` are mute.
     pub fn is_silent(&self, pair: &str) -> bool {
         let named = |pairs: &[String]| pairs.iter().any(|silent| silent == pair);
@@ -263,19 +274,26 @@ impl GateFaults {
     }
 
     /// How the book of `pair` is crossed now, if it is; `is_frame` counts one of the next frames.
-    pub(super) fn crossing(&mut self, pair: &str, is_frame: bool) -> Option<Crossing> {
+    pub(crate) fn crossing(&mut self, pair: &str, is_frame: bool) -> Option<Crossing> {
         let standing = self.crossed.iter().find(|(name, _)| name.as_deref().is_none_or(|name| name == pair)).map(|(_, how)| *how);
         standing.or_else(|| (is_frame && take_one(&mut self.cross_next_books)).then_some(Crossing::Crossed))
     }
 
     /// Whether private channels say nothing.
-    pub(super) fn is_mute(&self) -> bool {
+    pub(crate) fn is_mute(&self) -> bool {
         self.mute_private || self.maintenance
     }
 }
 
+/// Counts one down; whether there was one.
+pub(crate) fn take_one(counter: &mut u32) -> bool {
+    let had_one = *counter > 0;
+    *counter = counter.saturating_sub(1);
+    had_one
+}
+
 /// Counts down the first of these; what it is.
-pub(super) fn take_first<T: Copy>(counted: &mut Vec<(T, u32)>) -> Option<T> {
+pub(crate) fn take_first<T: Copy>(counted: &mut Vec<(T, u32)>) -> Option<T> {
     counted.retain(|(_, left)| *left > 0);
     let (what, left) = counted.first_mut()?;
     *left -= 1;
@@ -302,7 +320,7 @@ mod tests {
         let struck: Vec<&str> = std::iter::from_fn(|| take_first(&mut counted)).collect();
         assert_eq!(struck, ["b", "b", "c"]);
         let mut faults =
-            GateFaults { cross_next_books: 1, crossed: vec![(Some("A_B".into()), Crossing::Locked)], ..Default::default() };
+            Faults { cross_next_books: 1, crossed: vec![(Some("A_B".into()), Crossing::Locked)], ..Default::default() };
         assert_eq!(faults.crossing("A_B", true), Some(Crossing::Locked));
         assert_eq!((faults.crossing("C_D", false), faults.crossing("C_D", true)), (None, Some(Crossing::Crossed)));
         assert_eq!(faults.crossing("C_D", true), None);

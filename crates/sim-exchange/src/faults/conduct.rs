@@ -5,67 +5,56 @@
 
 use rust_decimal::Decimal;
 
-use super::{
-    error::ApiError,
-    faults::{GateFaults, take_first},
-    stream_book::take_one,
-};
+use super::{Faults, Refusal, take_first, take_one};
 use crate::core::{
     AccountId, Exchange, NewOrder, Order, OrderFilter, OrderId, OrderKind, PairConfig, PairId, PlaceOptions, Side, TimeInForce,
     TradeFilter, exact,
 };
 
-/// Labels that an order may be refused with, and the HTTP status of each: for configurations and scripts.
-pub const REFUSAL_LABELS: [(&str, u16); 14] = [
-    ("BALANCE_NOT_ENOUGH", 400),
-    ("POC_FILL_IMMEDIATELY", 400),
-    ("FOK_NOT_FILL", 400),
-    ("PRICE_THRESHOLD_EXCEEDED", 400),
-    ("INVALID_PRECISION", 400),
-    ("INVALID_PARAM_VALUE", 400),
-    ("AMOUNT_TOO_LITTLE", 400),
-    ("AMOUNT_TOO_MUCH", 400),
-    ("TRADE_RESTRICTED", 400),
-    ("INVALID_CURRENCY_PAIR", 400),
-    ("TOO_MANY_ORDERS", 400),
-    ("ACCOUNT_LOCKED", 403),
-    ("REPEATED_CREATION", 400),
-    ("TOO_BUSY", 500),
-];
-
-/// The label of this name, as far as it is one that refuses orders.
-pub fn refusal_label(name: &str) -> Option<&'static str> {
-    REFUSAL_LABELS.iter().find(|(label, _)| *label == name).map(|(label, _)| *label)
+/// Why a fault keeps an order out; each dialect has its own words for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The pair is not listed any more.
+    Delisted,
+    /// Trading of the pair is halted.
+    Halted,
+    /// As the fault says.
+    Asked(Refusal),
+    /// Its price or amount has more decimals than the pair takes now.
+    TooFine {
+        /// `price` or `amount`.
+        what: &'static str,
+        /// Decimals it may have.
+        digits: u32,
+    },
 }
 
 /// Lets a new order in as the faults want it: with other terms, or less to be filled.
 ///
 /// # Errors
 /// The refusal that a fault asks for.
-pub(super) fn admit(
+pub(crate) fn admit(
     order: &mut NewOrder,
     options: &mut PlaceOptions,
     rules: &PairConfig,
-    faults: &mut GateFaults,
-) -> Result<(), ApiError> {
+    faults: &mut Faults,
+) -> Result<(), Refused> {
     let named = |pairs: &[String]| pairs.contains(&rules.id);
     if named(&faults.delisted_pairs) {
-        return Err(ApiError::invalid_pair(&rules.id));
+        return Err(Refused::Delisted);
     }
     if named(&faults.halted_pairs) {
-        return Err(ApiError::new(400, "TRADE_RESTRICTED", format!("Trading of {} is restricted now", rules.id)));
+        return Err(Refused::Halted);
     }
-    if let Some(label) = take_first(&mut faults.refuse_next_orders) {
-        let status = REFUSAL_LABELS.iter().find(|(known, _)| *known == label).map_or(400, |(_, status)| *status);
-        return Err(ApiError::new(status, label, "Refused by a fault"));
+    if let Some(why) = take_first(&mut faults.refuse_next_orders) {
+        return Err(Refused::Asked(why));
     }
     let coarser = faults.coarser_pairs.get(&rules.id).copied().unwrap_or(0);
     let (price_digits, amount_digits) = (rules.precision.saturating_sub(coarser), rules.amount_precision.saturating_sub(coarser));
     let is_limit = order.kind == OrderKind::Limit;
     for (what, value, digits) in [("price", order.price, price_digits), ("amount", order.amount, amount_digits)] {
         if coarser > 0 && is_limit && !exact::fits(value, digits) {
-            let message = format!("Invalid {what} precision, at most {digits} decimals are allowed");
-            return Err(ApiError::new(400, "INVALID_PRECISION", message));
+            return Err(Refused::TooFine { what, digits });
         }
     }
     if !is_limit {
@@ -102,7 +91,7 @@ fn half(amount: Decimal, rules: &PairConfig) -> Decimal {
 
 /// An order is about to be cancelled: somebody else may be faster. What trades with it is an order of the market's at its price;
 /// nothing happens when another order stands before it in the queue.
-pub(super) fn before_cancel(t_ns: u64, id: OrderId, exchange: &mut Exchange, rules: &PairConfig, faults: &mut GateFaults) {
+pub(crate) fn before_cancel(t_ns: u64, id: OrderId, exchange: &mut Exchange, rules: &PairConfig, faults: &mut Faults) {
     let whole = take_one(&mut faults.close_before_cancels);
     if !whole && !take_one(&mut faults.fill_before_cancels) {
         return;
@@ -123,7 +112,7 @@ pub(super) fn before_cancel(t_ns: u64, id: OrderId, exchange: &mut Exchange, rul
 }
 
 /// The order as it was at `then_ns`; `None` when it did not exist yet.
-pub(super) fn as_of(order: &Order, then_ns: u64, exchange: &Exchange) -> Option<Order> {
+pub(crate) fn as_of(order: &Order, then_ns: u64, exchange: &Exchange) -> Option<Order> {
     if order.create_t_ns > then_ns {
         return None;
     }
@@ -150,7 +139,7 @@ pub(super) fn as_of(order: &Order, then_ns: u64, exchange: &Exchange) -> Option<
 }
 
 /// Orders of an account that were open at `then_ns`, oldest first.
-pub(super) fn open_as_of(account: AccountId, pair: PairId, then_ns: u64, exchange: &Exchange) -> Vec<Order> {
+pub(crate) fn open_as_of(account: AccountId, pair: PairId, then_ns: u64, exchange: &Exchange) -> Vec<Order> {
     let filter = OrderFilter { pair: Some(pair), from_t_ns: Some(then_ns.saturating_add(1)), ..OrderFilter::default() };
     let ended = exchange.finished_orders(account, &filter);
     let all = ended.into_iter().chain(exchange.open_orders(account, Some(pair)));

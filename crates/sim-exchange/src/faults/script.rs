@@ -1,17 +1,17 @@
 //! Faults that begin and end at a time: written down as a script, or drawn from a seed for as long as the venue runs.
 //!
 //! Start at [`ScriptedFault`] for what can be scripted and [`FaultScript::step`] for how it is played. A step only moves
-//! the settings that already exist ([`GateFaults`](super::GateFaults), [`Visibility`](super::Visibility)), so that a fault
+//! the settings that already exist ([`Faults`](super::Faults), [`Visibility`](super::Visibility)), so that a fault
 //! means the same whether it was configured, scripted or drawn. What must be told to every connection (an upgrade notice, a
 //! cut), or done to the exchange (a halt, a trade by hand), is returned as a [`Strike`].
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::config::{GateConfig, Jitter, Visibility};
-use super::faults::{Absurd, Breakage, Crossing, TamperTarget, Tampering, VenueClock};
 use super::incident::Incident;
+use super::{Absurd, Breakage, Crossing, Faults, Refusal, TamperTarget, Tampering, VenueClock, Visibility};
 use crate::core::Side;
+use crate::timing::Jitter;
 
 const MS: u64 = 1_000_000;
 /// Shortest and longest pause between two faults drawn from a seed.
@@ -176,8 +176,8 @@ pub enum TimedFault {
     },
     /// Orders are refused (F22).
     Refusals {
-        /// The venue's label, one of [`REFUSAL_LABELS`](super::REFUSAL_LABELS).
-        label: &'static str,
+        /// Why.
+        why: Refusal,
         /// How many.
         count: u32,
     },
@@ -344,7 +344,7 @@ impl fmt::Display for TimedFault {
             TimedFault::Fees { hundredths, for_ns } => {
                 write!(f, "fees are {hundredths} % of what they were for {} ms", ms(for_ns))
             }
-            TimedFault::Refusals { label, count } => write!(f, "the next {count} orders are refused: {label}"),
+            TimedFault::Refusals { why, count } => write!(f, "the next {count} orders are refused: {}", why.name()),
             TimedFault::StaleAnswers { count } => write!(f, "the next {count} answers about orders belong to the request before"),
             TimedFault::ChangedAmounts { count } => write!(f, "the next {count} orders are accepted with another amount"),
             TimedFault::ChangedPrices { count } => write!(f, "the next {count} orders are accepted at another price"),
@@ -377,9 +377,17 @@ impl fmt::Display for TimedFault {
     }
 }
 
+/// What a step moves: the venue's faults and what can be seen on it.
+pub struct Conditions<'a> {
+    /// Faults in force.
+    pub faults: &'a mut Faults,
+    /// How long things stay invisible, stale or known.
+    pub visibility: &'a mut Visibility,
+}
+
 /// What a step wants done to all connections, or to the exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Strike {
+pub(crate) enum Strike {
     /// Forget who logged in.
     ExpireLogins,
     /// Do this to the exchange.
@@ -404,7 +412,7 @@ enum Step {
 
 /// Plays a script, and draws more faults when there is a seed.
 #[derive(Debug)]
-pub(super) struct FaultScript {
+pub(crate) struct FaultScript {
     steps: BTreeMap<(u64, u64), Step>,
     planned: u64,
     draws: Option<Jitter>,
@@ -415,39 +423,38 @@ pub(super) struct FaultScript {
 }
 
 impl FaultScript {
-    /// The script of `config`, for a venue that starts at `start_t_ns`.
-    pub(super) fn new(config: &GateConfig, start_t_ns: u64) -> FaultScript {
-        let start_t_ns = start_t_ns.saturating_add(config.faults_from_ns);
-        let draws = config.faults_seed.map(|seed| Jitter::new(seed ^ config.seed.rotate_left(32)));
-        let mut script = FaultScript { steps: BTreeMap::new(), planned: 0, draws, usual: config.visibility, begun: Vec::new() };
-        for entry in &config.script {
-            script.plan(start_t_ns.saturating_add(entry.at_ns), Step::Begin(entry.fault.clone()));
+    /// The script of a venue whose faults begin at `from_t_ns`, Unix nanoseconds; `draws` draws more of them, and `usual` is what is
+    /// visible when no fault is on.
+    pub(crate) fn new(entries: &[ScriptedFault], from_t_ns: u64, draws: Option<Jitter>, usual: Visibility) -> FaultScript {
+        let mut script = FaultScript { steps: BTreeMap::new(), planned: 0, draws, usual, begun: Vec::new() };
+        for entry in entries {
+            script.plan(from_t_ns.saturating_add(entry.at_ns), Step::Begin(entry.fault.clone()));
         }
-        script.plan_draw(start_t_ns);
+        script.plan_draw(from_t_ns);
         script
     }
 
     /// Adds a fault that begins at `at_t_ns`, Unix nanoseconds.
-    pub(super) fn schedule(&mut self, at_t_ns: u64, fault: TimedFault) {
+    pub(crate) fn schedule(&mut self, at_t_ns: u64, fault: TimedFault) {
         self.plan(at_t_ns, Step::Begin(fault));
     }
 
     /// When the next step is due, Unix nanoseconds.
-    pub(super) fn next_due(&self) -> Option<u64> {
+    pub(crate) fn next_due(&self) -> Option<u64> {
         self.steps.first_key_value().map(|((t_ns, _), _)| *t_ns)
     }
 
     /// Takes every step due at `t_ns`. `pairs` are the venue's pairs, for draws.
-    pub(super) fn step(&mut self, t_ns: u64, config: &mut GateConfig, pairs: &[String]) -> Vec<Strike> {
+    pub(crate) fn step(&mut self, t_ns: u64, on: &mut Conditions<'_>, pairs: &[String]) -> Vec<Strike> {
         let mut strikes = Vec::new();
         while let Some(entry) = self.steps.first_entry().filter(|entry| entry.key().0 <= t_ns) {
             match entry.remove() {
-                Step::Begin(fault) => self.begin(t_ns, fault, config, &mut strikes),
-                Step::End(fault) => strikes.extend(end(&fault, config, self.usual)),
+                Step::Begin(fault) => self.begin(t_ns, fault, on, &mut strikes),
+                Step::End(fault) => strikes.extend(end(&fault, on, self.usual)),
                 Step::CloseUpgraded => strikes.push(Strike::Close),
                 Step::Draw => {
                     if let Some(fault) = self.draws.as_mut().map(|random| draw(random, pairs)) {
-                        self.begin(t_ns, fault, config, &mut strikes);
+                        self.begin(t_ns, fault, on, &mut strikes);
                     }
                     self.plan_draw(t_ns);
                 }
@@ -457,7 +464,7 @@ impl FaultScript {
     }
 
     /// The faults that began since the last call, for those who watch.
-    pub(super) fn take_begun(&mut self) -> Vec<TimedFault> {
+    pub(crate) fn take_begun(&mut self) -> Vec<TimedFault> {
         std::mem::take(&mut self.begun)
     }
 
@@ -473,12 +480,12 @@ impl FaultScript {
         self.plan(t_ns.saturating_add(pause_ns), Step::Draw);
     }
 
-    fn begin(&mut self, t_ns: u64, fault: TimedFault, config: &mut GateConfig, strikes: &mut Vec<Strike>) {
+    fn begin(&mut self, t_ns: u64, fault: TimedFault, on: &mut Conditions<'_>, strikes: &mut Vec<Strike>) {
         if self.begun.len() == BEGUN_MAX {
             self.begun.remove(0);
         }
         self.begun.push(fault.clone());
-        let faults = &mut config.faults;
+        let faults = &mut *on.faults;
         let lasts_ns = match &fault {
             TimedFault::Silence { pair, for_ns } => {
                 match pair {
@@ -496,17 +503,17 @@ impl FaultScript {
                 *for_ns
             }
             TimedFault::StaleBalances { age_ns, for_ns } => {
-                config.visibility.balances_stale_ns = *age_ns;
+                on.visibility.balances_stale_ns = *age_ns;
                 *for_ns
             }
             TimedFault::HiddenOrders { hidden_ns, for_ns } => {
-                config.visibility.order_hidden_ns = *hidden_ns;
-                config.visibility.trade_hidden_ns = *hidden_ns;
+                on.visibility.order_hidden_ns = *hidden_ns;
+                on.visibility.trade_hidden_ns = *hidden_ns;
                 *for_ns
             }
             TimedFault::ForgottenOrders { after_ns, for_ns } => {
-                config.visibility.unfilled_forgotten_ns = *after_ns;
-                config.visibility.text_lookup_ns = *after_ns;
+                on.visibility.unfilled_forgotten_ns = *after_ns;
+                on.visibility.text_lookup_ns = *after_ns;
                 *for_ns
             }
             TimedFault::CrossedBooks { pair, how, for_ns } => {
@@ -535,7 +542,7 @@ impl FaultScript {
                 *for_ns
             }
             TimedFault::StaleOrders { age_ns, for_ns } => {
-                config.visibility.orders_stale_ns = *age_ns;
+                on.visibility.orders_stale_ns = *age_ns;
                 *for_ns
             }
             TimedFault::LowerLimits { divisor, for_ns } => {
@@ -564,7 +571,7 @@ impl FaultScript {
             TimedFault::Tampered { target, how, count } => {
                 return faults.tampered.push(Tampering { target: *target, how: *how, count: *count });
             }
-            TimedFault::Refusals { label, count } => return faults.refuse_next_orders.push((*label, *count)),
+            TimedFault::Refusals { why, count } => return faults.refuse_next_orders.push((*why, *count)),
             TimedFault::BrokenReplies { how, count } => return faults.break_next_replies.push((*how, *count)),
             TimedFault::CrossedFrames { count } => return add(&mut faults.cross_next_books, *count),
             TimedFault::FilledCancels { count } => return add(&mut faults.fill_before_cancels, *count),
@@ -613,8 +620,8 @@ fn remove_one<T: PartialEq>(list: &mut Vec<T>, gone: &T) {
 }
 
 /// Ends a fault. Returns what must be done to the exchange for it.
-fn end(fault: &TimedFault, config: &mut GateConfig, usual: Visibility) -> Option<Strike> {
-    let faults = &mut config.faults;
+fn end(fault: &TimedFault, on: &mut Conditions<'_>, usual: Visibility) -> Option<Strike> {
+    let faults = &mut *on.faults;
     match fault {
         TimedFault::CrossedBooks { pair, how, .. } => remove_one(&mut faults.crossed, &(pair.clone(), *how)),
         TimedFault::Halt { pair, .. } => {
@@ -625,7 +632,7 @@ fn end(fault: &TimedFault, config: &mut GateConfig, usual: Visibility) -> Option
         TimedFault::Delisted { pair, .. } => remove_one(&mut faults.delisted_pairs, pair),
         TimedFault::Fees { .. } => return Some(Strike::Incident(Incident::UsualFees)),
         TimedFault::MutedPrivate { .. } => faults.mute_private = false,
-        TimedFault::StaleOrders { .. } => config.visibility.orders_stale_ns = usual.orders_stale_ns,
+        TimedFault::StaleOrders { .. } => on.visibility.orders_stale_ns = usual.orders_stale_ns,
         TimedFault::LowerLimits { .. } => faults.limits_divided_by = 0,
         TimedFault::BareRefusals { .. } => faults.bare_refusals = false,
         TimedFault::Maintenance { .. } => faults.maintenance = false,
@@ -635,14 +642,14 @@ fn end(fault: &TimedFault, config: &mut GateConfig, usual: Visibility) -> Option
         TimedFault::Silence { pair: None, .. } => faults.silent_feed = false,
         TimedFault::SlowDeepBooks { .. } => faults.slow_deep_books = false,
         TimedFault::Unserved { .. } => faults.acknowledge_without_service = false,
-        TimedFault::StaleBalances { .. } => config.visibility.balances_stale_ns = usual.balances_stale_ns,
+        TimedFault::StaleBalances { .. } => on.visibility.balances_stale_ns = usual.balances_stale_ns,
         TimedFault::HiddenOrders { .. } => {
-            config.visibility.order_hidden_ns = usual.order_hidden_ns;
-            config.visibility.trade_hidden_ns = usual.trade_hidden_ns;
+            on.visibility.order_hidden_ns = usual.order_hidden_ns;
+            on.visibility.trade_hidden_ns = usual.trade_hidden_ns;
         }
         TimedFault::ForgottenOrders { .. } => {
-            config.visibility.unfilled_forgotten_ns = usual.unfilled_forgotten_ns;
-            config.visibility.text_lookup_ns = usual.text_lookup_ns;
+            on.visibility.unfilled_forgotten_ns = usual.unfilled_forgotten_ns;
+            on.visibility.text_lookup_ns = usual.text_lookup_ns;
         }
         TimedFault::Gaps { .. }
         | TimedFault::StaleBooks { .. }
@@ -706,7 +713,7 @@ fn draw(random: &mut Jitter, pairs: &[String]) -> TimedFault {
         }
         16 => TimedFault::HalfFills { count },
         17 => TimedFault::FilledCancels { count },
-        18 => TimedFault::Refusals { label: "BALANCE_NOT_ENOUGH", count },
+        18 => TimedFault::Refusals { why: Refusal::Balance, count },
         19 => TimedFault::StaleAnswers { count: 1 },
         20 => TimedFault::LostFills { count },
         21 => TimedFault::MutedPrivate { for_ns },
@@ -719,50 +726,58 @@ fn draw(random: &mut Jitter, pairs: &[String]) -> TimedFault {
 
 #[cfg(test)]
 mod tests {
-    use super::super::faults::GateFaults;
     use super::*;
 
-    fn play(config: &mut GateConfig, until_ns: u64) -> Vec<(u64, Vec<Strike>)> {
+    #[derive(Default)]
+    struct Rig {
+        faults: Faults,
+        visibility: Visibility,
+        script: Vec<ScriptedFault>,
+        seed: Option<u64>,
+    }
+
+    fn play(rig: &mut Rig, until_ns: u64) -> Vec<(u64, Vec<Strike>)> {
         let pairs = ["BTC_USDT".to_owned(), "ETH_USDT".to_owned()];
-        let mut script = FaultScript::new(config, 0);
+        let mut script = FaultScript::new(&rig.script, 0, rig.seed.map(Jitter::new), rig.visibility);
         let mut played = Vec::new();
         while let Some(due) = script.next_due().filter(|due| *due <= until_ns) {
-            played.push((due, script.step(due, config, &pairs)));
+            let mut on = Conditions { faults: &mut rig.faults, visibility: &mut rig.visibility };
+            played.push((due, script.step(due, &mut on, &pairs)));
         }
         played
     }
 
     #[test]
     fn faults_begin_and_end_on_time() {
-        let mut config = GateConfig::default();
+        let mut rig = Rig::default();
         let entry = |at_ms: u64, fault| ScriptedFault { at_ns: at_ms * MS, fault };
-        config.script = vec![
+        rig.script = vec![
             entry(10, TimedFault::Silence { pair: Some("BTC_USDT".to_owned()), for_ns: 100 * MS }),
             entry(20, TimedFault::StaleBalances { age_ns: 7, for_ns: 1_000 * MS }),
             entry(30, TimedFault::Gaps { count: 2 }),
             entry(40, TimedFault::Upgrade { close_after_ns: 5 * MS }),
             entry(50, TimedFault::Cut),
         ];
-        let strikes: Vec<(u64, Strike)> = play(&mut config, 60 * MS)
+        let strikes: Vec<(u64, Strike)> = play(&mut rig, 60 * MS)
             .into_iter()
             .flat_map(|(at, strikes)| strikes.into_iter().map(move |strike| (at / MS, strike)))
             .collect();
         assert_eq!(strikes, [(40, Strike::NoticeUpgrade), (45, Strike::Close), (50, Strike::Cut)]);
-        assert!(config.faults.is_silent("BTC_USDT") && !config.faults.is_silent("ETH_USDT"));
-        assert_eq!((config.visibility.balances_stale_ns, config.faults.skip_next_deltas), (7, 2));
-        config.script.truncate(2);
-        config.visibility = Visibility::default();
-        config.faults = GateFaults::default();
-        play(&mut config, 2_000 * MS);
-        assert_eq!(config.visibility, Visibility::default());
-        assert_eq!(config.faults, GateFaults::default());
+        assert!(rig.faults.is_silent("BTC_USDT") && !rig.faults.is_silent("ETH_USDT"));
+        assert_eq!((rig.visibility.balances_stale_ns, rig.faults.skip_next_deltas), (7, 2));
+        rig.script.truncate(2);
+        rig.visibility = Visibility::default();
+        rig.faults = Faults::default();
+        play(&mut rig, 2_000 * MS);
+        assert_eq!(rig.visibility, Visibility::default());
+        assert_eq!(rig.faults, Faults::default());
     }
 
     #[test]
     fn a_seed_draws_the_same_faults_again_and_never_stops() {
         let run = |seed| {
-            let mut config = GateConfig { faults_seed: Some(seed), ..GateConfig::default() };
-            (play(&mut config, 600_000 * MS), config.faults)
+            let mut rig = Rig { seed: Some(seed), ..Rig::default() };
+            (play(&mut rig, 600_000 * MS), rig.faults)
         };
         let first = run(3);
         assert!(first.0.len() > 150, "{} steps in ten minutes", first.0.len());
