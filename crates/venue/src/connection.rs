@@ -33,6 +33,13 @@ pub struct Reconnect {
     pub stable_ns: u64,
 }
 
+impl Reconnect {
+    /// The wait after so many tries, before it is spread.
+    pub fn wait_ns(&self, attempts: u32) -> u64 {
+        backoff_ns(self.first_ns, self.max_ns, attempts)
+    }
+}
+
 /// One connection, or the wait for one.
 #[derive(Clone, Debug)]
 pub struct Connection {
@@ -103,7 +110,7 @@ impl Connection {
             self.note_stable(now, reconnect);
         }
         if wanted {
-            let wait_ns = backoff_ns(reconnect.first_ns, reconnect.max_ns, self.attempts);
+            let wait_ns = reconnect.wait_ns(self.attempts);
             self.wait(now, jitter.spread(wait_ns));
         } else {
             self.phase = Phase::Off;

@@ -261,7 +261,7 @@ impl VenueSession for BybitSession {
         self.desk.shutdown();
         self.books.stop();
         self.with_feeds(now, &mut Vec::new(), |feeds, _, steps| feeds.shutdown(steps));
-        self.desk.close_order_link();
+        self.desk.close_links();
     }
 
     fn stats(&self) -> &SessionStats {

@@ -50,6 +50,7 @@ impl Wire for BybitWire {
         public: Limit { count: 300, window_ns: 5 * SECOND },
         link_place: Limit { count: 20, window_ns: SECOND },
         link_login: true,
+        link_life_ns: None,
         cancels_together: 1,
         // The venue's own switch is for institutions only.
         dead_man_min_s: None,

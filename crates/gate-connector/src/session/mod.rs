@@ -119,7 +119,7 @@ impl VenueSession for GateSession {
     fn handle_frame(&mut self, link: LinkId, now: MonoNanos, frame: &mut [u8], updates: &mut Vec<Input>) {
         self.desk.stats.frames += 1;
         if self.desk.owns(link) {
-            return self.desk().link_frame(link, now, frame, updates);
+            return self.desk().handle_frame(link, now, frame, updates);
         }
         let place = match self.links.saw_frame(link, now) {
             // What was buffered before we closed a public link is old; private news stays true however late it is.
@@ -166,7 +166,7 @@ impl VenueSession for GateSession {
     fn handle_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         self.desk.requests_timeout(now);
         self.links_timeout(now, updates);
-        self.desk().order_link_timeout(now, updates);
+        self.desk().links_timeout(now, updates);
         self.books_timeout(now, updates);
         self.desk.pair_rules_timeout(now);
     }
@@ -216,7 +216,7 @@ impl VenueSession for GateSession {
         for role in [LinkRole::Public, LinkRole::Private] {
             self.close_link(role);
         }
-        self.desk.close_order_link();
+        self.desk.close_links();
     }
 
     fn stats(&self) -> &SessionStats {

@@ -230,6 +230,7 @@ impl Wire for GateWire {
         // All pairs together: Gate does not say whether its limit is per market, as over REST.
         link_place: Limit { count: 10, window_ns: SECOND },
         link_login: true,
+        link_life_ns: None,
         cancels_together: CANCEL_IDS_MAX,
         dead_man_min_s: Some(5),
         open_orders_pages_max: 10,

@@ -174,6 +174,7 @@ mod tests {
         public: TEN,
         link_place: TEN,
         link_login: true,
+        link_life_ns: None,
         cancels_together: 1,
         dead_man_min_s: None,
         open_orders_pages_max: 1,

@@ -17,7 +17,7 @@ use super::orders::{self, Told, Way};
 use super::what::{Asked, What};
 use super::wire::{Call, CallKind, LinkBody, LinkNews, LinkReply, OrderAnswer, Profile, Wire};
 use super::{Desk, ORDER_TIMEOUT_NS, Outgoing};
-use crate::backoff::{Jitter, backoff_ns};
+use crate::backoff::Jitter;
 use crate::budget::TokenBucket;
 use crate::connection::{Connection, Phase, Reconnect};
 use crate::connector::OrderEntry;
@@ -36,13 +36,12 @@ const REMEMBERED_MAX: usize = 256;
 const LOGIN_TIMEOUT_NS: u64 = 5 * SECOND;
 /// An application ping goes out this often; three lost pongs make a dead link. A request that nothing at all came after says so
 /// sooner.
-const PING_PERIOD_NS: u64 = 15 * SECOND;
-const SILENCE_MAX_NS: u64 = 45 * SECOND;
+pub(super) const PING_PERIOD_NS: u64 = 15 * SECOND;
+pub(super) const SILENCE_MAX_NS: u64 = 45 * SECOND;
 /// A link that was logged in for ten seconds starts its back-off anew.
-const RECONNECT: Reconnect = Reconnect { first_ns: 100 * MILLI, max_ns: 10 * SECOND, stable_ns: 10 * SECOND };
+pub(super) const RECONNECT: Reconnect = Reconnect { first_ns: 100 * MILLI, max_ns: 10 * SECOND, stable_ns: 10 * SECOND };
 /// Back-off after a refused login: nothing about a key or a clock changes in milliseconds.
-const REFUSED_FIRST_NS: u64 = 5 * SECOND;
-const REFUSED_MAX_NS: u64 = 60 * SECOND;
+pub(super) const REFUSED: Reconnect = Reconnect { first_ns: 5 * SECOND, max_ns: 60 * SECOND, stable_ns: 10 * SECOND };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Login {
@@ -59,6 +58,8 @@ struct OrderLink {
     /// Both forms of a login that has two are tried on one connection, each once.
     other_form_tried: bool,
     next_ping: MonoNanos,
+    /// When it is replaced by another one, before the venue closes it.
+    replace_at: Option<MonoNanos>,
 }
 
 impl OrderLink {
@@ -69,6 +70,7 @@ impl OrderLink {
             refusals: 0,
             other_form_tried: false,
             next_ping: MonoNanos(0),
+            replace_at: None,
         }
     }
 
@@ -82,7 +84,8 @@ impl OrderLink {
             Phase::Waiting(at) => Some(at),
             Phase::Open => {
                 let login = if let Login::Asked { at, .. } = self.login { Some(at.after(LOGIN_TIMEOUT_NS)) } else { None };
-                [Some(self.next_ping), Some(self.conn.last_frame().after(SILENCE_MAX_NS)), login].into_iter().flatten().min()
+                let fixed = [self.next_ping, self.conn.last_frame().after(SILENCE_MAX_NS)];
+                fixed.into_iter().chain(login).chain(self.replace_at).min()
             }
         }
     }
@@ -128,11 +131,11 @@ pub(super) struct OrderLinks<O> {
 
 impl<O> OrderLinks<O> {
     /// Order entry over `egress`, for a session that has keys or not.
-    pub(super) fn new(profile: &Profile, egress: OrderEntry, has_keys: bool) -> OrderLinks<O> {
+    pub(super) fn new(profile: &Profile, egress: OrderEntry, has_keys: bool, logs_in: bool) -> OrderLinks<O> {
         let limit = profile.link_place;
         OrderLinks {
             wanted: has_keys && egress == OrderEntry::WebSocket,
-            logs_in: profile.link_login,
+            logs_in,
             links: [OrderLink::new(0), OrderLink::new(1)],
             target: 0,
             calls: BTreeMap::new(),
@@ -191,12 +194,11 @@ impl<O> OrderLinks<O> {
             link.conn.phase = Phase::Off;
             return;
         }
-        let wait = if link.refusals > 0 {
-            backoff_ns(REFUSED_FIRST_NS, REFUSED_MAX_NS, link.refusals - 1)
-        } else {
-            backoff_ns(RECONNECT.first_ns, RECONNECT.max_ns, link.conn.attempts())
+        let wait_ns = match link.refusals.checked_sub(1) {
+            Some(earlier) => REFUSED.wait_ns(earlier),
+            None => RECONNECT.wait_ns(link.conn.attempts()),
         };
-        link.conn.wait(now, jitter.spread(wait));
+        link.conn.wait(now, jitter.spread(wait_ns));
     }
 }
 
@@ -237,11 +239,13 @@ impl<W: Wire> Desk<W> {
     pub(super) fn link_connected(&mut self, id: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
         let Some(slot) = self.link.slot_of(id) else { return };
         let logs_in = self.link.logs_in;
+        let life = W::PROFILE.link_life_ns.map(|(life_ns, spread_ns)| life_ns + self.jitter.spread(spread_ns));
         let link = self.link.at_mut(slot);
         if !link.conn.connected(now) {
             return;
         }
         link.next_ping = now.after(PING_PERIOD_NS);
+        link.replace_at = life.map(|life_ns| now.after(life_ns));
         if logs_in {
             return self.link_ask_login(slot, now);
         }
@@ -333,12 +337,15 @@ impl<W: Wire> Desk<W> {
     }
 
     /// A frame of an order link came in. What comes after we asked for the link's end is still an answer.
-    pub fn link_frame(&mut self, id: LinkId, now: MonoNanos, frame: &mut [u8], updates: &mut Vec<Input>) {
+    pub(super) fn link_frame(&mut self, id: LinkId, now: MonoNanos, frame: &mut [u8], updates: &mut Vec<Input>) {
         let Some(slot) = self.link.slot_of(id) else { return self.stats.ignored += 1 };
         self.link.at_mut(slot).conn.frame_came(now);
         match self.wire.link_frame(frame, now) {
             Ok(LinkNews::Reply(reply)) => self.on_link_reply(slot, reply, now, updates),
-            Ok(LinkNews::Upgrade) => self.on_link_upgrade(slot),
+            Ok(LinkNews::Upgrade) => {
+                self.stats.ignored += 1;
+                self.on_link_upgrade(slot);
+            }
             Ok(LinkNews::Ignored) => self.stats.ignored += 1,
             // Whatever it was the answer to times out, and is unknown then.
             Err(reject) => self.stats.reject(reject.reason),
@@ -498,7 +505,7 @@ impl<W: Wire> Desk<W> {
 
     /// The venue will close this connection: another one first, then this one.
     fn on_link_upgrade(&mut self, slot: usize) {
-        self.stats.ignored += 1;
+        self.link.at_mut(slot).replace_at = None;
         if slot != self.link.target || self.stopped {
             return;
         }
@@ -569,10 +576,16 @@ impl<W: Wire> Desk<W> {
                     let unanswered = matches!(link.login, Login::Asked { at, .. } if at.after(LOGIN_TIMEOUT_NS) <= now);
                     if unanswered || now.since(link.conn.last_frame()) >= SILENCE_MAX_NS {
                         self.link_close(slot);
-                    } else if link.next_ping <= now {
+                        continue;
+                    }
+                    let replace = link.replace_at.is_some_and(|at| at <= now);
+                    if link.next_ping <= now {
                         link.next_ping = now.after(PING_PERIOD_NS);
                         let id = link.conn.id;
                         self.queue.push_back(Outgoing::Ping(id));
+                    }
+                    if replace {
+                        self.on_link_upgrade(slot);
                     }
                 }
                 _ => {}

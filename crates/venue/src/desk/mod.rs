@@ -7,14 +7,16 @@
 //! - [`orders`]: placing, amending, cancelling and looking up, and what every answer to it means. [`intents`]: what we asked for, held
 //!   against every echo. [`dead_man`]: the venue's own switch.
 //! - [`link`]: the way over a logged-in WebSocket link that orders may take instead of REST.
-//! - [`private`]: order, fill and balance news of the private link, and the proof that it lives.
+//! - [`private`]: order, fill and balance news of the private link, and the proof that it lives. [`private_links`]: the link itself,
+//!   for a venue that tells everything on one connection.
 //! - [`reads`]: balances, open orders, executions, fees, rights. [`rules`]: the rules of the pairs, read anew. [`clock`]: the venue's
 //!   clock. [`budgets`]: rate limits.
 //!
 //! This file owns what they share: the queue to the wire, the tickets of requests, the timers. Requests and frames are queued as *what
 //! to send* and become bytes in [`Desk::poll_transmit`], so every signature is made with the time at which its bytes leave.
 //!
-//! Before anything is handed to a desk, the session says whether its private link is proved ([`Desk::private_link_is`]).
+//! A session that keeps its private link by itself says whether it is proved ([`Desk::private_link_is`]) before it hands anything to the
+//! desk.
 
 mod budgets;
 mod clock;
@@ -23,6 +25,7 @@ mod intents;
 mod link;
 mod orders;
 mod private;
+mod private_links;
 mod reads;
 pub mod rows;
 mod rules;
@@ -36,16 +39,17 @@ use crate::session::{LinkId, LossReason, Response, Ticket, Transmit};
 use crate::stats::SessionStats;
 use budgets::Budgets;
 use domain::time::{MILLI, SECOND};
-use domain::{Command, ErrorClass, Input, MonoNanos, PairId, UnixNanos, VenueId};
+use domain::{Command, ErrorClass, Input, LinkRole, MonoNanos, PairId, UnixNanos, VenueId};
 use intents::Intents;
 use link::OrderLinks;
 pub use orders::{CancelAll, Way};
 use private::PrivateProof;
+use private_links::PrivateLinks;
 pub use reads::{OpenOrdersRead, TradesRead};
 use rules::PairRules;
 use std::collections::{BTreeMap, VecDeque};
 use what::{Answer, Asked, InFlight, OwnAnswer, Tickets, What};
-use wire::{SendAt, Wire};
+use wire::{PrivateAsk, SendAt, Wire};
 
 /// An order request is given up after this long; its outcome is then unknown.
 pub const ORDER_TIMEOUT_NS: u64 = 3 * SECOND;
@@ -61,6 +65,8 @@ enum Outgoing<W: Wire> {
     Ping(LinkId),
     /// A login of an order link with this correlation, signed when it leaves.
     Login(LinkId, u64),
+    /// A frame of a private link, made when it leaves.
+    Private(LinkId, PrivateAsk, u64),
     Ask(Asked<W::Own>),
 }
 
@@ -81,6 +87,7 @@ pub struct Desk<W: Wire> {
     pairs: Vec<PairId>,
     link: OrderLinks<W::Own>,
     private: PrivateProof,
+    private_links: PrivateLinks,
     intents: Intents,
     rules: PairRules,
     budgets: Budgets,
@@ -104,8 +111,9 @@ impl<W: Wire> Desk<W> {
             clock: ClockSync::new(profile.clock),
             stopped: false,
             pairs: pairs.to_vec(),
-            link: OrderLinks::new(&profile, order_entry, wire.has_keys()),
+            link: OrderLinks::new(&profile, order_entry, wire.has_keys(), wire.link_logs_in()),
             private: PrivateProof::default(),
+            private_links: PrivateLinks::new(wire.has_keys() && !wire.private_asks().is_empty()),
             intents: Intents::default(),
             rules: PairRules::new(pairs),
             budgets: Budgets::new(&profile, pairs),
@@ -128,8 +136,9 @@ impl<W: Wire> Desk<W> {
         self.in_flight.len()
     }
 
-    /// Opens the order link, begins the first clock round, sets the timers of rules. The session queues its own links first.
+    /// Opens the desk's links, begins the first clock round, sets the timers of rules. The session queues its own links first.
     pub fn start(&mut self, now: MonoNanos) {
+        self.private_links_start();
         self.link_start();
         self.rules.start(now);
         self.start_clock_round(now);
@@ -172,7 +181,9 @@ impl<W: Wire> Desk<W> {
     /// Drops what is queued for a connection that is gone: it would be signed for, or mean, another one.
     pub fn forget_queued(&mut self, link: LinkId) {
         let of_link = |out: &Outgoing<W>| match out {
-            Outgoing::Frame(l, _) | Outgoing::Ping(l) | Outgoing::Close(l) | Outgoing::Login(l, _) => *l == link,
+            Outgoing::Frame(l, _) | Outgoing::Ping(l) | Outgoing::Close(l) | Outgoing::Login(l, _) | Outgoing::Private(l, ..) => {
+                *l == link
+            }
             Outgoing::Open(_) | Outgoing::Ask(_) => false,
         };
         self.queue.retain(|out| !of_link(out));
@@ -269,19 +280,37 @@ impl<W: Wire> Desk<W> {
         }
     }
 
-    /// True for a link of this desk, which takes its events: [`Desk::handle_connected`], [`Desk::link_frame`], [`Desk::handle_lost`].
+    /// True for a link of this desk, which takes its events: [`Desk::handle_connected`], [`Desk::handle_frame`], [`Desk::handle_lost`].
     pub fn owns(&self, link: LinkId) -> bool {
-        link.role == domain::LinkRole::OrderEntry
+        match link.role {
+            LinkRole::OrderEntry => true,
+            LinkRole::Private => self.private_links.is_wanted(),
+            LinkRole::Public | LinkRole::Rest => false,
+        }
     }
 
-    /// An order link is open.
+    /// A link of this desk is open.
     pub fn handle_connected(&mut self, link: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
-        self.link_connected(link, now, updates);
+        match link.role {
+            LinkRole::Private => self.private_connected(link, now),
+            _ => self.link_connected(link, now, updates),
+        }
     }
 
-    /// An order link is gone.
+    /// A frame came over a link of this desk.
+    pub fn handle_frame(&mut self, link: LinkId, now: MonoNanos, frame: &mut [u8], updates: &mut Vec<Input>) {
+        match link.role {
+            LinkRole::Private => self.private_link_frame(link, now, frame, updates),
+            _ => self.link_frame(link, now, frame, updates),
+        }
+    }
+
+    /// A link of this desk is gone.
     pub fn handle_lost(&mut self, link: LinkId, now: MonoNanos, reason: LossReason, updates: &mut Vec<Input>) {
-        self.link_lost(link, now, reason, updates);
+        match link.role {
+            LinkRole::Private => self.private_lost(link, now, reason, updates),
+            _ => self.link_lost(link, now, reason, updates),
+        }
     }
 
     /// The answer to a request. What the session asked for itself is handed back.
@@ -331,8 +360,9 @@ impl<W: Wire> Desk<W> {
         self.clock_timeout(now);
     }
 
-    /// Timers of the order link. The session calls it after those of its stream links.
-    pub fn order_link_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
+    /// Timers of the desk's links. The session calls it after those of its own.
+    pub fn links_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
+        self.private_links_timeout(now, updates);
         self.link_timeout(now, updates);
     }
 
@@ -343,6 +373,7 @@ impl<W: Wire> Desk<W> {
 
     /// The process was suspended. The session has closed its own links before.
     pub fn handle_paused(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
+        self.private_links_paused(now, updates);
         self.link_paused(now, updates);
         self.start_clock_round(now);
     }
@@ -392,6 +423,10 @@ impl<W: Wire> Desk<W> {
                         return Some(transmit);
                     }
                 }
+                Outgoing::Private(link, ask, number) => {
+                    let text = self.wire.private_ask(ask, number, self.send_at(now, wall));
+                    return Some(Transmit::Frame { link, text, order: false });
+                }
                 Outgoing::Ask(asked) => {
                     if !self.may_leave(&asked.what, &wanted, now, updates) {
                         continue;
@@ -414,18 +449,20 @@ impl<W: Wire> Desk<W> {
     /// When something here wants its time-out.
     pub fn poll_timeout(&self) -> Option<MonoNanos> {
         let later = self.later.iter().map(|(at, _)| *at).min();
-        let parts = [self.rules.next_timeout(), self.clock.due_at(), self.link.next_timeout(), self.private.next_timeout()];
-        parts.into_iter().chain([later]).flatten().min()
+        let links = [self.link.next_timeout(), self.private_links.next_timeout()];
+        let parts = [self.rules.next_timeout(), self.clock.due_at(), self.private.next_timeout()].into_iter().chain(links);
+        parts.chain([later]).flatten().min()
     }
 
-    /// Nothing is begun any more; [`Desk::close_order_link`] follows, after the session's own links.
+    /// Nothing is begun any more; [`Desk::close_links`] follows, after the session's own links.
     pub fn shutdown(&mut self) {
         self.stopped = true;
         self.later.retain(|(_, asked)| matches!(asked.what, What::Cancel(_) | What::CancelAll(_)));
     }
 
-    /// Closes the order link and ends all timers.
-    pub fn close_order_link(&mut self) {
+    /// Closes the desk's links and ends all timers.
+    pub fn close_links(&mut self) {
+        self.private_links_shutdown();
         self.link_shutdown();
         self.rules.stop();
         self.clock.stop();

@@ -121,6 +121,11 @@ impl PrivateProof {
         [self.orders.deadline(), self.fills.deadline(), trust].into_iter().flatten().min()
     }
 
+    /// Whether the link is proved ([`Desk::private_link_is`]).
+    pub(super) const fn set_proved(&mut self, proved: bool) {
+        self.proved = proved;
+    }
+
     fn await_nothing(&mut self) {
         self.orders.0.clear();
         self.fills.0.clear();

@@ -59,6 +59,9 @@ pub struct Profile {
     pub link_place: Limit,
     /// Whether the order link is logged in before it is used; where not, every request on it is signed.
     pub link_login: bool,
+    /// Order links and private links of the desk's are replaced at this age, plus half to all of the second, in nanoseconds: before the
+    /// venue closes them. `None` where they may live for ever.
+    pub link_life_ns: Option<(u64, u64)>,
     /// Orders that one cancel on the order link may name.
     pub cancels_together: usize,
     /// Shortest time of the dead-man switch in whole seconds; `None` for a venue without one.
@@ -199,6 +202,56 @@ impl CancelledRow {
     }
 }
 
+/// What is asked for on a private link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrivateAsk {
+    /// To be logged in.
+    Login,
+    /// Everything that is told of the account.
+    Subscribe,
+    /// A sign of life.
+    Ping,
+}
+
+/// What came over a private link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PrivateNews {
+    /// News of the account.
+    Told(PrivateTold),
+    /// Balances were moved by something else than orders, and are to be read anew.
+    BalancesMoved,
+    /// The answer to what was asked for.
+    Reply(PrivateReply),
+    /// The venue will close this connection.
+    Leave,
+    /// Nothing more is told on this connection.
+    Ended,
+    /// A known kind of frame that is not used.
+    Ignored,
+}
+
+/// News of an account, all of one frame.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrivateTold {
+    /// Executions.
+    pub fills: Vec<Fill>,
+    /// Orders.
+    pub orders: Vec<OrderRow>,
+    /// Balances of the assets that changed.
+    pub balances: Vec<BalanceEntry>,
+}
+
+/// The answer to what was asked for on a private link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrivateReply {
+    /// Its number, where it carries one.
+    pub number: Option<u64>,
+    /// What it says it answers: tells where there is no number.
+    pub ask: Option<PrivateAsk>,
+    /// Why it is refused; `None` when it is done.
+    pub failure: Option<Failure>,
+}
+
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
@@ -313,6 +366,30 @@ pub trait Wire {
     fn link_frame(&mut self, bytes: &mut [u8], received: MonoNanos) -> Result<LinkNews, Reject>;
     /// A login was refused: true when another form of it may pass, which is then what [`Wire::login`] makes.
     fn login_refused(&mut self, failure: &Failure) -> bool;
+
+    /// Whether the order link is logged in before it is used, where that hangs on the key.
+    fn link_logs_in(&self) -> bool {
+        Self::PROFILE.link_login
+    }
+
+    /// What a private link is asked for until it tells, in this order; a ping follows. Empty where the session keeps its private link by
+    /// itself.
+    fn private_asks(&self) -> &'static [PrivateAsk] {
+        &[]
+    }
+
+    /// The frame that asks for this; its answer carries `number`, where answers do.
+    fn private_ask(&self, _ask: PrivateAsk, _number: u64, _at: SendAt) -> String {
+        String::new()
+    }
+
+    /// One frame of the private link, received at `received`.
+    ///
+    /// # Errors
+    /// See [`Wire::time`]. Unless the scope is [`crate::json::Scope::Nothing`], it may have been news.
+    fn private_frame(&mut self, _bytes: &mut [u8], _received: MonoNanos) -> Result<PrivateNews, Reject> {
+        Err(Reject::shape("private frame"))
+    }
 
     /// How much of its limit a request spends.
     fn weight(&self, _what: &What<Self::Own>) -> u32 {
