@@ -18,7 +18,7 @@ use std::{any::Any, collections::BTreeMap};
 use rust_decimal::Decimal;
 
 pub use config::{VenueConfig, WorldConfig};
-pub use dialect::{Dialect, FaultSettings, HttpRequest, HttpResponse, Settings, VenueKind, WsFrame};
+pub use dialect::{Dialect, FaultSettings, HttpRequest, HttpResponse, MoreKey, Settings, VenueKind, WsFrame};
 pub use output::{Output, OutputBody, OutputQueue};
 
 use crate::{
@@ -170,7 +170,7 @@ impl World {
         self.tell_events();
     }
 
-    /// A WebSocket is opened now. `conn` is chosen by the caller and not used again.
+    /// A WebSocket is opened now, on a path with its query if there is one. `conn` is chosen by the caller and not used again.
     pub fn ws_open(&mut self, venue: usize, conn: u64, path: &str) {
         let now = self.now_t_ns;
         if let Some((exchange, at, out)) = self.at(venue) {

@@ -129,6 +129,21 @@ pub enum UnfillablePolicy {
     Refuse,
     /// The order gets an id and is finished at once as `poc` or `fok`.
     AcceptThenCancel,
+    /// A post-only order is refused. A fill-or-kill order, and a market order that finds nothing, get an id and are finished at once
+    /// (Binance spot API: `LIMIT_MAKER` and `EXPIRED`).
+    RefusePostOnly,
+}
+
+/// What a client id is unique among, per account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientIdPolicy {
+    /// Nothing: a later order shadows the earlier one of the same id (Gate API v4, `text`).
+    #[default]
+    Shadowed,
+    /// Open orders: the id is free again when its order has ended (Binance spot API, `newClientOrderId`).
+    UniqueAmongOpen,
+    /// All orders that are still remembered (Bybit API v5, `orderLinkId`).
+    Unique,
 }
 
 /// Bounds of what an exchange remembers of the past. The oldest entry leaves first.
@@ -162,6 +177,7 @@ impl Default for ExchangeConfig {
             assets: Vec::new(),
             pairs: Vec::new(),
             unfillable: UnfillablePolicy::Refuse,
+            client_ids: ClientIdPolicy::Shadowed,
             deduction: DeductionConfig::default(),
             history: HistoryLimits::default(),
             first_id: 0,
@@ -179,6 +195,8 @@ pub struct ExchangeConfig {
     pub pairs: Vec<PairConfig>,
     /// Treatment of post-only and fill-or-kill orders that can't live.
     pub unfillable: UnfillablePolicy,
+    /// What client ids are unique among.
+    pub client_ids: ClientIdPolicy,
     /// Assets that may pay fees.
     pub deduction: DeductionConfig,
     /// Bounds of the history.

@@ -6,7 +6,10 @@ use rust_decimal::Decimal;
 
 use super::{
     book::Book,
-    config::{ASSET_DECIMALS_MAX, AssetConfig, ConfigError, DeductionConfig, ExchangeConfig, PairConfig, UnfillablePolicy},
+    config::{
+        ASSET_DECIMALS_MAX, AssetConfig, ClientIdPolicy, ConfigError, DeductionConfig, ExchangeConfig, PairConfig,
+        UnfillablePolicy,
+    },
     countdown::Countdowns,
     event::{AccountTrade, BalanceEvent, Event, OrderEvent, OrderEventKind, PublicTrade},
     exact::{self, NotExact},
@@ -64,6 +67,7 @@ pub struct Exchange {
     pub(super) assets: Vec<AssetConfig>,
     pub(super) pairs: Vec<Pair>,
     pub(super) unfillable: UnfillablePolicy,
+    pub(super) client_ids: ClientIdPolicy,
     pub(super) gt: Option<Deduction>,
     pub(super) points: Option<Deduction>,
     pub(super) ledger: Ledger,
@@ -116,6 +120,7 @@ impl Exchange {
             history,
             pairs,
             unfillable: config.unfillable,
+            client_ids: config.client_ids,
             last_order_id: config.first_id,
             last_trade_id: config.first_id,
             events: Vec::new(),

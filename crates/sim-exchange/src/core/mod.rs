@@ -31,7 +31,8 @@ mod types;
 
 pub use book::{Book, Level};
 pub use config::{
-    ASSET_DECIMALS_MAX, AssetConfig, ConfigError, DeductionConfig, ExchangeConfig, HistoryLimits, PairConfig, UnfillablePolicy,
+    ASSET_DECIMALS_MAX, AssetConfig, ClientIdPolicy, ConfigError, DeductionConfig, ExchangeConfig, HistoryLimits, PairConfig,
+    UnfillablePolicy,
 };
 pub use event::{AccountTrade, BalanceEvent, BalanceReason, BookChange, Event, OrderEvent, OrderEventKind, PublicTrade};
 pub use exchange::{Exchange, Pair};

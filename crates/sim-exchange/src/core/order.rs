@@ -24,7 +24,7 @@ pub struct NewOrder {
     pub price: Decimal,
     /// Base, except for a market buy: quote to spend.
     pub amount: Decimal,
-    /// Client id exactly as sent (with Gate's `t-`). Not checked for repetition: a later order shadows the earlier one.
+    /// Client id exactly as sent (with Gate's `t-`). Whether it may be repeated is [`ClientIdPolicy`](super::ClientIdPolicy)'s.
     pub text: Option<String>,
 }
 

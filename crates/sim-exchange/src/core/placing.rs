@@ -1,7 +1,7 @@
 //! Orders: places, amends and cancels them, matches and settles.
 //!
 //! Start at [`Exchange::place_with`]. It checks, in this order: account, pair and its status; kind and time in force; sign
-//! and precision of price and amount; minimums and maximums; the price band; the balance; post-only and fill-or-kill. Then
+//! and precision of price and amount; minimums and maximums; the price band; the client id; the balance; post-only and fill-or-kill. Then
 //! it trades in price-time order at the makers' prices. A refusal leaves everything as it was.
 //!
 //! An amended order that loses its place arrives anew under its old id, and takes what its new price allows.
@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 
 use super::{
     book::Place,
-    config::{AssetConfig, UnfillablePolicy},
+    config::{AssetConfig, ClientIdPolicy, UnfillablePolicy},
     event::{AccountTrade, BalanceReason, BookChange, Event, OrderEventKind, PublicTrade},
     exact,
     exchange::{Deduction, Exchange, Pair},
@@ -65,6 +65,9 @@ impl Exchange {
         let pair = self.pairs.get(new.pair.index()).ok_or(Reject::UnknownPair)?;
         let (ticks, hold_amount) = check_order(pair, &self.assets, &new, t_ns)?;
         check_options(pair, &new, &options)?;
+        if new.text.as_deref().is_some_and(|text| self.is_text_taken(new.account, text)) {
+            return Err(Reject::DuplicateClientId);
+        }
         let (hold_asset, fee_asset) = assets_of(pair, new.side);
         let id = OrderId(self.last_order_id + 1);
         let order = Order {
@@ -166,7 +169,7 @@ impl Exchange {
         }
         let would_take = pair.book.best_ticks(before.side.opposite()).is_some_and(|best| crosses(before.side, ticks, best));
         if before.time_in_force == TimeInForce::Poc && would_take {
-            if self.unfillable == UnfillablePolicy::Refuse {
+            if self.unfillable != UnfillablePolicy::AcceptThenCancel {
                 return Err(Reject::PostOnlyWouldTake);
             }
             self.end_open(t_ns, account, id, FinishReason::Poc)?;
@@ -282,7 +285,13 @@ impl Exchange {
             return self.refuse_or_finish(order, FinishReason::Fok, Reject::FokNotFilled);
         }
         if order.kind == OrderKind::Market && plan.fills.is_empty() && plan.stop != Stop::OwnOrder {
-            return Err(if plan.stop == Stop::NoMatch { Reject::NoLiquidity } else { Reject::BadAmount });
+            return match (plan.stop, self.unfillable) {
+                (Stop::NoMatch, UnfillablePolicy::RefusePostOnly) => {
+                    self.refuse_or_finish(order, FinishReason::Ioc, Reject::NoLiquidity)
+                }
+                (Stop::NoMatch, _) => Err(Reject::NoLiquidity),
+                (Stop::Filled | Stop::OwnOrder, _) => Err(Reject::BadAmount),
+            };
         }
 
         let settled = self.settle(t_ns, &mut transaction, &mut order, &plan.fills)?;
@@ -352,13 +361,29 @@ impl Exchange {
         self.events.push(Event::Book(BookChange { t_ns, pair: order.pair, id, side: order.side, price, amount }));
     }
 
+    /// Whether a new order of `account` may not have this client id.
+    fn is_text_taken(&self, account: AccountId, text: &str) -> bool {
+        let known = self.history.order_by_text(account, text);
+        match self.client_ids {
+            ClientIdPolicy::Shadowed => false,
+            // An open order is always the newest of its id: while it lives, no other gets it.
+            ClientIdPolicy::UniqueAmongOpen => known.is_some_and(|order| order.end.is_none()),
+            ClientIdPolicy::Unique => known.is_some(),
+        }
+    }
+
     fn is_same_group(&self, order: &Order, other: AccountId) -> bool {
         let group = order.stp.map(|(group, _)| group);
         group.is_some() && self.account(other).is_some_and(|account| account.stp_group == group)
     }
 
     fn refuse_or_finish(&mut self, mut order: Order, reason: FinishReason, reject: Reject) -> Result<OrderId, Reject> {
-        if self.unfillable == UnfillablePolicy::Refuse || order.account == AccountId::MARKET {
+        let is_refused = match self.unfillable {
+            UnfillablePolicy::Refuse => true,
+            UnfillablePolicy::AcceptThenCancel => false,
+            UnfillablePolicy::RefusePostOnly => reason == FinishReason::Poc,
+        };
+        if is_refused || order.account == AccountId::MARKET {
             return Err(reject);
         }
         order.locked = Decimal::ZERO;

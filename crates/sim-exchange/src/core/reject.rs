@@ -70,6 +70,9 @@ pub enum Reject {
     /// A market order found nothing to trade with.
     #[error("no order to trade with")]
     NoLiquidity,
+    /// The client id belongs to another order of the account.
+    #[error("the client id is in use")]
+    DuplicateClientId,
     /// No such order of this account.
     #[error("order not found")]
     OrderNotFound,

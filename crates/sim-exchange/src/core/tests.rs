@@ -2,6 +2,7 @@
 //! naive matcher and by replaying the events.
 
 mod amending;
+mod policies;
 mod random;
 mod rules;
 

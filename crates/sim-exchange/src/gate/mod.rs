@@ -260,6 +260,8 @@ impl Dialect for GateDialect {
     }
 
     fn ws_open(&mut self, t_ns: u64, _exchange: &mut Exchange, conn: u64, path: &str, out: &mut OutputQueue) {
+        // What stands in a query means nothing here.
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
         if WS_PATHS.contains(&path) {
             self.stream.on_open(conn, t_ns, &self.config);
         } else {

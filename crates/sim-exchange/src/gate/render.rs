@@ -355,6 +355,8 @@ pub(super) fn refusal(reject: &Reject, rules: Option<&PairConfig>, amount: &str)
         }
         Reject::FokNotFilled => refused("FOK_NOT_FILL", "The order can not be fulfilled immediately".to_owned()),
         Reject::NoLiquidity => refused("ORDER_BOOK_NOT_FOUND", "No liquidity".to_owned()),
+        // Gate lets the later order shadow the earlier one, so the exchange is not told to refuse it.
+        Reject::DuplicateClientId => refused("REPEATED_CREATION", "Repeated creation".to_owned()),
         Reject::OrderNotFound => ApiError::order_not_found(),
         Reject::OrderClosed => ApiError::order_closed(),
         Reject::PriceOutsideBand { reference } => {

@@ -143,11 +143,17 @@ fn is_upgrade(request: &Request<Incoming>) -> bool {
     header_has(request, header::CONNECTION, "upgrade") && header_has(request, header::UPGRADE, "websocket")
 }
 
+/// Whether a path is meant by a pattern: the same, or with the same beginning when the pattern ends in `*`.
+fn is_path_of(pattern: &str, path: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == path, |beginning| path.starts_with(beginning))
+}
+
 /// Answers the WebSocket handshake (RFC 6455, section 4.2.2) and starts the socket's task. No extension is accepted.
 fn upgrade(mut request: Request<Incoming>, desk: Desk) -> Response<Body> {
-    let Some(path) = desk.ws_paths.iter().copied().find(|path| *path == request.uri().path()) else {
+    if !desk.ws_paths.iter().any(|pattern| is_path_of(pattern, request.uri().path())) {
         return refusal(StatusCode::NOT_FOUND, "NOT_FOUND", "There is no stream on this path");
-    };
+    }
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let is_version_13 = header_has(&request, header::SEC_WEBSOCKET_VERSION, "13");
     let Some(key) = request.headers().get(header::SEC_WEBSOCKET_KEY).filter(|_| is_version_13) else {
         return refusal(StatusCode::BAD_REQUEST, "BAD_REQUEST", "The WebSocket handshake is not valid");
@@ -165,7 +171,7 @@ fn upgrade(mut request: Request<Incoming>, desk: Desk) -> Response<Body> {
         .unwrap_or_else(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL", "The handshake could not be answered"))
 }
 
-async fn serve_socket(upgraded: OnUpgrade, conn: u64, path: &'static str, mut desk: Desk) {
+async fn serve_socket(upgraded: OnUpgrade, conn: u64, path: String, mut desk: Desk) {
     let upgraded = match upgraded.await {
         Ok(upgraded) => TokioIo::new(upgraded),
         Err(error) => {
@@ -177,7 +183,7 @@ async fn serve_socket(upgraded: OnUpgrade, conn: u64, path: &'static str, mut de
     let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
     let (frames, outgoing) = mpsc::channel(WS_QUEUE_LEN);
     let venue = desk.venue;
-    let opened = Command::WsOpen { venue, conn, path: path.to_owned(), frames };
+    let opened = Command::WsOpen { venue, conn, path, frames };
     if desk.commands.send(opened).await.is_err() {
         return;
     }

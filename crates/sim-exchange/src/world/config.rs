@@ -180,7 +180,7 @@ impl WorldConfig {
 
     /// What the exchange of one venue is made of.
     pub fn exchange_config(&self, venue: &VenueConfig) -> ExchangeConfig {
-        ExchangeConfig {
+        let mut config = ExchangeConfig {
             assets: self.assets.clone(),
             pairs: venue.pairs.clone().unwrap_or_else(|| self.pairs.clone()),
             unfillable: self.unfillable,
@@ -188,7 +188,9 @@ impl WorldConfig {
             first_id: venue.first_id,
             first_book_id: venue.first_book_id,
             ..ExchangeConfig::default()
-        }
+        };
+        venue.kind.settings().adapt(&mut config);
+        config
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {

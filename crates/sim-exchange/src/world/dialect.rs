@@ -2,9 +2,9 @@
 
 use std::{any::Any, fmt};
 
-use super::{DialectParts, output::OutputQueue};
+use super::{DialectParts, VenueConfig, output::OutputQueue};
 use crate::{
-    core::{Event, Exchange},
+    core::{Event, Exchange, ExchangeConfig},
     faults::{Conditions, Faults, ScriptedFault, TimedFault, Visibility},
     monitor::Monitor,
     timing::Delays,
@@ -15,11 +15,20 @@ pub trait Settings: Any + fmt::Debug + Send {
     /// The `kind` of its venues in configurations.
     fn kind(&self) -> &'static str;
 
-    /// Paths on which a WebSocket may be opened; the first is that of public streams.
+    /// Paths on which a WebSocket may be opened; the first is that of public streams. One that ends in `*` stands for every path that
+    /// begins like it.
     fn ws_paths(&self) -> &'static [&'static str];
 
     /// The path of private streams.
     fn private_ws_path(&self) -> &'static str;
+
+    /// What the protocol needs of the exchange beneath it, where that differs from the world's own configuration.
+    fn adapt(&self, _exchange: &mut ExchangeConfig) {}
+
+    /// Keys of other kinds that act for the venue's account too, to be told to whoever asks for a venue's keys.
+    fn more_keys(&self, _venue: &VenueConfig) -> Vec<MoreKey> {
+        Vec::new()
+    }
 
     /// The dialect of a venue with these settings.
     fn dialect(&self, parts: &DialectParts<'_>) -> Box<dyn Dialect>;
@@ -45,6 +54,17 @@ pub struct FaultSettings<'a> {
     pub from_ns: &'a mut u64,
     /// Draws faults from this seed.
     pub seed: &'a mut Option<u64>,
+}
+
+/// A further key of a venue's account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MoreKey {
+    /// How it signs, e.g. `ed25519`.
+    pub algorithm: &'static str,
+    /// The key.
+    pub key: String,
+    /// What it signs with; simulated, so no secret.
+    pub secret: String,
 }
 
 /// The protocol a venue speaks, with its settings.
@@ -150,7 +170,7 @@ pub trait Dialect: Any + Send {
         out: &mut OutputQueue,
     );
 
-    /// A WebSocket was opened on `path`. `conn` is not used again after it is closed.
+    /// A WebSocket was opened on `path`, which includes the query if there is one. `conn` is not used again after it is closed.
     fn ws_open(&mut self, t_ns: u64, exchange: &mut Exchange, conn: u64, path: &str, out: &mut OutputQueue);
 
     /// A frame arrived.
