@@ -7,12 +7,12 @@ use crate::rules;
 use crate::wire::bodies::ErrorBody;
 use crate::wire::{Decoder, Reject};
 use domain::time::SECOND;
-use domain::{BalanceEntry, FeeRates, Fill, MonoNanos, OrderUpdate, PairId, Symbol, Tables, UnixNanos};
+use domain::{BalanceEntry, FeeRates, Fill, MonoNanos, PairId, Symbol, Tables, UnixNanos};
 use std::convert::Infallible;
 use venue::clock_sync::ClockPace;
 use venue::desk::rows::{OrderRow, Stamp};
 use venue::desk::what::What;
-use venue::desk::wire::{AccountAnswer, Call, Failure, LinkNews, OrderAnswer, Page, Profile, SendAt, Wire};
+use venue::desk::wire::{AccountAnswer, AllCancelled, Ban, Call, Failure, LinkNews, OrderAnswer, Page, Profile, SendAt, Wire};
 use venue::rate_limit::{Limit, RateNews};
 use venue::{HttpRequest, RawRules};
 
@@ -48,10 +48,13 @@ impl Wire for BybitWire {
         read: Limit { count: 50, window_ns: SECOND },
         // Of an address, 600 in five seconds, with a lock-out of ten minutes: half of it.
         public: Limit { count: 300, window_ns: 5 * SECOND },
+        // "Access too frequent": nothing more for ten minutes. A region that is shut out is told by the same status.
+        ban: Some(Ban { status: 403, lasts_ns: 600 * SECOND }),
         link_place: Limit { count: 20, window_ns: SECOND },
         link_login: true,
         link_life_ns: None,
         cancels_together: 1,
+        look_up_places: 1,
         // The venue's own switch is for institutions only.
         dead_man_min_s: None,
         open_orders_pages_max: 20,
@@ -121,7 +124,7 @@ impl Wire for BybitWire {
         Err(NOT_ASKED)
     }
 
-    fn cancelled(&mut self, _body: &mut [u8], _stamp: Stamp) -> Result<Vec<OrderUpdate>, Reject> {
+    fn cancelled(&mut self, _body: &mut [u8], _stamp: Stamp) -> Result<AllCancelled, Reject> {
         Err(NOT_ASKED)
     }
 

@@ -12,14 +12,14 @@ use domain::command::OrderRef;
 use domain::mutants::{self, Mutant};
 use domain::time::SECOND;
 use domain::{
-    AccountFacts, BalanceEntry, ErrorClass, FeeRates, Fill, MonoNanos, OrderUpdate, PairId, PairScale, Symbol, Tables, UnixNanos,
-    VenueOrderId,
+    AccountFacts, BalanceEntry, ErrorClass, FeeRates, Fill, MonoNanos, PairId, PairScale, Symbol, Tables, UnixNanos, VenueOrderId,
 };
 use venue::clock_sync::ClockPace;
 use venue::connector::RawRules;
 use venue::desk::what::What;
 use venue::desk::wire::{
-    AccountAnswer, Call, CallKind, CancelledRow, Failure, LinkBody, LinkNews, LinkReply, OrderAnswer, Page, Profile, SendAt, Wire,
+    AccountAnswer, AllCancelled, Ban, Call, CallKind, CancelledRow, Failure, LinkBody, LinkNews, LinkReply, OrderAnswer, Page,
+    Profile, SendAt, Wire,
 };
 use venue::rate_limit::{Limit, RateNews};
 use venue::{HttpRequest, Method};
@@ -149,7 +149,7 @@ impl GateWire {
             What::Cancel(order) => (Method::Delete, order_path(order), on(order.pair), Vec::new()),
             // Never without the pair: that would cancel on every market.
             What::CancelAll(all) => (Method::Delete, "/spot/orders".into(), on(all.pair), Vec::new()),
-            What::LookUp(order) => get(&order_path(order), on(order.pair)),
+            What::LookUp { order, .. } => get(&order_path(order), on(order.pair)),
             What::Rules(pair) => get(&format!("/spot/currency_pairs/{}", self.name(*pair)), String::new()),
             What::DeadMan { timeout_s } => {
                 let body = format!(r#"{{"timeout":{timeout_s}}}"#).into_bytes();
@@ -198,7 +198,7 @@ impl GateWire {
             What::CancelAll(all) => {
                 (EntryChannel::CancelPair, format!(r#"{{"currency_pair":"{}","account":"spot"}}"#, self.name(all.pair)))
             }
-            What::LookUp(order) => (EntryChannel::Status, format!("{{{}}}", named(order, "order_id"))),
+            What::LookUp { order, .. } => (EntryChannel::Status, format!("{{{}}}", named(order, "order_id"))),
             // Nothing else is ever handed to this way.
             _ => (EntryChannel::Status, "{}".into()),
         }
@@ -227,11 +227,14 @@ impl Wire for GateWire {
         },
         // `/spot/order_book` and `/spot/currency_pairs`.
         public: limit_of(RateClass::Public),
+        // Undocumented; other venues' gateways ban so.
+        ban: Some(Ban { status: 418, lasts_ns: 120 * SECOND }),
         // All pairs together: Gate does not say whether its limit is per market, as over REST.
         link_place: Limit { count: 10, window_ns: SECOND },
         link_login: true,
         link_life_ns: None,
         cancels_together: CANCEL_IDS_MAX,
+        look_up_places: 1,
         dead_man_min_s: Some(5),
         open_orders_pages_max: 10,
         trades_pages_max: 20,
@@ -313,8 +316,8 @@ impl Wire for GateWire {
         self.decoder.order(body, stamp).map(answer)
     }
 
-    fn cancelled(&mut self, body: &mut [u8], stamp: Stamp) -> Result<Vec<OrderUpdate>, Reject> {
-        self.decoder.cancelled(body, stamp)
+    fn cancelled(&mut self, body: &mut [u8], stamp: Stamp) -> Result<AllCancelled, Reject> {
+        self.decoder.cancelled(body, stamp).map(AllCancelled::Ends)
     }
 
     fn dead_man(&mut self, body: &mut [u8]) -> Result<bool, Reject> {
@@ -388,6 +391,7 @@ impl Wire for GateWire {
                     kind,
                     rate: reply.rate,
                     limited,
+                    leave: false,
                     body: body(reply.status, reply.body),
                 })
             }
@@ -423,7 +427,7 @@ fn body(status: u16, body: EntryBody) -> LinkBody {
         EntryBody::Failed(label) => LinkBody::Failed(failure(status, label)),
         EntryBody::Order(row) => LinkBody::Order(row.map(answer)),
         EntryBody::CancelIds(rows) => LinkBody::Cancelled(rows.map(|rows| rows.into_iter().map(cancelled_row).collect())),
-        EntryBody::CancelPair(rows) => LinkBody::CancelPair(rows),
+        EntryBody::CancelPair(rows) => LinkBody::CancelPair(rows.map(AllCancelled::Ends)),
         EntryBody::Other => LinkBody::Other,
     }
 }

@@ -3,16 +3,16 @@
 
 use super::Desk;
 use super::what::What;
-use super::wire::{Profile, Wire};
+use super::wire::{Ban, Failure, Profile, Wire};
 use crate::rate_limit::{RETRY_AFTER_MAX_NS, RateLimit, RateNews, retry_after_ns};
 use domain::command::OrderRef;
-use domain::time::{MILLI, SECOND};
-use domain::{Amend, Budget, BudgetBucket, Input, MonoNanos, NewOrder, PairId};
+use domain::time::MILLI;
+use domain::{Amend, Budget, BudgetBucket, ErrorClass, Input, MonoNanos, NewOrder, PairId};
 
+/// The status of a request that is over a limit.
+const LIMITED: u16 = 429;
 /// A read that finds no budget looks again after this long, unless its limit is parked.
 const READ_PAUSE_NS: u64 = 100 * MILLI;
-/// A ban that does not say how long it lasts.
-const BAN_NS: u64 = 120 * SECOND;
 
 /// Our counts.
 pub(super) struct Budgets {
@@ -22,6 +22,7 @@ pub(super) struct Budgets {
     /// All reads of the account share one.
     read: RateLimit,
     public: RateLimit,
+    ban: Option<Ban>,
     /// Nothing at all leaves over REST before this time.
     banned_until: MonoNanos,
 }
@@ -37,6 +38,7 @@ impl Budgets {
             cancel: RateLimit::new(profile.cancel),
             read: RateLimit::new(profile.read),
             public: RateLimit::new(profile.public),
+            ban: profile.ban,
             banned_until: MonoNanos(0),
         }
     }
@@ -62,11 +64,13 @@ impl Budgets {
     }
 
     /// The venue said when it takes requests again: of this kind after a refusal, of any kind after a ban.
-    fn retry_after<O>(&mut self, what: &What<O>, banned: bool, after_ns: Option<u64>, now: MonoNanos) {
-        if banned {
-            let until = now.after(after_ns.unwrap_or(BAN_NS).min(RETRY_AFTER_MAX_NS));
+    fn retry_after<O>(&mut self, what: &What<O>, status: u16, after_ns: Option<u64>, now: MonoNanos) {
+        if let Some(ban) = self.ban.filter(|ban| ban.status == status) {
+            let until = now.after(after_ns.unwrap_or(ban.lasts_ns).min(RETRY_AFTER_MAX_NS));
             self.banned_until = self.banned_until.max(until);
-        } else if let (Some(ns), Some((_, limit))) = (after_ns, self.limit(what)) {
+        } else if status == LIMITED
+            && let (Some(ns), Some((_, limit))) = (after_ns, self.limit(what))
+        {
             limit.park(now, ns);
         }
     }
@@ -121,9 +125,14 @@ impl<W: Wire> Desk<W> {
         updates: &mut Vec<Input>,
     ) {
         let rate = self.wire.rate(what, headers);
-        self.on_rate(what, rate, status == 429, now, updates);
-        if matches!(status, 418 | 429) {
-            self.budgets.retry_after(what, status == 418, retry_after_ns(headers), now);
+        self.on_rate(what, rate, status == LIMITED, now, updates);
+        self.budgets.retry_after(what, status, retry_after_ns(headers), now);
+    }
+
+    /// A request was refused, perhaps for a limit that its status did not tell.
+    pub(super) fn on_refused(&mut self, what: &What<W::Own>, failure: &Failure, now: MonoNanos, updates: &mut Vec<Input>) {
+        if failure.class == ErrorClass::RateLimited && failure.status != LIMITED {
+            self.on_rate(what, RateNews::default(), true, now, updates);
         }
     }
 
@@ -161,9 +170,11 @@ mod tests {
     use super::*;
     use crate::clock_sync::ClockPace;
     use crate::rate_limit::Limit;
+    use domain::time::SECOND;
 
     const NOW: MonoNanos = MonoNanos(5 * SECOND);
     const TEN: Limit = Limit { count: 10, window_ns: SECOND };
+    const BAN: Ban = Ban { status: 418, lasts_ns: 120 * SECOND };
     const PROFILE: Profile = Profile {
         kind: "test",
         clock: ClockPace { samples: 1, refresh_ns: SECOND, retry_ns: SECOND, retry_limited: true },
@@ -173,9 +184,11 @@ mod tests {
         read: TEN,
         public: TEN,
         link_place: TEN,
+        ban: Some(BAN),
         link_login: true,
         link_life_ns: None,
         cancels_together: 1,
+        look_up_places: 1,
         dead_man_min_s: None,
         open_orders_pages_max: 1,
         trades_pages_max: 1,
@@ -209,25 +222,27 @@ mod tests {
     #[test]
     fn a_retry_after_holds_its_limit_and_a_ban_everything() {
         let mut budgets = Budgets::new(&PROFILE, &[PairId(0)]);
-        budgets.retry_after(&BALANCES, false, Some(7 * SECOND), NOW);
+        budgets.retry_after(&BALANCES, LIMITED, Some(7 * SECOND), NOW);
         assert_eq!(budgets.may_read(&BALANCES, 1, NOW), Err(NOW.after(7 * SECOND)));
         assert_eq!(budgets.opens_at(&BALANCES), NOW.after(7 * SECOND));
         // Cancels keep their own.
         assert!(budgets.may_cancel(NOW) && budgets.may_place(PairId(0), NOW));
-        budgets.retry_after(&BALANCES, true, None, NOW);
-        let end = NOW.after(BAN_NS);
+        budgets.retry_after(&BALANCES, 403, Some(7 * SECOND), NOW);
+        assert!(budgets.may_cancel(NOW), "a status that is no ban here");
+        budgets.retry_after(&BALANCES, BAN.status, None, NOW);
+        let end = NOW.after(BAN.lasts_ns);
         assert!(!budgets.may_cancel(NOW) && !budgets.may_place(PairId(0), NOW));
         let time: What<()> = What::Time;
         assert_eq!((budgets.may_read(&time, 1, NOW), budgets.opens_at(&time)), (Err(end), end));
         assert!(budgets.may_cancel(end) && budgets.may_place(PairId(0), end));
-        budgets.retry_after(&time, true, Some(u64::MAX), NOW);
+        budgets.retry_after(&time, BAN.status, Some(u64::MAX), NOW);
         assert_eq!(budgets.opens_at(&time), NOW.after(RETRY_AFTER_MAX_NS));
     }
 
     #[test]
     fn a_parked_read_comes_back_at_the_reset_and_parks_nothing_else() {
         let mut budgets = Budgets::new(&PROFILE, &[PairId(0)]);
-        budgets.retry_after(&BALANCES, false, Some(1600 * MILLI), NOW);
+        budgets.retry_after(&BALANCES, LIMITED, Some(1600 * MILLI), NOW);
         assert_eq!(budgets.may_read(&BALANCES, 3, NOW), Err(NOW.after(1600 * MILLI)));
         assert_eq!(budgets.may_read(&BALANCES, 3, NOW.after(1600 * MILLI)), Ok(()));
         assert!(budgets.may_place(PairId(0), NOW) && budgets.may_cancel(NOW));

@@ -15,7 +15,7 @@
 
 use super::orders::{self, Told, Way};
 use super::what::{Asked, What};
-use super::wire::{Call, CallKind, LinkBody, LinkNews, LinkReply, OrderAnswer, Profile, Wire};
+use super::wire::{AllCancelled, Call, CallKind, LinkBody, LinkNews, LinkReply, OrderAnswer, Profile, Wire};
 use super::{Desk, ORDER_TIMEOUT_NS, Outgoing};
 use crate::backoff::Jitter;
 use crate::budget::TokenBucket;
@@ -294,6 +294,7 @@ impl<W: Wire> Desk<W> {
                 None
             }
             (_, None) => Some(self.transmit_request(asked, now, wall)),
+            (what, Some(_)) if !self.wire.over_link(what) => Some(self.transmit_request(asked, now, wall)),
             // It spends what placements do.
             (What::Amend(_), Some(_)) if !self.link.limit.take(now, 1, 0) => Some(self.transmit_request(asked, now, wall)),
             (_, Some(slot)) => Some(self.link_transmit(slot, asked, now, wall)),
@@ -353,10 +354,11 @@ impl<W: Wire> Desk<W> {
     }
 
     fn on_link_reply(&mut self, slot: usize, reply: LinkReply, now: MonoNanos, updates: &mut Vec<Input>) {
-        let Some(number) = reply.number else { return self.stats.ignored += 1 };
-        if matches!(self.link.at(slot).login, Login::Asked { number: asked, .. } if asked == number) {
+        let is_login = |asked: u64| reply.number.map_or(reply.kind == Some(CallKind::Login), |number| number == asked);
+        if matches!(self.link.at(slot).login, Login::Asked { number, .. } if is_login(number)) {
             return self.on_link_login(slot, reply, now, updates);
         }
+        let Some(number) = reply.number else { return self.stats.ignored += 1 };
         // A reply on another connection than its request's can't be its reply.
         let Some(sent) = self.link.calls.get_mut(&number).filter(|sent| sent.slot == slot) else {
             return self.stats.ignored += 1;
@@ -382,10 +384,14 @@ impl<W: Wire> Desk<W> {
             self.link.limit.reconcile(now, remain, limit.min(self.link.limit_max));
         }
         let login_lost = matches!(&reply.body, LinkBody::Failed(failure) if failure.login_lost);
+        let leave = reply.leave;
         self.on_link_answer(sent, reply, now, updates);
         if login_lost && self.link.at(slot).is_ready() {
             // The connection does not count as logged in any more: once again, and REST until then.
             self.link_ask_login(slot, now);
+        }
+        if leave {
+            self.on_link_upgrade(slot);
         }
         self.link_retire();
         self.link_tell(now, updates);
@@ -412,11 +418,14 @@ impl<W: Wire> Desk<W> {
         if matches!(asked.what, What::CancelAll(_)) {
             let told = match body {
                 LinkBody::CancelPair(rows) => {
-                    let asked_then = |mut row: domain::OrderUpdate| {
-                        row.requested = at;
-                        row
+                    let asked_then = |answer| match answer {
+                        AllCancelled::Ends(mut rows) => {
+                            rows.iter_mut().for_each(|row: &mut domain::OrderUpdate| row.requested = at);
+                            AllCancelled::Ends(rows)
+                        }
+                        AllCancelled::Received => AllCancelled::Received,
                     };
-                    Told::Done(rows.map(|rows| rows.into_iter().map(asked_then).collect()))
+                    Told::Done(rows.map(asked_then))
                 }
                 LinkBody::Failed(failure) => Told::Failed(failure),
                 _ => misplaced(),

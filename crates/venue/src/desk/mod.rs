@@ -333,7 +333,7 @@ impl<W: Wire> Desk<W> {
         match flight.asked.what {
             What::Own(own) => return Some(OwnAnswer { own, sent, answer }),
             What::Time => self.on_time(sent, wall, answer, now, updates),
-            What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::LookUp(_) => {
+            What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::LookUp { .. } => {
                 self.on_order_answer(flight, answer, now, updates)
             }
             What::Rules(pair) => self.on_rules(pair, venue_ns, answer, now, updates),
@@ -433,7 +433,8 @@ impl<W: Wire> Desk<W> {
                     }
                     // Look-ups go over REST, which says most about orders in doubt for a broken order link. A repeat, and one that
                     // finds the budget of reads spent, takes the other way.
-                    let link = self.link.ready().filter(|_| matches!(asked.what, What::LookUp(_)));
+                    let looks_up = matches!(asked.what, What::LookUp { .. }) && self.wire.over_link(&asked.what);
+                    let link = self.link.ready().filter(|_| looks_up);
                     match (link, self.may_read(&asked.what, now)) {
                         (Some(slot), budget) if asked.attempt > 0 || budget.is_err() => {
                             return Some(self.link_transmit(slot, asked, now, wall));

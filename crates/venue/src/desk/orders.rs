@@ -10,7 +10,7 @@
 
 use super::rows::{OrderRow, Stamp};
 use super::what::{Answer, Asked, InFlight, What};
-use super::wire::{Failure, OrderAnswer, Placement, Wire};
+use super::wire::{AllCancelled, Failure, OrderAnswer, Placement, Wire};
 use super::{Desk, ORDER_TIMEOUT_NS};
 use crate::json::Reject;
 use crate::session::IoFailure;
@@ -19,7 +19,7 @@ use domain::mutants::{self, Mutant};
 use domain::time::SECOND;
 use domain::{
     Amend, ErrorClass, Finish, FrameReject, Input, Label, MonoNanos, NewOrder, OrderReport, OrderSource, OrderUpdate, PairId,
-    Purpose, Qty, RoundTrip, UnixNanos, UnknownCause, VenueOrderId,
+    Purpose, Qty, ReadKind, RoundTrip, UnixNanos, UnknownCause, VenueOrderId,
 };
 
 /// A cancel is void at the venue after this long. Late by seconds it is as good as ever, and it must not fail for a clock that is off
@@ -186,7 +186,7 @@ impl<W: Wire> Desk<W> {
             let report = OrderReport::Unknown { cause: UnknownCause::LinkLost };
             return updates.push(about(order, OrderSource::Edge, now, now, report));
         }
-        self.ask(What::LookUp(*order));
+        self.ask(What::LookUp { order: *order, place: 0 });
     }
 
     /// There is a key, and the pair is configured.
@@ -224,16 +224,16 @@ impl<W: Wire> Desk<W> {
         updates: &mut Vec<Input>,
     ) {
         let InFlight { asked, sent, .. } = flight;
-        let source = if matches!(asked.what, What::LookUp(_)) { OrderSource::Query } else { OrderSource::Reply };
+        let source = if matches!(asked.what, What::LookUp { .. }) { OrderSource::Query } else { OrderSource::Reply };
         let stamp = Stamp { source, received: now, requested: sent };
         if matches!(asked.what, What::CancelAll(_)) {
-            let told = self.told(answer, |wire, body| wire.cancelled(body, stamp));
+            let told = self.told(&asked.what, answer, now, updates, |wire, body| wire.cancelled(body, stamp));
             return self.on_all_cancelled(asked, sent, told, now, updates);
         }
         if matches!((&asked.what, &answer), (What::Place { .. }, Answer::Http { .. })) {
             self.order_round_trip(sent, now, updates);
         }
-        let told = self.told(answer, |wire, body| wire.order(&asked.what, body, stamp));
+        let told = self.told(&asked.what, answer, now, updates, |wire, body| wire.order(&asked.what, body, stamp));
         self.on_order_told(asked, sent, told, now, updates);
     }
 
@@ -250,7 +250,7 @@ impl<W: Wire> Desk<W> {
             What::Place { order, resent, .. } => self.on_placed(order, resent, sent, told, now, updates),
             What::Amend(amend) => self.on_amended(&amend, sent, told, now, updates),
             What::Cancel(_) => self.on_cancelled(asked, sent, told, now, updates),
-            What::LookUp(_) => self.on_looked_up(asked, sent, told, now, updates),
+            What::LookUp { .. } => self.on_looked_up(asked, sent, told, now, updates),
             _ => {}
         }
     }
@@ -260,12 +260,22 @@ impl<W: Wire> Desk<W> {
         updates.push(Input::RoundTrip(RoundTrip { venue: self.venue, order: true, nanos: now.since(sent) }));
     }
 
-    fn told<T>(&mut self, answer: Answer<'_>, decode: impl FnOnce(&mut W, &mut [u8]) -> Result<T, Reject>) -> Told<T> {
+    fn told<T>(
+        &mut self,
+        what: &What<W::Own>,
+        answer: Answer<'_>,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+        decode: impl FnOnce(&mut W, &mut [u8]) -> Result<T, Reject>,
+    ) -> Told<T> {
         match answer {
             Answer::Failed(failure) => Told::Silent(failure),
             Answer::Http { status, body } => match self.wire.failure(status, body) {
                 None => Told::Done(decode(&mut self.wire, body)),
-                Some(failure) => Told::Failed(failure),
+                Some(failure) => {
+                    self.on_refused(what, &failure, now, updates);
+                    Told::Failed(failure)
+                }
             },
         }
     }
@@ -385,14 +395,16 @@ impl<W: Wire> Desk<W> {
         &mut self,
         asked: Asked<W::Own>,
         sent: MonoNanos,
-        told: Told<Vec<OrderUpdate>>,
+        told: Told<AllCancelled>,
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
         let What::CancelAll(CancelAll { pair }) = asked.what else { return };
         let (source, class) = (told.source(), told.class());
         match told {
-            Told::Done(Ok(rows)) => updates.extend(rows.into_iter().map(Input::Order)),
+            Told::Done(Ok(AllCancelled::Ends(rows))) => updates.extend(rows.into_iter().map(Input::Order)),
+            // The private stream tells each end; what it does not tell of, this list does.
+            Told::Done(Ok(AllCancelled::Received)) => self.submit_read(ReadKind::OpenOrders, now, updates),
             Told::Done(Err(reject)) => {
                 self.stats.reject(reject.reason);
                 updates.push(self.cancel_all_failed(pair, sent, now, source, class));
@@ -414,10 +426,15 @@ impl<W: Wire> Desk<W> {
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
-        let What::LookUp(order) = asked.what else { return };
+        let What::LookUp { order, place } = asked.what else { return };
         let class = told.class();
+        let not_here = told.is_not_found() || matches!(told, Told::Done(Ok(OrderAnswer::NotHere)));
+        if not_here && place + 1 < W::PROFILE.look_up_places {
+            return self.ask(What::LookUp { order, place: place + 1 });
+        }
         let tell = |report| about(&order, OrderSource::Query, sent, now, report);
         match told {
+            _ if not_here => updates.push(tell(OrderReport::NotFound)),
             Told::Done(answer) => {
                 let unread = tell(OrderReport::Unknown { cause: UnknownCause::ServerError });
                 match self.own(answer, &order) {
@@ -425,7 +442,6 @@ impl<W: Wire> Desk<W> {
                     Own::Received | Own::Nothing => updates.push(unread),
                 }
             }
-            told if told.is_not_found() => updates.push(tell(OrderReport::NotFound)),
             told => {
                 self.on_clock_skew(class, now);
                 if self.try_again(asked, class, now).is_err() {
@@ -441,7 +457,7 @@ impl<W: Wire> Desk<W> {
         let mut row = match answer {
             Ok(OrderAnswer::Row(row)) => row,
             Ok(OrderAnswer::Received(_)) => return Own::Received,
-            Ok(OrderAnswer::Elsewhere) => return Own::Nothing,
+            Ok(OrderAnswer::Elsewhere | OrderAnswer::NotHere) => return Own::Nothing,
             Err(reject) => {
                 self.stats.reject(reject.reason);
                 return Own::Nothing;

@@ -64,7 +64,7 @@ fn kind_of<O>(what: &What<O>) -> Option<ReadKind> {
         | What::Amend(_)
         | What::Cancel(_)
         | What::CancelAll(_)
-        | What::LookUp(_)
+        | What::LookUp { .. }
         | What::DeadMan { .. }
         | What::Rules(_)
         | What::Own(_) => return None,
@@ -127,6 +127,7 @@ impl<W: Wire> Desk<W> {
                         return self.ask(What::Account { step: step + 1 });
                     }
                     self.on_clock_skew(failure.class, now);
+                    self.on_refused(&asked.what, &failure, now, updates);
                     return self.read_failed(asked, failure.class, now, updates);
                 }
             },
@@ -181,9 +182,7 @@ impl<W: Wire> Desk<W> {
             self.tell_other_terms(&row, updates);
             read.orders.push(row.update);
         }
-        if read.page == 1 {
-            read.elsewhere = page.elsewhere;
-        }
+        read.elsewhere = read.elsewhere.saturating_add(page.elsewhere);
         if !page.more {
             let OpenOrdersRead { orders, elsewhere, .. } = read;
             updates.push(Input::OpenOrders(OpenOrdersReport { venue: self.venue, requested, received: now, orders, elsewhere }));

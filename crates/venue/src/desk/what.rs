@@ -27,7 +27,12 @@ pub enum What<O> {
     /// Cancelling every order of a pair.
     CancelAll(CancelAll),
     /// The state of one order.
-    LookUp(OrderRef),
+    LookUp {
+        /// Which.
+        order: OrderRef,
+        /// Which of the places that may have it ([`super::wire::Profile::look_up_places`]), from zero on.
+        place: u8,
+    },
     /// Setting the dead-man switch: whole seconds, zero disarms.
     DeadMan {
         /// Seconds without a word after which the venue cancels everything.

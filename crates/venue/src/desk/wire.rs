@@ -38,6 +38,15 @@ impl SendAt {
     }
 }
 
+/// How a venue shuts an address out: nothing at all is to leave over REST for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ban {
+    /// The HTTP status that says so.
+    pub status: u16,
+    /// How long it lasts when the answer has no `Retry-After`, in nanoseconds.
+    pub lasts_ns: u64,
+}
+
 /// What never changes about a venue's protocol.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
@@ -55,6 +64,8 @@ pub struct Profile {
     pub read: Limit,
     /// Public reads: copies of books, rules.
     pub public: Limit,
+    /// How an address is shut out; `None` for a venue that only refuses.
+    pub ban: Option<Ban>,
     /// Placements and amendments over the order link; what is above it takes REST.
     pub link_place: Limit,
     /// Whether the order link is logged in before it is used; where not, every request on it is signed.
@@ -64,6 +75,8 @@ pub struct Profile {
     pub link_life_ns: Option<(u64, u64)>,
     /// Orders that one cancel on the order link may name.
     pub cancels_together: usize,
+    /// Places at which one order is looked up, the next where the last does not have it: orders that are live, then those of the past.
+    pub look_up_places: u8,
     /// Shortest time of the dead-man switch in whole seconds; `None` for a venue without one.
     pub dead_man_min_s: Option<u64>,
     /// Pages read of one list of open orders.
@@ -111,11 +124,24 @@ pub enum OrderAnswer {
     Received(Option<VenueOrderId>),
     /// An order on a pair that is not configured.
     Elsewhere,
+    /// The place that was asked does not list the order; the next of [`Profile::look_up_places`] may.
+    NotHere,
+}
+
+/// What a success says about cancelling all orders of a pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllCancelled {
+    /// The end of each order, or why its cancel failed.
+    Ends(Vec<OrderUpdate>),
+    /// The venue has the request: the ends come on the private stream, and the desk reads what is still open.
+    Received,
 }
 
 /// What an order request was, for answers that say which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallKind {
+    /// Logging in. For a venue whose answers to logins carry no correlation, this is enough.
+    Login,
     /// Placing.
     Place,
     /// Amending.
@@ -160,6 +186,8 @@ pub struct LinkReply {
     pub rate: RateNews,
     /// It refuses for a rate limit.
     pub limited: bool,
+    /// It says that this connection is to be left.
+    pub leave: bool,
     /// What it says.
     pub body: LinkBody,
 }
@@ -178,7 +206,7 @@ pub enum LinkBody {
     /// What became of each named order.
     Cancelled(Result<Vec<CancelledRow>, Reject>),
     /// The orders of a pair.
-    CancelPair(Result<Vec<OrderUpdate>, Reject>),
+    CancelPair(Result<AllCancelled, Reject>),
     /// Something that answers no request of ours.
     Other,
 }
@@ -316,11 +344,11 @@ pub trait Wire {
     /// # Errors
     /// See [`Wire::time`].
     fn order(&mut self, what: &What<Self::Own>, body: &mut [u8], stamp: Stamp) -> Result<OrderAnswer, Reject>;
-    /// The answer to cancelling all orders of a pair: the end of each, or why its cancel failed.
+    /// The answer to cancelling all orders of a pair.
     ///
     /// # Errors
     /// See [`Wire::time`].
-    fn cancelled(&mut self, body: &mut [u8], stamp: Stamp) -> Result<Vec<OrderUpdate>, Reject>;
+    fn cancelled(&mut self, body: &mut [u8], stamp: Stamp) -> Result<AllCancelled, Reject>;
     /// The answer to setting the dead-man switch: whether it is armed now.
     ///
     /// # Errors
@@ -389,6 +417,11 @@ pub trait Wire {
     /// See [`Wire::time`]. Unless the scope is [`crate::json::Scope::Nothing`], it may have been news.
     fn private_frame(&mut self, _bytes: &mut [u8], _received: MonoNanos) -> Result<PrivateNews, Reject> {
         Err(Reject::shape("private frame"))
+    }
+
+    /// True when the order link takes this request; what it does not take goes over REST.
+    fn over_link(&self, _what: &What<Self::Own>) -> bool {
+        true
     }
 
     /// How much of its limit a request spends.
