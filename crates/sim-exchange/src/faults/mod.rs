@@ -8,8 +8,10 @@
 
 pub(crate) mod conduct;
 pub(crate) mod incident;
+pub(crate) mod private;
 mod refusal;
 pub(crate) mod script;
+pub(crate) mod tamper;
 mod visibility;
 
 pub use refusal::Refusal;
@@ -18,6 +20,10 @@ pub use visibility::Visibility;
 
 use std::collections::BTreeMap;
 
+use rust_decimal::Decimal;
+
+use crate::core::{Level, exact};
+
 /// How a book contradicts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crossing {
@@ -25,6 +31,21 @@ pub enum Crossing {
     Locked,
     /// The best bid is one per cent above the best ask.
     Crossed,
+}
+
+impl Crossing {
+    /// The bid that contradicts these asks, at a price of so many decimals.
+    pub(crate) fn bid(self, asks: &[Level], decimals: u32) -> Option<Level> {
+        let best = asks.first()?;
+        let price = match self {
+            Crossing::Locked => best.price,
+            Crossing::Crossed => {
+                let above = exact::multiply(best.price, Decimal::new(101, 2)).ok()?;
+                exact::divide_rounded_up(above, Decimal::ONE, decimals)?
+            }
+        };
+        Some(Level { price, amount: best.amount })
+    }
 }
 
 /// What is tampered with.

@@ -1,8 +1,6 @@
 //! Private REST about the account: balances, their history, details, rights of keys (Gate API v4, balances).
-//!
-//! [`BalanceHistory`] lets `/spot/accounts` lag by a set time, as users report after a cancel or a fill.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -15,50 +13,13 @@ use super::{
     render::Symbols,
     rows::{AccountRow, seconds, text},
 };
-use crate::core::{AccountId, AssetId, Balance, BalanceEvent, BalanceReason, Exchange};
+use crate::{
+    core::{AccountId, BalanceReason, Exchange},
+    shared::balances::BalanceHistory,
+};
 
 /// When every simulated key was made, Unix seconds: long before any run.
 const KEYS_MADE_S: &str = "1600000000";
-
-/// Balances as they were, for as long as the configured lag needs.
-#[derive(Clone, Debug, Default)]
-pub(super) struct BalanceHistory {
-    changes: BTreeMap<(AccountId, AssetId), VecDeque<(u64, Balance)>>,
-}
-
-impl BalanceHistory {
-    /// Notes the balance after a change. Nothing is kept when nothing may lag.
-    pub(super) fn on_change(&mut self, event: &BalanceEvent, lag_ns: u64) {
-        if lag_ns == 0 {
-            return;
-        }
-        let before = Balance {
-            available: event.available - (event.change - event.locked_change),
-            locked: event.locked - event.locked_change,
-            update_id: event.update_id.saturating_sub(1),
-        };
-        let after = Balance { available: event.available, locked: event.locked, update_id: event.update_id };
-        let changes = self.changes.entry((event.account, event.asset)).or_insert_with(|| VecDeque::from([(0, before)]));
-        changes.push_back((event.t_ns, after));
-        let shown_from = event.t_ns.saturating_sub(lag_ns);
-        while changes.get(1).is_some_and(|(t_ns, _)| *t_ns <= shown_from) {
-            changes.pop_front();
-        }
-    }
-
-    /// The balance as it was `lag_ns` before `t_ns`.
-    fn shown(&self, account: AccountId, asset: AssetId, t_ns: u64, lag_ns: u64, exchange: &Exchange) -> Balance {
-        let current = exchange.balance(account, asset);
-        if lag_ns == 0 {
-            return current;
-        }
-        let shown_at = t_ns.saturating_sub(lag_ns);
-        let changes = self.changes.get(&(account, asset));
-        changes
-            .and_then(|changes| changes.iter().rev().find(|(changed_ns, _)| *changed_ns <= shown_at))
-            .map_or(current, |(_, balance)| *balance)
-    }
-}
 
 /// `/spot/accounts`.
 pub(super) fn accounts(

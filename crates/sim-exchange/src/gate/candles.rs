@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use rust_decimal::Decimal;
 
 use super::rows::text;
+use crate::shared::time::month_start;
 
 /// Candles kept per interval: the most one request may ask for, and a day of minutes.
 const KEPT_MAX: usize = 1_500;
@@ -72,18 +73,6 @@ impl Interval {
         }
         (0..count.min(ROWS_MAX)).fold(start_s, |start_s, _| month_start(start_s.saturating_sub(1)))
     }
-}
-
-/// Start of the calendar month (UTC) that holds `t_s`. Days to a civil date after Howard Hinnant's public algorithm.
-fn month_start(t_s: u64) -> u64 {
-    let days = t_s / DAY_S;
-    let shifted = days + 719_468;
-    let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * month_index + 2) / 5;
-    (days.saturating_sub(day_of_month)) * DAY_S
 }
 
 /// Open, high, low, close.

@@ -146,6 +146,11 @@ impl PrivateChannel {
         }
     }
 
+    /// Whether it tells executions.
+    pub(super) const fn tells_fills(self) -> bool {
+        matches!(self, PrivateChannel::UserTrades | PrivateChannel::UserTradesV2)
+    }
+
     /// The private channel of this name.
     pub(super) fn by_name(name: &str) -> Option<PrivateChannel> {
         PrivateChannel::ALL.into_iter().find(|channel| channel.name() == name)

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     core::{Exchange, Level, PairConfig, PairId, PublicTrade, Side, TradeStatus, exact},
-    faults::{Crossing, Faults},
+    faults::Faults,
 };
 
 /// Most levels per side that `/spot/order_book` serves.
@@ -200,19 +200,6 @@ impl PairStatistics {
     }
 }
 
-/// The bid that contradicts these asks.
-pub(super) fn crossing_bid(crossing: Crossing, asks: &[Level], rules: Option<&PairConfig>) -> Option<Level> {
-    let (best, rules) = (asks.first()?, rules?);
-    let price = match crossing {
-        Crossing::Locked => best.price,
-        Crossing::Crossed => {
-            let above = exact::multiply(best.price, Decimal::new(101, 2)).ok()?;
-            exact::divide_rounded_up(above, Decimal::ONE, rules.precision)?
-        }
-    };
-    Some(Level { price, amount: best.amount })
-}
-
 fn copy_of(exchange: &Exchange, pair: PairId, t_ns: u64, levels: usize) -> BookCopy {
     let book = exchange.book(pair);
     BookCopy {
@@ -341,7 +328,7 @@ fn order_book(query: &Query, context: PublicContext<'_>) -> Result<String, ApiEr
         },
     };
     if let Some(crossing) = faults.crossing(symbols.pair(pair), false)
-        && let Some(bid) = crossing_bid(crossing, &copy.asks, symbols.rules(pair))
+        && let Some(bid) = symbols.rules(pair).and_then(|rules| crossing.bid(&copy.asks, rules.precision))
     {
         copy.bids.insert(0, bid);
     }

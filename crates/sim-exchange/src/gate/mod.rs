@@ -19,7 +19,6 @@ mod candles;
 mod channel;
 mod config;
 mod countdown;
-mod depth;
 mod error;
 mod fees;
 mod frame;

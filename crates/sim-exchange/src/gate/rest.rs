@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    account::{self, BalanceHistory},
+    account,
     auth::{ApiKey, SignedRequest, percent_decode, verify_rest},
     batch,
     config::{GateConfig, GateUser},
@@ -28,6 +28,7 @@ use crate::{
     core::{AccountId, Exchange, OrderSource},
     faults::Faults,
     monitor::Monitor,
+    shared::balances::BalanceHistory,
     timing::Jitter,
     world::{HttpRequest, HttpResponse},
 };

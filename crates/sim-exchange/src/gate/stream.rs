@@ -21,12 +21,16 @@ use super::{
     market_data::MarketStatistics,
     render::{Symbols, public_trade_push},
     stream_book::{Feed, Made, PushContext},
-    stream_private::{PrivateFate, PrivateOrder, PrivateRows},
+    stream_private::PrivateRows,
     tamper,
 };
 use crate::{
     core::{AccountId, Event, Exchange, PairId, PublicTrade, Side},
-    faults::script::Strike,
+    faults::{
+        private::{PrivateFate, PrivateOrder},
+        script::Strike,
+    },
+    shared::time::next_tick,
     timing::{DelayRange, Jitter},
     world::{OutputQueue, WsFrame},
 };
@@ -420,7 +424,7 @@ impl Stream {
         let Some(feed) = self.feeds.get_mut(pair.index()).and_then(|feeds| feeds.get_mut(&kind)) else { return };
         if !feed.is_planned {
             feed.is_planned = true;
-            self.due.insert((next_tick(pair, kind, t_ns, config.seed), Due::Push(pair, kind)));
+            self.due.insert((next_tick(pair, kind.interval_ns(), t_ns, config.seed), Due::Push(pair, kind)));
         }
     }
 
@@ -485,7 +489,7 @@ impl Stream {
                 let rows = PrivateRows { events, account: *account, user, symbols: context.symbols, t_ns: context.t_ns };
                 let Some((delay, text)) = rows.frame(*channel, wants, &context.config.delays) else { continue };
                 let frame = Departing { at_ns: context.after(delay), conn: *conn, text };
-                let fate = self.private_order.next(*channel, &mut context.config.faults);
+                let fate = self.private_order.next(channel.tells_fills(), &mut context.config.faults);
                 if fate == PrivateFate::Lost {
                     continue;
                 }
@@ -593,14 +597,6 @@ struct SystemRow {
     #[serde(rename = "type")]
     kind: &'static str,
     msg: &'static str,
-}
-
-/// The next point of the feed's time grid after `t_ns`. Each pair has its own phase, drawn from the seed.
-fn next_tick(pair: PairId, kind: FeedKind, t_ns: u64, seed: u64) -> u64 {
-    let interval_ns = kind.interval_ns();
-    let phase_ns = Jitter::new(seed ^ (u64::from(pair.0) << 32)).next_u64() % interval_ns;
-    let since = t_ns.saturating_add(interval_ns - phase_ns) % interval_ns;
-    t_ns.saturating_add(interval_ns - since)
 }
 
 fn check_time(time_s: i64, now_ns: u64) -> Result<(), ReplyError> {

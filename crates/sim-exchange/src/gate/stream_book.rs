@@ -10,9 +10,8 @@ use serde::Serialize;
 use super::{
     channel::FeedKind,
     config::GateConfig,
-    depth::{DepthFeed, WindowFeed},
     frame::{push, to_json},
-    market_data::{MarketStatistics, crossing_bid, level_texts},
+    market_data::{MarketStatistics, level_texts},
     render::Symbols,
     rows::text,
     stream_candles::CandleFeed,
@@ -20,6 +19,7 @@ use super::{
 use crate::{
     core::{Book, Exchange, Level, PairId, Side},
     faults::take_one,
+    shared::depth::{DepthFeed, WindowFeed},
 };
 
 /// Book state as a book ticker shows it.
@@ -65,7 +65,7 @@ impl PushContext<'_> {
     /// The bid that makes this book contradict itself, when a fault asks for it.
     fn crossing(&mut self, pair: PairId, asks: &[Level]) -> Option<Level> {
         let crossing = self.config.faults.crossing(self.symbols.pair(pair), true)?;
-        crossing_bid(crossing, asks, self.symbols.rules(pair))
+        crossing.bid(asks, self.symbols.rules(pair)?.precision)
     }
 }
 

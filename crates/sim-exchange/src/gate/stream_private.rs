@@ -1,7 +1,6 @@
-//! What the private channels say, and the faults on their frames (Gate API v4, private spot channels).
+//! What the private channels say (Gate API v4, private spot channels).
 //!
-//! Start at [`PrivateRows::frames`]: one frame per connection, channel and account, with all rows of a batch of events.
-//! [`PrivateOrder`] doubles, reorders and loses frames as the faults ask.
+//! Start at [`PrivateRows::frame`]: one frame per connection, channel and account, with all rows of a batch of events.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -13,7 +12,6 @@ use super::{
 };
 use crate::{
     core::{AccountId, Event, PairId},
-    faults::{Faults, take_one},
     timing::{DelayRange, Delays},
 };
 
@@ -96,44 +94,4 @@ fn without<R: Serialize>(row: &R, fields: &[&str]) -> Value {
         }
     }
     value
-}
-
-/// What becomes of the next private frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PrivateFate {
-    /// It leaves as it should.
-    Usual,
-    /// It leaves twice.
-    Doubled,
-    /// It waits for the frame behind it.
-    Held,
-    /// It never leaves.
-    Lost,
-}
-
-/// Counts private frames for the faults that name one.
-#[derive(Debug, Default)]
-pub(super) struct PrivateOrder {
-    made: u64,
-    fills_made: u64,
-}
-
-impl PrivateOrder {
-    /// What becomes of the next frame.
-    pub(super) fn next(&mut self, channel: PrivateChannel, faults: &mut Faults) -> PrivateFate {
-        self.made += 1;
-        if matches!(channel, PrivateChannel::UserTrades | PrivateChannel::UserTradesV2) {
-            self.fills_made += 1;
-            if faults.lose_fill_frame.contains(&self.fills_made) || take_one(&mut faults.lose_next_fills) {
-                return PrivateFate::Lost;
-            }
-        }
-        if faults.double_private_frame.contains(&self.made) || take_one(&mut faults.double_next_private) {
-            return PrivateFate::Doubled;
-        }
-        if faults.reorder_private_frame.contains(&self.made) || take_one(&mut faults.reorder_next_private) {
-            return PrivateFate::Held;
-        }
-        PrivateFate::Usual
-    }
 }

@@ -3,10 +3,12 @@
 //! Start at [`frame`] for what goes to a socket and [`response`] for what answers a request. Both leave what they are given alone
 //! unless a fault asks for it.
 
-use rust_decimal::Decimal;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::faults::{Absurd, Breakage, Faults, TamperTarget, take_first};
+use crate::faults::{
+    Absurd, Breakage, Faults, TamperTarget, take_first,
+    tamper::{in_object, in_place, moved, next_of, shift_stamp},
+};
 use crate::world::{HttpRequest, HttpResponse};
 
 /// Fields with a time in milliseconds, and in seconds; as numbers or as text. `t` is in milliseconds on every book channel.
@@ -84,14 +86,6 @@ fn broken(response: &mut HttpResponse, breakage: Breakage) {
     }
 }
 
-fn next_of(faults: &mut Faults, target: TamperTarget) -> Option<Absurd> {
-    let tampering = faults.tampered.iter_mut().find(|tampering| tampering.target == target && tampering.count > 0)?;
-    tampering.count -= 1;
-    let how = tampering.how;
-    faults.tampered.retain(|tampering| tampering.count > 0);
-    Some(how)
-}
-
 fn target_of_frame(frame: &Value) -> Option<TamperTarget> {
     if frame["data"]["result"]["id"].is_string() && frame["data"]["result"]["amount"].is_string() {
         return Some(TamperTarget::OrderReply);
@@ -164,42 +158,6 @@ fn change(value: &mut Value, target: TamperTarget, how: Absurd) {
     }
 }
 
-/// Changes `field` of an object, or what stands under `word` when a word is meant.
-fn in_object(value: &mut Value, field: &str, word: &str, how: Absurd) {
-    let Value::Object(fields) = value else { return };
-    match how {
-        Absurd::Missing => drop(fields.remove(word)),
-        Absurd::UnknownWord => drop(fields.insert(word.to_owned(), json!("reticulated"))),
-        Absurd::ExtraField => add_field(fields),
-        _ => {
-            if let Some(value) = fields.get_mut(field) {
-                in_place(value, how);
-            }
-        }
-    }
-}
-
-fn add_field(fields: &mut Map<String, Value>) {
-    fields.insert("novelty".to_owned(), json!({"kind": "unheard of", "values": [1, "2", null]}));
-}
-
-fn in_place(value: &mut Value, how: Absurd) {
-    *value = match how {
-        Absurd::Zero => json!("0"),
-        Absurd::Negative => json!("-1"),
-        Absurd::NotANumber => json!("NaN"),
-        Absurd::Huge => json!("1e309"),
-        Absurd::TooFine => json!(format!("1.{}1", "0".repeat(39))),
-        Absurd::Empty => json!(""),
-        Absurd::Null => Value::Null,
-        Absurd::TimesHundred => {
-            let was = value.as_str().and_then(|text| text.parse::<Decimal>().ok()).unwrap_or_default();
-            json!(was.checked_mul(Decimal::ONE_HUNDRED).unwrap_or(Decimal::MAX).normalize().to_string())
-        }
-        Absurd::Missing | Absurd::UnknownWord | Absurd::ExtraField => return,
-    };
-}
-
 /// Moves every stamp by what the clock is off.
 fn shift(value: &mut Value, ahead_ns: i64) {
     if ahead_ns == 0 {
@@ -222,33 +180,10 @@ fn shift(value: &mut Value, ahead_ns: i64) {
     }
 }
 
-/// Moves a stamp, whole or with decimals, as number or text. Zero stands for "none" and stays.
-fn shift_stamp(value: &mut Value, by: i64) {
-    match value {
-        Value::Number(number) => {
-            if let Some(text) = moved(&number.to_string(), by)
-                && let Ok(shifted) = serde_json::from_str(&text)
-            {
-                *value = shifted;
-            }
-        }
-        Value::String(text) => {
-            if let Some(shifted) = moved(text, by) {
-                *value = Value::String(shifted);
-            }
-        }
-        _ => shift(value, by),
-    }
-}
-
-fn moved(text: &str, by: i64) -> Option<String> {
-    let (whole, rest) = text.split_once('.').map_or((text, None), |(whole, rest)| (whole, Some(rest)));
-    let whole = whole.parse::<i64>().ok().filter(|whole| *whole > 0)?.checked_add(by)?.max(0);
-    Some(rest.map_or_else(|| whole.to_string(), |rest| format!("{whole}.{rest}")))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::faults::{Tampering, VenueClock};
 

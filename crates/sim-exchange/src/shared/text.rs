@@ -2,6 +2,9 @@
 
 use rust_decimal::Decimal;
 
+/// Longest decimal that is read.
+const DECIMAL_BYTES_MAX: usize = 40;
+
 /// A decimal as venues print it: no exponent, no trailing zeros.
 pub(crate) fn decimal(value: Decimal) -> String {
     match u64::try_from(value.mantissa().unsigned_abs()) {
@@ -35,6 +38,18 @@ fn text_of(mut mantissa: u64, mut scale: u32, negative: bool) -> String {
         }
     }
     text
+}
+
+/// A decimal out of plain digits with at most one point: no sign, no exponent, and nothing that would be rounded.
+pub(crate) fn plain_decimal(text: &str) -> Option<Decimal> {
+    let plain = text.len() <= DECIMAL_BYTES_MAX
+        && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && text.bytes().any(|byte| byte.is_ascii_digit());
+    if !plain {
+        return None;
+    }
+    // Exact: digits past the type's reach are refused, never rounded.
+    Decimal::from_str_exact(text).ok()
 }
 
 /// Replaces `%XX` by its byte. A broken escape stays as it is; bytes that are not UTF-8 become U+FFFD, so that they can
@@ -82,6 +97,17 @@ mod tests {
                 assert_eq!(decimal(value), value.normalize().to_string());
                 assert_eq!(decimal(-value), (-value).normalize().to_string());
             }
+        }
+    }
+
+    #[test]
+    fn decimals_are_read_when_they_are_plain_and_exact() {
+        for good in ["0.001", "27000.5", "1", "1.", ".5"] {
+            assert!(plain_decimal(good).is_some(), "{good}");
+        }
+        let long = "1".repeat(DECIMAL_BYTES_MAX + 1);
+        for bad in ["", ".", "-1", "+1", "1e3", "NaN", "1_000", " 1", "0.00000000000000000000000000000000001", long.as_str()] {
+            assert!(plain_decimal(bad).is_none(), "{bad}");
         }
     }
 

@@ -20,20 +20,20 @@ use crate::core::Level;
 
 /// One increment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Increment {
+pub(crate) struct Increment {
     /// `U`: id of the first change covered.
-    pub(super) first_id: u64,
+    pub(crate) first_id: u64,
     /// `u`: id of the last change covered.
-    pub(super) last_id: u64,
+    pub(crate) last_id: u64,
     /// Changed bids with their whole amounts; zero means the level is gone.
-    pub(super) bids: Vec<Level>,
+    pub(crate) bids: Vec<Level>,
     /// Changed asks, likewise.
-    pub(super) asks: Vec<Level>,
+    pub(crate) asks: Vec<Level>,
 }
 
 /// Collects the changes of one book between two ticks.
 #[derive(Debug)]
-pub(super) struct DepthFeed {
+pub(crate) struct DepthFeed {
     depth: usize,
     last_id: u64,
     bids: SideFeed,
@@ -50,7 +50,7 @@ struct SideFeed {
 
 impl DepthFeed {
     /// Begins after the book state `id`, whose best levels are given best first.
-    pub(super) fn open(depth: usize, id: u64, bids: &[Level], asks: &[Level]) -> DepthFeed {
+    pub(crate) fn open(depth: usize, id: u64, bids: &[Level], asks: &[Level]) -> DepthFeed {
         let mut feed = DepthFeed { depth, last_id: id, bids: SideFeed::default(), asks: SideFeed::default() };
         feed.bids.show(depth, bids);
         feed.asks.show(depth, asks);
@@ -58,14 +58,14 @@ impl DepthFeed {
     }
 
     /// Notes one change of the book.
-    pub(super) fn on_change(&mut self, is_bid: bool, price: Decimal, amount: Decimal) {
+    pub(crate) fn on_change(&mut self, is_bid: bool, price: Decimal, amount: Decimal) {
         let side = if is_bid { &mut self.bids } else { &mut self.asks };
         side.touched.insert(price, amount);
     }
 
     /// The increment up to the book state `id`, or nothing when the book has not moved. `bids` and `asks` are at least
     /// as many of the best levels as the feed is deep, best first.
-    pub(super) fn tick(&mut self, id: u64, bids: &[Level], asks: &[Level]) -> Option<Increment> {
+    pub(crate) fn tick(&mut self, id: u64, bids: &[Level], asks: &[Level]) -> Option<Increment> {
         if id <= self.last_id {
             return None;
         }
@@ -102,21 +102,21 @@ impl SideFeed {
 
 /// The best levels of one book as the subscribers of a `spot.obu` stream know them.
 #[derive(Debug)]
-pub(super) struct WindowFeed {
+pub(crate) struct WindowFeed {
     depth: usize,
     /// Book id of the state the subscribers know.
-    pub(super) id: u64,
+    pub(crate) id: u64,
     /// When the book came into that state, Unix nanoseconds.
-    pub(super) t_ns: u64,
+    pub(crate) t_ns: u64,
     /// Best bids, best first.
-    pub(super) bids: Vec<Level>,
+    pub(crate) bids: Vec<Level>,
     /// Best asks, best first.
-    pub(super) asks: Vec<Level>,
+    pub(crate) asks: Vec<Level>,
 }
 
 impl WindowFeed {
     /// Begins with the book state `id`, whose best levels are given best first.
-    pub(super) fn open(depth: usize, id: u64, t_ns: u64, mut bids: Vec<Level>, mut asks: Vec<Level>) -> WindowFeed {
+    pub(crate) fn open(depth: usize, id: u64, t_ns: u64, mut bids: Vec<Level>, mut asks: Vec<Level>) -> WindowFeed {
         bids.truncate(depth);
         asks.truncate(depth);
         WindowFeed { depth, id, t_ns, bids, asks }
@@ -124,7 +124,7 @@ impl WindowFeed {
 
     /// Moves to the book state `id` and says what changed in the window, or nothing when the book has not moved. An increment
     /// without levels is usual: the change was deeper than the window, or was taken back.
-    pub(super) fn tick(&mut self, id: u64, t_ns: u64, mut bids: Vec<Level>, mut asks: Vec<Level>) -> Option<Increment> {
+    pub(crate) fn tick(&mut self, id: u64, t_ns: u64, mut bids: Vec<Level>, mut asks: Vec<Level>) -> Option<Increment> {
         if id <= self.id {
             return None;
         }
