@@ -17,7 +17,7 @@ const PERPETUAL_TAKER_MILLIONTHS: i64 = 550;
 /// Pairs of one market whose rules are asked for one by one; more are read from the list of that market.
 const NAMED_REQUESTS_MAX: usize = 8;
 
-/// Bybit spot, linear and inverse perpetuals, public side.
+/// Bybit spot, and the public side of linear and inverse perpetuals.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BybitConnector;
 
@@ -30,10 +30,6 @@ pub(crate) fn get(path: &str, query: String) -> HttpRequest {
 impl Connector for BybitConnector {
     fn kind(&self) -> &'static str {
         "bybit"
-    }
-
-    fn can_trade(&self) -> bool {
-        false
     }
 
     fn live_endpoints(&self) -> Endpoints {
@@ -154,7 +150,7 @@ mod tests {
         assert_eq!(BybitConnector.rest_url(&live, rules::PATH), "https://api.bybit.com");
         assert_eq!(BybitConnector.host_class("http://127.0.0.1:8080"), HostClass::Loopback);
         assert_eq!(BybitConnector.host_class(&live.ws), HostClass::Live);
-        assert!(!BybitConnector.can_trade());
+        assert!(BybitConnector.can_trade());
     }
 
     #[test]

@@ -109,6 +109,13 @@ macro_rules! trading_cases {
                 look_up,
                 dead_man,
                 mute_stream,
+                order_link,
+                amend,
+                cancel_all,
+                paged_reads,
+                terms_differ,
+                replacement,
+                ban,
             );
         }
     };

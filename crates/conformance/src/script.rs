@@ -20,14 +20,22 @@ pub enum Asked {
     Copy(PairId),
     /// A placement.
     Place,
+    /// A change of an order's terms.
+    Amend,
     /// A cancel of one order.
     Cancel,
+    /// A cancel of every order of a pair.
+    CancelAll,
     /// One order's state.
     LookUp,
     /// The dead-man switch.
     DeadMan,
     /// The rights of the key.
     Account,
+    /// A page of open orders.
+    OpenOrders,
+    /// A page of executions.
+    Trades,
     /// Anything else.
     Other,
 }
@@ -39,14 +47,33 @@ pub enum Reply<'a> {
     Done,
     /// The book at this id, one level a side.
     Copy(u64),
-    /// What a placement, cancel or look-up says about the order.
+    /// What a placement, amendment, cancel (of one, or of a pair with just this one) or look-up says about the order.
     Order(&'a OrderState),
+    /// A page of open orders; another one follows where it is full ([`Script::orders_page`]).
+    OpenOrders {
+        /// What it lists.
+        orders: &'a [OrderState],
+        /// The venue has more.
+        more: bool,
+    },
+    /// A page of executions of an order, by the numbers of their trades, each of one unit of base; another one follows where it is full
+    /// ([`Script::trades_page`]).
+    Trades {
+        /// The order.
+        order: &'a NewOrder,
+        /// Numbers of the trades.
+        trades: &'a [u64],
+        /// The venue has more.
+        more: bool,
+    },
     /// It refuses for this.
     Refused(ErrorClass),
     /// It does not know the order.
     NotFound,
     /// It takes nothing of this kind for so many seconds.
     Limited(u64),
+    /// It shuts the address out.
+    Banned,
 }
 
 /// The bytes of an answer.
@@ -150,6 +177,26 @@ pub trait Script {
         false
     }
 
+    /// False for a venue at which an order's terms stay as they are.
+    fn amends(&self) -> bool {
+        true
+    }
+
+    /// Rows of a full page of open orders; `None` where the list has no pages.
+    fn orders_page(&self) -> Option<usize> {
+        None
+    }
+
+    /// Rows of a full page of executions; `None` where the list has no pages.
+    fn trades_page(&self) -> Option<usize> {
+        None
+    }
+
+    /// The frame on a private link that says that it will be closed; `None` for a venue that closes links at an age, without a word.
+    fn notice(&self) -> Option<String> {
+        None
+    }
+
     /// Classes that this venue can answer a placement with, as definite refusals.
     fn refusals(&self) -> &'static [ErrorClass] {
         &[]
@@ -158,6 +205,11 @@ pub trait Script {
     /// The link of a pair's book stream.
     fn public_link(&self) -> LinkId {
         LinkId { role: LinkRole::Public, shard: 0 }
+    }
+
+    /// The link that orders may take.
+    fn order_link(&self) -> LinkId {
+        LinkId { role: LinkRole::OrderEntry, shard: 0 }
     }
 
     /// The link of private news.

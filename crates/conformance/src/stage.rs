@@ -84,7 +84,18 @@ impl Stage {
             now: MonoNanos(SECOND),
             updates: Vec::new(),
             open: BTreeSet::new(),
-            mute: vec![Asked::Place, Asked::Cancel, Asked::LookUp, Asked::DeadMan, Asked::Account, Asked::Other],
+            mute: vec![
+                Asked::Place,
+                Asked::Amend,
+                Asked::Cancel,
+                Asked::CancelAll,
+                Asked::LookUp,
+                Asked::DeadMan,
+                Asked::Account,
+                Asked::OpenOrders,
+                Asked::Trades,
+                Asked::Other,
+            ],
         }
     }
 
@@ -93,6 +104,10 @@ impl Stage {
     /// # Panics
     /// When the connector refuses the script's configuration.
     pub fn enter(&mut self, keys: bool) {
+        self.enter_with(keys, SessionOptions::default());
+    }
+
+    fn enter_with(&mut self, keys: bool, options: SessionOptions) {
         let secret = |text: &str| keys.then(|| SecretString::from(text));
         let config = SessionConfig {
             venue: VenueId(0),
@@ -101,7 +116,7 @@ impl Stage {
             key: secret(KEY),
             secret: secret(SECRET),
             book_channel: self.script.book_channel().into(),
-            options: SessionOptions::default(),
+            options,
             seed: 7,
         };
         self.session = Some(self.script.connector().session(config).expect("the script names a known book channel"));
@@ -117,7 +132,12 @@ impl Stage {
 
     /// A session that was started, whose links are up and whose streams are acknowledged.
     pub fn live(&mut self, keys: bool) {
-        self.enter(keys);
+        self.live_with(keys, SessionOptions::default());
+    }
+
+    /// As [`Stage::live`], with these options.
+    pub fn live_with(&mut self, keys: bool, options: SessionOptions) {
+        self.enter_with(keys, options);
         let now = self.now;
         self.session().start(now);
         self.run(3 * SECOND);
@@ -267,11 +287,20 @@ impl Stage {
     /// # Panics
     /// For a script without any.
     pub fn private(&mut self, news: PrivateNews<'_>) {
-        let text = self.script.private(news).expect("a venue that can trade has private news");
-        self.frame(self.script.private_link(), text);
+        self.private_on(self.script.private_link(), news);
     }
 
-    fn frame(&mut self, link: LinkId, text: String) {
+    /// News of the private stream over this connection.
+    ///
+    /// # Panics
+    /// For a script without any.
+    pub fn private_on(&mut self, link: LinkId, news: PrivateNews<'_>) {
+        let text = self.script.private(news).expect("a venue that can trade has private news");
+        self.frame(link, text);
+    }
+
+    /// A frame comes over a link.
+    pub fn frame(&mut self, link: LinkId, text: String) {
         let (now, mut bytes) = (self.now, text.into_bytes());
         self.with(|session, updates| session.handle_frame(link, now, &mut bytes, updates));
     }
@@ -342,9 +371,17 @@ impl Stage {
         std::mem::take(&mut self.updates)
     }
 
-    /// Orders among it.
+    /// Orders among it; the rest stays for [`Stage::take`].
     pub fn orders(&mut self) -> Vec<OrderUpdate> {
-        self.take().into_iter().filter_map(|input| if let Input::Order(update) = input { Some(update) } else { None }).collect()
+        let mut orders = Vec::new();
+        self.updates.retain(|input| match input {
+            Input::Order(update) => {
+                orders.push(*update);
+                false
+            }
+            _ => true,
+        });
+        orders
     }
 
     /// The only report about an order.

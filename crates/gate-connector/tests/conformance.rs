@@ -53,8 +53,9 @@ fn rest_row(state: &OrderState) -> Value {
     row
 }
 
-fn refusal(class: ErrorClass) -> Said {
-    let (status, label) = match class {
+/// Status and label of a refusal.
+const fn refusal(class: ErrorClass) -> (u16, &'static str) {
+    match class {
         ErrorClass::InsufficientFunds => (400, "BALANCE_NOT_ENOUGH"),
         ErrorClass::FilterReject => (400, "INVALID_PRECISION"),
         ErrorClass::SymbolClosed => (400, "INVALID_CURRENCY_PAIR"),
@@ -64,14 +65,39 @@ fn refusal(class: ErrorClass) -> Said {
         ErrorClass::DuplicateClientId => (400, "REPEATED_CREATION"),
         ErrorClass::UnknownOrder => (400, "ORDER_FINISHED"),
         ErrorClass::Unknown => (500, "SERVER_ERROR"),
+    }
+}
+
+/// The reply to a request of order entry.
+fn say_entry(asked: &Value, reply: Reply<'_>) -> Said {
+    let (status, data) = match reply {
+        Reply::Refused(class) => {
+            let (status, label) = refusal(class);
+            (status, json!({"errs": {"label": label, "message": ""}}))
+        }
+        Reply::Order(state) => (200, json!({"result": rest_row(state)})),
+        _ => (200, json!({"result": {"api_key": conformance::stage::KEY, "uid": "1"}})),
     };
-    Said::http(status, json!({"label": label, "message": ""}).to_string())
+    let header = json!({"status": status.to_string(), "channel": asked["channel"], "event": "api"});
+    Said::Frame(json!({"request_id": asked["payload"]["req_id"], "header": header, "data": data}).to_string())
+}
+
+/// A row of a list of executions, and of the stream of them.
+fn trade_row(order: &NewOrder, trade: u64, filled: i64) -> Value {
+    json!({
+        "id": trade, "order_id": "77", "currency_pair": NAMES[order.pair.index()], "side": order.side.to_string(),
+        "amount": qty(filled), "role": "taker", "price": price(order), "text": format!("t-{}", order.client_id),
+        "fee": "0", "create_time_ms": "1750000000123.4",
+    })
 }
 
 fn say_frame(asked: &Value, reply: Reply<'_>, at: UnixNanos) -> Said {
     if asked["channel"] == "spot.ping" {
         let pong = json!({"time": at.seconds(), "time_ms": at.millis(), "channel": "spot.pong", "event": "", "result": null});
         return Said::Frame(pong.to_string());
+    }
+    if asked["event"] == "api" {
+        return say_entry(asked, reply);
     }
     let mut answer = asked.clone();
     answer["time"] = json!(at.seconds());
@@ -103,6 +129,11 @@ impl Script for Gate {
                     (_, Some("subscribe")) => Asked::Subscribe,
                     (_, Some("unsubscribe")) => Asked::Leave,
                     (Some("spot.login"), _) => Asked::Login,
+                    (Some("spot.order_place"), _) => Asked::Place,
+                    (Some("spot.order_amend"), _) => Asked::Amend,
+                    (Some("spot.order_cancel"), _) => Asked::Cancel,
+                    (Some("spot.order_cancel_cp"), _) => Asked::CancelAll,
+                    (Some("spot.order_status"), _) => Asked::LookUp,
                     _ => Asked::Other,
                 }
             }
@@ -115,6 +146,10 @@ impl Script for Gate {
                         Asked::Copy(PairId(pair as u16))
                     }
                     (Method::Post, "/spot/orders") => Asked::Place,
+                    (Method::Patch, path) if path.starts_with("/spot/orders/") => Asked::Amend,
+                    (Method::Delete, "/spot/orders") => Asked::CancelAll,
+                    (Method::Get, "/spot/open_orders") => Asked::OpenOrders,
+                    (Method::Get, "/spot/my_trades") => Asked::Trades,
                     (Method::Delete, path) if path.starts_with("/spot/orders/") => Asked::Cancel,
                     (Method::Get, path) if path.starts_with("/spot/orders/") => Asked::LookUp,
                     (Method::Post, "/spot/countdown_cancel_all") => Asked::DeadMan,
@@ -138,14 +173,28 @@ impl Script for Gate {
                 json!({"id": id, "current": at.millis(), "update": at.millis(), "asks": [["61235", "1"]], "bids": [["61234", "1"]]})
                     .to_string(),
             ),
+            (Asked::CancelAll, Reply::Order(state)) => Said::http(200, json!([rest_row(state)]).to_string()),
             (_, Reply::Order(state)) => Said::http(200, rest_row(state).to_string()),
+            (_, Reply::OpenOrders { orders, .. }) => {
+                let rows: Vec<Value> = orders.iter().map(rest_row).collect();
+                let pair = json!({"currency_pair": NAMES[0], "total": rows.len(), "orders": rows});
+                Said::http(200, json!([pair]).to_string())
+            }
+            (_, Reply::Trades { order, trades, .. }) => {
+                let rows: Vec<Value> = trades.iter().map(|trade| trade_row(order, *trade, 1)).collect();
+                Said::http(200, json!(rows).to_string())
+            }
+            (_, Reply::Banned) => Said::http(418, "<html>"),
             (_, Reply::NotFound) => Said::http(404, json!({"label": "ORDER_NOT_FOUND", "message": ""}).to_string()),
             (_, Reply::Limited(seconds)) => Said::Http {
                 status: 429,
                 headers: vec![("retry-after".into(), seconds.to_string())],
                 body: json!({"label": "TOO_MANY_REQUESTS", "message": ""}).to_string(),
             },
-            (_, Reply::Refused(class)) => refusal(class),
+            (_, Reply::Refused(class)) => {
+                let (status, label) = refusal(class);
+                Said::http(status, json!({"label": label, "message": ""}).to_string())
+            }
             (_, Reply::Done) => Said::Nothing,
         }
     }
@@ -172,14 +221,7 @@ impl Script for Gate {
                 row["event"] = json!(if state.ended { "finish" } else { "put" });
                 ("spot.orders", row)
             }
-            PrivateNews::Fill { order, trade, qty: filled } => (
-                "spot.usertrades",
-                json!({
-                    "id": trade, "order_id": "77", "currency_pair": NAMES[order.pair.index()], "side": order.side.to_string(),
-                    "amount": qty(filled), "role": "taker", "price": price(order), "text": format!("t-{}", order.client_id),
-                    "fee": "0", "create_time_ms": "1750000000123.4",
-                }),
-            ),
+            PrivateNews::Fill { order, trade, qty: filled } => ("spot.usertrades", trade_row(order, trade, filled)),
         };
         Some(
             json!({"time": 1, "time_ms": 1_750_000_000_123i64, "channel": channel, "event": "update", "result": [row]})
@@ -189,6 +231,18 @@ impl Script for Gate {
 
     fn has_dead_man(&self) -> bool {
         true
+    }
+
+    fn orders_page(&self) -> Option<usize> {
+        Some(100)
+    }
+
+    fn trades_page(&self) -> Option<usize> {
+        Some(1000)
+    }
+
+    fn notice(&self) -> Option<String> {
+        Some(json!({"channel": "spot.system", "event": "update", "result": {"type": "upgrade"}}).to_string())
     }
 
     fn refusals(&self) -> &'static [ErrorClass] {

@@ -1,9 +1,8 @@
-//! The protocol half of one Bybit account, public side: bytes and time in, inputs and requests out. No socket, no clock.
+//! The protocol half of one Bybit account: bytes and time in, inputs and requests out. No socket, no clock.
 //!
-//! The clock, the rules of pairs, and what a session without a key answers to orders and reads are the [`Desk`]'s, the same for
-//! every venue; what Bybit adds to them is in [`wire`]. The connections of public streams are [`Feeds`]'; Bybit's pace, its
-//! control messages and which stream goes over which connection are in [`feeds`]. [`books`]: one
-//! [`venue::snapshot_sync::SnapshotSync`] a pair.
+//! Orders, reads, the private link and its news, the order link, limits and the clock are the [`Desk`]'s, the same for every venue; what
+//! Bybit adds to them is in [`wire`]. The connections of public streams are [`Feeds`]'; Bybit's pace, its control messages and which
+//! stream goes over which connection are in [`feeds`]. [`books`]: one [`venue::snapshot_sync::SnapshotSync`] a pair.
 //!
 //! This file joins them: what a frame is and who takes it, and the [`VenueSession`] face.
 
@@ -11,6 +10,7 @@ mod books;
 mod feeds;
 mod wire;
 
+use crate::sign::Signer;
 use crate::wire::frames::{Frame, Reply, TickerFrame, TopFrame};
 use crate::wire::{Decoder, PairNames, Reject, Scope};
 use books::Books;
@@ -30,7 +30,7 @@ use wire::BybitWire;
 pub(crate) use books::BookChannel;
 pub(crate) use feeds::{link, market_of};
 
-/// Bybit's public side. See the module's docs.
+/// One Bybit account. See the module's docs.
 pub struct BybitSession {
     desk: Desk<BybitWire>,
     options: SessionOptions,
@@ -52,7 +52,7 @@ impl std::fmt::Debug for BybitSession {
 }
 
 impl BybitSession {
-    /// A session that has not started. Keys in the configuration are not used: trading is not built.
+    /// A session that has not started.
     ///
     /// # Errors
     /// [`ConnectorError::BadOption`] for an unknown book channel, or more streams than connections are allowed for;
@@ -68,7 +68,11 @@ impl BybitSession {
         let stats = SessionStats { streams: books.stream_stats(channel), ..SessionStats::default() };
         let groups = feeds::groups(&names, channel, config.options)?;
         let size = pairs.iter().map(|pair| pair.index() + 1).max().unwrap_or_default();
-        let wire = BybitWire::new(Decoder::new(names, channel.depth()));
+        let signer = match (config.key, &config.secret) {
+            (Some(key), Some(secret)) => Some(Signer::new(key, secret)),
+            _ => None,
+        };
+        let wire = BybitWire::new(Decoder::new(names, channel.depth()), signer);
         Ok(BybitSession {
             desk: Desk::new(config.venue, wire, &pairs, config.options.order_entry, config.seed, stats),
             options: config.options,
@@ -191,11 +195,17 @@ impl VenueSession for BybitSession {
     }
 
     fn handle_connected(&mut self, link: LinkId, now: MonoNanos, updates: &mut Vec<Input>) {
+        if self.desk.owns(link) {
+            return self.desk.handle_connected(link, now, updates);
+        }
         self.with_feeds(now, updates, |feeds, jitter, steps| feeds.connected(link, now, jitter, steps));
     }
 
     fn handle_frame(&mut self, link: LinkId, now: MonoNanos, frame: &mut [u8], updates: &mut Vec<Input>) {
         self.desk.stats.frames += 1;
+        if self.desk.owns(link) {
+            return self.desk.handle_frame(link, now, frame, updates);
+        }
         if !self.feeds.saw_frame(link, now) {
             // Of a connection that is being closed, or of none: what it says is old.
             self.desk.stats.ignored += 1;
@@ -216,6 +226,9 @@ impl VenueSession for BybitSession {
     }
 
     fn handle_lost(&mut self, link: LinkId, now: MonoNanos, reason: LossReason, updates: &mut Vec<Input>) {
+        if self.desk.owns(link) {
+            return self.desk.handle_lost(link, now, reason, updates);
+        }
         self.desk.stats.reconnect(reason.as_str());
         self.desk.forget_queued(link);
         self.books_gone(link, now, updates);
@@ -230,6 +243,7 @@ impl VenueSession for BybitSession {
     fn handle_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         self.desk.requests_timeout(now);
         self.with_feeds(now, updates, |feeds, _, steps| feeds.timeout(now, steps));
+        self.desk.links_timeout(now, updates);
         self.books_timeout(now, updates);
         self.desk.pair_rules_timeout(now);
     }

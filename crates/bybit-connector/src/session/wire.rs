@@ -1,35 +1,98 @@
-//! Bybit's part of the trading half ([`venue::desk`]), as far as it is built: the venue's clock and the rules of pairs, over
-//! public requests. There is no key here, so the desk asks for nothing private; what would answer that refuses.
+//! Bybit's part of the trading half ([`venue::desk`]): requests and frames as bytes, answers as rows, limits and codes (Bybit v5:
+//! trade, account, user, market; WebSocket private and trade).
+//!
+//! Bybit answers every order request with *received* and nothing else; what came of it is told on the private stream. Only spot is
+//! traded: contracts are read. An account is a unified one. Its own dead-man switch is for institutions, so there is none here.
 
 use crate::errors;
 use crate::market::Market;
 use crate::rules;
+use crate::sign::Signer;
 use crate::wire::bodies::ErrorBody;
-use crate::wire::{Decoder, Reject};
+use crate::wire::orders::{self, Ack, OrderFrame, OrderOp};
+use crate::wire::private::PrivateFrame;
+use crate::wire::{Decoder, Reject, encode};
+use domain::command::OrderRef;
 use domain::time::SECOND;
-use domain::{BalanceEntry, FeeRates, Fill, MonoNanos, PairId, Symbol, Tables, UnixNanos};
+use domain::{AccountFacts, BalanceEntry, ErrorClass, FeeRates, Fill, FrameReject, MonoNanos, PairId, Symbol, Tables, UnixNanos};
+use serde_json::Value as Json;
 use std::convert::Infallible;
 use venue::clock_sync::ClockPace;
 use venue::desk::rows::{OrderRow, Stamp};
 use venue::desk::what::What;
-use venue::desk::wire::{AccountAnswer, AllCancelled, Ban, Call, Failure, LinkNews, OrderAnswer, Page, Profile, SendAt, Wire};
+use venue::desk::wire::{
+    AccountAnswer, AllCancelled, Ban, Call, CallKind, Failure, LinkBody, LinkNews, LinkReply, OrderAnswer, Page, PrivateAsk,
+    PrivateNews, PrivateReply, PrivateTold, Profile, SendAt, Wire,
+};
 use venue::rate_limit::{Limit, RateNews};
-use venue::{HttpRequest, RawRules};
+use venue::{HttpRequest, Method, RawRules};
 
-/// Answers to what is never asked for without a key.
-const NOT_ASKED: Reject = Reject::shape("an answer that nothing asked for");
-
-/// Names and codec of one account.
+/// Orders per page, the venue's maximum.
+const ORDERS_PAGE: usize = 50;
+/// Executions per page, the venue's maximum.
+const TRADES_PAGE: usize = 100;
+/// The node of order entry restarts: another connection lands on another one.
+const NODE_RESTARTS: i64 = 10_019;
+/// What the private stream is asked for. Those of all markets: Bybit does not take them together with those of one.
+const PRIVATE_TOPICS: [&str; 3] = ["order", "execution", "wallet"];
+/// Names, codec and signatures of one account.
 pub(super) struct BybitWire {
     pub(super) decoder: Decoder,
+    signer: Option<Signer>,
     /// Copy of an answer that is searched for a code; the reader scribbles on what it reads.
     scratch: Vec<u8>,
 }
 
 impl BybitWire {
-    pub(super) fn new(decoder: Decoder) -> BybitWire {
-        BybitWire { decoder, scratch: Vec::new() }
+    pub(super) fn new(decoder: Decoder, signer: Option<Signer>) -> BybitWire {
+        BybitWire { decoder, signer, scratch: Vec::new() }
     }
+
+    /// `category` and `symbol` of a pair, as queries begin.
+    fn on(&self, pair: PairId) -> String {
+        let named = self.decoder.names.of(pair);
+        let (market, name) = named.map_or((Market::Spot, ""), |named| (named.market, named.name.as_str()));
+        format!("category={}&symbol={name}", market.category())
+    }
+
+    fn get(&self, path: &str, query: String, at: SendAt) -> HttpRequest {
+        self.signed(crate::connector::get(path, query), at)
+    }
+
+    fn post(&self, path: &str, body: Option<Json>, at: SendAt) -> HttpRequest {
+        let body = body.expect("Invariant: only orders on configured pairs are queued").to_string().into_bytes();
+        let headers = vec![("Accept", "application/json".into()), ("Content-Type", "application/json".into())];
+        self.signed(HttpRequest { method: Method::Post, path: path.into(), query: String::new(), headers, body }, at)
+    }
+
+    /// Adds key, time, window and signature; what is signed is the query of a GET, or the body of a POST.
+    fn signed(&self, mut request: HttpRequest, at: SendAt) -> HttpRequest {
+        let Some(signer) = &self.signer else { return request };
+        let (timestamp, window) = (at.millis(), orders::recv_window_ms(&at));
+        let payload = if request.method == Method::Get { request.query.as_bytes() } else { &request.body };
+        let signature = signer.rest(timestamp, window, payload);
+        request.headers.extend([
+            ("X-BAPI-API-KEY", signer.key().to_string()),
+            ("X-BAPI-TIMESTAMP", timestamp.to_string()),
+            ("X-BAPI-RECV-WINDOW", window.to_string()),
+            ("X-BAPI-SIGN", signature),
+        ]);
+        request
+    }
+
+    fn signer(&self) -> &Signer {
+        self.signer.as_ref().expect("Invariant: private and order links are opened with a key only")
+    }
+
+    fn names_one(&self, order: &OrderRef) -> String {
+        let (key, id) = orders::name_of(order);
+        format!("{}&{key}={id}", self.on(order.pair))
+    }
+}
+
+/// `&cursor=…` of a page behind the first.
+fn cursor_of(cursor: &str) -> String {
+    if cursor.is_empty() { String::new() } else { format!("&cursor={cursor}") }
 }
 
 impl Wire for BybitWire {
@@ -41,7 +104,7 @@ impl Wire for BybitWire {
         kind: "bybit",
         // A round of three samples every minute; one that failed begins again after two to four seconds.
         clock: ClockPace { samples: 3, refresh_ns: 60 * SECOND, retry_ns: 4 * SECOND, retry_limited: false },
-        // Of an account on spot; contracts have half of it.
+        // Of an account on spot. Amendments have half of it: what is above is refused, and parks both.
         place: Limit { count: 20, window_ns: SECOND },
         place_per_pair: false,
         cancel: Limit { count: 20, window_ns: SECOND },
@@ -50,15 +113,19 @@ impl Wire for BybitWire {
         public: Limit { count: 300, window_ns: 5 * SECOND },
         // "Access too frequent": nothing more for ten minutes. A region that is shut out is told by the same status.
         ban: Some(Ban { status: 403, lasts_ns: 600 * SECOND }),
+        // REST and the order link share one count.
         link_place: Limit { count: 20, window_ns: SECOND },
         link_login: true,
-        link_life_ns: None,
+        // No end of a connection's life is documented; one is replaced before it is a day old all the same.
+        link_life_ns: Some((22 * 3600 * SECOND, 3600 * SECOND)),
         cancels_together: 1,
-        look_up_places: 1,
+        // Live orders and the last ones that ended, then history.
+        look_up_places: 2,
         // The venue's own switch is for institutions only.
         dead_man_min_s: None,
         open_orders_pages_max: 20,
         trades_pages_max: 20,
+        // With only a start given, Bybit lists seven days from it.
         trades_span_ns: 7 * 86_400 * SECOND as i64,
     };
 
@@ -67,22 +134,45 @@ impl Wire for BybitWire {
     }
 
     fn lists(&self, pair: PairId) -> bool {
-        self.decoder.names.of(pair).is_some()
+        self.decoder.names.of(pair).is_some_and(|named| named.market == Market::Spot)
     }
 
     fn has_keys(&self) -> bool {
-        false
+        self.signer.is_some()
     }
 
-    fn request(&self, what: &What<Infallible>, _at: SendAt) -> HttpRequest {
-        let named = |pair: &PairId| self.decoder.names.of(*pair).map(|named| (named.market, named.name.as_str()));
+    fn request(&self, what: &What<Infallible>, at: SendAt) -> HttpRequest {
+        let names = &self.decoder.names;
         match what {
+            What::Time => crate::connector::get("/v5/market/time", String::new()),
             What::Rules(pair) => {
-                let (market, name) = named(pair).unwrap_or((Market::Spot, ""));
+                let named = names.of(*pair).map(|named| (named.market, named.name.as_str()));
+                let (market, name) = named.unwrap_or((Market::Spot, ""));
                 rules::request(market, Some(name))
             }
-            // Whatever needs a key is answered by the desk itself.
-            _ => crate::connector::get("/v5/market/time", String::new()),
+            What::Place { order, .. } => self.post("/v5/order/create", orders::create(order, names), at),
+            What::Amend(amend) => self.post("/v5/order/amend", orders::amend(amend, names), at),
+            What::Cancel(order) => self.post("/v5/order/cancel", orders::cancel(order, names), at),
+            What::CancelAll(all) => self.post("/v5/order/cancel-all", orders::cancel_all(all.pair, names), at),
+            What::LookUp { order, place } => {
+                let path = if *place == 0 { "/v5/order/realtime" } else { "/v5/order/history" };
+                self.get(path, self.names_one(order), at)
+            }
+            What::Balances => self.get("/v5/account/wallet-balance", "accountType=UNIFIED".into(), at),
+            What::OpenOrders(read) => {
+                let query = format!("category=spot&openOnly=0&limit={ORDERS_PAGE}{}", cursor_of(&read.cursor));
+                self.get("/v5/order/realtime", query, at)
+            }
+            What::Trades(read) => {
+                let (on, from) = (self.on(read.pair), read.from().millis().max(0));
+                let query = format!("{on}&startTime={from}&limit={TRADES_PAGE}{}", cursor_of(&read.cursor));
+                self.get("/v5/execution/list", query, at)
+            }
+            What::Fees { pair, .. } => self.get("/v5/account/fee-rate", self.on(*pair), at),
+            What::Account { .. } => self.get("/v5/user/query-api", String::new(), at),
+            // The desk sends none to a venue without a switch.
+            What::DeadMan { .. } => self.get("/v5/account/query-dcp-info", String::new(), at),
+            What::Own(never) => match *never {},
         }
     }
 
@@ -91,15 +181,24 @@ impl Wire for BybitWire {
     }
 
     fn ping(&self, _at: SendAt) -> String {
-        crate::wire::encode::ping(0)
+        encode::ping(0)
     }
 
-    fn login(&self, _number: u64, _at: SendAt) -> String {
-        String::new()
+    fn login(&self, number: u64, at: SendAt) -> String {
+        orders::order_login(number, self.signer(), &at)
     }
 
-    fn call(&self, _number: u64, _call: &Call<'_, Infallible>, _at: SendAt) -> String {
-        String::new()
+    fn call(&self, number: u64, call: &Call<'_, Infallible>, at: SendAt) -> String {
+        let names = &self.decoder.names;
+        let (op, argument) = match call {
+            Call::One(What::Place { order, .. }) => ("order.create", orders::create(order, names)),
+            Call::One(What::Amend(amend)) => ("order.amend", orders::amend(amend, names)),
+            Call::One(What::Cancel(order)) => ("order.cancel", orders::cancel(order, names)),
+            Call::Cancels(cancels) => ("order.cancel", cancels.first().and_then(|order| orders::cancel(order, names))),
+            // Nothing else is ever handed to this way.
+            Call::One(_) => ("order.cancel", None),
+        };
+        orders::request(op, number, &argument.unwrap_or(Json::Null), &at)
     }
 
     fn failure(&mut self, status: u16, body: &mut [u8]) -> Option<Failure> {
@@ -120,38 +219,60 @@ impl Wire for BybitWire {
         self.decoder.time(body)
     }
 
-    fn order(&mut self, _what: &What<Infallible>, _body: &mut [u8], _stamp: Stamp) -> Result<OrderAnswer, Reject> {
-        Err(NOT_ASKED)
+    fn order(&mut self, what: &What<Infallible>, body: &mut [u8], stamp: Stamp) -> Result<OrderAnswer, Reject> {
+        let ours = match what {
+            What::Place { order, .. } => order.client_id,
+            What::Amend(amend) => amend.order.client_id,
+            What::Cancel(order) => order.client_id,
+            _ => {
+                let mut page = self.decoder.orders(body, stamp)?;
+                return Ok(match (page.rows.is_empty(), page.elsewhere) {
+                    // The newest is first.
+                    (false, _) => OrderAnswer::Row(page.rows.swap_remove(0)),
+                    (true, 0) => OrderAnswer::NotHere,
+                    (true, _) => OrderAnswer::Elsewhere,
+                });
+            }
+        };
+        let id = self.decoder.received(body, ours)?;
+        id.map(|id| OrderAnswer::Received(Some(id))).ok_or(Reject::new(FrameReject::UnknownShape, "orderLinkId"))
     }
 
-    fn cancelled(&mut self, _body: &mut [u8], _stamp: Stamp) -> Result<AllCancelled, Reject> {
-        Err(NOT_ASKED)
+    fn cancelled(&mut self, body: &mut [u8], _stamp: Stamp) -> Result<AllCancelled, Reject> {
+        self.decoder.all_cancelled(body).map(|()| AllCancelled::Received)
     }
 
     fn dead_man(&mut self, _body: &mut [u8]) -> Result<bool, Reject> {
-        Err(NOT_ASKED)
+        Err(Reject::shape("a switch that is not there"))
     }
 
-    fn balances(&mut self, _body: &mut [u8]) -> Result<Vec<BalanceEntry>, Reject> {
-        Err(NOT_ASKED)
+    fn balances(&mut self, body: &mut [u8]) -> Result<Vec<BalanceEntry>, Reject> {
+        self.decoder.wallet(body)
     }
 
-    fn open_orders(&mut self, _body: &mut [u8], _stamp: Stamp) -> Result<Page<OrderRow>, Reject> {
-        Err(NOT_ASKED)
+    fn open_orders(&mut self, body: &mut [u8], stamp: Stamp) -> Result<Page<OrderRow>, Reject> {
+        self.decoder.orders(body, stamp)
     }
 
-    fn trades(&mut self, _pair: PairId, _body: &mut [u8], _stamp: Stamp) -> Result<Page<Fill>, Reject> {
-        Err(NOT_ASKED)
+    fn trades(&mut self, _pair: PairId, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject> {
+        self.decoder.executions(body, stamp)
     }
 
-    fn fees(&mut self, _body: &mut [u8], _pair: PairId) -> Result<FeeRates, Reject> {
-        Err(NOT_ASKED)
+    fn fees(&mut self, body: &mut [u8], pair: PairId) -> Result<FeeRates, Reject> {
+        self.decoder.fee_rate(body, pair)
     }
 
-    fn account(&mut self, _step: u8, _body: &mut [u8]) -> Result<AccountAnswer, Reject> {
-        Err(NOT_ASKED)
+    fn account(&mut self, _step: u8, body: &mut [u8]) -> Result<AccountAnswer, Reject> {
+        let facts = self.decoder.key_facts(body)?;
+        Ok(AccountAnswer::Facts(AccountFacts {
+            venue: self.decoder.names.venue,
+            can_trade: Some(facts.can_trade),
+            can_withdraw: Some(facts.can_withdraw),
+            ip_bound: Some(facts.address_bound),
+        }))
     }
 
+    /// Any key may ask for its own rights.
     fn account_withheld(&self, _step: u8, _failure: &Failure) -> bool {
         false
     }
@@ -160,12 +281,76 @@ impl Wire for BybitWire {
         rules::decode_one(body, symbol)
     }
 
-    fn link_frame(&mut self, _bytes: &mut [u8], _received: MonoNanos) -> Result<LinkNews, Reject> {
-        Err(NOT_ASKED)
+    fn link_frame(&mut self, bytes: &mut [u8], _received: MonoNanos) -> Result<LinkNews, Reject> {
+        let quiet =
+            |number, kind, body| LinkReply { number, kind, rate: RateNews::default(), limited: false, leave: false, body };
+        Ok(match self.decoder.order_frame(bytes)? {
+            OrderFrame::Pong => LinkNews::Ignored,
+            OrderFrame::LoggedIn { number, error: None } => {
+                LinkNews::Reply(quiet(number, Some(CallKind::Login), LinkBody::LoggedIn))
+            }
+            OrderFrame::LoggedIn { number, error: Some(error) } => {
+                LinkNews::Reply(quiet(number, Some(CallKind::Login), LinkBody::Failed(failure(200, Some(&error)))))
+            }
+            OrderFrame::Ack(Ack { number, op, venue_order_id, error, rate }) => {
+                let kind = match op {
+                    OrderOp::Create => Some(CallKind::Place),
+                    OrderOp::Amend => Some(CallKind::Amend),
+                    OrderOp::Cancel => Some(CallKind::Cancel),
+                    OrderOp::Other => None,
+                };
+                let failed = error.as_ref().map(|error| failure(200, Some(error)));
+                LinkNews::Reply(LinkReply {
+                    number,
+                    kind,
+                    rate,
+                    limited: failed.as_ref().is_some_and(|failed| failed.class == ErrorClass::RateLimited),
+                    leave: error.is_some_and(|error| error.code == NODE_RESTARTS),
+                    body: match failed {
+                        Some(failed) => LinkBody::Failed(failed),
+                        None => LinkBody::Order(Ok(OrderAnswer::Received(venue_order_id))),
+                    },
+                })
+            }
+        })
     }
 
     fn login_refused(&mut self, _failure: &Failure) -> bool {
         false
+    }
+
+    fn private_asks(&self) -> &'static [PrivateAsk] {
+        &[PrivateAsk::Login, PrivateAsk::Subscribe]
+    }
+
+    fn private_ask(&self, ask: PrivateAsk, number: u64, at: SendAt) -> String {
+        match ask {
+            PrivateAsk::Login => orders::private_login(number, self.signer(), &at),
+            PrivateAsk::Subscribe => encode::subscription(true, &PRIVATE_TOPICS, number),
+            PrivateAsk::Ping => encode::ping(number),
+        }
+    }
+
+    fn private_frame(&mut self, bytes: &mut [u8], received: MonoNanos) -> Result<PrivateNews, Reject> {
+        // Answers are told apart by what they answer: not every one carries the number.
+        let reply = |ask, done: bool| {
+            let failure = (!done).then(|| Failure { class: ErrorClass::AuthFatal, ..failure(200, None) });
+            PrivateNews::Reply(PrivateReply { number: None, ask: Some(ask), failure })
+        };
+        Ok(match self.decoder.private_frame(bytes, received)? {
+            PrivateFrame::Orders(orders) => PrivateNews::Told(PrivateTold { orders, ..PrivateTold::default() }),
+            PrivateFrame::Fills(fills) => PrivateNews::Told(PrivateTold { fills, ..PrivateTold::default() }),
+            PrivateFrame::Balances(balances) => PrivateNews::Told(PrivateTold { balances, ..PrivateTold::default() }),
+            PrivateFrame::LoggedIn(done) => reply(PrivateAsk::Login, done),
+            PrivateFrame::Subscribed(done) => reply(PrivateAsk::Subscribe, done),
+            PrivateFrame::Pong => reply(PrivateAsk::Ping, true),
+            PrivateFrame::Ignored => PrivateNews::Ignored,
+        })
+    }
+
+    /// The order link takes no cancels of a whole pair, and no look-ups.
+    fn over_link(&self, what: &What<Infallible>) -> bool {
+        matches!(what, What::Place { .. } | What::Amend(_) | What::Cancel(_))
     }
 }
 
@@ -202,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_by_its_code_whatever_its_status_and_a_success_is_left_as_it_is() {
-        let mut wire = BybitWire::new(Decoder::new(names(), 50));
+        let mut wire = BybitWire::new(Decoder::new(names(), 50), None);
         let mut class = |status, body: &str| {
             let mut bytes = body.as_bytes().to_vec();
             let failure = wire.failure(status, &mut bytes);

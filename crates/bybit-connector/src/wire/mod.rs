@@ -1,8 +1,8 @@
 //! Bytes ⇄ structs. Every decoder is total: any bytes give a typed value or a [`Reject`] that says why and what it endangers.
 //!
 //! - [`frames`]: frames of the public streams. [`bodies`]: REST answers. [`encode`]: what we send. [`topic`]: names of streams.
-//! - [`rows`]: orders, executions, balances. [`private`]: the stream and the lists that hold them. [`orders`]: orders as we send
-//!   them. No session uses these three yet.
+//! - [`rows`]: orders, executions, balances. [`private`]: the stream and the lists that hold them, and what an account is told.
+//!   [`orders`]: orders as we send them.
 //!
 //! Unknown fields are tolerated; a missing field or a repeated one is refused, never guessed at. Topics that exist and are not
 //! used are ignored; unknown ones, among them those of the protocols before v5, are refused.

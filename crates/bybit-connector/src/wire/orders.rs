@@ -10,7 +10,7 @@ use super::{Decoder, FRAME_BYTES_MAX, PairNames, Reject, Scope};
 use crate::market::Market;
 use crate::sign::{RECV_WINDOW_MS, Signer};
 use domain::command::OrderRef;
-use domain::{FrameReject, NewOrder, PairId, Side, TimeInForce, UnixNanos, VenueOrderId};
+use domain::{Amend, FrameReject, NewOrder, PairId, Side, TimeInForce, UnixNanos, VenueOrderId};
 use serde_json::{Value as Json, json};
 use simd_json::prelude::*;
 use venue::desk::wire::SendAt;
@@ -18,6 +18,8 @@ use venue::fields;
 use venue::json::{Value, object, optional_text, required, text};
 use venue::rate_limit::RateNews;
 
+/// "Repeat auth."
+const LOGGED_IN_ALREADY: i64 = 20_001;
 /// A login is void this long after it was made.
 const LOGIN_VALID_MS: i64 = 10_000;
 
@@ -42,15 +44,34 @@ pub fn create(order: &NewOrder, names: &PairNames) -> Option<Json> {
     Some(object)
 }
 
-/// The object of `order.cancel` and `POST /v5/order/cancel`: by the venue's id where that is known, else by ours.
+/// How one of our orders is named: by the venue's id where that is known, else by ours.
+pub fn name_of(order: &OrderRef) -> (&'static str, String) {
+    match order.venue_order_id {
+        Some(id) => ("orderId", id.to_string()),
+        None => ("orderLinkId", order.client_id.to_string()),
+    }
+}
+
+/// The object of `order.cancel` and `POST /v5/order/cancel`.
 pub fn cancel(order: &OrderRef, names: &PairNames) -> Option<Json> {
     let named = names.of(order.pair)?;
     let mut object = json!({ "category": named.market.category(), "symbol": named.name });
-    let (key, id) = match order.venue_order_id {
-        Some(id) => ("orderId", id.to_string()),
-        None => ("orderLinkId", order.client_id.to_string()),
-    };
+    let (key, id) = name_of(order);
     object.as_object_mut()?.insert(key.into(), json!(id));
+    Some(object)
+}
+
+/// The object of `order.amend` and `POST /v5/order/amend`: what is to change, and nothing else.
+pub fn amend(amend: &Amend, names: &PairNames) -> Option<Json> {
+    let scale = names.tables.pair(amend.order.pair)?.scale;
+    let mut object = cancel(&amend.order, names)?;
+    let members = object.as_object_mut()?;
+    if let Some(qty) = amend.qty {
+        members.insert("qty".into(), json!(scale.qty_text(qty)));
+    }
+    if let Some(price) = amend.price {
+        members.insert("price".into(), json!(scale.price_text(price)));
+    }
     Some(object)
 }
 
@@ -67,10 +88,10 @@ pub fn recv_window_ms(at: &SendAt) -> u64 {
     left.map_or(RECV_WINDOW_MS, |left| u64::try_from(left).unwrap_or_default().clamp(1, RECV_WINDOW_MS))
 }
 
-/// A request on the order link.
+/// A request on the order link. Its id holds the time as well: one that was used before is refused, perhaps of an earlier run too.
 pub fn request(op: &str, number: u64, argument: &Json, at: &SendAt) -> String {
     json!({
-        "reqId": number.to_string(),
+        "reqId": format!("{number}-{}", at.millis()),
         "header": {
             "X-BAPI-TIMESTAMP": at.millis().to_string(),
             "X-BAPI-RECV-WINDOW": recv_window_ms(at).to_string(),
@@ -81,11 +102,20 @@ pub fn request(op: &str, number: u64, argument: &Json, at: &SendAt) -> String {
     .to_string()
 }
 
-/// A login, on the private stream and on the order link.
-pub fn login(number: u64, signer: &Signer, at: &SendAt) -> String {
+/// A login on a stream that names its requests by this key: `req_id` on the private one, `reqId` on the order link.
+fn login(key: &str, number: u64, signer: &Signer, at: &SendAt) -> String {
     let expires_ms = at.millis().saturating_add(LOGIN_VALID_MS);
-    json!({ "req_id": number.to_string(), "op": "auth", "args": [signer.key(), expires_ms, signer.login(expires_ms)] })
-        .to_string()
+    json!({ key: number.to_string(), "op": "auth", "args": [signer.key(), expires_ms, signer.login(expires_ms)] }).to_string()
+}
+
+/// A login on the order link.
+pub fn order_login(number: u64, signer: &Signer, at: &SendAt) -> String {
+    login("reqId", number, signer, at)
+}
+
+/// A login on the private stream.
+pub fn private_login(number: u64, signer: &Signer, at: &SendAt) -> String {
+    login("req_id", number, signer, at)
 }
 
 /// What a frame of the order link says.
@@ -94,7 +124,12 @@ pub enum OrderFrame {
     /// The answer to a request.
     Ack(Ack),
     /// The answer to a login.
-    LoggedIn(Option<ErrorBody>),
+    LoggedIn {
+        /// Our correlation, if it carries one of ours.
+        number: Option<u64>,
+        /// Why it was refused.
+        error: Option<ErrorBody>,
+    },
     /// The answer to a ping.
     Pong,
 }
@@ -119,6 +154,8 @@ pub struct Ack {
 pub enum OrderOp {
     /// A placement.
     Create,
+    /// An amendment.
+    Amend,
     /// A cancel.
     Cancel,
     /// Another request, of those that are not sent.
@@ -145,9 +182,12 @@ fn order_frame(root: &Value<'_, '_>) -> Result<OrderFrame, Reject> {
     let code = required(code, "retCode")?.as_i64().ok_or(Reject::shape("retCode"))?;
     let message = || optional_text(message, "retMsg").map(|text| text.unwrap_or_default().chars().take(120).collect());
     let error = if code == 0 { None } else { Some(ErrorBody { code, message: message()? }) };
+    let number = optional_text(number, "reqId")?.and_then(number_of);
     let op = match op {
-        "auth" => return Ok(OrderFrame::LoggedIn(error)),
+        // A login that came twice holds.
+        "auth" => return Ok(OrderFrame::LoggedIn { number, error: error.filter(|error| error.code != LOGGED_IN_ALREADY) }),
         "order.create" => OrderOp::Create,
+        "order.amend" => OrderOp::Amend,
         "order.cancel" => OrderOp::Cancel,
         op if op.starts_with("order.") => OrderOp::Other,
         _ => return Err(Reject::shape("op")),
@@ -160,8 +200,12 @@ fn order_frame(root: &Value<'_, '_>) -> Result<OrderFrame, Reject> {
         }
         _ => None,
     };
-    let number = optional_text(number, "reqId")?.and_then(|text| text.parse().ok());
     Ok(OrderFrame::Ack(Ack { number, op, venue_order_id, error, rate: rate(header)? }))
+}
+
+/// The number in an id of ours.
+fn number_of(id: &str) -> Option<u64> {
+    id.split_once('-').map_or(id, |(number, _)| number).parse().ok()
 }
 
 /// Head-room, which acknowledgements carry as text in an object of headers.

@@ -3,7 +3,11 @@
 use super::bodies::result;
 use super::{BODY_BYTES_MAX, Decoder, FRAME_BYTES_MAX, PairNames, Reject, Scope, rows};
 use crate::market::Market;
-use domain::{Amount, AssetId, BalanceEntry, Fill, FrameReject, MonoNanos, OrderSource};
+use domain::decimal::{Excess, parse_units};
+use domain::{
+    Amount, AssetId, BalanceEntry, ClientOrderId, FeeRates, Fill, FrameReject, MonoNanos, OrderSource, PairId, Rate, VenueOrderId,
+};
+use simd_json::prelude::*;
 use venue::desk::rows::{OrderRow, Stamp};
 use venue::desk::wire::Page;
 use venue::fields;
@@ -11,6 +15,9 @@ use venue::json::{Value, items, object, optional_flag, optional_text, required, 
 
 /// Rows that a frame or a page may have.
 const ROWS_MAX: usize = 2000;
+
+/// Longest name of a page that is asked for.
+const CURSOR_BYTES_MAX: usize = 512;
 
 /// One frame of the private stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +36,23 @@ pub enum PrivateFrame {
     Pong,
     /// A known topic that is not used.
     Ignored,
+}
+
+/// What a key may do (`GET /v5/user/query-api`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// It is no read-only key.
+    pub writes: bool,
+    /// May place orders on spot.
+    pub can_trade: bool,
+    /// May move funds out.
+    pub can_withdraw: bool,
+    /// Bound to addresses.
+    pub address_bound: bool,
+    /// Its account is a unified one; `None` where that is not told.
+    pub unified: Option<bool>,
+    /// Fee tier by the venue's name.
+    pub tier: Option<String>,
 }
 
 impl Decoder {
@@ -84,6 +108,80 @@ impl Decoder {
         })
     }
 
+    /// The acknowledgement of an order request over REST: `None` for an order other than `ours`.
+    ///
+    /// # Errors
+    /// [`Reject`] for another shape.
+    pub fn received(&mut self, body: &mut [u8], ours: ClientOrderId) -> Result<Option<VenueOrderId>, Reject> {
+        self.reader.read(body, BODY_BYTES_MAX, |root| {
+            fields!(object(&result(&root)?, "result")?, "orderId" => id, "orderLinkId" => link_id);
+            let other = optional_text(link_id, "orderLinkId")?.and_then(ClientOrderId::parse).is_some_and(|id| id != ours);
+            let id = VenueOrderId::new(text(id, "orderId")?).ok_or(Reject::new(FrameReject::OutOfRange, "orderId"))?;
+            Ok((!other).then_some(id))
+        })
+    }
+
+    /// The acknowledgement of `POST /v5/order/cancel-all`. What it lists is left aside: the private stream tells each end.
+    ///
+    /// # Errors
+    /// [`Reject`] for another shape, or when it says that it failed.
+    pub fn all_cancelled(&mut self, body: &mut [u8]) -> Result<(), Reject> {
+        self.reader.read(body, BODY_BYTES_MAX, |root| {
+            fields!(object(&result(&root)?, "result")?, "list" => list, "success" => success);
+            required(list, "list")?;
+            // Older answers have none.
+            if optional_text(success, "success")?.is_some_and(|told| told != "1") {
+                return Err(Reject::new(FrameReject::VenueError, "success"));
+            }
+            Ok(())
+        })
+    }
+
+    /// `GET /v5/account/fee-rate` of a pair.
+    ///
+    /// # Errors
+    /// [`Reject`] for another shape, or when the pair is not in it.
+    pub fn fee_rate(&mut self, body: &mut [u8], pair: PairId) -> Result<FeeRates, Reject> {
+        let Decoder { names, reader, .. } = self;
+        let named = names.of(pair).ok_or(Reject::shape("symbol"))?;
+        reader.read(body, BODY_BYTES_MAX, |root| {
+            fields!(object(&result(&root)?, "result")?, "list" => list);
+            for row in items(&required(list, "list")?, ROWS_MAX, "list")? {
+                fields!(object(&row, "fee")?, "symbol" => symbol, "takerFeeRate" => taker, "makerFeeRate" => maker);
+                if text(symbol, "symbol")? == named.name {
+                    let (taker, maker) = (rate(taker, "takerFeeRate")?, rate(maker, "makerFeeRate")?);
+                    // Charged in what is received, on spot.
+                    return Ok(FeeRates { venue: names.venue, pair, taker, maker, paid_in: None });
+                }
+            }
+            Err(Reject::missing("symbol"))
+        })
+    }
+
+    /// `GET /v5/user/query-api`: what the key may do.
+    ///
+    /// # Errors
+    /// [`Reject`] for another shape.
+    pub fn key_facts(&mut self, body: &mut [u8]) -> Result<KeyFacts, Reject> {
+        self.reader.read(body, BODY_BYTES_MAX, |root| {
+            fields!(object(&result(&root)?, "result")?,
+                "readOnly" => read_only, "permissions" => permissions, "ips" => addresses, "uta" => unified, "vipLevel" => vip);
+            let permissions = object(&required(permissions, "permissions")?, "permissions")?;
+            fields!(permissions, "Spot" => spot, "Wallet" => wallet);
+            let writes = required(read_only, "readOnly")?.as_i64().ok_or(Reject::shape("readOnly"))? == 0;
+            let addresses = texts(addresses, "ips")?;
+            Ok(KeyFacts {
+                writes,
+                can_trade: writes && texts(spot, "Spot")?.iter().any(|right| right == "SpotTrade"),
+                // Told even of a key that may only read: rights can be changed.
+                can_withdraw: texts(wallet, "Wallet")?.iter().any(|right| right.contains("Withdraw")),
+                address_bound: !addresses.is_empty() && !addresses.iter().any(|address| address == "*"),
+                unified: unified.and_then(|flag| flag.as_i64()).map(|flag| flag != 0),
+                tier: optional_text(vip, "vipLevel")?.map(|tier| tier.chars().take(40).collect()),
+            })
+        })
+    }
+
     fn page<T>(
         &mut self,
         body: &mut [u8],
@@ -101,8 +199,15 @@ impl Decoder {
                     None => elsewhere += 1,
                 }
             }
-            let cursor = optional_text(cursor, "nextPageCursor")?.unwrap_or_default().to_string();
-            Ok(Page { rows, elsewhere, more: !cursor.is_empty(), cursor })
+            let cursor = optional_text(cursor, "nextPageCursor")?.unwrap_or_default();
+            // It goes back as it came, inside a query that is signed.
+            if cursor.len() > CURSOR_BYTES_MAX || !cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b"%-._~:,=+/".contains(&b))
+            {
+                return Err(Reject::shape("nextPageCursor"));
+            }
+            // The last page may name one more, which is empty.
+            let more = !cursor.is_empty() && (!rows.is_empty() || elsewhere > 0);
+            Ok(Page { rows, elsewhere, more, cursor: cursor.to_string() })
         })
     }
 }
@@ -133,6 +238,17 @@ fn private_frame(root: &Value<'_, '_>, names: &PairNames, received: MonoNanos) -
         "dcp" | "position" | "greeks" => Ok(PrivateFrame::Ignored),
         _ => Err(Reject::new(FrameReject::UnknownShape, "topic")),
     }
+}
+
+fn texts(list: Option<Value<'_, '_>>, what: &'static str) -> Result<Vec<String>, Reject> {
+    let Some(list) = list else { return Ok(Vec::new()) };
+    items(&list, ROWS_MAX, what)?.map(|text| text.into_string().map(String::from).ok_or(Reject::shape(what))).collect()
+}
+
+fn rate(value: Option<Value<'_, '_>>, what: &'static str) -> Result<Rate, Reject> {
+    let nano = parse_units(text(value, what)?.as_bytes(), domain::number::RATE_DECIMALS, Excess::Refuse)
+        .map_err(|error| Reject::number(error, what))?;
+    Rate::from_nano(nano).ok_or(Reject::new(FrameReject::OutOfRange, what))
 }
 
 fn list<T>(data: &Value<'_, '_>, read: impl Fn(&Value<'_, '_>) -> Result<Option<T>, Reject>) -> Result<Vec<T>, Reject> {

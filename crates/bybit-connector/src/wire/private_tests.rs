@@ -1,15 +1,17 @@
 //! Private frames, lists and acknowledgements as tables.
 
-use super::orders::{Ack, OrderFrame, OrderOp, cancel, cancel_all, create, login, recv_window_ms, request};
-use super::private::PrivateFrame;
+use super::orders::{
+    Ack, OrderFrame, OrderOp, amend, cancel, cancel_all, create, order_login, private_login, recv_window_ms, request,
+};
+use super::private::{KeyFacts, PrivateFrame};
 use super::samples::names;
 use super::*;
 use crate::sign::Signer;
 use crate::wire::bodies::ErrorBody;
 use domain::command::OrderRef;
 use domain::{
-    AssetId, ClientOrderId, DealId, ErrorClass, Finish, FrameReject, MonoNanos, NewOrder, OrderReport, OrderSource, PairId,
-    Price, Purpose, Qty, Role, Side, TimeInForce, UnixNanos, VenueId, VenueOrderId,
+    Amend, AssetId, ClientOrderId, DealId, ErrorClass, Finish, FrameReject, MonoNanos, NewOrder, OrderReport, OrderSource,
+    PairId, Price, Purpose, Qty, Role, Side, TimeInForce, UnixNanos, VenueId, VenueOrderId,
 };
 use proptest::prelude::*;
 use secrecy::SecretString;
@@ -212,6 +214,9 @@ fn lists_are_pages_and_say_what_is_elsewhere() {
     assert_eq!((page.rows[0].update.source, page.rows[0].update.requested), (OrderSource::Query, MonoNanos(3)));
     let last = decoder().orders(&mut body("linear", &row, ""), stamp).unwrap();
     assert_eq!((last.rows[0].update.pair, last.more), (PairId(1), false));
+    let behind = decoder().orders(&mut body("spot", "", "a%3D"), stamp).unwrap();
+    assert!(!behind.more, "an empty page is the last, whatever it names");
+    assert!(decoder().orders(&mut body("spot", &row, "a&symbol=ETHUSDT"), stamp).is_err(), "it would change the query");
     let fill = FILL.replace("\"category\":\"spot\",", "").replace("\"1672364174443\"", "1672364174443");
     let page = decoder().executions(&mut body("spot", &fill, ""), stamp).unwrap();
     assert_eq!((page.rows.len(), page.rows[0].source), (1, OrderSource::Query));
@@ -247,6 +252,11 @@ fn orders_are_limits_on_our_own_money_and_printed_exactly() {
     assert_eq!(cancel(&order, &names()), Some(json!({"category": "spot", "symbol": "BTCUSDT", "orderLinkId": OURS})));
     let known = OrderRef { venue_order_id: VenueOrderId::new("5cf98598"), ..order };
     assert_eq!(cancel(&known, &names()).unwrap()["orderId"], "5cf98598");
+    let change = |price, qty| amend(&Amend { order: known, price, qty }, &names()).unwrap();
+    let (price, size) = (Price::from_units(3_500_020).unwrap(), qty(50));
+    let expected = json!({"category": "spot", "symbol": "BTCUSDT", "orderId": "5cf98598", "qty": "0.0005", "price": "35000.2"});
+    assert_eq!(change(Some(price), Some(size)), expected);
+    assert_eq!(change(Some(price), None).get("qty"), None);
     assert_eq!(cancel_all(PairId(2), &names()), Some(json!({"category": "inverse", "symbol": "BTCUSD"})));
 }
 
@@ -266,16 +276,67 @@ fn requests_on_the_order_link_are_void_with_their_deadline() {
     assert_eq!(
         frame,
         json!({
-            "reqId": "7", "op": "order.create", "args": [{"a": 1}],
+            "reqId": "7-1700000000123", "op": "order.create", "args": [{"a": 1}],
             "header": {"X-BAPI-TIMESTAMP": "1700000000123", "X-BAPI-RECV-WINDOW": "200"},
         })
     );
     let secret = SecretString::from("testSecretABCDEF0123456789abcdef");
     let signer = Signer::new(SecretString::from("testApiKey0123456789"), &secret);
-    let frame: Value = serde_json::from_str(&login(8, &signer, &at(None))).unwrap();
+    let frame: Value = serde_json::from_str(&order_login(8, &signer, &at(None))).unwrap();
+    assert_eq!((&frame["reqId"], frame.get("req_id")), (&json!("8"), None));
+    let private: Value = serde_json::from_str(&private_login(9, &signer, &at(None))).unwrap();
+    assert_eq!((&private["req_id"], &private["args"]), (&json!("9"), &frame["args"]));
     // Vector Y3 of the fact sheet.
     let sign = "9b36f62aaf1f4b82e68c80cd6a0df35150726003b7366c1af9c802d56232c206";
     assert_eq!(frame["args"], json!(["testApiKey0123456789", 1_700_000_010_123i64, sign]));
+}
+
+#[test]
+fn answers_about_the_account() {
+    let body = |result: &str| format!(r#"{{"retCode":0,"retMsg":"OK","result":{result},"time":1}}"#).into_bytes();
+    let ours = new_order().client_id;
+    let received = |result: &str| decoder().received(&mut body(result), ours);
+    assert_eq!(received(r#"{"orderId":"77","orderLinkId":"00100000023000000004"}"#), Ok(VenueOrderId::new("77")));
+    assert_eq!(received(r#"{"orderId":"77","orderLinkId":""}"#), Ok(VenueOrderId::new("77")));
+    assert_eq!(received(r#"{"orderId":"77","orderLinkId":"00100000023000000005"}"#), Ok(None));
+    assert!(received("{}").is_err() && received(r#"{"orderId":""}"#).is_err());
+
+    let all = |result: &str| decoder().all_cancelled(&mut body(result)).is_ok();
+    assert!(all(r#"{"list":[{"orderId":"1","orderLinkId":"2"}],"success":"1"}"#) && all(r#"{"list":[]}"#));
+    assert!(!all(r#"{"list":[],"success":"0"}"#) && !all("{}"));
+
+    let fee = |result: &str| decoder().fee_rate(&mut body(result), PairId(0));
+    let rates = fee(
+        r#"{"category":"spot","list":[{"symbol":"ETHUSDT"},{"symbol":"BTCUSDT","takerFeeRate":"0.001","makerFeeRate":"-0.0001"}]}"#,
+    );
+    let told = fee(r#"{"list":[{"symbol":"BTCUSDT","takerFeeRate":"0.001","makerFeeRate":"0.0008"}]}"#).unwrap();
+    assert_eq!((told.pair, told.taker.nano(), told.maker.nano(), told.paid_in), (PairId(0), 1_000_000, 800_000, None));
+    assert_eq!(rates.map(|rates| rates.maker.nano()), Ok(-100_000));
+    for wrong in [r#"{"list":[]}"#, r#"{"list":[{"symbol":"BTCUSDT","takerFeeRate":"x","makerFeeRate":"0"}]}"#, "{}"] {
+        assert!(fee(wrong).is_err(), "{wrong}");
+    }
+
+    let key = |text: &str| decoder().key_facts(&mut body(text));
+    let text = r#"{"readOnly":0,"permissions":{"ContractTrade":[],"Spot":["SpotTrade"],"Wallet":["AccountTransfer"]},"ips":["10.0.0.1"],"uta":1,"vipLevel":"No VIP"}"#;
+    let good = KeyFacts {
+        writes: true,
+        can_trade: true,
+        can_withdraw: false,
+        address_bound: true,
+        unified: Some(true),
+        tier: Some("No VIP".into()),
+    };
+    assert_eq!(key(text), Ok(good.clone()));
+    for (from, to, expected) in [
+        ("AccountTransfer", "Withdraw", KeyFacts { can_withdraw: true, ..good.clone() }),
+        ("\"readOnly\":0", "\"readOnly\":1", KeyFacts { writes: false, can_trade: false, ..good.clone() }),
+        ("SpotTrade", "", KeyFacts { can_trade: false, ..good.clone() }),
+        ("10.0.0.1", "*", KeyFacts { address_bound: false, ..good.clone() }),
+        ("\"uta\":1,", "", KeyFacts { unified: None, ..good.clone() }),
+    ] {
+        assert_eq!(key(&text.replace(from, to)), Ok(expected), "{to}");
+    }
+    assert!(key("{}").is_err() && key(&text.replace("\"readOnly\":0,", "")).is_err());
 }
 
 #[test]
@@ -296,9 +357,15 @@ fn acknowledgements_say_that_a_request_was_received_or_why_not() {
     assert_eq!(read(refused), Ok(OrderFrame::Ack(expected)));
     let cancelled = read(&ack.replace("order.create", "order.cancel"));
     assert!(matches!(cancelled, Ok(OrderFrame::Ack(Ack { op: OrderOp::Cancel, .. }))));
-    assert_eq!(read(r#"{"retCode":0,"retMsg":"OK","op":"auth","connId":"c"}"#), Ok(OrderFrame::LoggedIn(None)));
-    let denied = read(r#"{"retCode":10004,"retMsg":"Invalid sign","op":"auth","connId":"c"}"#);
-    assert!(matches!(denied, Ok(OrderFrame::LoggedIn(Some(ErrorBody { code: 10_004, .. })))));
+    let amended = read(&ack.replace("order.create", "order.amend").replace("\"reqId\":\"7\"", "\"reqId\":\"7-1711001595209\""));
+    assert!(matches!(amended, Ok(OrderFrame::Ack(Ack { op: OrderOp::Amend, number: Some(7), .. }))), "{amended:?}");
+    let logged_in = |text: &str| match read(text) {
+        Ok(OrderFrame::LoggedIn { number, error }) => (number, error.map(|error| error.code)),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(logged_in(r#"{"retCode":0,"retMsg":"OK","op":"auth","connId":"c"}"#), (None, None));
+    assert_eq!(logged_in(r#"{"reqId":"3","retCode":20001,"retMsg":"Repeat auth","op":"auth","connId":"c"}"#), (Some(3), None));
+    assert_eq!(logged_in(r#"{"retCode":10004,"retMsg":"Invalid sign","op":"auth","connId":"c"}"#), (None, Some(10_004)));
     assert_eq!(read(r#"{"retCode":0,"retMsg":"OK","op":"pong","data":["1"],"connId":"c"}"#), Ok(OrderFrame::Pong));
     for text in [
         "{}",
@@ -320,6 +387,10 @@ proptest! {
         let _ = decoder().orders(&mut bytes.clone(), stamp);
         let _ = decoder().executions(&mut bytes.clone(), stamp);
         let _ = decoder().wallet(&mut bytes.clone());
+        let _ = decoder().received(&mut bytes.clone(), new_order().client_id);
+        let _ = decoder().all_cancelled(&mut bytes.clone());
+        let _ = decoder().fee_rate(&mut bytes.clone(), PairId(0));
+        let _ = decoder().key_facts(&mut bytes.clone());
     }
 
     #[test]
