@@ -518,3 +518,63 @@ fn full_books_equal_the_judge_at_every_fee() {
         }
     }
 }
+
+/// A simulated market of made-up pairs on these kinds of venues, with further lines.
+fn made_up(kinds: &[&str], pairs: usize, more: &str) -> String {
+    let mut text = String::from("mode = \"sim\"\nseed = 3\n[state]\ndir = \"state\"\n[ops]\nlisten = \"\"\n");
+    for (index, kind) in kinds.iter().enumerate() {
+        let _ = writeln!(text, "[[venue]]\nid = \"{kind}-{index}\"\nkind = \"{kind}\"");
+        if *kind == "gate" {
+            let _ = writeln!(text, "book_channel = \"order_book_update\"");
+        }
+    }
+    for pair in 1..=pairs {
+        let _ = writeln!(text, "[[pair]]\nsymbol = \"T{pair:03}/USDT\"");
+    }
+    text + more
+}
+
+/// `scan` of live streams.
+#[track_caller]
+fn scan_live(dir: &Path, config: &str, more: &[&str]) -> Value {
+    let file = write(dir, "scan.toml", config);
+    run(crossgate(dir).args(["scan", "--json", "--for", "6s", "-c"]).arg(file).args(more)).expect(0).json()
+}
+
+#[test]
+fn live_streams_are_scanned_without_keys_and_fetch_books_anew_for_injected_gaps_alone() {
+    let dir = dir();
+    let quiet = scan_live(dir.path(), &made_up(&["gate", "gate"], 6, ""), &["--size", "250.5"]);
+    assert_eq!(quiet["size"], "250.5");
+    assert_eq!(quiet["books"], json!({"listed": 12, "live": 12}));
+    assert_eq!(quiet["book_resyncs"], json!({}));
+    assert!(count(&quiet["book_updates"]) > 50 && count(&quiet["cpu_us_per_1000_updates"]) > 0, "{quiet}");
+    let routes = quiet["routes"].as_array().expect("routes");
+    assert_eq!(routes.len(), 12, "six pairs, both ways");
+    for route in routes {
+        assert_ne!(route["buy"], route["sell"]);
+        // Fees of 10 bps a side: what the best net shows is no better than the widest basis allows.
+        let max: Decimal = route["net_bps"]["max"].as_str().expect("every book held the size once").parse().expect("a number");
+        assert!(max < Decimal::from(60), "{route}");
+        assert_eq!(route["verdict"] == "balance" || count(&route["episodes"]) > 0, count(&route["episodes"]) > 0, "{route}");
+    }
+    let verdicts: u64 = quiet["verdicts"].as_object().expect("verdicts").values().map(count).sum();
+    assert_eq!(verdicts, count(&quiet["opportunities"]));
+    assert!(!dir.path().join("state").exists(), "a scan writes nothing");
+
+    let gaps = "[[sim.fault]]\nat = \"2s\"\nkind = \"gaps\"\ncount = 3\n";
+    let holed = scan_live(dir.path(), &made_up(&["gate", "gate"], 6, gaps), &[]);
+    // Three of each venue.
+    assert_eq!(holed["book_resyncs"], json!({"gap": 6}), "{holed}");
+    assert_eq!(holed["books"]["live"], 12);
+}
+
+#[test]
+fn a_scan_says_what_is_wrong_with_its_arguments() {
+    let dir = dir();
+    let file = write(dir.path(), "scan.toml", &made_up(&["gate", "gate"], 1, ""));
+    for (more, what) in [(["--size", "0"], "--size 0"), (["--size", "many"], "--size many"), (["--fee-bps", "1"], "--fee-bps")] {
+        let done = run(crossgate(dir.path()).args(["scan", "-c"]).arg(&file).args(more)).expect(2);
+        assert!(done.stderr.contains(what), "{}", done.stderr);
+    }
+}

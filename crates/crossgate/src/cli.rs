@@ -27,7 +27,7 @@ pub enum Command {
     Record(RecordArgs),
     /// Replay recorded frames, or the input journal of a run directory.
     Replay(ReplayArgs),
-    /// What could have been earned between recorded streams, or between the full books of one moment.
+    /// What pays between live streams, without keys; or what would have between recorded ones, or books of one moment.
     Scan(ScanArgs),
     /// Check, print or describe a configuration.
     #[command(subcommand)]
@@ -144,7 +144,7 @@ pub struct ScanArgs {
     /// A tape: `venue=KIND[:ID],pair=SYMBOL,format=FORMAT[,fee_bps=F]:FILE`, repeatable; every two streams of one base are compared.
     #[arg(long, value_name = "TAPE")]
     pub tape: Vec<String>,
-    /// Configuration whose [[tape]] sections are scanned when the command line names no tape.
+    /// Configuration: its [[tape]] sections are scanned, else the live streams of its venues. Without any: built-in pairs, live hosts.
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<String>,
     /// Edges before fees that count as episodes, in basis points; default: 5,10,15.
@@ -153,6 +153,12 @@ pub struct ScanArgs {
     /// How long after its start an episode must still pay to be captured.
     #[arg(long, value_name = "MS", default_value_t = 100)]
     pub latency_ms: u64,
+    /// Quote amount to buy for on every route of live streams; default: 1000.
+    #[arg(long, value_name = "Q", allow_hyphen_values = true)]
+    pub size: Option<String>,
+    /// Scan live streams for this long: `30s`, `5m`; default: until interrupted.
+    #[arg(long = "for", value_name = "D", value_parser = parse_span)]
+    pub run_for: Option<u64>,
     /// Full books of one moment: a JSON array of {venue, base, quote, bids, asks}.
     #[arg(long, value_name = "FILE")]
     pub books: Option<String>,

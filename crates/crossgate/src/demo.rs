@@ -231,11 +231,15 @@ pub fn world_config(loaded: &Loaded, venues: &[Venue]) -> Result<WorldConfig, Fa
     let config = &loaded.config;
     let mut world = WorldConfig::universe(config.seed);
     let wanted: Vec<String> = symbols(loaded)?.iter().map(|s| format!("{}_{}", s.base, s.quote)).collect();
+    world.add_made_up(&wanted);
     for (index, id) in wanted.iter().enumerate() {
         if !world.pairs.iter().any(|p| &p.id == id) {
             let known: Vec<String> = world.pairs.iter().map(|p| p.id.replace('_', "/")).collect();
             return Err(loaded
-                .error(&format!("pair[{index}].symbol"), format!("the simulator has no such pair; use {}", known.join(", ")))
+                .error(
+                    &format!("pair[{index}].symbol"),
+                    format!("the simulator has no such pair; use {}, or a made-up one, T001/USDT to T999/USDT", known.join(", ")),
+                )
                 .into());
         }
     }

@@ -51,12 +51,22 @@ impl Probe {
 
     /// Asks for a read.
     pub fn read(&mut self, venue: VenueId, read: ReadKind) {
-        let now = self.clock.now();
+        self.command(&Command::Read { venue, read });
+    }
+
+    /// Gives a session a command.
+    pub fn command(&mut self, command: &Command) {
+        let (now, venue) = (self.clock.now(), command.venue());
         let mut updates = Vec::new();
         if let Some(session) = self.sessions.get_mut(venue.index()) {
-            session.submit(now, &Command::Read { venue, read }, &mut updates);
+            session.submit(now, command, &mut updates);
         }
         self.inputs.extend(updates.into_iter().map(|u| (venue, u)));
+    }
+
+    /// The sessions, for their counters.
+    pub fn sessions(&self) -> &[Box<dyn VenueSession>] {
+        &self.sessions
     }
 
     /// What the sessions said since the last call.

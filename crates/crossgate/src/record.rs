@@ -170,13 +170,18 @@ async fn record(loaded: Loaded, args: &RecordArgs) -> Result<(), Failure> {
     }
 }
 
-struct Signals {
+/// An interrupt or a request to end.
+pub struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Signals, Failure> {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the process can't.
+    pub fn new() -> Result<Signals, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Signals {
             interrupt: signal(SignalKind::interrupt()).map_err(Failure::failed)?,
@@ -184,7 +189,8 @@ impl Signals {
         })
     }
 
-    async fn any(&mut self) {
+    /// Waits for one.
+    pub async fn any(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

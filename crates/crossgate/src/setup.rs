@@ -80,9 +80,67 @@ pub async fn prepare(loaded: &Loaded, venues: Vec<VenueSetup>) -> Result<Setup, 
     for venue in &venues {
         listed.push((venue.id.clone(), fetch_rules(loaded, venue, &symbols).await?));
     }
+    assemble(loaded, venues, &symbols, &listed)
+}
+
+/// A pair that is left out on a venue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Which pair.
+    pub symbol: Symbol,
+    /// Which venue.
+    pub venue: String,
+    /// Why, one clause.
+    pub reason: String,
+}
+
+/// As [`prepare`], for those who only look: pairs that a venue does not list are left out there and told.
+///
+/// # Errors
+/// Exit code 1 when a venue can't be reached, 3 when nothing is left to compare or a pair does not fit, 4 when a venue refuses us.
+pub async fn prepare_listed(loaded: &Loaded, venues: Vec<VenueSetup>) -> Result<(Setup, Vec<Refused>), Failure> {
+    let symbols = symbols(loaded)?;
+    let (mut listed, mut refused) = (Vec::new(), Vec::new());
+    for venue in &venues {
+        let mut missing = Vec::new();
+        let mut rules = Vec::new();
+        for asked in venue.connector.rules_requests(&symbols) {
+            rules.extend(fetch_rules_once(loaded, venue, &symbols, asked, Some(&mut missing)).await?);
+        }
+        let told = |symbol: Symbol| Refused { symbol, venue: venue.id.clone(), reason: "it is not listed there".into() };
+        refused.extend(missing.into_iter().map(told));
+        listed.push((venue.id.clone(), rules));
+    }
+    let count = |symbol: &Symbol| listed.iter().flat_map(|(_, rules)| rules).filter(|rules| rules.symbol == *symbol).count();
+    let wanted: Vec<Symbol> = symbols.iter().filter(|symbol| count(symbol) >= 2).cloned().collect();
+    if wanted.is_empty() {
+        let names: Vec<&str> = venues.iter().map(|venue| venue.id.as_str()).collect();
+        let what = format!("no [[pair]] is listed by two of {}; there is nothing to compare", names.join(", "));
+        return Err(loaded.error("pair", what).into());
+    }
+    for (venue, rules) in &mut listed {
+        let mut alone = Vec::new();
+        rules.retain(|one| {
+            wanted.contains(&one.symbol) || {
+                alone.push(one.symbol.clone());
+                false
+            }
+        });
+        let told = |symbol| Refused { symbol, venue: venue.clone(), reason: "no other venue lists it".into() };
+        refused.extend(alone.into_iter().map(told));
+    }
+    Ok((assemble(loaded, venues, &wanted, &listed)?, refused))
+}
+
+fn assemble(
+    loaded: &Loaded,
+    venues: Vec<VenueSetup>,
+    symbols: &[Symbol],
+    listed: &[(String, Vec<RawRules>)],
+) -> Result<Setup, Failure> {
     let mut fee_assets: Vec<&str> = venues.iter().flat_map(|v| v.connector.fee_assets().iter().copied()).collect();
     fee_assets.dedup();
-    let (tables, rules) = build_tables(&symbols, &listed, &fee_assets).map_err(Failure::config)?;
+    let (tables, rules) = build_tables(symbols, listed, &fee_assets).map_err(Failure::config)?;
     let engine = effective::engine_config(&loaded.config, &tables);
     Ok(Setup { venues, tables: Arc::new(tables), rules, engine })
 }
@@ -102,17 +160,18 @@ pub fn symbols(loaded: &Loaded) -> Result<Vec<Symbol>, Failure> {
 pub async fn fetch_rules(loaded: &Loaded, venue: &VenueSetup, symbols: &[Symbol]) -> Result<Vec<RawRules>, Failure> {
     let mut rules = Vec::new();
     for asked in venue.connector.rules_requests(symbols) {
-        rules.extend(fetch_rules_once(loaded, venue, symbols, asked).await?);
+        rules.extend(fetch_rules_once(loaded, venue, symbols, asked, None).await?);
     }
     Ok(rules)
 }
 
-/// The rules that one request is for.
+/// The rules that one request is for. Pairs that the venue does not list go to `missing`, or are an error without it.
 async fn fetch_rules_once(
     loaded: &Loaded,
     venue: &VenueSetup,
     symbols: &[Symbol],
-    asked: RulesRequest,
+    mut asked: RulesRequest,
+    mut missing: Option<&mut Vec<Symbol>>,
 ) -> Result<Vec<RawRules>, Failure> {
     let mut last = String::new();
     for attempt in 0..STARTUP_TRIES {
@@ -124,9 +183,14 @@ async fn fetch_rules_once(
         match request_once(routes, &venue.tls, asked.request.clone(), STARTUP_TIMEOUT).await {
             Err(error) => return Err(Failure::config(format!("venue `{}`: {error}", venue.id))),
             Ok(HttpOutcome::Failed(failure)) => last = format!("{failure:?}"),
-            Ok(HttpOutcome::Http { status, mut body, .. }) => {
-                match venue.connector.decode_rules(status, &mut body, &asked.symbols, Some(venue_io::Clock::new().wall())) {
+            Ok(HttpOutcome::Http { status, body, .. }) => loop {
+                let now = Some(venue_io::Clock::new().wall());
+                match venue.connector.decode_rules(status, &mut body.clone(), &asked.symbols, now) {
                     Ok(rules) => return Ok(rules),
+                    Err(ConnectorError::UnknownPair(symbol)) if missing.is_some() && asked.symbols.contains(&symbol) => {
+                        asked.symbols.retain(|one| *one != symbol);
+                        missing.iter_mut().for_each(|list| list.push(symbol.clone()));
+                    }
                     Err(ConnectorError::UnknownPair(symbol)) => {
                         let index = symbols.iter().position(|s| *s == symbol).unwrap_or_default();
                         let what = format!("{symbol} is not listed on venue `{}`; remove it or correct its spelling", venue.id);
@@ -135,9 +199,12 @@ async fn fetch_rules_once(
                     Err(error @ ConnectorError::Refused { status: 401 | 403, .. }) => {
                         return Err(Failure::auth(format!("venue `{}`: {error}", venue.id)));
                     }
-                    Err(error) => last = error.to_string(),
+                    Err(error) => {
+                        last = error.to_string();
+                        break;
+                    }
                 }
-            }
+            },
         }
     }
     Err(Failure::failed(format!(

@@ -6,7 +6,7 @@
 use crate::collar::{CollarReference, mid_x2};
 use crate::depth::{Costs, Ladders};
 use domain::mutants::{Mutant, active};
-use domain::{MonoNanos, PairScale, Price, Rate, VenueId, Verdict, Waterfall};
+use domain::{Amount, MonoNanos, PairScale, Price, Rate, VenueId, Verdict, Waterfall};
 use order_book::TrackedBook;
 
 /// Thresholds of detection.
@@ -99,13 +99,7 @@ pub fn assess(
             failed: Some(Verdict::BelowFees),
         });
     }
-    let costs = Costs {
-        buy_taker: buy.taker.unwrap_or(Rate::ZERO),
-        buy_fee_in_base: buy.fee_in_received,
-        sell_taker: sell.taker.unwrap_or(Rate::ZERO),
-        latency: config.latency_allowance,
-    };
-    let ladders = Ladders { scale, costs, asks: buy.book.book(), bids: sell.book.book() };
+    let ladders = Ladders { scale, costs: Costs::of(config, buy, sell), asks: buy.book.book(), bids: sell.book.book() };
     let found = ladders.best(config.min_edge);
     let (waterfall, ask_worst, bid_worst) =
         found.map_or((Waterfall::default(), ask, bid), |walked| (walked.waterfall, walked.ask_worst, walked.bid_worst));
@@ -122,6 +116,23 @@ pub fn assess(
         Group::Tradable => None,
     };
     Some(Assessment { gross_positive: true, waterfall, ask_worst, bid_worst, failed })
+}
+
+/// The waterfall of buying for so much quote at `buy` and selling what is left of it at `sell`, whether it pays or not: for those who
+/// only look. `None` when a book is not live or does not hold so much, or a figure does not fit 128 bits.
+pub fn edge_at_value(
+    config: &DetectorConfig,
+    scale: PairScale,
+    buy: &LegView<'_>,
+    sell: &LegView<'_>,
+    spend: Amount,
+) -> Option<Waterfall> {
+    if !(buy.book.is_live() && sell.book.is_live()) {
+        return None;
+    }
+    let ladders = Ladders { scale, costs: Costs::of(config, buy, sell), asks: buy.book.book(), bids: sell.book.book() };
+    let quantity = ladders.quantity_for(spend).filter(|quantity| !quantity.is_zero())?;
+    ladders.walked(quantity).map(|walked| walked.waterfall)
 }
 
 fn is_trusted(
@@ -156,6 +167,17 @@ fn is_lagging(config: &DetectorConfig, leg: &LegView<'_>) -> bool {
 
 fn skew_ns(buy: &LegView<'_>, sell: &LegView<'_>) -> u64 {
     buy.book.arrived_at().0.abs_diff(sell.book.arrived_at().0)
+}
+
+impl Costs {
+    fn of(config: &DetectorConfig, buy: &LegView<'_>, sell: &LegView<'_>) -> Costs {
+        Costs {
+            buy_taker: buy.taker.unwrap_or(Rate::ZERO),
+            buy_fee_in_base: buy.fee_in_received,
+            sell_taker: sell.taker.unwrap_or(Rate::ZERO),
+            latency: config.latency_allowance,
+        }
+    }
 }
 
 #[cfg(test)]

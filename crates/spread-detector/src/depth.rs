@@ -116,6 +116,23 @@ impl Ladders<'_> {
         qty(quantity.min(i128::from(UNITS_MAX))).unwrap_or(Qty::ZERO)
     }
 
+    /// Gross base that so much quote buys, in whole quantity units, fees aside. `None` when the asks do not hold it.
+    pub(crate) fn quantity_for(&self, spend: Amount) -> Option<Qty> {
+        let one = Qty::from_units(1)?;
+        let (mut left, mut bought) = (spend.units(), 0i64);
+        for level in self.asks.asks() {
+            let unit = self.scale.value_of(level.price, one)?.units();
+            let affordable = left.checked_div(unit)?.min(i128::from(level.qty.units()));
+            let take = i64::try_from(affordable).ok()?;
+            bought = bought.checked_add(take)?;
+            left = left.checked_sub(unit.checked_mul(affordable)?)?;
+            if take < level.qty.units() {
+                return Qty::from_units(bought);
+            }
+        }
+        None
+    }
+
     /// Gross base that the top levels alone allow.
     fn top_quantity(&self) -> Option<Qty> {
         let (ask, bid) = (self.asks.best_ask()?, self.bids.best_bid()?);
@@ -129,7 +146,7 @@ impl Ladders<'_> {
     }
 
     /// The waterfall of buying `bought` gross and selling what is left of it.
-    fn walked(&self, bought: Qty) -> Option<Walked> {
+    pub(crate) fn walked(&self, bought: Qty) -> Option<Walked> {
         let (best_ask, best_bid) = (self.asks.best_ask()?.price, self.bids.best_bid()?.price);
         let buy = walk_qty(self.asks.asks(), bought);
         let sale = self.sale(i128::from(bought.units()) * self.costs.base_kept().max(0))?;

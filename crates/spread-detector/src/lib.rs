@@ -9,6 +9,6 @@ pub mod collar;
 pub mod depth;
 pub mod tracker;
 
-pub use assess::{Assessment, DetectorConfig, Group, LegView, assess};
+pub use assess::{Assessment, DetectorConfig, Group, LegView, assess, edge_at_value};
 pub use collar::{CollarReference, collar_reference};
 pub use tracker::Tracker;

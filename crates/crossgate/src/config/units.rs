@@ -93,7 +93,11 @@ fn decimal(text: &str) -> Result<Decimal, String> {
 }
 
 impl Money {
-    fn parse(text: &str) -> Result<Money, String> {
+    /// Reads a decimal amount.
+    ///
+    /// # Errors
+    /// One sentence about the text.
+    pub fn parse(text: &str) -> Result<Money, String> {
         let amount =
             Amount::from_decimal(decimal(text)?).ok_or_else(|| format!("`{text}` has more than 18 decimals or is too large"))?;
         if amount.is_negative() { Err(format!("`{text}` is negative")) } else { Ok(Money(amount)) }

@@ -1,11 +1,14 @@
-//! `scan`: what could have been earned between recorded streams ([`tape`]), or between the full books of one moment ([`books`]).
+//! `scan`: what could be earned between live streams ([`live`]), between recorded ones ([`tape`]), or between the full books of one
+//! moment ([`books`]).
 //!
-//! It only measures: no engine, no orders, no keys. Everything is exact ([`ratio`], [`meter`]).
+//! It only measures: no engine, no orders, no keys. Everything is exact.
 
 mod books;
 mod books_file;
+mod live;
 mod meter;
 mod ratio;
+mod routes;
 mod tape;
 
 use crate::cli::ScanArgs;
@@ -25,6 +28,15 @@ pub fn scan_command(args: &ScanArgs) -> Result<(), Failure> {
         None if args.fee_bps.is_some() => {
             Err(Failure::usage("scan: --fee-bps belongs to --books; a tape's fee stands in its argument (fee_bps=)"))
         }
+        None if args.tape.is_empty() && !names_tapes(args)? => live::scan_live(args),
+        None if args.size.is_some() || args.run_for.is_some() => {
+            Err(Failure::usage("scan: --size and --for belong to live streams; leave the tapes out"))
+        }
         None => tape::scan_tapes(args),
     }
+}
+
+/// Whether the configuration names tapes: those are scanned then.
+fn names_tapes(args: &ScanArgs) -> Result<bool, Failure> {
+    crate::tape_replay::config_has_tapes(args.config.as_deref())
 }

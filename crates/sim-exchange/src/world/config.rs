@@ -18,6 +18,16 @@ use crate::{
 /// full size no order of the demo would ever meet a second level.
 const VALUES_PER_MILLE: u64 = 100;
 
+/// How many times slower than the usual event interval of 30 ms a made-up pair lives: two changes a second.
+const MADE_UP_SLOWNESS: u32 = 17;
+
+/// The number of a made-up pair, by its name.
+fn made_up(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix('T')?.strip_suffix("_USDT")?;
+    let number = digits.parse().ok().filter(|number| *number > 0)?;
+    (digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(number)
+}
+
 /// A whole simulated world.
 #[derive(Clone, Debug)]
 pub struct WorldConfig {
@@ -176,6 +186,33 @@ impl WorldConfig {
             venue.balances.extend(more.map(|(name, amount): (&str, i64)| (name.to_owned(), Decimal::from(amount))));
         }
         world
+    }
+
+    /// Adds the made-up pairs among these names (`T001_USDT` to `T999_USDT`): small, slow ones for those who need many. Each has a
+    /// price of its own, and a book that changes about twice a second.
+    pub fn add_made_up(&mut self, names: &[String]) {
+        let template = self.pairs[0].clone();
+        for (name, number) in names.iter().filter_map(|name| Some((name, made_up(name)?))) {
+            if self.pairs.iter().any(|pair| pair.id == *name) {
+                continue;
+            }
+            let base = format!("T{number:03}");
+            self.assets.push(AssetConfig { name: base.clone(), decimals: 8 });
+            self.pairs.push(PairConfig {
+                id: name.clone(),
+                base,
+                precision: 4,
+                amount_precision: 2,
+                min_base_amount: Some(Decimal::ONE),
+                ..template.clone()
+            });
+            if let Some(market) = &mut self.market {
+                let profile = PairProfile { slowness: MADE_UP_SLOWNESS, ..PairProfile::MIDDLE.scaled(VALUES_PER_MILLE / 5) };
+                // From 1.01 to 37.99, so that no two are alike.
+                let price = Decimal::new(101 + i64::from(number) * 37 % 3_700, 2);
+                market.pairs.push(MarketPair { pair: name.clone(), price, profile });
+            }
+        }
     }
 
     /// What the exchange of one venue is made of.

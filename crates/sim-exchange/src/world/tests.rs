@@ -272,3 +272,20 @@ fn the_demo_speaks_gate_and_keeps_its_secret() {
     world.advance(START + 2_000 * MS);
     assert_eq!(world.conservation_check(), Ok(()));
 }
+
+#[test]
+fn made_up_pairs_are_added_by_name_and_trade() {
+    let mut config = WorldConfig::universe(5);
+    let before = config.pairs.len();
+    let names = ["T001_USDT", "T999_USDT", "BTC_USDT", "T01_USDT", "T000_USDT", "T+01_USDT", "T001_USDC"].map(str::to_owned);
+    config.add_made_up(&names);
+    config.add_made_up(&names);
+    let added: Vec<&str> = config.pairs[before..].iter().map(|pair| pair.id.as_str()).collect();
+    assert_eq!(added, ["T001_USDT", "T999_USDT"]);
+    let mut world = World::new(config, START).unwrap();
+    world.advance(START + 60_000_000_000);
+    let exchange = world.exchange(0);
+    let pair = exchange.pair_by_name("T001_USDT").unwrap();
+    assert!(exchange.book(pair).best(Side::Buy).is_some() && exchange.book(pair).best(Side::Sell).is_some());
+    world.conservation_check().unwrap();
+}
