@@ -29,9 +29,6 @@ const MILLI: u64 = 1_000_000;
 pub fn scan_tapes(args: &ScanArgs) -> Result<(), Failure> {
     let loaded = args.config.as_deref().map(load).transpose()?;
     let tapes = tape_args(&args.tape, loaded.as_ref())?;
-    if tapes.is_empty() {
-        return Err(Failure::usage("scan: name tapes with --tape (or [[tape]] and -c), or books with --books"));
-    }
     let thresholds = thresholds(args.thresholds_bps.as_deref().unwrap_or(THRESHOLDS_BPS))?;
     let latency_ns = args
         .latency_ms
