@@ -6,6 +6,7 @@
 #![expect(unreachable_pub, reason = "a binary has no outside; `pub` marks what other modules use")]
 
 mod alerts;
+mod assets;
 mod bad_day;
 mod cli;
 mod clock_text;

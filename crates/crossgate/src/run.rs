@@ -76,7 +76,7 @@ fn apply_flags(loaded: &mut Loaded, args: &RunArgs) {
     }
 }
 
-async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
+async fn run_loaded(mut loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
     let clock = Clock::new();
     let started = clock.wall();
     let (control_sender, control) = mpsc::channel(16);
@@ -111,6 +111,11 @@ async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
     }
     let alerts = start_alerts(&loaded, &dir)?;
     let keeper = LatchKeeper::start(dir.latch(), alerts.clone()).map_err(Failure::failed)?;
+    // What the file says, for a later reading: what is ruled out now stays ruled out until the next start.
+    let running = loaded.config.clone();
+    for line in crate::assets::rule_out(&mut loaded, &venues).await? {
+        view.say(&line);
+    }
     let setup = setup::prepare(&loaded, venues).await?;
     let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
     let (mut engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, epoch, started)?;
@@ -172,7 +177,7 @@ async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
         keeper,
         alerts: AlertDesk::new(alerts.clone()),
         resumed,
-        running: loaded.config.clone(),
+        running,
         faults,
         facts: facts.clone(),
     };

@@ -3,7 +3,7 @@
 //! [`EngineConfig::patch`] is the part that may change while the engine runs: an [`domain::Input::Config`] carries it, and
 //! [`EngineConfig::apply`] puts it in force. A restart takes the file's values: recovery does not fold patches.
 
-use domain::{Amount, AssetId, ConfigPatch, Rate, VenueId};
+use domain::{Amount, AssetId, ConfigPatch, PairId, Rate, VenueId};
 use executor::ExecutorConfig;
 use risk::{Controls, Limits, LimitsError};
 use spread_detector::DetectorConfig;
@@ -27,6 +27,8 @@ pub struct EngineConfig {
     pub plan_expiry_ns: u64,
     /// Balances that openings never touch.
     pub floors: Vec<(VenueId, AssetId, Amount)>,
+    /// Routes (pair, buy, sell) that are judged and never opened.
+    pub vetoes: Vec<(PairId, VenueId, VenueId)>,
     /// Time without a word from us after which a venue cancels our orders, nanoseconds; zero arms no switch.
     pub dead_man_ns: u64,
 }

@@ -488,7 +488,8 @@ impl Engine {
         };
         let books = self.market.venues_of(pair).iter().map(|cell| &cell.book);
         let reference = collar_reference(books, self.config.detector.book_age_max_ns, self.now);
-        let group = if info.kind == InstrumentKind::Spot { Group::Tradable } else { Group::NotTradableKind };
+        let vetoed = self.config.vetoes.contains(&(pair, buy, sell));
+        let group = if info.kind == InstrumentKind::Spot && !vetoed { Group::Tradable } else { Group::NotTradableKind };
         assess(&self.config.detector, info.scale, group, &reference, &leg(buy, true), &leg(sell, false), self.now)
     }
 

@@ -4,7 +4,8 @@ use crate::rest::listing;
 use crate::rules;
 use crate::session::{BookChannel, GateSession};
 use domain::{Rate, Symbol, UnixNanos};
-use venue::connector::{host_of, loopback_class};
+use venue::connector::{AssetKeys, host_of, loopback_class};
+use venue::identity::AssetListing;
 use venue::{
     Checkup, CheckupConfig, Connector, ConnectorError, Endpoints, HostClass, HttpRequest, RawRules, Recorded, SessionConfig,
     VenueSession,
@@ -155,6 +156,14 @@ impl Connector for GateConnector {
 
     fn book_request_symbol(&self, symbols: &[Symbol], path_and_query: &str) -> Option<Symbol> {
         crate::recorded::book_request_symbol(symbols, path_and_query)
+    }
+
+    fn asset_requests(&self, assets: &[String], _keys: Option<&AssetKeys<'_>>, _wall: UnixNanos) -> Vec<HttpRequest> {
+        crate::assets::requests(assets)
+    }
+
+    fn decode_assets(&self, status: u16, body: &mut [u8], assets: &[String]) -> Result<Vec<AssetListing>, ConnectorError> {
+        crate::assets::decode(status, body, assets)
     }
 
     fn checkup(&self, config: CheckupConfig) -> Option<Box<dyn Checkup>> {

@@ -297,6 +297,7 @@ fn engine_config(limits: Limits) -> EngineConfig {
         latency_allowance: bps(1),
         plan_expiry_ns: order_expiry_ns,
         floors: Vec::new(),
+        vetoes: Vec::new(),
         dead_man_ns: 0,
     }
 }

@@ -1,6 +1,7 @@
 //! What start-up needs of a venue before a session exists.
 
 use crate::checkup::{Checkup, CheckupConfig};
+use crate::identity::AssetListing;
 use crate::session::{HttpRequest, LinkId, VenueSession};
 use domain::{InstrumentKind, LinkRole, Rate, Symbol, Tables, UnixNanos, VenueId};
 use rust_decimal::Decimal;
@@ -159,6 +160,15 @@ pub enum ConnectorError {
     },
 }
 
+/// Keys to sign a start-up read with.
+#[derive(Clone, Copy)]
+pub struct AssetKeys<'a> {
+    /// API key.
+    pub key: &'a SecretString,
+    /// API secret.
+    pub secret: &'a SecretString,
+}
+
 /// A venue's start-up knowledge. One per connector, in `crossgate`'s registry.
 pub trait Connector: Send + Sync {
     /// The `kind` of the configuration (`gate`).
@@ -240,6 +250,20 @@ pub trait Connector: Send + Sync {
     /// Scheme, host and port for a REST path; venues with several REST hosts tell them apart by the path's prefix.
     fn rest_url(&self, endpoints: &Endpoints, _path: &str) -> String {
         endpoints.rest.clone()
+    }
+
+    /// The requests whose answers tell on which chains `assets` live, by the venue's names; signed with `keys` at `wall` where the
+    /// venue asks for that. Empty where it publishes none, or only to keys and there are none.
+    fn asset_requests(&self, _assets: &[String], _keys: Option<&AssetKeys<'_>>, _wall: UnixNanos) -> Vec<HttpRequest> {
+        Vec::new()
+    }
+
+    /// Reads one answer to [`Connector::asset_requests`]: the listings of `assets` among what it tells.
+    ///
+    /// # Errors
+    /// [`ConnectorError`] for a refusal or a body that is not as documented.
+    fn decode_assets(&self, _status: u16, _body: &mut [u8], _assets: &[String]) -> Result<Vec<AssetListing>, ConnectorError> {
+        Ok(Vec::new())
     }
 
     /// What `doctor` asks beside the session; `None` where this connector knows nothing to ask.

@@ -8,7 +8,7 @@
 //! - [`feeds::Feeds`]: public streams in groups over connections that are replaced before they end.
 //! - [`connection::Connection`]: one connection's phases and waits. [`rate_limit::RateLimit`]: our count and the venue's word.
 //! - [`json`], [`levels`], [`number`]: bounded, exact reading of venues' JSON. [`names`]: a venue's names of pairs. [`filters`]:
-//!   limits and steps of their rules.
+//!   limits and steps of their rules. [`identity`]: whether two venues mean the same asset.
 //! - [`book_sync::BookSync`]: a book kept by changes on a fetched copy. [`snapshot_sync::SnapshotSync`]: one whose stream carries
 //!   its snapshots. [`clock_sync::ClockSync`]: the venue's clock, measured.
 
@@ -22,6 +22,7 @@ pub mod connector;
 pub mod desk;
 pub mod feeds;
 pub mod filters;
+pub mod identity;
 pub mod json;
 pub mod levels;
 pub mod names;

@@ -40,6 +40,7 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     }
     check_pairs(loaded)?;
     check_venues(loaded)?;
+    check_assets(loaded)?;
     if config.mode != Mode::Sim && config.risk.is_none() {
         let what = format!(
             "every limit is required in mode `{}`; add a [risk] section (configs/testnet.toml shows one)",
@@ -65,6 +66,47 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     for (index, floor) in config.risk.iter().flat_map(|r| r.floor.iter().enumerate()) {
         if !config.venue.iter().any(|v| v.id == floor.venue) {
             return Err(loaded.error(&format!("risk.floor[{index}].venue"), format!("no venue `{}` is configured", floor.venue)));
+        }
+    }
+    Ok(())
+}
+
+fn check_assets(loaded: &Loaded) -> Result<(), ConfigError> {
+    let config = &loaded.config;
+    let symbols: Vec<Symbol> = config.pair.iter().filter_map(|p| Symbol::parse(&p.symbol).ok()).collect();
+    let is_venue = |id: &String| config.venue.iter().any(|v| v.id == *id);
+    for (index, identity) in config.identity.iter().enumerate() {
+        let path = |key: &str| format!("identity[{index}].{key}");
+        if !is_venue(&identity.venue) {
+            return Err(loaded.error(&path("venue"), format!("no venue `{}` is configured", identity.venue)));
+        }
+        if !symbols.iter().any(|s| s.base == identity.asset || s.quote == identity.asset) {
+            return Err(
+                loaded.error(&path("asset"), format!("no configured pair uses `{}`; remove it or correct it", identity.asset))
+            );
+        }
+        if identity.multiplier == 0 {
+            return Err(loaded.error(&path("multiplier"), "must be above zero; 1 for the same unit"));
+        }
+        if identity.multiplier == 1 && identity.named.as_ref().is_some_and(|named| *named != identity.asset) {
+            return Err(loaded.error(
+                &path("named"),
+                "pairs are traded under one name on all venues: leave this venue out, or use the name that all share",
+            ));
+        }
+        if config.identity[..index].iter().any(|one| (&one.venue, &one.asset) == (&identity.venue, &identity.asset)) {
+            return Err(loaded.error(&path("asset"), format!("`{}` on `{}` stands twice", identity.asset, identity.venue)));
+        }
+    }
+    for (index, veto) in config.veto.iter().enumerate() {
+        let path = |key: &str| format!("veto[{index}].{key}");
+        if !symbols.iter().any(|s| Ok(s) == Symbol::parse(&veto.symbol).as_ref()) {
+            return Err(loaded.error(&path("symbol"), format!("no pair `{}` is configured", veto.symbol)));
+        }
+        for (key, id) in [("buy", &veto.buy), ("sell", &veto.sell)] {
+            if !is_venue(id) {
+                return Err(loaded.error(&path(key), format!("no venue `{id}` is configured")));
+            }
         }
     }
     Ok(())

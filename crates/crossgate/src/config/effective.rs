@@ -74,6 +74,15 @@ fn order_qty_max(risk: &Risk, tables: &Tables) -> Vec<(PairId, Qty)> {
     risk.order_qty.iter().filter_map(one).collect()
 }
 
+/// Routes that may not be opened; those of pairs or venues that are not configured rule out nothing.
+fn vetoes(config: &Config, tables: &Tables) -> Vec<(PairId, VenueId, VenueId)> {
+    let venue = |id: &str| config.venue.iter().position(|v| v.id == id).map(|index| VenueId(index as u8));
+    let one = |veto: &super::schema::Veto| {
+        Some((tables.pair_id(&Symbol::parse(&veto.symbol).ok()?)?, venue(&veto.buy)?, venue(&veto.sell)?))
+    };
+    config.veto.iter().filter_map(one).collect()
+}
+
 /// The engine's settings. A floor on an asset that no pair uses is ignored: there is nothing to protect.
 pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
     let risk = config.risk.clone().unwrap_or_else(default_risk);
@@ -115,6 +124,7 @@ pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
         latency_allowance: strategy.latency_allowance_bps.0,
         plan_expiry_ns: execution.order_expiry.0,
         floors: floors.collect(),
+        vetoes: vetoes(config, tables),
         dead_man_ns: if config.mode == Mode::Live { execution.dead_man.0 } else { 0 },
     }
 }

@@ -26,7 +26,7 @@ const DAILY_LOSS: i128 = 10;
 const OPEN_DEALS: u32 = 1;
 
 /// True when any host of the configuration may trade with real money.
-fn on_live_hosts(loaded: &Loaded) -> bool {
+pub fn on_live_hosts(loaded: &Loaded) -> bool {
     loaded.config.mode == Mode::Live && loaded.config.venue.iter().any(|venue| host_class(venue) == HostClass::Live)
 }
 

@@ -52,6 +52,12 @@ pub struct Config {
     pub venue: Vec<Venue>,
     /// Pairs to trade.
     pub pair: Vec<Pair>,
+    /// What you know of assets on venues, where the venues do not tell it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identity: Vec<Identity>,
+    /// Routes that may not be opened. A run adds those that identities and transfers rule out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub veto: Vec<Veto>,
     /// What counts as an opportunity.
     #[serde(default)]
     pub strategy: Strategy,
@@ -200,6 +206,41 @@ pub struct Pair {
     pub symbol: String,
 }
 
+/// `[[identity]]`: you attest that a venue's asset is ours
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The asset as in `[[pair]]`: `PEPE`.
+    pub asset: String,
+    /// On which venue, by its id.
+    pub venue: String,
+    /// The venue's name of it; default: the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<String>,
+    /// How many of ours one of the venue's is (`1000PEPE`: 1000). Only 1 can be traded: quantities are not converted.
+    #[serde(default = "one_of_ours")]
+    pub multiplier: u64,
+}
+
+fn one_of_ours() -> u64 {
+    1
+}
+
+/// `[[veto]]`: a route that may not be opened; it is still scanned
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Veto {
+    /// Pair, as in `[[pair]]`.
+    pub symbol: String,
+    /// Venue id to buy on.
+    pub buy: String,
+    /// Venue id to sell on.
+    pub sell: String,
+    /// Why, for people.
+    #[serde(default)]
+    pub reason: String,
+}
+
 /// `[[tape]]`: the parts of one `--tape`
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -234,6 +275,10 @@ pub struct Strategy {
     pub skew_max: Span,
     /// A book whose mid is further from the other venues' is not believed.
     pub collar_bps: Bps,
+    /// Trade a pair between two venues only when its assets are known to be the same on both. Always so on live hosts.
+    pub identity_required: bool,
+    /// Trade a route only when what it gathers can be moved back: deposits and withdrawals of both assets are open.
+    pub transfers_required: bool,
 }
 
 impl Default for Strategy {
@@ -245,6 +290,8 @@ impl Default for Strategy {
             lag_max: Span(250_000_000),
             skew_max: Span(500_000_000),
             collar_bps: Bps(rate(500)),
+            identity_required: false,
+            transfers_required: false,
         }
     }
 }
