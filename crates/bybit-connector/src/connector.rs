@@ -7,7 +7,8 @@ use crate::{hosts, recorded, rules};
 use domain::{LinkRole, Rate, Symbol};
 use venue::connector::{RulesRequest, loopback_class};
 use venue::{
-    Connector, ConnectorError, Endpoints, HostClass, HttpRequest, LinkId, Method, RawRules, Recorded, SessionConfig, VenueSession,
+    Checkup, CheckupConfig, Connector, ConnectorError, Endpoints, HostClass, HttpRequest, LinkId, Method, RawRules, Recorded,
+    SessionConfig, VenueSession,
 };
 
 /// Taker fee of an account of the lowest tier on spot, in millionths.
@@ -117,6 +118,10 @@ impl Connector for BybitConnector {
             LinkRole::OrderEntry => hosts::order_entry(&endpoints.private_ws),
             LinkRole::Private | LinkRole::Rest => hosts::private(&endpoints.private_ws),
         }
+    }
+
+    fn checkup(&self, config: CheckupConfig) -> Option<Box<dyn Checkup>> {
+        Some(Box::new(crate::checkup::BybitCheckup::new(config)))
     }
 
     fn session(&self, config: SessionConfig) -> Result<Box<dyn VenueSession>, ConnectorError> {

@@ -254,8 +254,18 @@ impl Stage {
     /// When the script has no bytes for it.
     #[track_caller]
     pub fn say(&mut self, out: &Transmit, reply: Reply<'_>) {
-        let (now, at) = (self.now, self.venue_time());
-        match (self.script.say(out, reply, at), out) {
+        let said = self.script.say(out, reply, self.venue_time());
+        self.answer(out, said);
+    }
+
+    /// The venue answers with these bytes.
+    ///
+    /// # Panics
+    /// When they are no answer to what was sent.
+    #[track_caller]
+    pub fn answer(&mut self, out: &Transmit, said: Said) {
+        let now = self.now;
+        match (said, out) {
             (Said::Nothing, _) => {}
             (Said::Frame(text), Transmit::Frame { link, .. }) => {
                 let (link, mut bytes) = (*link, text.into_bytes());

@@ -1,21 +1,25 @@
-//! Bybit's frames and bodies: any bytes are answered, what is decoded is sound, and a reused decoder says what a fresh one says.
+//! Bybit's frames, private news and bodies: any bytes are answered, what is decoded is sound, and a reused decoder says what a fresh one says.
 
 use crate::sound;
 use bybit_connector::market::Market;
 use bybit_connector::rules;
 use bybit_connector::wire::frames::Frame;
+use bybit_connector::wire::orders::OrderFrame;
+use bybit_connector::wire::private::PrivateFrame;
 use bybit_connector::wire::topic::topic;
-use bybit_connector::wire::{Decoder, PairNames};
+use bybit_connector::wire::{Decoder, PairNames, Scope};
 use domain::{
-    Amount, AssetId, Input, InstrumentKind, MarketNews, MonoNanos, PairId, PairInfo, PairScale, Symbol, Tables, VenueId,
+    Amount, AssetId, BalanceEntry, ClientOrderId, Fill, Input, InstrumentKind, MarketNews, MonoNanos, OrderReport, OrderSource,
+    PairId, PairInfo, PairScale, Symbol, Tables, VenueId,
 };
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
+use venue::desk::rows::{OrderRow, Stamp};
 
 const RECEIVED: MonoNanos = MonoNanos(77);
 
 /// `BTC/USDT`, `BTC/USDT:USDT`, `BTC/USD:BTC` (one dollar a contract); 2 price and 5 quantity decimals each.
-fn tables() -> Arc<Tables> {
+pub(crate) fn tables() -> Arc<Tables> {
     static TABLES: OnceLock<Arc<Tables>> = OnceLock::new();
     let pair = |symbol: &str, kind, quote| PairInfo {
         symbol: Symbol::parse(symbol).expect("a symbol"),
@@ -129,4 +133,91 @@ pub fn rest(data: &[u8]) {
             scaled.into_iter().for_each(|one| sound::journalled(&Input::Rules(one)));
         }
     }
+}
+
+const ORDER: &str = r#"{"category":"spot","symbol":"BTCUSDT","orderId":"5cf98598","side":"Buy","orderType":"Limit","price":"100.5","qty":"0.5","orderStatus":"PartiallyFilled","timeInForce":"IOC","cumExecQty":"0.1","orderLinkId":"00100000023000000004","marketUnit":"","rejectReason":"EC_NoError"}"#;
+const FILL: &str = r#"{"category":"spot","symbol":"BTCUSDT","execFee":"0.0001","feeCurrency":"BTC","execId":"7e2ae69c","execPrice":"100.5","execQty":"0.1","execType":"Trade","isMaker":false,"orderId":"5cf98598","orderLinkId":"00100000023000000004","side":"Buy","execTime":"1672364174443"}"#;
+const WALLET: &str = r#"{"accountType":"UNIFIED","coin":[{"coin":"USDT","walletBalance":"100.5","locked":"0.5"}]}"#;
+
+/// Frames of the private stream and of the order link, and bodies about an account.
+pub fn private_seeds() -> Vec<Vec<u8>> {
+    let push = |topic: &str, row: &str| format!(r#"{{"id":"1","topic":"{topic}","creationTime":1672364262474,"data":[{row}]}}"#);
+    let body = |result: &str| format!(r#"{{"retCode":0,"retMsg":"OK","result":{result},"time":1}}"#);
+    let list = |row: &str| body(&format!(r#"{{"category":"spot","list":[{row}],"nextPageCursor":"a%3D"}}"#));
+    let ended = ORDER.replace("PartiallyFilled", "PartiallyFilledCanceled");
+    let texts = [
+        push("order", ORDER),
+        push("order.spot", &ended),
+        push("execution", FILL),
+        push("wallet", WALLET),
+        r#"{"success":true,"ret_msg":"","op":"auth","conn_id":"x"}"#.into(),
+        r#"{"success":false,"ret_msg":"no","op":"subscribe","conn_id":"x"}"#.into(),
+        r#"{"req_id":"1","op":"pong","args":["1675418560633"],"conn_id":"x"}"#.into(),
+        r#"{"reqId":"7-1711001595209","retCode":0,"retMsg":"OK","op":"order.create","data":{"orderId":"a4c1718e","orderLinkId":"x"},"header":{"X-Bapi-Limit":"20","X-Bapi-Limit-Status":"19","X-Bapi-Limit-Reset-Timestamp":"1711001595208"},"connId":"c"}"#.into(),
+        r#"{"reqId":"1","retCode":10004,"retMsg":"Invalid sign","op":"auth","connId":"c"}"#.into(),
+        list(ORDER),
+        list(FILL),
+        body(&format!(r#"{{"list":[{WALLET}]}}"#)),
+        body(r#"{"orderId":"77","orderLinkId":"00100000023000000004"}"#),
+        body(r#"{"list":[{"orderId":"1","orderLinkId":"2"}],"success":"1"}"#),
+        body(r#"{"list":[{"symbol":"BTCUSDT","takerFeeRate":"0.001","makerFeeRate":"0.0008"}]}"#),
+        body(r#"{"readOnly":0,"permissions":{"Spot":["SpotTrade"],"Wallet":["AccountTransfer"]},"ips":["*"],"uta":1,"vipLevel":"No VIP"}"#),
+    ];
+    texts.into_iter().map(String::into_bytes).collect()
+}
+
+/// Any bytes as a frame of a private link, of the order link, and as every body about an account.
+///
+/// # Panics
+/// On a finding.
+pub fn private(data: &[u8]) {
+    match both(data, |decoder, bytes| decoder.private_frame(bytes, RECEIVED)) {
+        Ok(PrivateFrame::Orders(rows)) => rows.iter().for_each(|row| order_row(row, OrderSource::Stream)),
+        Ok(PrivateFrame::Fills(fills)) => fills.into_iter().for_each(fill),
+        Ok(PrivateFrame::Balances(entries)) => entries.iter().for_each(balance),
+        Err(reject) => assert_eq!(reject.scope, Scope::Private, "private news may be missing"),
+        Ok(_) => {}
+    }
+    if let Ok(OrderFrame::Ack(ack)) = both(data, |decoder, bytes| decoder.order_frame(bytes)) {
+        assert!(ack.error.is_none() || ack.venue_order_id.is_none(), "{ack:?}");
+        assert_ne!(ack.rate.limit, Some(0));
+    }
+    let stamp = Stamp { source: OrderSource::Query, received: RECEIVED, requested: RECEIVED };
+    if let Ok(page) = both(data, |decoder, bytes| decoder.orders(bytes, stamp)) {
+        assert!(!page.more || page.cursor.bytes().all(|b| b.is_ascii_graphic() && !b"&#?".contains(&b)), "{:?}", page.cursor);
+        page.rows.iter().for_each(|row| order_row(row, OrderSource::Query));
+    }
+    if let Ok(page) = both(data, |decoder, bytes| decoder.executions(bytes, stamp)) {
+        page.rows.into_iter().for_each(fill);
+    }
+    if let Ok(entries) = both(data, |decoder, bytes| decoder.wallet(bytes)) {
+        assert_eq!(entries.len(), tables().assets.len());
+        entries.iter().for_each(balance);
+    }
+    if let Ok(rates) = both(data, |decoder, bytes| decoder.fee_rate(bytes, PairId(0))) {
+        sound::journalled(&Input::Fees(rates));
+    }
+    if let Ok(facts) = both(data, |decoder, bytes| decoder.key_facts(bytes)) {
+        assert!(facts.writes || !facts.can_trade, "{facts:?}");
+    }
+    let ours = ClientOrderId::new(1, 2, 3, 4).expect("a small counter");
+    let _ = both(data, |decoder, bytes| decoder.received(bytes, ours));
+    let _ = both(data, |decoder, bytes| decoder.all_cancelled(bytes));
+}
+
+fn order_row(row: &OrderRow, source: OrderSource) {
+    assert_eq!(row.update.source, source);
+    if let OrderReport::Open { filled } | OrderReport::Finished { filled, .. } = row.update.report {
+        assert!(row.qty.is_none_or(|qty| filled <= qty), "{row:?}");
+    }
+    sound::journalled(&Input::Order(row.update));
+}
+
+fn fill(fill: Fill) {
+    assert!(!fill.qty.is_zero() && fill.price.units() > 0, "{fill:?}");
+    sound::journalled(&Input::Fill(fill));
+}
+
+fn balance(entry: &BalanceEntry) {
+    assert!(!entry.available.is_negative() && !entry.locked.is_negative(), "{entry:?}");
 }

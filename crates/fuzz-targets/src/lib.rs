@@ -53,6 +53,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "binance_session", run: session::binance, seeds: session::seeds, bytes_max: 1024 },
     Target { name: "bybit_frame", run: bybit::frame, seeds: bybit::frame_seeds, bytes_max: 1024 },
     Target { name: "bybit_rest", run: bybit::rest, seeds: bybit::rest_seeds, bytes_max: 2048 },
+    Target { name: "bybit_private", run: bybit::private, seeds: bybit::private_seeds, bytes_max: 1536 },
+    Target { name: "bybit_session", run: session::bybit, seeds: session::seeds, bytes_max: 1024 },
     Target { name: "codec", run: logs::codec, seeds: logs::codec_seeds, bytes_max: 1024 },
     Target { name: "state_log", run: logs::state_log, seeds: logs::edit_seeds, bytes_max: 256 },
     Target { name: "market_log", run: logs::market_log, seeds: logs::edit_seeds, bytes_max: 256 },

@@ -4,8 +4,9 @@
 //! on the wire is whole and never holds the secret, and the journal keeps every input exactly.
 
 use crate::bytes::Choices;
-use crate::{binance as binance_wire, gate as gate_wire, sound};
+use crate::{binance as binance_wire, bybit as bybit_wire, gate as gate_wire, sound};
 use binance_connector::BinanceConnector;
+use bybit_connector::BybitConnector;
 use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
 use domain::{
@@ -27,9 +28,17 @@ const STEPS_MAX: usize = 200;
 /// Things that one step may put on the wire.
 const SENT_MAX: usize = 10_000;
 
+/// Whose session is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Gate,
+    Binance,
+    Bybit,
+}
+
 struct Driven {
     session: Box<dyn VenueSession>,
-    gate: bool,
+    whose: Whose,
     now: MonoNanos,
     updates: Vec<Input>,
     books: BTreeMap<PairId, OrderBook>,
@@ -42,12 +51,20 @@ struct Driven {
     counter: u64,
 }
 
-fn config(channel: &str, gate: bool, options: SessionOptions) -> SessionConfig {
-    let secret = |text: &str| gate.then(|| SecretString::from(text));
+fn config(channel: &str, whose: Whose, options: SessionOptions) -> SessionConfig {
+    let secret = |text: &str| (whose != Whose::Binance).then(|| SecretString::from(text));
     SessionConfig {
         venue: VenueId(0),
-        tables: if gate { gate_wire::tables() } else { binance_wire::tables() },
-        pairs: if gate { vec![PairId(0), PairId(1)] } else { (0..4).map(PairId).collect() },
+        tables: match whose {
+            Whose::Gate => gate_wire::tables(),
+            Whose::Binance => binance_wire::tables(),
+            Whose::Bybit => bybit_wire::tables(),
+        },
+        pairs: match whose {
+            Whose::Gate => vec![PairId(0), PairId(1)],
+            Whose::Binance => (0..4).map(PairId).collect(),
+            Whose::Bybit => (0..3).map(PairId).collect(),
+        },
         key: secret("abcd1234wxyz"),
         secret: secret(SECRET),
         book_channel: channel.into(),
@@ -57,18 +74,21 @@ fn config(channel: &str, gate: bool, options: SessionOptions) -> SessionConfig {
 }
 
 impl Driven {
-    fn new(session: Box<dyn VenueSession>, gate: bool) -> Driven {
-        let (canned, bodies) = if gate {
-            (
+    fn new(session: Box<dyn VenueSession>, whose: Whose) -> Driven {
+        let (canned, bodies) = match whose {
+            Whose::Gate => (
                 gate_wire::frame_seeds().into_iter().chain(gate_wire::entry_seeds().into_iter().take(3)).collect(),
                 gate_wire::rest_seeds(),
-            )
-        } else {
-            (binance_wire::frame_seeds(), binance_wire::rest_seeds())
+            ),
+            Whose::Binance => (binance_wire::frame_seeds(), binance_wire::rest_seeds()),
+            Whose::Bybit => {
+                let private = bybit_wire::private_seeds();
+                ([bybit_wire::frame_seeds(), private.clone()].concat(), [bybit_wire::rest_seeds(), private].concat())
+            }
         };
         let mut driven = Driven {
             session,
-            gate,
+            whose,
             now: MonoNanos(SECOND),
             updates: Vec::new(),
             books: BTreeMap::new(),
@@ -163,8 +183,15 @@ impl Driven {
     fn acknowledge(&mut self) {
         for (link, text) in std::mem::take(&mut self.subscriptions) {
             let Ok(mut value) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
-            let reply = if !self.gate {
+            let reply = if self.whose == Whose::Binance {
                 serde_json::json!({"result": null, "id": value["id"]}).to_string()
+            } else if self.whose == Whose::Bybit {
+                let op = if value["op"] == "ping" && link.role != LinkRole::Public { "pong".into() } else { value["op"].clone() };
+                let data = serde_json::json!({"orderId": "77"});
+                serde_json::json!({
+                    "success": true, "retCode": 0, "op": op, "req_id": value["req_id"], "reqId": value["reqId"], "data": data,
+                })
+                .to_string()
             } else if value["channel"] == "spot.login" {
                 let id = &value["payload"]["req_id"];
                 format!(
@@ -188,23 +215,32 @@ impl Driven {
         let last = first + u64::from(choices.below(3));
         let (price, size) = (100 + choices.below(9), choices.below(4));
         let name = if pair.0 == 0 { "BTC_USDT" } else { "ETH_USDT" };
-        let text = match (self.gate, choices.below(4)) {
-            (true, 0) => format!(
+        let text = match (self.whose, choices.below(4)) {
+            (Whose::Bybit, kind @ 0..3) => format!(
+                r#"{{"topic":"orderbook.{}.BTCUSDT","type":"{}","ts":1750000000123,"data":{{"s":"BTCUSDT","b":[["{price}","{size}"]],"a":[["110","1"]],"u":{first},"seq":{last}}},"cts":1750000000120}}"#,
+                if kind == 2 { 1 } else { 50 },
+                if kind == 1 { "delta" } else { "snapshot" },
+            ),
+            (Whose::Bybit, _) => format!(
+                r#"{{"topic":"order","creationTime":1,"data":[{{"category":"spot","symbol":"BTCUSDT","orderId":"77","orderLinkId":"0010000002300000000{}","side":"Buy","orderType":"Limit","price":"0.01","qty":"0.00001","orderStatus":"New","cumExecQty":"0","timeInForce":"IOC"}}]}}"#,
+                self.counter % 10
+            ),
+            (Whose::Gate, 0) => format!(
                 r#"{{"time":1,"time_ms":1750000000123,"channel":"spot.order_book","event":"update","result":{{"t":1750000000120,"lastUpdateId":{last},"s":"{name}","bids":[["{price}","1"]],"asks":[["110","2"]]}}}}"#
             ),
-            (true, 1) => format!(
+            (Whose::Gate, 1) => format!(
                 r#"{{"time":1,"time_ms":1750000000123,"channel":"spot.order_book_update","event":"update","result":{{"t":1750000000120,"s":"{name}","U":{first},"u":{last},"b":[["{price}","{size}"]],"a":[]}}}}"#
             ),
-            (true, 2) => format!(
+            (Whose::Gate, 2) => format!(
                 r#"{{"time":1,"time_ms":1750000000123,"channel":"spot.obu","event":"update","result":{{"t":1750000000120,"s":"ob.{name}.50","U":{first},"u":{last},"b":[["{price}","{size}"]],"a":[]}}}}"#
             ),
-            (true, _) => format!(
+            (Whose::Gate, _) => format!(
                 r#"{{"time":1,"time_ms":1750000000123,"channel":"spot.book_ticker","event":"update","result":{{"t":1750000000120,"u":{last},"s":"{name}","b":"{price}","B":"1","a":"110","A":"1"}}}}"#
             ),
-            (false, 0 | 1) => format!(
+            (Whose::Binance, 0 | 1) => format!(
                 r#"{{"stream":"btcusdt@depth@100ms","data":{{"e":"depthUpdate","E":1750000000123,"T":1750000000120,"s":"BTCUSDT","U":{first},"u":{last},"pu":{id},"b":[["{price}","{size}"]],"a":[["110","1"]]}}}}"#
             ),
-            (false, _) => format!(
+            (Whose::Binance, _) => format!(
                 r#"{{"stream":"btcusdt@bookTicker","data":{{"u":{last},"E":1750000000123,"T":1750000000120,"s":"BTCUSDT","b":"{price}","B":"1","a":"110","A":"1"}}}}"#
             ),
         };
@@ -226,6 +262,9 @@ impl Driven {
         let mut body = match choices.below(8) {
             0 => choices.block().to_vec(),
             1..=2 => choices.one_of(&self.bodies).clone(),
+            _ if path.starts_with("/v5") && path.ends_with("/time") => {
+                format!(r#"{{"retCode":0,"result":{{"timeNano":"{millis}000000"}}}}"#).into_bytes()
+            }
             _ if path.ends_with("/time") => format!(r#"{{"server_time":{millis},"serverTime":{millis}}}"#).into_bytes(),
             _ if path.ends_with("/order_book") || path.ends_with("/depth") => format!(
                 r#"{{"id":{0},"lastUpdateId":{0},"current":{millis},"update":{millis},"asks":[["110","1"]],"bids":[["99","1.5"]]}}"#,
@@ -234,7 +273,8 @@ impl Driven {
             .into_bytes(),
             _ => choices.one_of(&self.bodies).clone(),
         };
-        let headers = [("x-gate-ratelimit-requests-remain".to_string(), choices.byte().to_string())];
+        let left = choices.byte().to_string();
+        let headers = ["x-gate-ratelimit-requests-remain", "x-bapi-limit-status"].map(|name| (name.to_string(), left.clone()));
         let response = Response::Http { status, headers: &headers, body: &mut body };
         self.session.handle_response(ticket, self.now, response, &mut self.updates);
     }
@@ -342,15 +382,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
     vec![up.to_vec(), [&up[..], &traffic].concat(), traffic, (0..=255).collect(), vec![4; 100]]
 }
 
-/// Gate's session; the first byte chooses the book channel and the options.
-///
-/// # Panics
-/// On a finding.
-pub fn gate(data: &[u8]) {
-    let mut choices = Choices::new(data);
-    let choice = choices.byte();
-    let channels = GateConnector.book_channels();
-    let channel = channels[usize::from(choice) % channels.len()];
+/// The book channel and the options that a byte chooses.
+fn chosen(connector: &dyn Connector, choice: u8) -> (&'static str, SessionOptions) {
+    let channels = connector.book_channels();
     let flag = |bit: u8| choice >> bit & 1 == 1;
     let options = SessionOptions {
         book_ticker: flag(4),
@@ -358,8 +392,29 @@ pub fn gate(data: &[u8]) {
         tickers: flag(6),
         order_entry: if flag(7) { OrderEntry::WebSocket } else { OrderEntry::Rest },
     };
-    let session = GateConnector.session(config(channel, true, options)).expect("a known channel");
-    Driven::new(session, true).run(choices);
+    (channels[usize::from(choice) % channels.len()], options)
+}
+
+/// Gate's session; the first byte chooses the book channel and the options.
+///
+/// # Panics
+/// On a finding.
+pub fn gate(data: &[u8]) {
+    let mut choices = Choices::new(data);
+    let (channel, options) = chosen(&GateConnector, choices.byte());
+    let session = GateConnector.session(config(channel, Whose::Gate, options)).expect("a known channel");
+    Driven::new(session, Whose::Gate).run(choices);
+}
+
+/// Bybit's session; the first byte chooses the book channel and the options.
+///
+/// # Panics
+/// On a finding.
+pub fn bybit(data: &[u8]) {
+    let mut choices = Choices::new(data);
+    let (channel, options) = chosen(&BybitConnector, choices.byte());
+    let session = BybitConnector.session(config(channel, Whose::Bybit, options)).expect("a known channel");
+    Driven::new(session, Whose::Bybit).run(choices);
 }
 
 /// Binance's session; the first byte chooses the options.
@@ -372,6 +427,6 @@ pub fn binance(data: &[u8]) {
     let flag = |bit: u8| choice >> bit & 1 == 1;
     let options = SessionOptions { book_ticker: flag(4), trades: flag(5), tickers: flag(6), ..SessionOptions::default() };
     let channel = BinanceConnector.book_channels()[0];
-    let session = BinanceConnector.session(config(channel, false, options)).expect("a known channel");
-    Driven::new(session, false).run(choices);
+    let session = BinanceConnector.session(config(channel, Whose::Binance, options)).expect("a known channel");
+    Driven::new(session, Whose::Binance).run(choices);
 }

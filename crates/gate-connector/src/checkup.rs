@@ -10,6 +10,7 @@ use crate::rest::{CurrencyName, PairName, RequestError, RestReader, Unsigned, ac
 use crate::sign::Signer;
 use domain::{ErrorClass, Symbol, UnixNanos};
 use rust_decimal::Decimal;
+use venue::checkup::{FeesPaid, Headroom, Paid};
 use venue::{Checkup, CheckupConfig, Finding, Grade, HttpRequest, Response};
 
 /// A pair that no venue lists.
@@ -18,8 +19,6 @@ const NO_SUCH_PAIR: &str = "CROSSGATEPROBE_NONE";
 const GT: &str = "GT";
 /// The pair that prices it.
 const GT_PAIR: &str = "GT_USDT";
-/// Less head-room than this share of a limit is a warning.
-const HEADROOM_WARN: u32 = 4;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
@@ -44,7 +43,7 @@ pub(crate) struct GateCheckup {
     gt_price: Option<Decimal>,
     assets_open: Vec<String>,
     assets_closed: Vec<String>,
-    tightest: Option<(u32, u32)>,
+    headroom: Headroom,
 }
 
 impl GateCheckup {
@@ -67,7 +66,7 @@ impl GateCheckup {
             gt_price: None,
             assets_open: Vec::new(),
             assets_closed: Vec::new(),
-            tightest: None,
+            headroom: Headroom::default(),
         }
     }
 
@@ -211,29 +210,12 @@ impl GateCheckup {
                 "check them at the venue",
             )];
         };
-        let bps = |rate: Decimal| (rate * Decimal::from(10_000)).normalize();
-        let rates = format!("taker {} bps, maker {} bps", bps(effective.taker), bps(effective.maker));
-        let held = self.gt.unwrap_or_default().normalize();
-        let (grade, detail, fix) = match effective.paid_in {
-            PaidIn::Received => (Grade::Ok, format!("{rates}, taken from what is received"), String::new()),
-            PaidIn::Points => (Grade::Ok, format!("{rates}, paid in points"), String::new()),
-            PaidIn::Gt => {
-                let covers = self.gt_price.zip(held.checked_div(effective.taker)).and_then(|(price, gt)| gt.checked_mul(price));
-                match covers {
-                    Some(volume) if !held.is_zero() => {
-                        let text = format!("{rates}, paid in GT: {held} GT cover about {} USDT of trades", volume.round());
-                        (Grade::Ok, text, String::new())
-                    }
-                    None if !held.is_zero() => (Grade::Ok, format!("{rates}, paid in GT: {held} GT are held"), String::new()),
-                    _ => (
-                        Grade::Warn,
-                        format!("{rates} if paid in GT, but no GT is held: fees fall back to what is received"),
-                        "buy some GT, or switch the deduction off".to_string(),
-                    ),
-                }
-            }
+        let paid = match effective.paid_in {
+            PaidIn::Received => Paid::Received,
+            PaidIn::Points => Paid::Outside("points"),
+            PaidIn::Gt => Paid::Token { name: GT, held: self.gt.unwrap_or_default(), price: self.gt_price },
         };
-        vec![Finding::new("fee_token", grade, detail, fix)]
+        vec![FeesPaid { taker: effective.taker, maker: effective.maker, paid }.finding()]
     }
 
     fn judge_assets(&self) -> Option<Finding> {
@@ -248,18 +230,6 @@ impl GateCheckup {
             format!("closed at the venue: {}", self.assets_closed.join(", ")),
             "inventory of these can't be moved; their price may part from other venues'",
         ))
-    }
-
-    fn judge_headroom(&self) -> Finding {
-        match self.tightest {
-            None => Finding::new("rate_headroom", Grade::Skip, "the venue sent no rate-limit headers", ""),
-            Some((remain, limit)) => {
-                let detail = format!("{remain} of {limit} requests left in the tightest window");
-                let low = remain.saturating_mul(HEADROOM_WARN) < limit;
-                let fix = if low { "something else uses this account or address: give it its own" } else { "" };
-                Finding::new("rate_headroom", if low { Grade::Warn } else { Grade::Ok }, detail, fix)
-            }
-        }
     }
 }
 
@@ -283,13 +253,7 @@ impl Checkup for GateCheckup {
         match response {
             Response::Failed(failure) => self.refused(&step, ErrorClass::Unknown, &format!("no answer ({failure:?})")),
             Response::Http { status, headers, body } => {
-                let told = limits::from_http(headers);
-                if let Some((remain, limit)) = told.remain.zip(told.limit) {
-                    let tighter = |(r, l): (u32, u32)| u64::from(remain) * u64::from(l) < u64::from(r) * u64::from(limit);
-                    if self.tightest.is_none_or(tighter) {
-                        self.tightest = Some((remain, limit));
-                    }
-                }
+                self.headroom.note(limits::from_http(headers));
                 self.read(&step, status, body);
             }
         }
@@ -299,7 +263,7 @@ impl Checkup for GateCheckup {
         let mut all = self.findings.clone();
         all.extend(self.judge_fees());
         all.extend(self.judge_assets());
-        all.push(self.judge_headroom());
+        all.push(self.headroom.finding());
         all
     }
 }

@@ -8,7 +8,7 @@
 
 mod books;
 mod feeds;
-mod wire;
+pub(crate) mod wire;
 
 use crate::sign::Signer;
 use crate::wire::frames::{Frame, Reply, TickerFrame, TopFrame};

@@ -65,19 +65,11 @@ impl BybitWire {
         self.signed(HttpRequest { method: Method::Post, path: path.into(), query: String::new(), headers, body }, at)
     }
 
-    /// Adds key, time, window and signature; what is signed is the query of a GET, or the body of a POST.
-    fn signed(&self, mut request: HttpRequest, at: SendAt) -> HttpRequest {
-        let Some(signer) = &self.signer else { return request };
-        let (timestamp, window) = (at.millis(), orders::recv_window_ms(&at));
-        let payload = if request.method == Method::Get { request.query.as_bytes() } else { &request.body };
-        let signature = signer.rest(timestamp, window, payload);
-        request.headers.extend([
-            ("X-BAPI-API-KEY", signer.key().to_string()),
-            ("X-BAPI-TIMESTAMP", timestamp.to_string()),
-            ("X-BAPI-RECV-WINDOW", window.to_string()),
-            ("X-BAPI-SIGN", signature),
-        ]);
-        request
+    fn signed(&self, request: HttpRequest, at: SendAt) -> HttpRequest {
+        match &self.signer {
+            Some(signer) => signed(request, signer, &at),
+            None => request,
+        }
     }
 
     fn signer(&self) -> &Signer {
@@ -354,6 +346,20 @@ impl Wire for BybitWire {
     }
 }
 
+/// Adds key, time, window and signature; what is signed is the query of a GET, or the body of a POST.
+pub(crate) fn signed(mut request: HttpRequest, signer: &Signer, at: &SendAt) -> HttpRequest {
+    let (timestamp, window) = (at.millis(), orders::recv_window_ms(at));
+    let payload = if request.method == Method::Get { request.query.as_bytes() } else { &request.body };
+    let signature = signer.rest(timestamp, window, payload);
+    request.headers.extend([
+        ("X-BAPI-API-KEY", signer.key().to_string()),
+        ("X-BAPI-TIMESTAMP", timestamp.to_string()),
+        ("X-BAPI-RECV-WINDOW", window.to_string()),
+        ("X-BAPI-SIGN", signature),
+    ]);
+    request
+}
+
 /// What an answer that is no success says.
 fn failure(status: u16, told: Option<&ErrorBody>) -> Failure {
     let code = told.map(|told| told.code);
@@ -368,7 +374,7 @@ fn failure(status: u16, told: Option<&ErrorBody>) -> Failure {
 }
 
 /// `X-Bapi-Limit`, `-Limit-Status` (what is left) and `-Limit-Reset-Timestamp` (milliseconds).
-fn rate_news(headers: &[(String, String)]) -> RateNews {
+pub(crate) fn rate_news(headers: &[(String, String)]) -> RateNews {
     let number = |name: &str| headers.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.parse::<i64>().ok());
     let small = |name| number(name).and_then(|value| u32::try_from(value).ok());
     let reset = number("x-bapi-limit-reset-timestamp").filter(|at| *at > 0).and_then(|at| at.checked_mul(1_000_000));

@@ -144,18 +144,9 @@ impl Decoder {
     pub fn fee_rate(&mut self, body: &mut [u8], pair: PairId) -> Result<FeeRates, Reject> {
         let Decoder { names, reader, .. } = self;
         let named = names.of(pair).ok_or(Reject::shape("symbol"))?;
-        reader.read(body, BODY_BYTES_MAX, |root| {
-            fields!(object(&result(&root)?, "result")?, "list" => list);
-            for row in items(&required(list, "list")?, ROWS_MAX, "list")? {
-                fields!(object(&row, "fee")?, "symbol" => symbol, "takerFeeRate" => taker, "makerFeeRate" => maker);
-                if text(symbol, "symbol")? == named.name {
-                    let (taker, maker) = (rate(taker, "takerFeeRate")?, rate(maker, "makerFeeRate")?);
-                    // Charged in what is received, on spot.
-                    return Ok(FeeRates { venue: names.venue, pair, taker, maker, paid_in: None });
-                }
-            }
-            Err(Reject::missing("symbol"))
-        })
+        let (taker, maker) = reader.read(body, BODY_BYTES_MAX, |root| fee_row(&root, &named.name))?;
+        // Charged in what is received, on spot.
+        Ok(FeeRates { venue: names.venue, pair, taker, maker, paid_in: None })
     }
 
     /// `GET /v5/user/query-api`: what the key may do.
@@ -163,23 +154,7 @@ impl Decoder {
     /// # Errors
     /// [`Reject`] for another shape.
     pub fn key_facts(&mut self, body: &mut [u8]) -> Result<KeyFacts, Reject> {
-        self.reader.read(body, BODY_BYTES_MAX, |root| {
-            fields!(object(&result(&root)?, "result")?,
-                "readOnly" => read_only, "permissions" => permissions, "ips" => addresses, "uta" => unified, "vipLevel" => vip);
-            let permissions = object(&required(permissions, "permissions")?, "permissions")?;
-            fields!(permissions, "Spot" => spot, "Wallet" => wallet);
-            let writes = required(read_only, "readOnly")?.as_i64().ok_or(Reject::shape("readOnly"))? == 0;
-            let addresses = texts(addresses, "ips")?;
-            Ok(KeyFacts {
-                writes,
-                can_trade: writes && texts(spot, "Spot")?.iter().any(|right| right == "SpotTrade"),
-                // Told even of a key that may only read: rights can be changed.
-                can_withdraw: texts(wallet, "Wallet")?.iter().any(|right| right.contains("Withdraw")),
-                address_bound: !addresses.is_empty() && !addresses.iter().any(|address| address == "*"),
-                unified: unified.and_then(|flag| flag.as_i64()).map(|flag| flag != 0),
-                tier: optional_text(vip, "vipLevel")?.map(|tier| tier.chars().take(40).collect()),
-            })
-        })
+        self.reader.read(body, BODY_BYTES_MAX, |root| key_facts(&root))
     }
 
     fn page<T>(
@@ -238,6 +213,42 @@ fn private_frame(root: &Value<'_, '_>, names: &PairNames, received: MonoNanos) -
         "dcp" | "position" | "greeks" => Ok(PrivateFrame::Ignored),
         _ => Err(Reject::new(FrameReject::UnknownShape, "topic")),
     }
+}
+
+/// Rates of a taker and of a maker on the symbol of this name.
+///
+/// # Errors
+/// [`Reject`] for another shape, or when it is not in the list.
+pub(crate) fn fee_row(root: &Value<'_, '_>, name: &str) -> Result<(Rate, Rate), Reject> {
+    fields!(object(&result(root)?, "result")?, "list" => list);
+    for row in items(&required(list, "list")?, ROWS_MAX, "list")? {
+        fields!(object(&row, "fee")?, "symbol" => symbol, "takerFeeRate" => taker, "makerFeeRate" => maker);
+        if text(symbol, "symbol")? == name {
+            return Ok((rate(taker, "takerFeeRate")?, rate(maker, "makerFeeRate")?));
+        }
+    }
+    Err(Reject::missing("symbol"))
+}
+
+/// See [`Decoder::key_facts`].
+///
+/// # Errors
+/// [`Reject`] for another shape.
+pub(crate) fn key_facts(root: &Value<'_, '_>) -> Result<KeyFacts, Reject> {
+    fields!(object(&result(root)?, "result")?,
+        "readOnly" => read_only, "permissions" => permissions, "ips" => addresses, "uta" => unified, "vipLevel" => vip);
+    fields!(object(&required(permissions, "permissions")?, "permissions")?, "Spot" => spot, "Wallet" => wallet);
+    let writes = required(read_only, "readOnly")?.as_i64().ok_or(Reject::shape("readOnly"))? == 0;
+    let addresses = texts(addresses, "ips")?;
+    Ok(KeyFacts {
+        writes,
+        can_trade: writes && texts(spot, "Spot")?.iter().any(|right| right == "SpotTrade"),
+        // Told even of a key that may only read: rights can be changed.
+        can_withdraw: texts(wallet, "Wallet")?.iter().any(|right| right.contains("Withdraw")),
+        address_bound: !addresses.is_empty() && !addresses.iter().any(|address| address == "*"),
+        unified: unified.and_then(|flag| flag.as_i64()).map(|flag| flag != 0),
+        tier: optional_text(vip, "vipLevel")?.map(|tier| tier.chars().take(40).collect()),
+    })
 }
 
 fn texts(list: Option<Value<'_, '_>>, what: &'static str) -> Result<Vec<String>, Reject> {
