@@ -4,8 +4,9 @@
 use crate::market::{Market, venue_name};
 use crate::session::{BookChannel, BybitSession, link, market_of};
 use crate::{hosts, recorded, rules};
-use domain::{LinkRole, Rate, Symbol};
-use venue::connector::{RulesRequest, loopback_class};
+use domain::{LinkRole, Rate, Symbol, UnixNanos};
+use venue::connector::{AssetKeys, RulesRequest, loopback_class};
+use venue::identity::AssetListing;
 use venue::{
     Checkup, CheckupConfig, Connector, ConnectorError, Endpoints, HostClass, HttpRequest, LinkId, Method, RawRules, Recorded,
     SessionConfig, VenueSession,
@@ -122,6 +123,14 @@ impl Connector for BybitConnector {
 
     fn checkup(&self, config: CheckupConfig) -> Option<Box<dyn Checkup>> {
         Some(Box::new(crate::checkup::BybitCheckup::new(config)))
+    }
+
+    fn asset_requests(&self, assets: &[String], keys: Option<&AssetKeys<'_>>, wall: UnixNanos) -> Vec<HttpRequest> {
+        crate::assets::requests(assets, keys, wall)
+    }
+
+    fn decode_assets(&self, status: u16, body: &mut [u8], assets: &[String]) -> Result<Vec<AssetListing>, ConnectorError> {
+        crate::assets::decode(status, body, assets)
     }
 
     fn session(&self, config: SessionConfig) -> Result<Box<dyn VenueSession>, ConnectorError> {

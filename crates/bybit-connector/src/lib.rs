@@ -10,6 +10,7 @@
 //! Nothing here opens a socket, reads a clock or knows another venue. Times are arguments; Bybit's JSON shapes stop here.
 
 mod checkup;
+mod assets;
 pub mod connector;
 pub mod errors;
 mod hosts;

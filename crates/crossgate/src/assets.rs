@@ -142,7 +142,7 @@ mod tests {
             let contract = (!contract.is_empty()).then(|| (*contract).to_string());
             let chain = if contract.is_some() { "ETH" } else { asset };
             let network = Network { chain: (*chain).into(), contract, can_deposit: *can_deposit, can_withdraw: *can_withdraw };
-            known.publish(venue, asset, AssetListing { asset: (*asset).into(), networks: vec![network] });
+            known.publish(venue, asset, AssetListing { asset: (*asset).into(), denomination: 1, networks: vec![network] });
         }
         known
     }

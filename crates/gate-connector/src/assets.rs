@@ -43,7 +43,7 @@ fn listed(currency: Currency) -> AssetListing {
         can_deposit: chain.can_deposit,
         can_withdraw: chain.can_withdraw,
     };
-    AssetListing { asset: currency.name, networks: chains.map(network).collect() }
+    AssetListing { asset: currency.name, denomination: 1, networks: chains.map(network).collect() }
 }
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ mod tests {
         let one = decode(200, &mut USDT.as_bytes().to_vec(), &wanted).unwrap();
         let eth = Network { chain: "ETH".into(), contract: Some("0xdAC17F".into()), can_deposit: true, can_withdraw: true };
         let btc = Network { chain: "BTC".into(), contract: None, can_deposit: false, can_withdraw: false };
-        assert_eq!(one, [AssetListing { asset: "USDT".into(), networks: vec![eth, btc] }]);
+        assert_eq!(one, [AssetListing { asset: "USDT".into(), denomination: 1, networks: vec![eth, btc] }]);
         let list = format!(" [{USDT},{}]", USDT.replace("USDT", "USDC"));
         assert_eq!(decode(200, &mut list.into_bytes(), &wanted).unwrap(), one);
         assert_eq!(requests(&wanted)[0].path, "/api/v4/spot/currencies/USDT");
@@ -79,6 +79,6 @@ mod tests {
     fn deprecated_flags_are_no_chain() {
         let old = r#"{"currency":"OLD","delisted":false,"trade_disabled":false,"chain":"ETH","withdraw_disabled":false,"deposit_disabled":false}"#;
         let told = decode(200, &mut old.as_bytes().to_vec(), &["OLD".to_string()]).unwrap();
-        assert_eq!(told, [AssetListing { asset: "OLD".into(), networks: Vec::new() }]);
+        assert_eq!(told, [AssetListing { asset: "OLD".into(), denomination: 1, networks: Vec::new() }]);
     }
 }

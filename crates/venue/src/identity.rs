@@ -26,6 +26,9 @@ pub struct Network {
 pub struct AssetListing {
     /// The venue's name of the asset.
     pub asset: String,
+    /// How many tokens one of the venue's is, where it publishes that (Binance `denomination`: 1000000 of `1MBABYDOGE`); 0 and 1 alike
+    /// mean one.
+    pub denomination: u64,
     /// Its chains; empty when the venue publishes none.
     pub networks: Vec<Network>,
 }
@@ -148,6 +151,11 @@ impl Identities {
             let (venue, named) = (unit.venue.clone(), unit.named.clone());
             return Identity::OtherUnit { venue, named, multiplier: unit.multiplier };
         }
+        let listed = [one, other].map(|venue| (venue, self.listings.get(&key(venue))));
+        if let Some((venue, listing)) = listed.into_iter().find_map(|(v, l)| l.filter(|l| l.denomination > 1).map(|l| (v, l))) {
+            let (venue, named) = (venue.to_string(), listing.asset.clone());
+            return Identity::OtherUnit { venue, named, multiplier: listing.denomination };
+        }
         // What is published outranks what is attested where it contradicts it: a person can be wrong about a contract.
         let published = match [one, other].map(|venue| self.listings.get(&key(venue)).filter(|l| !l.networks.is_empty())) {
             [Some(a), Some(b)] => compare(asset, a, b),
@@ -258,7 +266,7 @@ mod tests {
             can_deposit: true,
             can_withdraw: *chain != "TRX",
         };
-        AssetListing { asset: asset.into(), networks: networks.iter().map(network).collect() }
+        AssetListing { asset: asset.into(), denomination: 1, networks: networks.iter().map(network).collect() }
     }
 
     fn judged_as(asset: &str, one: &[(&str, &str)], other: &[(&str, &str)]) -> Identity {
@@ -317,6 +325,18 @@ mod tests {
         let unit = judged(&[("BTC", "")], &[("BTC", "")], &[("binance", 1_000)]);
         assert_eq!(unit.text(), "1000AAA on binance is 1000 of ours, and quantities are not converted");
         assert!(!unit.holds());
+    }
+
+    #[test]
+    fn a_published_denomination_is_another_unit() {
+        let mut known = Identities::default();
+        known.publish("gate", "DOGS", listing("DOGS", &[("BSC", "0x1")]));
+        let denominated = AssetListing { denomination: 1_000, ..listing("DOGS", &[("BSC", "0x1")]) };
+        known.publish("binance", "DOGS", denominated);
+        assert_eq!(
+            known.judge("DOGS", "gate", "binance").text(),
+            "DOGS on binance is 1000 of ours, and quantities are not converted"
+        );
     }
 
     #[test]
