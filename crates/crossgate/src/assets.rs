@@ -26,9 +26,7 @@ pub async fn ask(loaded: &Loaded, venues: &[VenueSetup]) -> Result<(Identities, 
         multiplier: one.multiplier,
     });
     let mut known = Identities::new(attested);
-    let mut assets: Vec<String> = symbols(loaded)?.into_iter().flat_map(|symbol| [symbol.base, symbol.quote]).collect();
-    assets.sort();
-    assets.dedup();
+    let assets = configured_assets(loaded)?;
     let mut untold = Vec::new();
     for venue in venues {
         if let Err(why) = ask_venue(&mut known, venue, &assets).await {
@@ -109,6 +107,56 @@ pub async fn rule_out(loaded: &mut Loaded, venues: &[VenueSetup]) -> Result<Vec<
     }
     loaded.config.veto.extend(ruled);
     Ok(lines)
+}
+
+/// What `doctor` shows.
+pub struct Findings {
+    /// Assets that are the same on every two venues that differ in exchange.
+    pub same: usize,
+    /// Those that are not known to be, one clause each.
+    pub differing: Vec<String>,
+    /// For every venue that told: what is closed there, one clause each.
+    pub closed: Vec<(String, Vec<String>)>,
+}
+
+/// Judges every configured asset between every two venues.
+///
+/// # Errors
+/// Never for a checked configuration.
+pub fn findings(loaded: &Loaded, venues: &[VenueSetup], known: &Identities) -> Result<Findings, Failure> {
+    let assets = configured_assets(loaded)?;
+    let (mut same, mut differing) = (0, Vec::new());
+    for asset in &assets {
+        let mut holds = true;
+        for (index, one) in venues.iter().enumerate() {
+            for other in venues.iter().skip(index + 1).filter(|other| other.connector.kind() != one.connector.kind()) {
+                let judged = known.judge(asset, &one.id, &other.id);
+                if !judged.holds() {
+                    holds = false;
+                    differing.push(format!("{asset} between {} and {}: {}", one.id, other.id, judged.text()));
+                }
+            }
+        }
+        same += usize::from(holds);
+    }
+    let told = venues.iter().filter(|venue| assets.iter().any(|asset| known.listing(&venue.id, asset).is_some()));
+    let closed = told.map(|venue| {
+        let listings = assets.iter().filter_map(|asset| Some((asset, known.listing(&venue.id, asset)?)));
+        let shut = listings.flat_map(|(asset, listing)| {
+            let deposits = (!listing.can_deposit()).then(|| format!("deposits of {asset} are closed"));
+            deposits.into_iter().chain((!listing.can_withdraw()).then(|| format!("withdrawals of {asset} are closed")))
+        });
+        (venue.id.clone(), shut.collect())
+    });
+    Ok(Findings { same, differing, closed: closed.collect() })
+}
+
+/// Every asset of the configured pairs, once.
+fn configured_assets(loaded: &Loaded) -> Result<Vec<String>, Failure> {
+    let mut assets: Vec<String> = symbols(loaded)?.into_iter().flat_map(|symbol| [symbol.base, symbol.quote]).collect();
+    assets.sort();
+    assets.dedup();
+    Ok(assets)
 }
 
 /// Why a pair is not known to be the same on both venues.

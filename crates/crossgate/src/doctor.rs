@@ -226,6 +226,7 @@ async fn venue_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Check
         return Ok(false);
     }
     minimum_checks(loaded, &listed, checks);
+    asset_checks(loaded, venues, checks).await?;
     let told = ask_all(loaded, venues).await?;
     let mut refused = false;
     for (venue, (told, configured)) in venues.iter().zip(told.iter().zip(&loaded.config.venue)) {
@@ -240,6 +241,42 @@ async fn venue_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Check
         check_up(venue, &symbols, told.clock, checks).await?;
     }
     Ok(refused)
+}
+
+/// Whether the assets are the same on every two venues, and whether they can be moved.
+async fn asset_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Checks) -> Result<(), Failure> {
+    let (known, untold) = crate::assets::ask(loaded, venues).await?;
+    let findings = crate::assets::findings(loaded, venues, &known)?;
+    let needed = loaded.config.strategy.identity_required || crate::config::real_money::on_live_hosts(loaded);
+    let (status, fix) = match (findings.differing.is_empty(), needed) {
+        (true, _) => (Status::Ok, ""),
+        (false, true) => {
+            (Status::Fail, "such pairs are not traded between these venues: attest what you have checked with [[identity]]")
+        }
+        (false, false) => (Status::Warn, "live hosts would not trade them: attest what you have checked with [[identity]]"),
+    };
+    let detail = if findings.differing.is_empty() {
+        format!("{} assets are the same wherever they meet", findings.same)
+    } else {
+        findings.differing.join("; ")
+    };
+    checks.add("identity", None, status, detail, fix);
+    for (venue, why) in untold {
+        checks.add("transfers", Some(&venue), Status::Skip, why, "");
+    }
+    for (venue, closed) in findings.closed {
+        match closed.is_empty() {
+            true => checks.add("transfers", Some(&venue), Status::Ok, "deposits and withdrawals of all assets are open", ""),
+            false => checks.add(
+                "transfers",
+                Some(&venue),
+                Status::Warn,
+                closed.join("; "),
+                "what piles up there can't be moved; [strategy] transfers_required = true keeps out of such routes",
+            ),
+        }
+    }
+    Ok(())
 }
 
 /// What needs a key to be checked.
