@@ -9,8 +9,8 @@
 //!
 //! Nothing here opens a socket, reads a clock or knows another venue. Times are arguments; Bybit's JSON shapes stop here.
 
-mod checkup;
 mod assets;
+mod checkup;
 pub mod connector;
 pub mod errors;
 mod hosts;
