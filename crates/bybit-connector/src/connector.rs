@@ -87,6 +87,14 @@ impl Connector for BybitConnector {
         rules::decode(status, body, symbols)
     }
 
+    fn next_rules_page(&self, asked: &RulesRequest, body: &mut [u8]) -> Option<RulesRequest> {
+        rules::next_page(body, &asked.symbols).map(|(request, symbols)| RulesRequest { request, symbols })
+    }
+
+    fn has_order_link(&self, endpoints: &Endpoints) -> bool {
+        hosts::has_order_link(&endpoints.private_ws)
+    }
+
     fn fee_assets(&self) -> &'static [&'static str] {
         &[]
     }

@@ -22,6 +22,8 @@ struct Environment {
     aliases: &'static [&'static str],
 }
 
+const DEMO_PRIVATE_WS: &str = "wss://stream-demo.bybit.com";
+
 /// Every environment, the live one first, the test network second.
 const ENVIRONMENTS: &[Environment] = &[
     Environment {
@@ -43,7 +45,7 @@ const ENVIRONMENTS: &[Environment] = &[
         class: HostClass::Testnet,
         rest: "https://api-demo.bybit.com",
         ws: "wss://stream.bybit.com",
-        private_ws: "wss://stream-demo.bybit.com",
+        private_ws: DEMO_PRIVATE_WS,
         aliases: &[],
     },
 ];
@@ -89,6 +91,11 @@ pub(crate) fn private(configured: &str) -> String {
     format!("{}/v5/private", base(configured))
 }
 
+/// True where orders may take a link: demo accounts have none.
+pub(crate) fn has_order_link(private_ws: &str) -> bool {
+    host_of(private_ws) != host_of(DEMO_PRIVATE_WS)
+}
+
 /// The URL of order entry.
 pub(crate) fn order_entry(configured: &str) -> String {
     format!("{}/v5/trade", base(configured))
@@ -113,6 +120,8 @@ mod tests {
         assert_eq!(public("ws://h", Market::Spot), "ws://h/v5/public/spot");
         assert_eq!(private("wss://stream-demo.bybit.com"), "wss://stream-demo.bybit.com/v5/private");
         assert_eq!(order_entry("wss://stream.bybit.com/v5/private"), "wss://stream.bybit.com/v5/trade");
+        assert!(has_order_link("wss://stream.bybit.com") && has_order_link("ws://127.0.0.1:8080"));
+        assert!(!has_order_link("wss://stream-demo.bybit.com/v5/private"));
     }
 
     #[test]

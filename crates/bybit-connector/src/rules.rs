@@ -6,11 +6,12 @@
 //! inverse contracts are contracts of one dollar. Open is only what is `Trading`.
 //!
 //! One request names one symbol or lists a whole category, of which spot comes in one page and contracts in pages of at most
-//! 1000. A page that was not the last is refused where a wanted symbol is not on it, rather than that being called "not listed".
+//! 1000: what is not on one is looked for on the next ([`next_page`]). A page that was not the last is refused where a wanted symbol is not
+//! on it, rather than that being called "not listed".
 
 use crate::market::{Market, venue_name};
 use crate::wire::Reject;
-use crate::wire::bodies::{error_body, result};
+use crate::wire::bodies::{error_body, page_cursor, result};
 use domain::{Amount, InstrumentKind, Symbol};
 use venue::fields;
 use venue::filters::{limit, step_decimals};
@@ -59,7 +60,7 @@ pub fn decode(status: u16, body: &mut [u8], symbols: &[Symbol]) -> Result<Vec<Ra
         let label = refusal.map(|error| format!("{} {}", error.code, error.message)).unwrap_or_default();
         return Err(ConnectorError::Refused { what: WHAT, status, label });
     }
-    let (listed, more) = reader
+    let (listed, next) = reader
         .read(body, RULES_BYTES_MAX, |root| page(&root, symbols))
         .map_err(|reject| ConnectorError::BadAnswer { what: WHAT, why: reject.to_string() })?;
     symbols
@@ -68,8 +69,8 @@ pub fn decode(status: u16, body: &mut [u8], symbols: &[Symbol]) -> Result<Vec<Ra
             let mut found = listed.iter().filter(|rules| &rules.symbol == symbol);
             match (found.next(), found.next()) {
                 (Some(rules), None) => Ok(rules.clone()),
-                (None, _) if more => {
-                    Err(ConnectorError::BadAnswer { what: WHAT, why: format!("{symbol} is not on its first page") })
+                (None, _) if next.is_some() => {
+                    Err(ConnectorError::BadAnswer { what: WHAT, why: format!("{symbol} is not on this page") })
                 }
                 (None, _) => Err(ConnectorError::UnknownPair(symbol.clone())),
                 (Some(_), Some(_)) => Err(ConnectorError::BadAnswer { what: WHAT, why: format!("{symbol} is listed twice") }),
@@ -90,8 +91,24 @@ pub(crate) fn decode_one(body: &mut [u8], symbol: &Symbol) -> Result<RawRules, R
     }
 }
 
-/// The wanted rows of a page, and whether another page follows.
-fn page(root: &Value<'_, '_>, symbols: &[Symbol]) -> Result<(Vec<RawRules>, bool), Reject> {
+/// The request for the page behind this one, and what of `symbols` is not on this one; `None` where there is nothing to look for.
+pub(crate) fn next_page(body: &mut [u8], symbols: &[Symbol]) -> Option<(HttpRequest, Vec<Symbol>)> {
+    let read = JsonReader::default().read(body, RULES_BYTES_MAX, |root| {
+        let (listed, next) = page(&root, symbols)?;
+        fields!(object(&result(&root)?, "result")?, "category" => category);
+        let market = Market::of_category(text(category, "category")?).ok_or(Reject::shape("category"))?;
+        Ok((listed, next, market))
+    });
+    let (listed, next, market) = read.ok()?;
+    let left: Vec<Symbol> =
+        symbols.iter().filter(|symbol| listed.iter().all(|rules| rules.symbol != **symbol)).cloned().collect();
+    let mut request = request(market, None);
+    request.query.push_str(&format!("&cursor={}", next?));
+    (!left.is_empty()).then_some((request, left))
+}
+
+/// The wanted rows of a page, and the venue's name of the page behind it.
+fn page(root: &Value<'_, '_>, symbols: &[Symbol]) -> Result<(Vec<RawRules>, Option<String>), Reject> {
     fields!(object(&result(root)?, "result")?, "category" => category, "list" => list, "nextPageCursor" => cursor);
     let category = text(category, "category")?;
     let market = Market::of_category(category).ok_or(Reject::shape("category"))?;
@@ -99,8 +116,7 @@ fn page(root: &Value<'_, '_>, symbols: &[Symbol]) -> Result<(Vec<RawRules>, bool
     for row in items(&required(list, "list")?, ROWS_MAX, "list")? {
         listed.extend(row_of(&row, market, symbols)?);
     }
-    let more = optional_text(cursor, "nextPageCursor")?.is_some_and(|cursor| !cursor.is_empty());
-    Ok((listed, more))
+    Ok((listed, page_cursor(cursor)?))
 }
 
 /// The rules of one row, or `None` for a symbol that is not wanted (whose fields are not judged).

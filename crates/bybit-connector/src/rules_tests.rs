@@ -81,7 +81,15 @@ fn bad_answers_are_named() {
     assert!(text(&["BTC/USDT"], 403, "<html>").contains("403"));
     // Perhaps on another page.
     let paged = LINEAR.replace("\"nextPageCursor\":\"\"", "\"nextPageCursor\":\"first%3D\"");
-    assert!(text(&["ETH/USDT:USDT"], 200, &paged).ends_with("ETH/USDT:USDT is not on its first page"));
+    assert!(text(&["ETH/USDT:USDT"], 200, &paged).ends_with("ETH/USDT:USDT is not on this page"));
+    let wanted = ["BTC/USDT:USDT", "ETH/USDT:USDT"].map(|text| Symbol::parse(text).unwrap());
+    let next = |symbols: &[Symbol], body: &str| next_page(&mut body.as_bytes().to_vec(), symbols);
+    let (request, left) = next(&wanted, &paged).unwrap();
+    assert_eq!(request.query, "category=linear&limit=1000&cursor=first%3D");
+    assert_eq!(left, wanted[1..]);
+    assert!(next(&wanted[..1], &paged).is_none(), "all are found");
+    assert!(next(&wanted, LINEAR).is_none(), "the last page");
+    assert!(next(&wanted, "<html>").is_none());
     assert!(read(&["BTC/USDT:USDT"], 200, &paged).is_ok());
     for (from, to, what) in [
         ("\"tickSize\":\"0.010\"", "\"tickSize\":\"0.00\"", "tickSize"),

@@ -13,6 +13,8 @@ use venue_io::{HttpOutcome, Routes, TlsRoots, request_once};
 
 /// How long one start-up request may take.
 const STARTUP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+/// Pages of one list of pairs that are read.
+const RULES_PAGES_MAX: usize = 20;
 /// Tries of one start-up read.
 const STARTUP_TRIES: u32 = 3;
 
@@ -105,7 +107,7 @@ pub async fn prepare_listed(loaded: &Loaded, venues: Vec<VenueSetup>) -> Result<
         let mut missing = Vec::new();
         let mut rules = Vec::new();
         for asked in venue.connector.rules_requests(&symbols) {
-            rules.extend(fetch_rules_once(loaded, venue, &symbols, asked, Some(&mut missing)).await?);
+            rules.extend(fetch_rules_list(loaded, venue, &symbols, asked, Some(&mut missing)).await?);
         }
         let told = |symbol: Symbol| Refused { symbol, venue: venue.id.clone(), reason: "it is not listed there".into() };
         refused.extend(missing.into_iter().map(told));
@@ -160,19 +162,38 @@ pub fn symbols(loaded: &Loaded) -> Result<Vec<Symbol>, Failure> {
 pub async fn fetch_rules(loaded: &Loaded, venue: &VenueSetup, symbols: &[Symbol]) -> Result<Vec<RawRules>, Failure> {
     let mut rules = Vec::new();
     for asked in venue.connector.rules_requests(symbols) {
-        rules.extend(fetch_rules_once(loaded, venue, symbols, asked, None).await?);
+        rules.extend(fetch_rules_list(loaded, venue, symbols, asked, None).await?);
     }
     Ok(rules)
 }
 
-/// The rules that one request is for. Pairs that the venue does not list go to `missing`, or are an error without it.
-async fn fetch_rules_once(
+/// The rules that one request is for, page by page. Pairs that the venue does not list go to `missing`, or are an error without it.
+async fn fetch_rules_list(
+    loaded: &Loaded,
+    venue: &VenueSetup,
+    symbols: &[Symbol],
+    asked: RulesRequest,
+    mut missing: Option<&mut Vec<Symbol>>,
+) -> Result<Vec<RawRules>, Failure> {
+    let (mut rules, mut next) = (Vec::new(), Some(asked));
+    for _ in 0..RULES_PAGES_MAX {
+        let Some(asked) = next.take() else { return Ok(rules) };
+        let (page, behind) = fetch_rules_page(loaded, venue, symbols, asked, missing.as_deref_mut()).await?;
+        rules.extend(page);
+        next = behind;
+    }
+    let what = format!("venue `{}`: its list of pairs does not end after {RULES_PAGES_MAX} pages", venue.id);
+    if next.is_some() { Err(Failure::failed(what)) } else { Ok(rules) }
+}
+
+/// One page of that, and the request for the next where some pairs are not on this one.
+async fn fetch_rules_page(
     loaded: &Loaded,
     venue: &VenueSetup,
     symbols: &[Symbol],
     mut asked: RulesRequest,
     mut missing: Option<&mut Vec<Symbol>>,
-) -> Result<Vec<RawRules>, Failure> {
+) -> Result<(Vec<RawRules>, Option<RulesRequest>), Failure> {
     let mut last = String::new();
     for attempt in 0..STARTUP_TRIES {
         if attempt > 0 {
@@ -185,8 +206,14 @@ async fn fetch_rules_once(
             Ok(HttpOutcome::Failed(failure)) => last = format!("{failure:?}"),
             Ok(HttpOutcome::Http { status, body, .. }) => loop {
                 let now = Some(venue_io::Clock::new().wall());
-                match venue.connector.decode_rules(status, &mut body.clone(), &asked.symbols, now) {
-                    Ok(rules) => return Ok(rules),
+                let success = (200..300).contains(&status);
+                let next = success.then(|| venue.connector.next_rules_page(&asked, &mut body.clone())).flatten();
+                let here = match &next {
+                    Some(next) => asked.symbols.iter().filter(|symbol| !next.symbols.contains(symbol)).cloned().collect(),
+                    None => asked.symbols.clone(),
+                };
+                match venue.connector.decode_rules(status, &mut body.clone(), &here, now) {
+                    Ok(rules) => return Ok((rules, next)),
                     Err(ConnectorError::UnknownPair(symbol)) if missing.is_some() && asked.symbols.contains(&symbol) => {
                         asked.symbols.retain(|one| *one != symbol);
                         missing.iter_mut().for_each(|list| list.push(symbol.clone()));

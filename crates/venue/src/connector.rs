@@ -213,6 +213,12 @@ pub trait Connector: Send + Sync {
         now: Option<UnixNanos>,
     ) -> Result<Vec<RawRules>, ConnectorError>;
 
+    /// The request for the page behind this answer, with those of the symbols asked for that are not on this one; `None` when the list
+    /// ends here, or all are found. Only asked about answers with a status of success.
+    fn next_rules_page(&self, _asked: &RulesRequest, _body: &mut [u8]) -> Option<RulesRequest> {
+        None
+    }
+
     /// Further asset names that fees may be charged in (Gate: `GT`).
     fn fee_assets(&self) -> &'static [&'static str];
 
@@ -250,6 +256,11 @@ pub trait Connector: Send + Sync {
     /// Scheme, host and port for a REST path; venues with several REST hosts tell them apart by the path's prefix.
     fn rest_url(&self, endpoints: &Endpoints, _path: &str) -> String {
         endpoints.rest.clone()
+    }
+
+    /// False where these hosts take no orders over a link of their own: `order_entry = "ws"` is refused with them.
+    fn has_order_link(&self, _endpoints: &Endpoints) -> bool {
+        true
     }
 
     /// The requests whose answers tell on which chains `assets` live, by the venue's names; signed with `keys` at `wall` where the

@@ -7,7 +7,7 @@ use super::{BODY_BYTES_MAX, Decoder, Reject};
 use domain::UnixNanos;
 use simd_json::prelude::*;
 use venue::fields;
-use venue::json::{JsonReader, Value, number_text, object, required, text};
+use venue::json::{JsonReader, Value, number_text, object, optional_text, required, text};
 
 /// Characters of an error's message that are kept.
 const MESSAGE_CHARS_MAX: usize = 120;
@@ -52,6 +52,21 @@ pub(crate) fn result<'t, 'i>(root: &Value<'t, 'i>) -> Result<Value<'t, 'i>, Reje
         Some(0) => required(result, "result"),
         _ => Err(Reject::shape("retCode")),
     }
+}
+
+/// Longest name of a page that is asked for.
+const CURSOR_BYTES_MAX: usize = 512;
+
+/// The venue's name of the page behind a page; `None` behind the last one. It goes back as it came, inside a query that is signed.
+///
+/// # Errors
+/// [`Reject`] for text that would change the query.
+pub(crate) fn page_cursor(value: Option<Value<'_, '_>>) -> Result<Option<String>, Reject> {
+    let cursor = optional_text(value, "nextPageCursor")?.unwrap_or_default();
+    if cursor.len() > CURSOR_BYTES_MAX || !cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b"%-._~:,=+/".contains(&b)) {
+        return Err(Reject::shape("nextPageCursor"));
+    }
+    Ok((!cursor.is_empty()).then(|| cursor.to_string()))
 }
 
 /// See [`Decoder::error`].

@@ -1,6 +1,6 @@
 //! Frames of the private stream, and the REST lists of the same rows.
 
-use super::bodies::result;
+use super::bodies::{page_cursor, result};
 use super::{BODY_BYTES_MAX, Decoder, FRAME_BYTES_MAX, PairNames, Reject, Scope, rows};
 use crate::market::Market;
 use domain::decimal::{Excess, parse_units};
@@ -15,9 +15,6 @@ use venue::json::{Value, items, object, optional_flag, optional_text, required, 
 
 /// Rows that a frame or a page may have.
 const ROWS_MAX: usize = 2000;
-
-/// Longest name of a page that is asked for.
-const CURSOR_BYTES_MAX: usize = 512;
 
 /// One frame of the private stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,15 +171,9 @@ impl Decoder {
                     None => elsewhere += 1,
                 }
             }
-            let cursor = optional_text(cursor, "nextPageCursor")?.unwrap_or_default();
-            // It goes back as it came, inside a query that is signed.
-            if cursor.len() > CURSOR_BYTES_MAX || !cursor.bytes().all(|b| b.is_ascii_alphanumeric() || b"%-._~:,=+/".contains(&b))
-            {
-                return Err(Reject::shape("nextPageCursor"));
-            }
             // The last page may name one more, which is empty.
-            let more = !cursor.is_empty() && (!rows.is_empty() || elsewhere > 0);
-            Ok(Page { rows, elsewhere, more, cursor: cursor.to_string() })
+            let cursor = page_cursor(cursor)?.filter(|_| !rows.is_empty() || elsewhere > 0);
+            Ok(Page { rows, elsewhere, more: cursor.is_some(), cursor: cursor.unwrap_or_default() })
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Checks that types can't make. Each failure is one sentence that names the key and the remedy.
 
 use super::load::{ConfigError, Loaded};
-use super::schema::{Mode, Venue};
+use super::schema::{Mode, OrderWay, Venue};
 use crate::registry;
 use domain::Symbol;
 use venue::HostClass;
@@ -228,6 +228,10 @@ fn check_venues(loaded: &Loaded) -> Result<(), ConfigError> {
             );
         }
         check_hosts(loaded, venue, &path)?;
+        if venue.order_entry == OrderWay::Ws && !connector.has_order_link(&registry::endpoints(venue, connector)) {
+            let what = "these hosts take orders over REST only; use `rest`";
+            return Err(loaded.error(&path("order_entry"), what));
+        }
     }
     Ok(())
 }
