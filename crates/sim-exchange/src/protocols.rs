@@ -1,12 +1,16 @@
 //! The protocols that simulated venues speak: one line each.
 
+use crate::binance::BinanceConfig;
 use crate::gate::GateConfig;
 use crate::world::VenueKind;
 
 /// Makes the settings of a protocol out of a seed.
 type Make = fn(u64) -> VenueKind;
 
-static PROTOCOLS: &[(&str, Make)] = &[("gate", |seed| VenueKind::of(GateConfig { seed, ..GateConfig::default() }))];
+static PROTOCOLS: &[(&str, Make)] = &[
+    ("gate", |seed| VenueKind::of(GateConfig { seed, ..GateConfig::default() })),
+    ("binance", |seed| VenueKind::of(BinanceConfig { seed, ..BinanceConfig::default() })),
+];
 
 /// Every known kind.
 pub fn kinds() -> Vec<&'static str> {

@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 use sim_exchange::{
+    protocols::protocol,
     server::{ServerConfig, ServerHandle, TlsMaterial, serve, unix_now_ns},
     world::{World, WorldConfig},
 };
@@ -313,6 +314,56 @@ async fn raw_answer(stream: &mut dyn Stream) -> String {
     let mut body = vec![0u8; length];
     timeout(PATIENCE, stream.read_exact(&mut body)).await.expect("a body in time").expect("readable");
     answer + &String::from_utf8(body).expect("text")
+}
+
+/// Venues of both kinds side by side: combined streams by the query of their path, the WebSocket API, and REST in the venue's own words.
+#[tokio::test]
+async fn a_venue_of_another_kind_is_served_beside_the_first() {
+    let mut config = WorldConfig::demo(7);
+    config.venues[1].kind = protocol("binance", 8).expect("known");
+    let world = World::new(config, unix_now_ns()).expect("a valid world");
+    let handle = serve(world, ServerConfig::loopback(2)).await.expect("served");
+
+    let address = handle.addrs[1];
+    let url = format!("ws://{address}/stream?streams=btcusdt@bookTicker/btcusdt@depth@100ms");
+    let (mut socket, _) = client_async(url, connect(&handle, 1).await).await.expect("upgraded");
+    let (mut tops, mut last) = (0, None);
+    while tops < 3 || last.is_none() {
+        let message = timeout(PATIENCE, socket.next()).await.expect("a frame in time").expect("open").expect("a frame");
+        let Message::Text(text) = message else { continue };
+        let frame: Value = serde_json::from_str(&text).expect("JSON");
+        let data = &frame["data"];
+        match frame["stream"].as_str() {
+            Some("btcusdt@bookTicker") => tops += 1,
+            Some("btcusdt@depth@100ms") => {
+                if let Some(last) = last {
+                    assert_eq!(data["U"].as_u64(), Some(last + 1), "{data}");
+                }
+                last = data["u"].as_u64();
+            }
+            _ => panic!("{frame}"),
+        }
+    }
+
+    let url = format!("ws://{address}/ws-api/v3");
+    let (mut socket, _) = client_async(url, connect(&handle, 1).await).await.expect("upgraded");
+    socket.send(Message::text(r#"{"id": "t", "method": "time"}"#)).await.expect("sent");
+    let reply = loop {
+        let message = timeout(PATIENCE, socket.next()).await.expect("a frame in time").expect("open").expect("a frame");
+        if let Message::Text(text) = message {
+            break serde_json::from_str::<Value>(&text).expect("JSON");
+        }
+    };
+    assert_eq!((&reply["id"], &reply["status"]), (&json!("t"), &json!(200)), "{reply}");
+
+    let mut rest = connect(&handle, 1).await;
+    rest.write_all(b"GET /api/v3/depth?symbol=NOPE HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
+    let answer = raw_answer(&mut *rest).await;
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains(r#""code":-1121"#), "{answer}");
+    assert!(answer.contains("x-mbx-used-weight-1m"), "{answer}");
+    let mut gate = connect(&handle, 0).await;
+    let (status, _) = ask(&mut *gate, "GET", "/api/v4/spot/time", "", "").await;
+    assert_eq!(status, 200);
 }
 
 #[tokio::test]
