@@ -6,6 +6,7 @@
 //! - [`core`] matches orders and keeps the only true ledger; it knows no protocol.
 //! - [`market`] makes the books move from a seed.
 //! - [`faults`] is what can be wrong with a venue, whatever it speaks.
+//! - [`reading`] is how a protocol's bytes read to somebody on the wire.
 //! - [`monitor`] records what arrived on the wire, independently of what became of it.
 //! - [`world`] binds venues, market and one virtual clock.
 //! - [`gate`] speaks Gate API v4 on top of the core, [`binance`] Binance spot. [`protocols`] lists what is spoken.
@@ -20,6 +21,7 @@ pub mod gate;
 pub mod market;
 pub mod monitor;
 pub mod protocols;
+pub mod reading;
 pub mod server;
 mod shared;
 pub mod timing;

@@ -6,6 +6,7 @@
 use super::{GateDialect, WS_PATH, WS_PATHS, auth::ApiKey, rate::RateLimitConfig};
 use crate::{
     faults::{Conditions, Faults, ScriptedFault, Visibility, script::FaultScript},
+    reading::Reading,
     timing::{Delays, Jitter},
     world::{Dialect, DialectParts, FaultSettings, Settings},
 };
@@ -111,6 +112,10 @@ impl Settings for GateConfig {
             from_ns: &mut self.faults_from_ns,
             seed: &mut self.faults_seed,
         })
+    }
+
+    fn reading(&self) -> &'static dyn Reading {
+        &super::reading::GateReading
     }
 
     fn boxed(&self) -> Box<dyn Settings> {

@@ -27,6 +27,7 @@ mod order_entry;
 mod orders;
 mod query;
 mod rate;
+mod reading;
 mod render;
 mod rest;
 mod rest_routes;

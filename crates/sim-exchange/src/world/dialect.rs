@@ -7,6 +7,7 @@ use crate::{
     core::{Event, Exchange, ExchangeConfig},
     faults::{Conditions, Faults, ScriptedFault, TimedFault, Visibility},
     monitor::Monitor,
+    reading::Reading,
     timing::Delays,
 };
 
@@ -35,6 +36,11 @@ pub trait Settings: Any + fmt::Debug + Send {
 
     /// Its faults; `None` for a protocol that has none.
     fn faults(&mut self) -> Option<FaultSettings<'_>>;
+
+    /// How its bytes read on the wire.
+    fn reading(&self) -> &'static dyn Reading {
+        &crate::reading::Unread
+    }
 
     /// A copy.
     fn boxed(&self) -> Box<dyn Settings>;
