@@ -173,6 +173,7 @@ fn secrets_are_compared_in_constant_time_and_printed_by_nobody() {
     // Whoever exposes a secret is one of these: signing, login, the ops port and its client.
     let may = [
         "crates/gate-connector/src/sign.rs",
+        "crates/binance-connector/src/sign.rs",
         "crates/bybit-connector/src/sign.rs",
         "crates/crossgate/src/ops.rs",
         "crates/crossgate/src/control.rs",

@@ -6,7 +6,8 @@ use crate::{hosts, recorded, rules};
 use domain::{LinkRole, Rate, Symbol};
 use venue::connector::{RulesRequest, loopback_class};
 use venue::{
-    Connector, ConnectorError, Endpoints, HostClass, HttpRequest, LinkId, Method, RawRules, Recorded, SessionConfig, VenueSession,
+    Checkup, CheckupConfig, Connector, ConnectorError, Endpoints, HostClass, HttpRequest, LinkId, Method, RawRules, Recorded,
+    SessionConfig, VenueSession,
 };
 
 /// Base taker fee of spot, basis points.
@@ -14,7 +15,7 @@ const SPOT_TAKER_BPS: i64 = 10;
 /// Base taker fee of futures, basis points.
 const FUTURES_TAKER_BPS: i64 = 5;
 
-/// Binance spot and futures, public side.
+/// Binance: spot is traded; futures are recorded, scanned and traded on paper.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BinanceConnector;
 
@@ -26,10 +27,6 @@ pub(crate) fn get(path: String, query: String) -> HttpRequest {
 impl Connector for BinanceConnector {
     fn kind(&self) -> &'static str {
         "binance"
-    }
-
-    fn can_trade(&self) -> bool {
-        false
     }
 
     fn live_endpoints(&self) -> Endpoints {
@@ -109,16 +106,21 @@ impl Connector for BinanceConnector {
                 let route = Route::of(link);
                 hosts::streams(&endpoints.ws, route.market(), route == Route::UsdMNews)
             }
-            LinkRole::Private | LinkRole::OrderEntry | LinkRole::Rest => endpoints.private_ws.clone(),
+            LinkRole::Private | LinkRole::OrderEntry | LinkRole::Rest => hosts::api(&endpoints.private_ws),
         }
     }
 
     fn rest_prefixes(&self) -> &'static [&'static str] {
-        const { &[Market::Spot.path_prefix(), Market::UsdM.path_prefix(), Market::CoinM.path_prefix()] }
+        const { &[Market::Spot.path_prefix(), Market::UsdM.path_prefix(), Market::CoinM.path_prefix(), "/sapi/"] }
     }
 
     fn rest_url(&self, endpoints: &Endpoints, path: &str) -> String {
         hosts::rest(&endpoints.rest, Market::of_path(path).unwrap_or(Market::Spot))
+    }
+
+    fn checkup(&self, config: CheckupConfig) -> Option<Box<dyn Checkup>> {
+        // A secret that can't sign was refused by the session before.
+        crate::checkup::BinanceCheckup::new(config).ok().map(|checkup| Box::new(checkup) as Box<dyn Checkup>)
     }
 
     fn session(&self, config: SessionConfig) -> Result<Box<dyn VenueSession>, ConnectorError> {
@@ -148,7 +150,14 @@ mod tests {
             assert_eq!(BinanceConnector.base_taker_fee(&symbol(text)).nano(), fee);
         }
         let urls: Vec<String> = BinanceConnector.rest_prefixes().iter().map(|p| BinanceConnector.rest_url(&live, p)).collect();
-        assert_eq!(urls, ["https://api.binance.com", "https://fapi.binance.com", "https://dapi.binance.com"]);
+        assert_eq!(
+            urls,
+            ["https://api.binance.com", "https://fapi.binance.com", "https://dapi.binance.com", "https://api.binance.com"]
+        );
+        for role in [LinkRole::Private, LinkRole::OrderEntry] {
+            let url = BinanceConnector.link_url(&live, LinkId { role, shard: 1 });
+            assert_eq!(url, "wss://ws-api.binance.com:443/ws-api/v3");
+        }
         assert_eq!(BinanceConnector.host_class("http://127.0.0.1:8080"), HostClass::Loopback);
         assert_eq!(BinanceConnector.host_class(&live.ws), HostClass::Live);
     }

@@ -9,6 +9,9 @@ use crate::market::Market;
 use venue::connector::host_of;
 use venue::{Endpoints, HostClass};
 
+/// The path of the WebSocket API on every host.
+const API_PATH: &str = "/ws-api/v3";
+
 /// One set of hosts that belong together.
 struct Environment {
     class: HostClass,
@@ -16,7 +19,9 @@ struct Environment {
     rest: [&'static str; 3],
     /// WebSocket bases of [`Market::ALL`].
     ws: [&'static str; 3],
-    /// Further host names of spot REST and streams in this environment.
+    /// The WebSocket API of spot: orders and news of an account.
+    ws_api: &'static str,
+    /// Further host names of spot in this environment.
     aliases: &'static [&'static str],
 }
 
@@ -26,6 +31,7 @@ const ENVIRONMENTS: &[Environment] = &[
         class: HostClass::Live,
         rest: ["https://api.binance.com", "https://fapi.binance.com", "https://dapi.binance.com"],
         ws: ["wss://stream.binance.com:9443", "wss://fstream.binance.com", "wss://dstream.binance.com"],
+        ws_api: "wss://ws-api.binance.com:443/ws-api/v3",
         aliases: &[
             "api-gcp.binance.com",
             "api1.binance.com",
@@ -34,21 +40,22 @@ const ENVIRONMENTS: &[Environment] = &[
             "api4.binance.com",
             "data-api.binance.vision",
             "data-stream.binance.vision",
-            "ws-api.binance.com",
         ],
     },
     Environment {
         class: HostClass::Testnet,
         rest: ["https://testnet.binance.vision", "https://testnet.binancefuture.com", "https://testnet.binancefuture.com"],
         ws: ["wss://stream.testnet.binance.vision", "wss://fstream.binancefuture.com", "wss://dstream.binancefuture.com"],
-        aliases: &["api1.testnet.binance.vision", "ws-api.testnet.binance.vision"],
+        ws_api: "wss://ws-api.testnet.binance.vision/ws-api/v3",
+        aliases: &["api1.testnet.binance.vision"],
     },
     // Demo mode: live prices, invented money.
     Environment {
         class: HostClass::Testnet,
         rest: ["https://demo-api.binance.com", "https://demo-fapi.binance.com", "https://demo-dapi.binance.com"],
         ws: ["wss://demo-stream.binance.com", "wss://demo-fstream.binance.com", "wss://demo-dstream.binance.com"],
-        aliases: &["demo-ws-api.binance.com"],
+        ws_api: "wss://demo-ws-api.binance.com/ws-api/v3",
+        aliases: &[],
     },
 ];
 
@@ -57,7 +64,8 @@ impl Environment {
     fn of(url: &str) -> Option<&'static Environment> {
         let host = host_of(url)?;
         ENVIRONMENTS.iter().find(|environment| {
-            let known = environment.rest.iter().chain(&environment.ws).filter_map(|known| host_of(known));
+            let known =
+                environment.rest.iter().chain(&environment.ws).chain([&environment.ws_api]).filter_map(|known| host_of(known));
             known.into_iter().any(|known| known == host) || environment.aliases.contains(&host.as_str())
         })
     }
@@ -79,7 +87,7 @@ pub(crate) fn class(url: &str) -> HostClass {
 fn endpoints(environment: &Environment) -> Endpoints {
     let [rest, ..] = environment.rest;
     let [ws, ..] = environment.ws;
-    Endpoints { rest: rest.into(), ws: ws.into(), private_ws: ws.into() }
+    Endpoints { rest: rest.into(), ws: ws.into(), private_ws: environment.ws_api.into() }
 }
 
 /// The live hosts.
@@ -107,6 +115,13 @@ pub(crate) fn streams(configured: &str, market: Market, news: bool) -> String {
         Market::UsdM => format!("{base}/public/stream"),
         Market::Spot | Market::CoinM => format!("{base}/stream"),
     }
+}
+
+/// The URL of the WebSocket API: a configured base without a path gets the documented one.
+pub(crate) fn api(configured: &str) -> String {
+    let after_scheme = configured.split_once("://").map_or(configured, |(_, rest)| rest);
+    let bare = after_scheme.split_once('/').is_none_or(|(_, path)| path.is_empty());
+    if bare { format!("{}{API_PATH}", configured.trim_end_matches('/')) } else { configured.to_string() }
 }
 
 /// What is configured, unless that is a spot host of Binance's and another market is wanted.
@@ -144,6 +159,20 @@ mod tests {
         assert_eq!(rest("https://api2.binance.com", Spot), "https://api2.binance.com");
         assert_eq!(rest("https://testnet.binance.vision", CoinM), "https://testnet.binancefuture.com");
         assert_eq!(rest("http://localhost:1", CoinM), "http://localhost:1");
+    }
+
+    #[test]
+    fn the_websocket_api_has_hosts_of_its_own_and_one_path() {
+        for (environment, url) in ENVIRONMENTS.iter().zip([
+            "wss://ws-api.binance.com:443/ws-api/v3",
+            "wss://ws-api.testnet.binance.vision/ws-api/v3",
+            "wss://demo-ws-api.binance.com/ws-api/v3",
+        ]) {
+            assert_eq!((api(&endpoints(environment).private_ws).as_str(), class(url)), (url, environment.class));
+        }
+        assert_eq!(api("ws://127.0.0.1:9000"), "ws://127.0.0.1:9000/ws-api/v3");
+        assert_eq!(api("ws://127.0.0.1:9000/"), "ws://127.0.0.1:9000/ws-api/v3");
+        assert_eq!(api("wss://relay.example/binance"), "wss://relay.example/binance");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use crate::market::{Market, venue_name};
 use crate::wire::Reject;
 use crate::wire::bodies::error_body;
+use crate::wire::params::percent_encoded;
 use domain::{Amount, FrameReject, InstrumentKind, Symbol};
 use rust_decimal::Decimal;
 use simd_json::prelude::*;
@@ -29,7 +30,8 @@ const WHAT: &str = "GET exchangeInfo";
 pub(crate) fn request(market: Market, symbols: &[Symbol]) -> HttpRequest {
     let query = match market {
         Market::Spot => {
-            let names: Vec<String> = symbols.iter().filter_map(venue_name).map(|name| format!("%22{name}%22")).collect();
+            let name = |name: String| format!("%22{}%22", percent_encoded(&name));
+            let names: Vec<String> = symbols.iter().filter_map(venue_name).map(name).collect();
             format!("symbols=%5B{}%5D", names.join(","))
         }
         Market::UsdM | Market::CoinM => String::new(),
@@ -58,16 +60,8 @@ pub fn decode(status: u16, body: &mut [u8], symbols: &[Symbol]) -> Result<Vec<Ra
             (None, _) => ConnectorError::Refused { what: WHAT, status, label: String::new() },
         });
     }
-    let listed = reader
-        .read(body, RULES_BYTES_MAX, |root| {
-            fields!(object(&root, "exchangeInfo")?, "symbols" => rows);
-            let mut listed = Vec::new();
-            for row in items(&required(rows, "symbols")?, SYMBOLS_MAX, "symbols")? {
-                listed.extend(row_of(&row, symbols)?);
-            }
-            Ok(listed)
-        })
-        .map_err(|reject| ConnectorError::BadAnswer { what: WHAT, why: reject.to_string() })?;
+    let listed =
+        listed(&mut reader, body, symbols).map_err(|reject| ConnectorError::BadAnswer { what: WHAT, why: reject.to_string() })?;
     symbols
         .iter()
         .map(|symbol| {
@@ -79,6 +73,29 @@ pub fn decode(status: u16, body: &mut [u8], symbols: &[Symbol]) -> Result<Vec<Ra
             }
         })
         .collect()
+}
+
+fn listed(reader: &mut JsonReader, body: &mut [u8], symbols: &[Symbol]) -> Result<Vec<RawRules>, Reject> {
+    reader.read(body, RULES_BYTES_MAX, |root| {
+        fields!(object(&root, "exchangeInfo")?, "symbols" => rows);
+        let mut listed = Vec::new();
+        for row in items(&required(rows, "symbols")?, SYMBOLS_MAX, "symbols")? {
+            listed.extend(row_of(&row, symbols)?);
+        }
+        Ok(listed)
+    })
+}
+
+/// Reads the rules of one symbol out of a success.
+///
+/// # Errors
+/// [`Reject`] for another shape, or a list without the symbol, or with it twice.
+pub(crate) fn decode_one(body: &mut [u8], symbol: &Symbol) -> Result<RawRules, Reject> {
+    let mut listed = listed(&mut JsonReader::default(), body, std::slice::from_ref(symbol))?;
+    match (listed.pop(), listed.is_empty()) {
+        (Some(rules), true) => Ok(rules),
+        _ => Err(Reject::new(FrameReject::UnknownPair, "symbols")),
+    }
 }
 
 /// The rules of one row, or `None` for a symbol that is not wanted (whose fields are not judged).

@@ -172,7 +172,6 @@ mod tests {
         assert_eq!(BybitConnector.rest_url(&live, rules::PATH), "https://api.bybit.com");
         assert_eq!(BybitConnector.host_class("http://127.0.0.1:8080"), HostClass::Loopback);
         assert_eq!(BybitConnector.host_class(&live.ws), HostClass::Live);
-        assert!(BybitConnector.can_trade());
     }
 
     #[test]

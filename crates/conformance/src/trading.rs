@@ -160,7 +160,8 @@ fn doubled_news(stage: &mut Stage) {
         told.iter().filter_map(|input| if let Input::Fill(fill) = input { Some(fill.trade_id) } else { None }).collect();
     assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
     let reports = told.iter().filter_map(|input| if let Input::Order(update) = input { Some(update.report) } else { None });
-    assert!(reports.clone().count() == 2 && reports.clone().all(|report| Some(report) == reports.clone().next()), "{told:?}");
+    // Where one frame tells the execution and the order, each says the order.
+    assert!(reports.clone().count() >= 2 && reports.clone().all(|report| Some(report) == reports.clone().next()), "{told:?}");
 }
 
 /// A placement whose answer is lost is unknown, and is never sent again.

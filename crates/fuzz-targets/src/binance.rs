@@ -3,14 +3,18 @@
 use crate::sound;
 use binance_connector::market::Market;
 use binance_connector::rules;
+use binance_connector::wire::api::{ApiFrame, ApiReply, ApiResult};
 use binance_connector::wire::frames::Frame;
 use binance_connector::wire::stream::stream_kind;
 use binance_connector::wire::{Decoder, PairNames};
 use domain::{
-    Amount, AssetId, Input, InstrumentKind, MarketNews, MonoNanos, PairId, PairInfo, PairScale, Symbol, Tables, VenueId,
+    Amount, AssetId, Input, InstrumentKind, MarketNews, MonoNanos, OrderSource, PairId, PairInfo, PairScale, Symbol, Tables,
+    VenueId,
 };
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
+use venue::desk::rows::Stamp;
+use venue::desk::wire::{AccountAnswer, PrivateNews};
 
 const RECEIVED: MonoNanos = MonoNanos(77);
 
@@ -117,7 +121,112 @@ fn check(market: Market, data: &[u8]) {
     }
 }
 
-/// Bodies of the REST answers that are read.
+/// Frames of the WebSocket API: answers of every kind, and events of an account.
+pub fn api_seeds() -> Vec<Vec<u8>> {
+    let id = "00100000023000000001";
+    let row = format!(
+        r#"{{"symbol":"BTCUSDT","orderId":77,"orderListId":-1,"clientOrderId":"{id}","price":"99.50000000","origQty":"0.00210000","executedQty":"0.00070000","cummulativeQuoteQty":"0.0","status":"EXPIRED","timeInForce":"IOC","type":"LIMIT","side":"BUY","fills":[]}}"#
+    );
+    let report = |execution: &str, status: &str, filled: &str, trade: &str, last: &str| {
+        format!(
+            r#"{{"subscriptionId":0,"event":{{"e":"executionReport","E":1750000000124,"s":"BTCUSDT","c":"{id}","S":"BUY","o":"LIMIT","f":"IOC","q":"0.00210000","p":"99.50000000","C":"","x":"{execution}","X":"{status}","r":"NONE","i":77,"l":"{last}","z":"{filled}","L":"99.50000000","n":"0.00000070","N":"BTC","T":1750000000123,"t":{trade},"m":false}}}}"#
+        )
+    };
+    [
+        format!(r#"{{"id":1,"status":200,"result":{row},"rateLimits":[{{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":50,"count":12}}]}}"#),
+        format!(r#"{{"id":1,"status":200,"result":[{row},{{"orderListId":1,"orderReports":[{row}]}}]}}"#),
+        r#"{"id":1,"status":400,"error":{"code":-2010,"msg":"Account has insufficient balance for requested action."}}"#.into(),
+        r#"{"id":1,"status":418,"error":{"code":-1003,"msg":"banned","data":{"serverTime":1750000000000,"retryAfter":1750000060000}}}"#.into(),
+        r#"{"id":1,"status":200,"result":{"apiKey":"k","authorizedSince":1750000000000}}"#.into(),
+        report("NEW", "NEW", "0.00000000", "-1", "0.00000000"),
+        report("TRADE", "PARTIALLY_FILLED", "0.00070000", "5", "0.00070000"),
+        report("EXPIRED", "EXPIRED", "0.00070000", "-1", "0.00000000"),
+        r#"{"event":{"e":"outboundAccountPosition","E":1,"u":1,"B":[{"a":"BTC","f":"1.5","l":"0"},{"a":"USDT","f":"9","l":"1"}]}}"#.into(),
+        r#"{"event":{"e":"balanceUpdate","E":1,"a":"BTC","d":"1","T":1}}"#.into(),
+        r#"{"event":{"e":"serverShutdown","E":1}}"#.into(),
+        r#"{"event":{"e":"eventStreamTerminated","E":1}}"#.into(),
+    ]
+    .into_iter()
+    .map(String::into_bytes)
+    .collect()
+}
+
+/// Any bytes as a frame of the WebSocket API.
+///
+/// # Panics
+/// On a finding.
+pub fn api(data: &[u8]) {
+    let told = both(data, |decoder, bytes| decoder.api_frame(bytes, RECEIVED));
+    match told {
+        Ok(ApiFrame::Event(PrivateNews::Told(told))) => {
+            for row in told.orders {
+                sound::journalled(&Input::Order(row.update));
+            }
+            for fill in told.fills {
+                assert!(!fill.qty.is_zero() && fill.price.units() > 0, "{fill:?}");
+                sound::journalled(&Input::Fill(fill));
+            }
+            assert!(told.balances.iter().all(|entry| !entry.available.is_negative() && !entry.locked.is_negative()));
+        }
+        Ok(ApiFrame::Reply(ApiReply { result, rate, error, .. })) => {
+            assert!(rate.limit != Some(0) && error.is_none_or(|error| error.message.chars().count() <= 256));
+            match result {
+                ApiResult::Order(Ok(Some(row))) => sound::journalled(&Input::Order(row.update)),
+                ApiResult::Orders(Ok(rows)) => rows.into_iter().for_each(|row| sound::journalled(&Input::Order(row))),
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Bodies about an account.
+pub fn account_seeds() -> Vec<Vec<u8>> {
+    [
+        r#"{"symbol":"BTCUSDT","orderId":77,"clientOrderId":"00100000023000000001","price":"99.50000000","origQty":"0.00210000","executedQty":"0.00210000","status":"FILLED","timeInForce":"IOC","type":"LIMIT","side":"BUY"}"#,
+        r#"[{"symbol":"BTCUSDT","orderId":77,"clientOrderId":"00100000023000000001","price":"99.50000000","origQty":"0.00210000","executedQty":"0","status":"NEW","timeInForce":"GTC","type":"LIMIT","side":"SELL"}]"#,
+        r#"[{"symbol":"BTCUSDT","id":5,"orderId":77,"price":"99.5","qty":"0.0007","commission":"0.0000007","commissionAsset":"BTC","time":1750000000123,"isBuyer":true,"isMaker":false}]"#,
+        r#"{"canTrade":true,"canWithdraw":true,"accountType":"SPOT","balances":[{"asset":"BTC","free":"1.5","locked":"0"}]}"#,
+        r#"{"ipRestrict":true,"enableReading":true,"enableWithdrawals":false,"enableSpotAndMarginTrading":true}"#,
+        r#"{"symbol":"BTCUSDT","standardCommission":{"maker":"0.001","taker":"0.001","buyer":"0","seller":"0"},"discount":{"enabledForAccount":true,"enabledForSymbol":true,"discountAsset":"USDT","discount":"0.75"}}"#,
+        r#"{"code":-2013,"msg":"Order does not exist."}"#,
+    ]
+    .iter()
+    .map(|text| text.as_bytes().to_vec())
+    .collect()
+}
+
+/// A body about an account, by every decoder.
+///
+/// # Panics
+/// On a finding.
+pub fn account(data: &[u8]) {
+    let stamp = Stamp { source: OrderSource::Query, received: RECEIVED, requested: RECEIVED };
+    if let Ok(Some(row)) = both(data, |decoder, bytes| decoder.order(bytes, stamp)) {
+        sound::journalled(&Input::Order(row.update));
+    }
+    let _ = both(data, |decoder, bytes| decoder.cancelled(bytes, stamp));
+    if let Ok(page) = both(data, |decoder, bytes| decoder.open_orders(bytes, stamp)) {
+        page.rows.into_iter().for_each(|row| sound::journalled(&Input::Order(row.update)));
+    }
+    if let Ok(page) = both(data, |decoder, bytes| decoder.trades(bytes, stamp)) {
+        assert!(!page.more || !page.cursor.is_empty(), "a page that leads nowhere");
+        page.rows.into_iter().for_each(|fill| sound::journalled(&Input::Fill(fill)));
+    }
+    if let Ok(entries) = both(data, |decoder, bytes| decoder.balances(bytes)) {
+        assert_eq!(entries.len(), tables().assets.len());
+    }
+    if let Ok(rates) = both(data, |decoder, bytes| decoder.fees(bytes, PairId(0))) {
+        sound::journalled(&Input::Fees(rates));
+    }
+    for own in [true, false] {
+        if let Ok(AccountAnswer::Facts(facts)) = both(data, |decoder, bytes| decoder.account(own, bytes)) {
+            sound::journalled(&Input::Account(facts));
+        }
+    }
+}
+
+/// Bodies of the public REST answers that are read.
 pub fn rest_seeds() -> Vec<Vec<u8>> {
     [
         r#"{"lastUpdateId":7,"bids":[["2.00","1.5"],["1.5","0.1"]],"asks":[["2.01","1"]]}"#,

@@ -50,6 +50,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "binance_spot", run: binance::spot, seeds: binance::frame_seeds, bytes_max: 1024 },
     Target { name: "binance_futures", run: binance::futures, seeds: binance::frame_seeds, bytes_max: 1024 },
     Target { name: "binance_rest", run: binance::rest, seeds: binance::rest_seeds, bytes_max: 2048 },
+    Target { name: "binance_api", run: binance::api, seeds: binance::api_seeds, bytes_max: 1024 },
+    Target { name: "binance_account", run: binance::account, seeds: binance::account_seeds, bytes_max: 1024 },
     Target { name: "binance_session", run: session::binance, seeds: session::seeds, bytes_max: 1024 },
     Target { name: "bybit_frame", run: bybit::frame, seeds: bybit::frame_seeds, bytes_max: 1024 },
     Target { name: "bybit_rest", run: bybit::rest, seeds: bybit::rest_seeds, bytes_max: 2048 },

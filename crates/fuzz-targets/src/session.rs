@@ -21,7 +21,8 @@ use venue::{
     Connector, IoFailure, LinkId, LossReason, OrderEntry, Response, SessionConfig, SessionOptions, Ticket, Transmit, VenueSession,
 };
 
-const SECRET: &str = "fuzz-canary-secret";
+/// An HMAC secret, and the seed of an Ed25519 key.
+const SECRETS: [&str; 2] = ["fuzz-canary-secret", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="];
 const WALL_S: i64 = 1_750_000_000;
 /// Frames, answers and other steps of one input.
 const STEPS_MAX: usize = 200;
@@ -51,8 +52,8 @@ struct Driven {
     counter: u64,
 }
 
-fn config(channel: &str, whose: Whose, options: SessionOptions) -> SessionConfig {
-    let secret = |text: &str| (whose != Whose::Binance).then(|| SecretString::from(text));
+fn config(channel: &str, whose: Whose, key: usize, options: SessionOptions) -> SessionConfig {
+    let secret = |text: &str| Some(SecretString::from(text));
     SessionConfig {
         venue: VenueId(0),
         tables: match whose {
@@ -66,7 +67,7 @@ fn config(channel: &str, whose: Whose, options: SessionOptions) -> SessionConfig
             Whose::Bybit => (0..3).map(PairId).collect(),
         },
         key: secret("abcd1234wxyz"),
-        secret: secret(SECRET),
+        secret: secret(SECRETS[key]),
         book_channel: channel.into(),
         options,
         seed: 7,
@@ -80,7 +81,10 @@ impl Driven {
                 gate_wire::frame_seeds().into_iter().chain(gate_wire::entry_seeds().into_iter().take(3)).collect(),
                 gate_wire::rest_seeds(),
             ),
-            Whose::Binance => (binance_wire::frame_seeds(), binance_wire::rest_seeds()),
+            Whose::Binance => (
+                [binance_wire::frame_seeds(), binance_wire::api_seeds()].concat(),
+                [binance_wire::rest_seeds(), binance_wire::account_seeds()].concat(),
+            ),
             Whose::Bybit => {
                 let private = bybit_wire::private_seeds();
                 ([bybit_wire::frame_seeds(), private.clone()].concat(), [bybit_wire::rest_seeds(), private].concat())
@@ -123,7 +127,7 @@ impl Driven {
                     self.links.remove(&link);
                 }
                 Transmit::Frame { link, text, .. } => {
-                    assert!(!text.contains(SECRET), "the secret is on the wire");
+                    assert!(!SECRETS.iter().any(|secret| text.contains(secret)), "the secret is on the wire");
                     assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "a frame is no JSON: {text}");
                     self.subscriptions.push((link, text));
                 }
@@ -132,7 +136,8 @@ impl Driven {
                     let shown = format!("{request:?}");
                     let headers: String = request.headers.iter().map(|(name, value)| format!("{name}{value}")).collect();
                     let body = String::from_utf8_lossy(&request.body).into_owned();
-                    assert!(![&shown, &headers, &body].iter().any(|text| text.contains(SECRET)), "the secret is on the wire");
+                    let told = format!("{shown}{headers}{body}");
+                    assert!(!SECRETS.iter().any(|secret| told.contains(secret)), "the secret is on the wire");
                     let target = format!("{}{}", request.path, request.query);
                     assert!(target.bytes().all(|b| b.is_ascii_graphic()), "a target that is no URL: {target}");
                     assert!(!headers.bytes().any(|b| b.is_ascii_control()), "a header that splits");
@@ -183,7 +188,11 @@ impl Driven {
     fn acknowledge(&mut self) {
         for (link, text) in std::mem::take(&mut self.subscriptions) {
             let Ok(mut value) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
-            let reply = if self.whose == Whose::Binance {
+            let reply = if self.whose == Whose::Binance && link.role != LinkRole::Public {
+                let logon = value["method"] == "session.logon";
+                let result = if logon { serde_json::json!({"authorizedSince": 1}) } else { serde_json::json!({}) };
+                serde_json::json!({"id": value["id"], "status": 200, "result": result}).to_string()
+            } else if self.whose == Whose::Binance {
                 serde_json::json!({"result": null, "id": value["id"]}).to_string()
             } else if self.whose == Whose::Bybit {
                 let op = if value["op"] == "ping" && link.role != LinkRole::Public { "pong".into() } else { value["op"].clone() };
@@ -371,7 +380,8 @@ impl Driven {
             self.step(&mut choices);
         }
         let stats = self.session.stats();
-        assert!(!format!("{stats:?}").contains(SECRET));
+        let shown = format!("{stats:?}");
+        assert!(!SECRETS.iter().any(|secret| shown.contains(secret)));
     }
 }
 
@@ -402,7 +412,7 @@ fn chosen(connector: &dyn Connector, choice: u8) -> (&'static str, SessionOption
 pub fn gate(data: &[u8]) {
     let mut choices = Choices::new(data);
     let (channel, options) = chosen(&GateConnector, choices.byte());
-    let session = GateConnector.session(config(channel, Whose::Gate, options)).expect("a known channel");
+    let session = GateConnector.session(config(channel, Whose::Gate, 0, options)).expect("a known channel");
     Driven::new(session, Whose::Gate).run(choices);
 }
 
@@ -413,11 +423,11 @@ pub fn gate(data: &[u8]) {
 pub fn bybit(data: &[u8]) {
     let mut choices = Choices::new(data);
     let (channel, options) = chosen(&BybitConnector, choices.byte());
-    let session = BybitConnector.session(config(channel, Whose::Bybit, options)).expect("a known channel");
+    let session = BybitConnector.session(config(channel, Whose::Bybit, 0, options)).expect("a known channel");
     Driven::new(session, Whose::Bybit).run(choices);
 }
 
-/// Binance's session; the first byte chooses the options.
+/// Binance's session; the first byte chooses the kind of key and the options.
 ///
 /// # Panics
 /// On a finding.
@@ -425,8 +435,10 @@ pub fn binance(data: &[u8]) {
     let mut choices = Choices::new(data);
     let choice = choices.byte();
     let flag = |bit: u8| choice >> bit & 1 == 1;
-    let options = SessionOptions { book_ticker: flag(4), trades: flag(5), tickers: flag(6), ..SessionOptions::default() };
+    let order_entry = if flag(7) { OrderEntry::WebSocket } else { OrderEntry::Rest };
+    let options = SessionOptions { book_ticker: flag(4), trades: flag(5), tickers: flag(6), order_entry };
     let channel = BinanceConnector.book_channels()[0];
-    let session = BinanceConnector.session(config(channel, Whose::Binance, options)).expect("a known channel");
+    let session =
+        BinanceConnector.session(config(channel, Whose::Binance, usize::from(flag(0)), options)).expect("a known channel");
     Driven::new(session, Whose::Binance).run(choices);
 }

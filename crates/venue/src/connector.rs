@@ -148,6 +148,9 @@ pub enum ConnectorError {
     /// A pair that the venue does not list.
     #[error("{0} is not listed by this venue")]
     UnknownPair(Symbol),
+    /// A key that can't sign: why, and what to do, without the key.
+    #[error("{0}")]
+    BadKey(String),
     /// A configured value that this connector does not know.
     #[error("`{value}` is no {what} of this venue: use {allowed}")]
     BadOption {
@@ -173,11 +176,6 @@ pub struct AssetKeys<'a> {
 pub trait Connector: Send + Sync {
     /// The `kind` of the configuration (`gate`).
     fn kind(&self) -> &'static str;
-
-    /// False where only public data is served: such a venue can be recorded, scanned and traded on paper.
-    fn can_trade(&self) -> bool {
-        true
-    }
 
     /// Hosts when the configuration names none: the live ones.
     fn live_endpoints(&self) -> Endpoints;

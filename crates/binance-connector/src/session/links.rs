@@ -4,14 +4,14 @@
 //! `serverShutdown`, and allows 300 attempts in five minutes. Protocol pings of the server are invisible here: a connection that
 //! carries nothing is asked for its list of streams, which it must answer.
 
-use super::{BinanceSession, Outgoing};
+use super::BinanceSession;
 use crate::wire::encode;
 use crate::wire::frames::Reply;
 use domain::time::{MILLI, SECOND};
 use domain::{FrameReject, Input, LinkChange, LinkRole, MonoNanos, ResyncReason};
+use venue::LinkId;
 use venue::connection::Reconnect;
 use venue::feeds::{FeedWire, Pace, Step};
-use venue::{LinkId, LossReason};
 
 /// How Binance's connections are treated.
 pub(super) const PACE: Pace = Pace {
@@ -50,49 +50,42 @@ impl BinanceSession {
         act: impl FnOnce(&mut super::PublicFeeds, &mut venue::backoff::Jitter, &mut Vec<Step>),
     ) {
         let mut steps = Vec::new();
-        act(&mut self.links, &mut self.jitter, &mut steps);
+        act(&mut self.links, &mut self.desk.jitter, &mut steps);
         for step in steps {
             match step {
-                Step::Open(link) => self.queue.push_back(Outgoing::Open(link)),
+                Step::Open(link) => self.desk.queue_open(link),
                 Step::Close(link) => self.close(link),
-                Step::Control { link, text } => self.queue.push_back(Outgoing::Control { link, text }),
+                Step::Control { link, text } => self.desk.queue_frame(link, text),
                 Step::Unserved(pair) => self.resync(pair, ResyncReason::Unserved, None, now, updates),
                 Step::Down(pair) => self.book_down(pair, ResyncReason::Reconnect, now, updates),
                 Step::Seam(pair) => {
                     if let Some(book) = self.books.get_mut(pair) {
-                        book.sync.expect_seam();
+                        book.expect_seam();
                     }
                 }
                 Step::Tell(state) => {
-                    updates.push(Input::Link(LinkChange { venue: self.venue, role: LinkRole::Public, state, at: now }));
+                    updates.push(Input::Link(LinkChange { venue: self.desk.venue, role: LinkRole::Public, state, at: now }));
                 }
             }
         }
     }
 
     fn close(&mut self, link: LinkId) {
-        if self.queue.iter().any(|out| matches!(out, Outgoing::Open(l) if *l == link)) {
+        self.desk.forget_queued(link);
+        if self.desk.take_back_open(link) {
             // The driver never heard of it, so no loss will be told.
-            self.links.never_opened(link);
-            return self.queue.retain(|out| !matches!(out, Outgoing::Open(l) if *l == link));
+            return self.links.never_opened(link);
         }
-        self.queue.retain(|out| !matches!(out, Outgoing::Control { link: l, .. } if *l == link));
-        self.queue.push_back(Outgoing::Close(link));
+        self.desk.queue_close(link);
     }
 
     /// The answer to a control message.
     pub(super) fn on_reply(&mut self, link: LinkId, reply: Reply, now: MonoNanos, updates: &mut Vec<Input>) {
         if reply.refused {
-            self.stats.reject(FrameReject::VenueError);
+            self.desk.stats.reject(FrameReject::VenueError);
         } else {
-            self.stats.ignored += 1;
+            self.desk.stats.ignored += 1;
         }
         self.with_links(now, updates, |links, _, steps| links.on_reply(link, reply.id, reply.refused, now, steps));
-    }
-
-    pub(super) fn on_lost(&mut self, link: LinkId, now: MonoNanos, reason: LossReason, updates: &mut Vec<Input>) {
-        self.stats.reconnect(reason.as_str());
-        self.queue.retain(|out| !matches!(out, Outgoing::Control { link: l, .. } | Outgoing::Close(l) if *l == link));
-        self.with_links(now, updates, |links, jitter, steps| links.lost(link, now, jitter, steps));
     }
 }

@@ -5,7 +5,7 @@ use domain::{FrameReject, PairId, ResyncReason, UnixNanos};
 use simd_json::prelude::*;
 use venue::book_sync::BookCopy;
 use venue::fields;
-use venue::json::{counter, object, required, text, whole_millis};
+use venue::json::{Value, counter, object, required, text, whole_millis};
 use venue::levels::{BookSide, FinerPrice, LevelReader, LevelsOf};
 
 /// Bytes of an error's message that are kept.
@@ -71,13 +71,18 @@ impl Decoder {
 
 /// Code and message of an error answer; `None` for any other body.
 pub(crate) fn error_body(reader: &mut venue::json::JsonReader, body: &mut [u8]) -> Option<ErrorBody> {
-    let read = reader.read(body, BODY_BYTES_MAX, |root| {
-        fields!(object(&root, "error")?, "code" => code, "msg" => message);
-        let code = required(code, "code")?.as_i64().ok_or(Reject::shape("code"))?;
-        let message = text(message, "msg").unwrap_or_default();
-        Ok(ErrorBody { code, message: message.chars().take(MESSAGE_BYTES_MAX).collect() })
-    });
-    read.ok()
+    reader.read(body, BODY_BYTES_MAX, |root| error_of(&root)).ok()
+}
+
+/// Code and message of an error.
+///
+/// # Errors
+/// [`Reject`] for anything without a code.
+pub(super) fn error_of(value: &Value<'_, '_>) -> Result<ErrorBody, Reject> {
+    fields!(object(value, "error")?, "code" => code, "msg" => message);
+    let code = required(code, "code")?.as_i64().ok_or(Reject::shape("code"))?;
+    let message = text(message, "msg").unwrap_or_default();
+    Ok(ErrorBody { code, message: message.chars().take(MESSAGE_BYTES_MAX).collect() })
 }
 
 #[cfg(test)]

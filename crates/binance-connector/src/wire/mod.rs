@@ -1,14 +1,20 @@
 //! Bytes ⇄ structs. Every decoder is total: any bytes give a typed value or a [`Reject`] that says why and what it endangers.
 //!
 //! - [`stream`]: names of streams, `btcusdt@depth@100ms`.
-//! - [`frames`]: WebSocket frames of combined streams. [`bodies`]: REST bodies. [`encode`]: what we send.
+//! - [`frames`]: WebSocket frames of combined streams. [`bodies`]: public REST bodies. [`encode`]: control messages that we send.
+//! - [`rows`]: orders, executions and balances. [`account`]: REST bodies of an account. [`api`]: frames of the WebSocket API, answers and
+//!   events. [`params`]: parameters as we send them, and what of them is signed.
 //!
 //! Unknown fields are tolerated; a missing field or a repeated one is refused, never guessed at. Streams that exist and are not used
 //! are ignored; unknown ones are refused.
 
+pub mod account;
+pub mod api;
 pub mod bodies;
 pub mod encode;
 pub mod frames;
+pub mod params;
+pub mod rows;
 pub mod stream;
 
 use crate::market::Market;
@@ -76,6 +82,19 @@ pub(crate) mod samples {
             ],
             assets: ["BTC", "ETH", "USD", "USDT"].map(String::from).to_vec(),
         })
+    }
+
+    /// As [`tables`], with the token that may pay fees as asset 4.
+    pub(crate) fn account_names() -> PairNames {
+        let mut tables = (*tables()).clone();
+        tables.assets.push("BNB".into());
+        PairNames::new(VenueId(0), Arc::new(tables), &[PairId(0), PairId(1), PairId(2), PairId(3)])
+    }
+
+    /// A query's answer.
+    pub(crate) fn stamp() -> venue::desk::rows::Stamp {
+        use domain::{MonoNanos, OrderSource};
+        venue::desk::rows::Stamp { source: OrderSource::Query, received: MonoNanos(9), requested: MonoNanos(8) }
     }
 
     pub(crate) fn names() -> PairNames {

@@ -215,10 +215,6 @@ fn check_venues(loaded: &Loaded) -> Result<(), ConfigError> {
                 loaded.error(&path("kind"), format!("no exchange `{}`; known: {}", venue.kind, registry::kinds().join(", ")))
             );
         };
-        if !connector.can_trade() && config.mode != Mode::Paper {
-            let what = format!("orders at `{}` are not built; use mode = \"paper\", `record` or `scan` with it", venue.kind);
-            return Err(loaded.error(&path("kind"), what));
-        }
         if let Some(channel) = &venue.book_channel
             && !connector.book_channels().contains(&channel.as_str())
         {

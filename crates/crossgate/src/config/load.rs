@@ -179,7 +179,6 @@ mod tests {
         check("BTC/USDT", "btc/usdt", "is no symbol");
         check("BTC/USDT", "BTC/USDT:USDT", "only spot pairs are traded");
         check("kind = \"gate\"", "kind = \"gait\"", "no exchange `gait`");
-        check("kind = \"gate\"", "kind = \"binance\"", "orders at `binance` are not built");
         check("min_edge_bps = \"", "min_edge_bps = \"x", "no decimal number");
         check("book_age_max = \"", "book_age_max = \"1 ", "no duration");
         check("id = \"gate-a\"", "id = \"Gate A\"", "[a-z0-9-]");

@@ -130,7 +130,7 @@ pub struct Alerts {
 pub struct Venue {
     /// Your name for this account, `[a-z0-9-]`.
     pub id: String,
-    /// Which exchange: `gate`, or `binance` and `bybit` for public data.
+    /// Which exchange: `gate`, `binance` or `bybit`.
     pub kind: String,
     /// REST host, such as `https://api.gateio.ws`; default: the venue's live host (mode `live`).
     #[serde(default)]

@@ -4,10 +4,10 @@
 use super::Desk;
 use super::what::What;
 use super::wire::{Ban, Failure, Profile, Wire};
-use crate::rate_limit::{RETRY_AFTER_MAX_NS, RateLimit, RateNews, retry_after_ns};
+use crate::rate_limit::{Limit, RETRY_AFTER_MAX_NS, RateLimit, RateNews, retry_after_ns};
 use domain::command::OrderRef;
 use domain::time::MILLI;
-use domain::{Amend, Budget, BudgetBucket, ErrorClass, Input, MonoNanos, NewOrder, PairId};
+use domain::{Amend, Budget, BudgetBucket, ErrorClass, Input, MonoNanos, NewOrder, PairId, UnixNanos};
 
 /// The status of a request that is over a limit.
 const LIMITED: u16 = 429;
@@ -21,14 +21,15 @@ pub(super) struct Budgets {
     cancel: RateLimit,
     /// All reads of the account share one.
     read: RateLimit,
-    public: RateLimit,
+    /// One for each market that the venue counts by itself.
+    public: Vec<RateLimit>,
     ban: Option<Ban>,
     /// Nothing at all leaves over REST before this time.
     banned_until: MonoNanos,
 }
 
 impl Budgets {
-    pub(super) fn new(profile: &Profile, pairs: &[PairId]) -> Budgets {
+    pub(super) fn new(profile: &Profile, public: &[Limit], pairs: &[PairId]) -> Budgets {
         let place = |pair| (pair, RateLimit::new(profile.place));
         Budgets {
             place: match profile.place_per_pair {
@@ -37,7 +38,7 @@ impl Budgets {
             },
             cancel: RateLimit::new(profile.cancel),
             read: RateLimit::new(profile.read),
-            public: RateLimit::new(profile.public),
+            public: public.iter().copied().map(RateLimit::new).collect(),
             ban: profile.ban,
             banned_until: MonoNanos(0),
         }
@@ -58,18 +59,18 @@ impl Budgets {
     }
 
     /// When the venue takes a request like this again, by what it said; past when it does now.
-    pub(super) fn opens_at<O>(&mut self, what: &What<O>) -> MonoNanos {
-        let parked = self.limit(what).map_or(MonoNanos(0), |(_, limit)| limit.parked_until());
+    pub(super) fn opens_at<O>(&mut self, what: &What<O>, market: usize) -> MonoNanos {
+        let parked = self.limit(what, market).map_or(MonoNanos(0), |(_, limit)| limit.parked_until());
         parked.max(self.banned_until)
     }
 
     /// The venue said when it takes requests again: of this kind after a refusal, of any kind after a ban.
-    fn retry_after<O>(&mut self, what: &What<O>, status: u16, after_ns: Option<u64>, now: MonoNanos) {
+    fn retry_after<O>(&mut self, what: &What<O>, market: usize, status: u16, after_ns: Option<u64>, now: MonoNanos) {
         if let Some(ban) = self.ban.filter(|ban| ban.status == status) {
             let until = now.after(after_ns.unwrap_or(ban.lasts_ns).min(RETRY_AFTER_MAX_NS));
             self.banned_until = self.banned_until.max(until);
         } else if status == LIMITED
-            && let (Some(ns), Some((_, limit))) = (after_ns, self.limit(what))
+            && let (Some(ns), Some((_, limit))) = (after_ns, self.limit(what, market))
         {
             limit.park(now, ns);
         }
@@ -79,26 +80,27 @@ impl Budgets {
     ///
     /// # Errors
     /// When to try again.
-    fn may_read<O>(&mut self, what: &What<O>, weight: u32, now: MonoNanos) -> Result<(), MonoNanos> {
+    fn may_read<O>(&mut self, what: &What<O>, market: usize, weight: u32, now: MonoNanos) -> Result<(), MonoNanos> {
         if now < self.banned_until {
             return Err(self.banned_until);
         }
-        let limit = match what {
-            What::Time => return Ok(()),
-            What::Own(_) | What::Rules(_) => &mut self.public,
-            _ => &mut self.read,
+        let public = matches!(what, What::Own(_) | What::Rules(_));
+        let limit = match self.public.get_mut(market).filter(|_| public) {
+            _ if matches!(what, What::Time) => return Ok(()),
+            Some(limit) => limit,
+            None => &mut self.read,
         };
         if limit.take(now, weight) { Ok(()) } else { Err(now.after(READ_PAUSE_NS).max(limit.parked_until())) }
     }
 
     /// The limit that a request spends, and its name for the engine.
-    fn limit<O>(&mut self, what: &What<O>) -> Option<(Option<BudgetBucket>, &mut RateLimit)> {
+    fn limit<O>(&mut self, what: &What<O>, market: usize) -> Option<(Option<BudgetBucket>, &mut RateLimit)> {
         match what {
             What::Place { order: NewOrder { pair, .. }, .. } | What::Amend(Amend { order: OrderRef { pair, .. }, .. }) => {
                 Some((Some(BudgetBucket::Place(*pair)), self.place(*pair)?))
             }
             What::Cancel(_) | What::CancelAll(_) => Some((Some(BudgetBucket::Cancel), &mut self.cancel)),
-            What::Own(_) | What::Rules(_) => Some((None, &mut self.public)),
+            What::Own(_) | What::Rules(_) => Some((None, self.public.get_mut(market)?)),
             What::Time => None,
             _ => Some((Some(BudgetBucket::Read), &mut self.read)),
         }
@@ -111,8 +113,8 @@ impl<W: Wire> Desk<W> {
     /// # Errors
     /// When to try again.
     pub(super) fn may_read(&mut self, what: &What<W::Own>, now: MonoNanos) -> Result<(), MonoNanos> {
-        let weight = self.wire.weight(what);
-        self.budgets.may_read(what, weight, now)
+        let (market, weight) = (self.wire.public_limit(what), self.wire.weight(what));
+        self.budgets.may_read(what, market, weight, now)
     }
 
     /// Reads what the headers of a REST answer say about limits.
@@ -124,9 +126,19 @@ impl<W: Wire> Desk<W> {
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
-        let rate = self.wire.rate(what, headers);
+        let (mut rate, after_ns) = (self.wire.rate(what, headers), retry_after_ns(headers));
+        if let (None, Some(after_ns), Some(venue_ns)) = (rate.reset_at, after_ns, self.clock.carried_ns(now)) {
+            // What is told in this way is a better end than a whole window.
+            rate.reset_at = i64::try_from(after_ns).ok().and_then(|after| venue_ns.checked_add(after)).map(UnixNanos);
+        }
         self.on_rate(what, rate, status == LIMITED, now, updates);
-        self.budgets.retry_after(what, status, retry_after_ns(headers), now);
+        self.on_retry_after(what, status, after_ns, now);
+    }
+
+    /// An answer of this status says when the venue takes requests again.
+    pub(super) fn on_retry_after(&mut self, what: &What<W::Own>, status: u16, after_ns: Option<u64>, now: MonoNanos) {
+        let market = self.wire.public_limit(what);
+        self.budgets.retry_after(what, market, status, after_ns, now);
     }
 
     /// A request was refused, perhaps for a limit that its status did not tell.
@@ -156,7 +168,8 @@ impl<W: Wire> Desk<W> {
             }
         }
         let (venue, venue_ns) = (self.venue, self.clock.carried_ns(now));
-        let Some((name, spent)) = self.budgets.limit(what) else { return };
+        let market = self.wire.public_limit(what);
+        let Some((name, spent)) = self.budgets.limit(what, market) else { return };
         spent.reconcile(now, rate, refused, venue_ns);
         if let Some(name) = name.filter(|_| rate.limit.is_some() || refused) {
             let (remaining, limit, window_ns) = (spent.available(now), spent.limit(), spent.window_ns());
@@ -169,7 +182,6 @@ impl<W: Wire> Desk<W> {
 mod tests {
     use super::*;
     use crate::clock_sync::ClockPace;
-    use crate::rate_limit::Limit;
     use domain::time::SECOND;
 
     const NOW: MonoNanos = MonoNanos(5 * SECOND);
@@ -198,7 +210,7 @@ mod tests {
 
     #[test]
     fn no_window_holds_more_than_the_limit_not_even_the_first() {
-        let mut budgets = Budgets::new(&PROFILE, &[PairId(0)]);
+        let mut budgets = Budgets::new(&PROFILE, &[TEN], &[PairId(0)]);
         let steps = (0..300u64).map(|step| NOW.after(step * 10 * MILLI));
         let sent: Vec<MonoNanos> = steps.filter(|now| budgets.may_place(PairId(0), *now)).collect();
         for (index, from) in sent.iter().enumerate() {
@@ -211,40 +223,52 @@ mod tests {
     #[test]
     fn placements_are_counted_by_pair_or_all_together() {
         for (place_per_pair, expected) in [(true, 20), (false, 10)] {
-            let mut budgets = Budgets::new(&Profile { place_per_pair, ..PROFILE }, &[PairId(0), PairId(1)]);
+            let mut budgets = Budgets::new(&Profile { place_per_pair, ..PROFILE }, &[TEN], &[PairId(0), PairId(1)]);
             let placed = (0..40u16).filter(|n| budgets.may_place(PairId(n % 2), NOW)).count();
             assert_eq!(placed, expected);
         }
-        let mut budgets = Budgets::new(&PROFILE, &[PairId(0)]);
+        let mut budgets = Budgets::new(&PROFILE, &[TEN], &[PairId(0)]);
         assert!(!budgets.may_place(PairId(9), NOW), "a pair that is not configured has no budget");
     }
 
     #[test]
     fn a_retry_after_holds_its_limit_and_a_ban_everything() {
-        let mut budgets = Budgets::new(&PROFILE, &[PairId(0)]);
-        budgets.retry_after(&BALANCES, LIMITED, Some(7 * SECOND), NOW);
-        assert_eq!(budgets.may_read(&BALANCES, 1, NOW), Err(NOW.after(7 * SECOND)));
-        assert_eq!(budgets.opens_at(&BALANCES), NOW.after(7 * SECOND));
+        let mut budgets = Budgets::new(&PROFILE, &[TEN], &[PairId(0)]);
+        budgets.retry_after(&BALANCES, 0, LIMITED, Some(7 * SECOND), NOW);
+        assert_eq!(budgets.may_read(&BALANCES, 0, 1, NOW), Err(NOW.after(7 * SECOND)));
+        assert_eq!(budgets.opens_at(&BALANCES, 0), NOW.after(7 * SECOND));
         // Cancels keep their own.
         assert!(budgets.may_cancel(NOW) && budgets.may_place(PairId(0), NOW));
-        budgets.retry_after(&BALANCES, 403, Some(7 * SECOND), NOW);
+        budgets.retry_after(&BALANCES, 0, 403, Some(7 * SECOND), NOW);
         assert!(budgets.may_cancel(NOW), "a status that is no ban here");
-        budgets.retry_after(&BALANCES, BAN.status, None, NOW);
+        budgets.retry_after(&BALANCES, 0, BAN.status, None, NOW);
         let end = NOW.after(BAN.lasts_ns);
         assert!(!budgets.may_cancel(NOW) && !budgets.may_place(PairId(0), NOW));
         let time: What<()> = What::Time;
-        assert_eq!((budgets.may_read(&time, 1, NOW), budgets.opens_at(&time)), (Err(end), end));
+        assert_eq!((budgets.may_read(&time, 0, 1, NOW), budgets.opens_at(&time, 0)), (Err(end), end));
         assert!(budgets.may_cancel(end) && budgets.may_place(PairId(0), end));
-        budgets.retry_after(&time, BAN.status, Some(u64::MAX), NOW);
-        assert_eq!(budgets.opens_at(&time), NOW.after(RETRY_AFTER_MAX_NS));
+        budgets.retry_after(&time, 0, BAN.status, Some(u64::MAX), NOW);
+        assert_eq!(budgets.opens_at(&time, 0), NOW.after(RETRY_AFTER_MAX_NS));
+    }
+
+    #[test]
+    fn each_market_has_its_own_limit_of_public_reads() {
+        let mut budgets = Budgets::new(&PROFILE, &[TEN, Limit { count: 4, ..TEN }], &[PairId(0)]);
+        let copy = What::Own(());
+        assert_eq!(budgets.may_read(&copy, 1, 4, NOW), Ok(()));
+        assert!(budgets.may_read(&copy, 1, 1, NOW).is_err());
+        assert_eq!(budgets.may_read(&copy, 0, 10, NOW), Ok(()));
+        budgets.retry_after(&copy, 1, LIMITED, Some(7 * SECOND), NOW);
+        let later = NOW.after(5 * SECOND);
+        assert!(budgets.may_read(&copy, 1, 1, later).is_err() && budgets.may_read(&copy, 0, 1, later).is_ok());
     }
 
     #[test]
     fn a_parked_read_comes_back_at_the_reset_and_parks_nothing_else() {
-        let mut budgets = Budgets::new(&PROFILE, &[PairId(0)]);
-        budgets.retry_after(&BALANCES, LIMITED, Some(1600 * MILLI), NOW);
-        assert_eq!(budgets.may_read(&BALANCES, 3, NOW), Err(NOW.after(1600 * MILLI)));
-        assert_eq!(budgets.may_read(&BALANCES, 3, NOW.after(1600 * MILLI)), Ok(()));
+        let mut budgets = Budgets::new(&PROFILE, &[TEN], &[PairId(0)]);
+        budgets.retry_after(&BALANCES, 0, LIMITED, Some(1600 * MILLI), NOW);
+        assert_eq!(budgets.may_read(&BALANCES, 0, 3, NOW), Err(NOW.after(1600 * MILLI)));
+        assert_eq!(budgets.may_read(&BALANCES, 0, 3, NOW.after(1600 * MILLI)), Ok(()));
         assert!(budgets.may_place(PairId(0), NOW) && budgets.may_cancel(NOW));
     }
 }

@@ -25,7 +25,7 @@ use crate::json::Reject;
 use crate::session::{IoFailure, LinkId, LossReason, Transmit};
 use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
-use domain::{ErrorClass, FrameReject, Input, LinkChange, LinkRole, LinkState, MonoNanos, ReadKind, UnixNanos};
+use domain::{ErrorClass, FrameReject, Input, LinkChange, LinkRole, LinkState, MonoNanos, OrderSource, ReadKind, UnixNanos};
 use std::collections::{BTreeMap, VecDeque};
 
 /// A request that timed out is remembered this long after it was sent.
@@ -374,6 +374,13 @@ impl<W: Wire> Desk<W> {
         };
         if let Some(what) = what {
             self.on_rate(what, reply.rate, reply.limited, now, updates);
+            if let (LinkBody::Failed(failure), Some(until), Some(venue_ns)) =
+                (&reply.body, reply.rate.reset_at, self.clock.carried_ns(now))
+            {
+                // A ban is told on the link as well, and is of everything.
+                let after_ns = u64::try_from(until.0.saturating_sub(venue_ns)).ok();
+                self.on_retry_after(what, failure.status, after_ns, now);
+            }
         }
         if reply.limited {
             self.link.limit.drain(now);
@@ -438,6 +445,9 @@ impl<W: Wire> Desk<W> {
             LinkBody::Order(mut answer) => {
                 if let Ok(OrderAnswer::Row(row)) = &mut answer {
                     row.update.requested = at;
+                    if matches!(asked.what, What::LookUp { .. }) {
+                        row.update.source = OrderSource::Query;
+                    }
                 }
                 Told::Done(answer)
             }

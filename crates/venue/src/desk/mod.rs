@@ -116,7 +116,7 @@ impl<W: Wire> Desk<W> {
             private_links: PrivateLinks::new(wire.has_keys() && !wire.private_asks().is_empty()),
             intents: Intents::default(),
             rules: PairRules::new(pairs),
-            budgets: Budgets::new(&profile, pairs),
+            budgets: Budgets::new(&profile, W::PUBLIC, pairs),
             urgent: VecDeque::new(),
             queue: VecDeque::new(),
             later: Vec::new(),
@@ -261,7 +261,8 @@ impl<W: Wire> Desk<W> {
         }
         let first = if class == ErrorClass::RateLimited { SECOND } else { 200 * MILLI };
         // Not before the venue said that it takes such requests again.
-        let at = now.after(self.jitter.spread(first)).max(self.budgets.opens_at(&asked.what));
+        let market = self.wire.public_limit(&asked.what);
+        let at = now.after(self.jitter.spread(first)).max(self.budgets.opens_at(&asked.what, market));
         self.ask_later(at, Asked { attempt: asked.attempt + 1, ..asked });
         Ok(())
     }

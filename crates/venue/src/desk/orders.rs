@@ -151,7 +151,7 @@ impl<W: Wire> Desk<W> {
         if !self.may_order(amend.order.pair) {
             return updates.push(failed(ErrorClass::AuthFatal));
         }
-        if amend.price.is_none() && amend.qty.is_none() {
+        if !self.wire.amends() || (amend.price.is_none() && amend.qty.is_none()) {
             return updates.push(failed(ErrorClass::FilterReject));
         }
         if !self.budgets.may_place(amend.order.pair, now) {
@@ -409,6 +409,8 @@ impl<W: Wire> Desk<W> {
                 self.stats.reject(reject.reason);
                 updates.push(self.cancel_all_failed(pair, sent, now, source, class));
             }
+            // Nothing is open there.
+            told if told.is_not_found() => {}
             Told::Failed(_) | Told::Silent(_) => {
                 self.on_clock_skew(class, now);
                 if self.try_again(asked, class, now).is_err() {

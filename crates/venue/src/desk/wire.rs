@@ -311,6 +311,8 @@ pub trait Wire {
 
     /// What never changes.
     const PROFILE: Profile;
+    /// The limits of public reads, one for each market that the venue counts by itself ([`Wire::public_limit`]).
+    const PUBLIC: &'static [Limit] = &[Self::PROFILE.public];
 
     /// Names behind the ids.
     fn tables(&self) -> &Tables;
@@ -394,6 +396,16 @@ pub trait Wire {
     fn link_frame(&mut self, bytes: &mut [u8], received: MonoNanos) -> Result<LinkNews, Reject>;
     /// A login was refused: true when another form of it may pass, which is then what [`Wire::login`] makes.
     fn login_refused(&mut self, failure: &Failure) -> bool;
+
+    /// Which of [`Wire::PUBLIC`] a public read spends.
+    fn public_limit(&self, _what: &What<Self::Own>) -> usize {
+        0
+    }
+
+    /// False for a venue at which an order's terms stay as they are.
+    fn amends(&self) -> bool {
+        true
+    }
 
     /// Whether the order link is logged in before it is used, where that hangs on the key.
     fn link_logs_in(&self) -> bool {

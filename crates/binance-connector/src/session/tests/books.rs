@@ -102,17 +102,29 @@ fn copies_that_fail_in_any_way_are_asked_for_again() {
 
 #[test]
 fn a_venue_that_limits_us_is_left_alone_for_as_long_as_it_says() {
-    for (status, headers, wait) in [(429, &[("retry-after", "7")][..], 7), (418, &[][..], 10)] {
+    let mut rig = Rig::live(&[0, 1]);
+    rig.frame(SPOT, &spot(10, 10));
+    let ticket = rig.drain().copy();
+    rig.answer(ticket, 429, &[("retry-after", "7")], r#"{"code":-1003,"msg":"Too many requests"}"#);
+    // The other market counts on its own.
+    rig.frame(USDM, &usdm(9, 10, 12));
+    let ticket = rig.drain().copy();
+    rig.copy(ticket, 10);
+    assert!(rig.run(7 * SECOND - MILLI).requests.is_empty());
+    assert_eq!(rig.run(MILLI).requests.len(), 1);
+}
+
+#[test]
+fn after_a_ban_nothing_is_asked_of_any_market_for_as_long_as_it_says_or_for_two_minutes() {
+    for (headers, wait) in [(&[("retry-after", "300")][..], 300), (&[][..], 120)] {
         let mut rig = Rig::live(&[0, 1]);
         rig.frame(SPOT, &spot(10, 10));
         let ticket = rig.drain().copy();
-        rig.answer(ticket, status, headers, r#"{"code":-1003,"msg":"Too many requests"}"#);
-        // The other market counts on its own.
+        rig.answer(ticket, 418, headers, r#"{"code":-1003,"msg":"Way too much request weight used; IP banned"}"#);
         rig.frame(USDM, &usdm(9, 10, 12));
-        let ticket = rig.drain().copy();
-        rig.copy(ticket, 10);
-        assert!(rig.run(wait * SECOND - MILLI).requests.is_empty());
-        assert_eq!(rig.run(MILLI).requests.len(), 1);
+        let sent = rig.run(wait * SECOND - MILLI);
+        assert!(sent.requests.is_empty(), "{:?}", sent.requests);
+        assert_eq!(rig.run(MILLI).requests.len(), 2);
     }
 }
 

@@ -1,0 +1,313 @@
+//! Orders on both ways, and what is never done with them: nothing is sent twice, since a client id may be used again once its order is
+//! done.
+
+use super::account_rig::{Account, ED25519, HMAC, KEY, entry, named, order, private, report, row};
+use domain::command::OrderRef;
+use domain::time::{MILLI, SECOND};
+use domain::{
+    Amend, Command, ErrorClass, Finish, Input, NewOrder, OrderReport, OrderSource, PairId, Purpose, Qty, ReadKind, UnknownCause,
+    VenueId,
+};
+use serde_json::json;
+use venue::{IoFailure, Method, OrderEntry, VenueSession};
+
+fn qty(units: i64) -> Qty {
+    Qty::from_units(units).unwrap()
+}
+
+fn filled(units: i64) -> OrderReport {
+    OrderReport::Finished { finish: Finish::Filled, filled: qty(units) }
+}
+
+#[test]
+fn a_placement_is_a_signed_form_that_asks_for_the_whole_answer() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let sent = account.place(order(1)).request();
+    let body = String::from_utf8(sent.request.body.clone()).unwrap();
+    assert_eq!(
+        (sent.request.method, sent.request.path.as_str(), sent.request.query.as_str()),
+        (Method::Post, "/api/v3/order", "")
+    );
+    let id = order(1).client_id;
+    let expected = format!(
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=IOC&quantity=0.0021&price=61234.5&newClientOrderId={id}&newOrderRespType=FULL&recvWindow=5000&timestamp="
+    );
+    assert!(body.starts_with(&expected), "{body}");
+    assert_eq!(body.rsplit_once("&signature=").unwrap().1.len(), 64);
+    assert!(sent.request.headers.contains(&("X-MBX-APIKEY", KEY.to_string())));
+    assert!(sent.request.headers.contains(&("Content-Type", "application/x-www-form-urlencoded".to_string())));
+    account.answer(&sent, 200, &row(&order(1), "FILLED", "0.00210000"));
+    assert_eq!(account.reports(), [filled(210)]);
+}
+
+#[test]
+fn an_order_with_a_deadline_is_void_after_it() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let deadline = Some(account.now.after(150 * MILLI));
+    let sent = account.place(NewOrder { deadline, ..order(1) }).request();
+    assert!(String::from_utf8(sent.request.body).unwrap().contains("&recvWindow=150&"));
+}
+
+#[test]
+fn over_the_order_link_an_hmac_key_signs_each_order_and_a_logged_in_connection_none() {
+    let mut hmac = Account::live(HMAC, OrderEntry::WebSocket);
+    let out = hmac.place(order(1));
+    let asked = out.frame();
+    assert_eq!((asked.link, asked.method.as_str(), asked.order), (entry(0), "order.place", true));
+    assert_eq!((asked.params["apiKey"].as_str(), asked.params["signature"].as_str().unwrap().len()), (Some(KEY), 64));
+    assert_eq!((asked.params["quantity"].as_str(), asked.params["newOrderRespType"].as_str()), (Some("0.0021"), Some("FULL")));
+    hmac.say(&asked, row(&order(1), "EXPIRED", "0.00070000"));
+    assert_eq!(hmac.reports(), [OrderReport::Finished { finish: Finish::Cancelled, filled: qty(70) }]);
+
+    let mut ed25519 = Account::live(ED25519, OrderEntry::WebSocket);
+    let asked = ed25519.place(order(1)).frame();
+    assert!(asked.params.get("apiKey").is_none() && asked.params.get("signature").is_none());
+    assert!(asked.params["timestamp"].is_i64());
+    ed25519.refuse(&asked, 400, json!({"code": -2010, "msg": "Account has insufficient balance for requested action."}));
+    let told = ed25519.reports();
+    assert!(matches!(told.as_slice(), [OrderReport::Refused { class: ErrorClass::InsufficientFunds, .. }]), "{told:?}");
+}
+
+#[test]
+fn a_connection_that_is_not_logged_in_any_more_is_logged_in_again_and_orders_take_rest_until_then() {
+    let mut account = Account::live(ED25519, OrderEntry::WebSocket);
+    let asked = account.place(order(1)).frame();
+    account.healthy = false;
+    account.refuse(
+        &asked,
+        400,
+        json!({"code": -1102, "msg": "Mandatory parameter 'apiKey' was not sent, was empty/null, or malformed."}),
+    );
+    let told = account.reports();
+    assert!(matches!(told.as_slice(), [OrderReport::Refused { .. }]), "{told:?}");
+    let logon = account.run(0).frame();
+    assert_eq!((logon.link, logon.method.as_str()), (entry(0), "session.logon"));
+    assert_eq!(account.place(order(2)).request().request.path, "/api/v3/order");
+    account.say(&logon, json!({"authorizedSince": 1}));
+    assert_eq!(account.place(order(3)).frame().method, "order.place");
+}
+
+/// The heart of it: Binance takes a client id again once its order is done, so a repeat could buy twice.
+#[test]
+fn an_unknown_outcome_is_looked_up_by_our_id_and_never_sent_again() {
+    for way in [OrderEntry::Rest, OrderEntry::WebSocket] {
+        let mut account = Account::live(HMAC, way);
+        let order = order(1);
+        let out = account.place(order);
+        match way {
+            OrderEntry::Rest => account.fail(&out.request(), IoFailure::TimedOut),
+            OrderEntry::WebSocket => {
+                assert_eq!(out.frame().method, "order.place");
+                // Something else came since: only this answer is lost.
+                account.run(SECOND);
+                account.frame(entry(0), &json!({"id": 0, "status": 200, "result": {}}));
+                account.run(3 * SECOND);
+            }
+        }
+        assert_eq!(account.reports(), [OrderReport::Unknown { cause: UnknownCause::Timeout }]);
+        let sent = account.look_up(&order).request();
+        assert_eq!((sent.request.method, sent.request.path.as_str()), (Method::Get, "/api/v3/order"));
+        assert!(sent.request.query.starts_with(&format!("symbol=BTCUSDT&origClientOrderId={}&", order.client_id)));
+        account.answer(&sent, 200, &row(&order, "FILLED", "0.00210000"));
+        let told = account.take();
+        let [Input::Order(update)] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!((update.report, update.source), (filled(210), OrderSource::Query));
+        let out = account.run(600 * SECOND);
+        let placed = out.sent.iter().any(|sent| sent.request.method == Method::Post) || out.asked.iter().any(|asked| asked.order);
+        assert!(!placed, "nothing is ever sent again");
+    }
+}
+
+#[test]
+fn answers_that_prove_nothing_leave_an_order_unknown_on_both_ways() {
+    for (status, code, message) in [
+        (503, -1007, "Timeout waiting for response from backend server. Send status unknown; execution status unknown."),
+        (400, -1006, "An unexpected response was received from the message bus. Execution status unknown."),
+        (400, -2010, "Duplicate order sent."),
+    ] {
+        let error = json!({"code": code, "msg": message});
+        let unknown = [OrderReport::Unknown { cause: UnknownCause::ServerError }];
+        let mut rest = Account::live(HMAC, OrderEntry::Rest);
+        let sent = rest.place(order(1)).request();
+        rest.answer(&sent, status, &error);
+        assert_eq!(rest.reports(), unknown, "{code}");
+        let mut link = Account::live(HMAC, OrderEntry::WebSocket);
+        let asked = link.place(order(1)).frame();
+        link.refuse(&asked, status, error);
+        assert_eq!(link.reports(), unknown, "{code}");
+    }
+}
+
+#[test]
+fn a_cancel_tells_the_end_and_a_look_up_over_the_link_is_a_query() {
+    let mut account = Account::live(ED25519, OrderEntry::WebSocket);
+    let order = order(1);
+    let asked = account.submit(Command::Cancel(named(&order))).frame();
+    assert_eq!(
+        (asked.method.as_str(), asked.params["origClientOrderId"].as_str()),
+        ("order.cancel", Some(&*order.client_id.to_string()))
+    );
+    let mut ended = row(&order, "CANCELED", "0.00070000");
+    ended["origClientOrderId"] = json!(order.client_id.to_string());
+    ended["clientOrderId"] = json!("the-cancels-own");
+    account.say(&asked, ended);
+    assert_eq!(account.reports(), [OrderReport::Finished { finish: Finish::Cancelled, filled: qty(70) }]);
+    // A repeated look-up takes the link.
+    let sent = account.look_up(&order).request();
+    account.fail(&sent, IoFailure::TimedOut);
+    let asked = account.run(SECOND).frame();
+    assert_eq!(asked.method, "order.status");
+    account.say(&asked, row(&order, "FILLED", "0.00210000"));
+    let told = account.take();
+    assert!(matches!(told.as_slice(), [Input::Order(update)] if update.source == OrderSource::Query), "{told:?}");
+    // By the venue's id where that is known.
+    let known = OrderRef { venue_order_id: domain::VenueOrderId::new("77"), ..named(&order) };
+    let sent = account.submit(Command::LookUp(known)).request();
+    assert!(sent.request.query.starts_with("symbol=BTCUSDT&orderId=77&"));
+}
+
+#[test]
+fn all_orders_of_a_pair_are_cancelled_at_once_and_none_there_is_no_failure() {
+    for way in [OrderEntry::Rest, OrderEntry::WebSocket] {
+        let mut account = Account::live(HMAC, way);
+        let all = Command::CancelAll { venue: VenueId(0), pair: PairId(0) };
+        let ended = json!([row(&order(1), "CANCELED", "0"), row(&order(2), "CANCELED", "0.00070000")]);
+        let nothing = json!({"code": -2011, "msg": "Unknown order sent."});
+        let out = account.submit(all);
+        match way {
+            OrderEntry::Rest => {
+                let sent = out.request();
+                assert_eq!((sent.request.method, sent.request.path.as_str()), (Method::Delete, "/api/v3/openOrders"));
+                assert!(sent.request.query.starts_with("symbol=BTCUSDT&"));
+                account.answer(&sent, 200, &ended);
+            }
+            OrderEntry::WebSocket => {
+                let asked = out.frame();
+                assert_eq!((asked.method.as_str(), asked.params["symbol"].as_str()), ("openOrders.cancelAll", Some("BTCUSDT")));
+                account.say(&asked, ended);
+            }
+        }
+        assert_eq!(account.reports().len(), 2);
+        let out = account.submit(all);
+        match way {
+            OrderEntry::Rest => account.answer(&out.request(), 400, &nothing),
+            OrderEntry::WebSocket => account.refuse(&out.frame(), 400, nothing),
+        }
+        assert_eq!(account.reports(), []);
+    }
+}
+
+#[test]
+fn contracts_are_not_traded_and_no_order_is_changed() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let out = account.place(NewOrder { pair: PairId(1), ..order(1) });
+    assert!(out.sent.is_empty());
+    assert_eq!(account.reports(), [OrderReport::NotSent]);
+    let amend = Amend { order: named(&order(1)), price: None, qty: Some(qty(100)) };
+    assert!(account.submit(Command::Amend(amend)).sent.is_empty());
+    assert_eq!(account.reports(), [OrderReport::CancelFailed { class: ErrorClass::FilterReject }]);
+    account.submit(Command::DeadMan { venue: VenueId(0), timeout_ns: 10 * SECOND });
+    assert!(matches!(account.take().as_slice(), [Input::DeadMan(told)] if !told.ok));
+}
+
+#[test]
+fn orders_are_counted_by_what_the_venue_counts_and_a_ban_on_the_link_is_of_everything() {
+    let mut account = Account::live(HMAC, OrderEntry::WebSocket);
+    let asked = account.place(order(1)).frame();
+    let limits = json!([
+        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 50, "count": 49},
+        {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000, "count": 70},
+    ]);
+    let answer = json!({"id": asked.id, "status": 200, "result": row(&order(1), "FILLED", "0.0021"), "rateLimits": limits});
+    account.frame(entry(0), &answer);
+    account.event(private(0), report(&order(1), "TRADE", "FILLED", "0.0021", 5, "0.0021"));
+    account.take();
+    assert_eq!(account.place(order(2)).asked.len(), 1);
+    assert!(account.place(order(3)).asked.is_empty(), "one was left");
+    assert!(matches!(account.reports().as_slice(), [OrderReport::Refused { class: ErrorClass::RateLimited, .. }]));
+    account.run(20 * SECOND);
+    let asked = account.place(order(4)).frame();
+    let until = account.wall().millis() + 90_000;
+    let banned = json!({
+        "code": -1003, "msg": "Way too much request weight used; IP banned.", "data": {"serverTime": 1, "retryAfter": until},
+    });
+    account.refuse(&asked, 418, banned);
+    account.take();
+    account.run(89 * SECOND);
+    let out = account.submit(Command::Read { venue: VenueId(0), read: ReadKind::Balances });
+    assert!(out.sent.is_empty() && account.place(order(5)).asked.is_empty());
+    let out = account.run(2 * SECOND);
+    assert_eq!(out.request().request.path, "/api/v3/account");
+}
+
+#[test]
+fn executions_are_read_in_pages_that_begin_where_the_last_one_ended() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let since = account.wall();
+    let read = ReadKind::Trades { pair: PairId(0), since };
+    let sent = account.submit(Command::Read { venue: VenueId(0), read }).request();
+    assert!(
+        sent.request.query.starts_with(&format!("symbol=BTCUSDT&limit=1000&startTime={}&", since.millis())),
+        "{}",
+        sent.request.query
+    );
+    let trade = |id: u64| {
+        json!({
+            "symbol": "BTCUSDT", "id": id, "orderId": 77, "price": "61234.5", "qty": "0.0001", "commission": "0",
+            "commissionAsset": "BTC", "time": 1_750_000_000_123i64, "isBuyer": true, "isMaker": false,
+        })
+    };
+    account.answer(&sent, 200, &json!((1..=1000u64).map(trade).collect::<Vec<_>>()));
+    let sent = account.run(0).request();
+    assert!(sent.request.query.starts_with("symbol=BTCUSDT&limit=1000&fromId=1001&"), "{}", sent.request.query);
+    account.answer(&sent, 200, &json!([trade(1001)]));
+    let told = account.take();
+    let [Input::Trades(report)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((report.fills.len(), report.complete), (1001, true));
+}
+
+#[test]
+fn where_no_permissions_are_told_the_account_says_what_it_may() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let sent = account.submit(Command::Read { venue: VenueId(0), read: ReadKind::Account }).request();
+    assert_eq!(sent.request.path, "/sapi/v1/account/apiRestrictions");
+    account.answer(&sent, 404, &json!("<html>"));
+    let sent = account.run(0).request();
+    assert_eq!(sent.request.path, "/api/v3/account");
+    account.answer(&sent, 200, &json!({"canTrade": true, "canWithdraw": true, "balances": []}));
+    let told = account.take();
+    assert!(matches!(told.as_slice(), [Input::Account(facts)] if (facts.can_trade, facts.can_withdraw) == (Some(true), None)));
+}
+
+#[test]
+fn fees_are_asked_for_each_pair_that_is_traded() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let mut sent = account.submit(Command::Read { venue: VenueId(0), read: ReadKind::Fees }).request();
+    for name in ["BTCUSDT", "ETHUSDT"] {
+        assert!(sent.request.path == "/api/v3/account/commission" && sent.request.query.starts_with(&format!("symbol={name}&")));
+        let body =
+            json!({"symbol": name, "standardCommission": {"maker": "0.001", "taker": "0.001", "buyer": "0", "seller": "0"}});
+        account.answer(&sent, 200, &body);
+        let out = account.run(0);
+        match name {
+            "BTCUSDT" => sent = out.request(),
+            _ => assert!(out.sent.is_empty()),
+        }
+    }
+    assert_eq!(account.take().iter().filter(|input| matches!(input, Input::Fees(_))).count(), 2);
+}
+
+#[test]
+fn an_opening_waits_for_nothing_while_the_private_link_tells() {
+    let mut account = Account::live(ED25519, OrderEntry::Rest);
+    let opening = NewOrder { purpose: Purpose::Open, ..order(1) };
+    let sent = account.place(opening).request();
+    account.answer(&sent, 200, &row(&opening, "FILLED", "0.00210000"));
+    account.event(private(0), report(&opening, "TRADE", "FILLED", "0.0021", 5, "0.0021"));
+    account.run(10 * SECOND);
+    assert!(account.session.poll_timeout().is_some());
+    let mute = NewOrder { purpose: Purpose::Open, ..order(2) };
+    let sent = account.place(mute).request();
+    account.answer(&sent, 200, &row(&mute, "FILLED", "0.00210000"));
+    assert_eq!(account.run(3 * SECOND).closed, [private(0)], "it told nothing of an order that the venue has");
+}
