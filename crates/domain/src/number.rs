@@ -28,8 +28,19 @@ pub const UNITS_MAX: i64 = 1_000_000_000_000_000_000;
 
 /// 10^`n` as `i128`; `n ≤ 38`.
 pub const fn pow10(n: u32) -> i128 {
-    10i128.pow(n)
+    POWERS_OF_TEN[n as usize]
 }
+
+/// Looked up, not multiplied: every value of a price and a quantity needs one.
+const POWERS_OF_TEN: [i128; 39] = {
+    let mut powers = [1i128; 39];
+    let mut n = 1;
+    while n < powers.len() {
+        powers[n] = powers[n - 1] * 10;
+        n += 1;
+    }
+    powers
+};
 
 /// A price as a positive count of the pair's price unit. Comparable across venues of the same pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,9 +159,13 @@ impl Amount {
 
     /// `self × rate`, rounded towards minus infinity: for receipts.
     pub fn times_rounded_down(self, rate: Rate) -> Amount {
-        let one = RATE_ONE as i128;
-        let (whole, part) = (self.0.div_euclid(one), self.0.rem_euclid(one));
-        Amount(whole * rate.0 as i128 + (part * rate.0 as i128).div_euclid(one))
+        if rate.0 == 0 {
+            return Amount::ZERO;
+        }
+        // One wide division, the rest fits 64 bits: the part is below 10^9, and so is a rate.
+        let whole = self.0.div_euclid(RATE_ONE as i128);
+        let part = (self.0 - whole * RATE_ONE as i128) as i64;
+        Amount(whole * rate.0 as i128 + (part * rate.0).div_euclid(RATE_ONE) as i128)
     }
 
     /// `self × rate`, rounded towards plus infinity: for spends and fees.

@@ -26,6 +26,11 @@
 //! allow; then every size up to [`EXHAUSTIVE_LOTS`] lots. So no small book is refused while some size of it earns; with more lots
 //! than that, what rounding to lots can hide is less than one lot's margin.
 //!
+//! Balances, floors and limits only tighten with size, and so does the gate that they refuse a size with: it is the furthest at one
+//! lot. Where even one lot is refused, and no further than a size that was tried, the answer is known and nothing else is tried; an
+//! account that is out of funds on one side asks this at every change of a book. In the same way sizes below a minimum are left out
+//! once a size got as far as that, and sizes above the largest allowed once one was refused by the gate that refuses them.
+//!
 //! Start at [`size_plan`].
 
 use crate::controls::order_quantity;
@@ -101,14 +106,15 @@ pub fn size_plan(inputs: &SizeInputs<'_>) -> Result<Plan, Verdict> {
     let mut search = Search::default();
     let paying = sizer.sold_of(i128::from(inputs.qty_paying.units()));
     sizer.try_around(paying, &mut search);
-    if search.best.is_none() {
-        let lots = sizer.lots_allowed(paying / sizer.sell_lot + 1);
-        sizer.try_around(lots * sizer.sell_lot, &mut search);
-    }
-    if search.best.is_none() {
-        for lots in 1..=EXHAUSTIVE_LOTS {
-            if !sizer.try_size(lots * sizer.sell_lot, &mut search) {
-                break;
+    if search.best.is_none() && !sizer.is_hopeless(1, &search) {
+        let allowed = sizer.lots_allowed(paying / sizer.sell_lot + 1);
+        sizer.try_around(allowed * sizer.sell_lot, &mut search);
+        if search.best.is_none() {
+            for lots in sizer.lots_untried(allowed, &search)..=EXHAUSTIVE_LOTS {
+                let hopeless = lots > allowed && search.best.is_none() && sizer.is_hopeless(lots, &search);
+                if hopeless || !sizer.try_size(lots * sizer.sell_lot, &mut search) {
+                    break;
+                }
             }
         }
     }
@@ -196,14 +202,14 @@ impl<'a> Sizer<'a> {
 
     /// Base that can be sold of `bought`, rounded down to the sell lot.
     fn sold_of(&self, bought: i128) -> i128 {
-        let kept = bought * self.base_kept / ONE;
+        let kept = if self.base_kept == ONE { bought } else { bought * self.base_kept / ONE };
         kept - kept % self.sell_lot
     }
 
     /// Gross base to buy so that `sold` is left of it, rounded up to the buy lot.
     fn bought_for(&self, sold: i128) -> i128 {
-        let gross = div_up(sold * ONE, self.base_kept);
-        div_up(gross, self.buy_lot) * self.buy_lot
+        let gross = if self.base_kept == ONE { sold } else { div_up(sold * ONE, self.base_kept) };
+        if self.buy_lot == 1 { gross } else { div_up(gross, self.buy_lot) * self.buy_lot }
     }
 
     /// Tries the sizes at `sold` and one lot above it, and those near it where the lots waste least: what the buy of `sold` really
@@ -227,6 +233,12 @@ impl<'a> Sizer<'a> {
         }
     }
 
+    /// True when no size of so many lots or more is a plan, nor gets further than one that was tried.
+    fn is_hopeless(&self, lots: i128, search: &Search) -> bool {
+        let Some(measured) = self.measure(lots * self.sell_lot) else { return true };
+        self.upper_gate(&measured).is_some_and(|gate| search.furthest >= Some(gate))
+    }
+
     /// The most lots, up to `most`, that the books hold and that no maximum, balance, floor or limit refuses. Each of these only
     /// tightens with size, so halving finds it.
     fn lots_allowed(&self, most: i128) -> i128 {
@@ -237,6 +249,28 @@ impl<'a> Sizer<'a> {
             if fits(middle) { fitting = middle } else { above = middle }
         }
         fitting
+    }
+
+    /// The least number of lots, up to one above `allowed`, that may tell more than the sizes tried: not those that are surely below
+    /// a minimum, once a size got as far as that.
+    fn lots_untried(&self, allowed: i128, search: &Search) -> i128 {
+        if search.furthest < Some(Verdict::MinSize) {
+            return 1;
+        }
+        let (mut small, mut above) = (0, allowed.min(EXHAUSTIVE_LOTS) + 1);
+        while above - small > 1 {
+            let middle = small + (above - small) / 2;
+            let too_small = self.measure(middle * self.sell_lot).is_none_or(|m| self.is_too_small(&m));
+            if too_small { small = middle } else { above = middle }
+        }
+        above
+    }
+
+    /// Below a minimum even if all of it were sold at the best bid: then every smaller size is, too.
+    fn is_too_small(&self, measured: &Measured) -> bool {
+        let below = |rules: &InstrumentRules, of: Qty, value: Amount| of < rules.qty_min || value < rules.value_min;
+        below(&self.buy_rules, measured.bought, measured.buy_value)
+            || below(&self.sell_rules, measured.sold, measured.sell_value_most)
     }
 
     /// Notes what becomes of one size; false when the books do not hold it.
@@ -377,13 +411,15 @@ fn qty(units: i128) -> Option<Qty> {
 
 /// ⌈a / b⌉ for a ≥ 0, b > 0.
 fn div_up(a: i128, b: i128) -> i128 {
-    a / b + i128::from(a % b != 0)
+    let down = a / b;
+    down + i128::from(down * b != a)
 }
 
 /// A buy limit must reach the level it is for.
 fn step_up(price: Price, step: i64) -> Option<Price> {
-    let step = i128::from(step.max(1));
-    Price::from_units(i64::try_from(div_up(i128::from(price.units()), step) * step).ok()?)
+    let step = step.max(1);
+    let beyond = price.units() % step;
+    Price::from_units(if beyond == 0 { price.units() } else { (price.units() - beyond).checked_add(step)? })
 }
 
 /// A sell limit must reach the level it is for.

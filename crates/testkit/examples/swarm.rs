@@ -1,7 +1,8 @@
 //! The long swarm: a range of seeds on all cores, its figures told and kept, so that ranges add up while the tested code is the same.
 //!
 //! ```text
-//! cargo run --profile swarm -p testkit --example swarm -- --seeds 0..100000 [--twice] [--mix faulty|hostile|lost-replies] [--into FILE]
+//! cargo run --profile swarm -p testkit --example swarm -- --seeds 0..100000 [--twice] [--mix faulty|hostile|lost-replies] [--threads N] \
+//!     [--into FILE]
 //! ```
 //!
 //! `--into` appends one line of JSON: commit, hash of the tested crates, range, machine, time and totals. `--sum FILE` adds up the
@@ -82,18 +83,25 @@ fn machine() -> String {
 struct Args {
     seeds: std::ops::Range<u64>,
     twice: bool,
+    threads: usize,
     mix: String,
     into: Option<PathBuf>,
     sum: Option<PathBuf>,
 }
 
 fn args() -> Result<Args, String> {
-    let mut parsed = Args { seeds: 0..1_000, twice: false, mix: "faulty".into(), into: None, sum: None };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut parsed = Args { seeds: 0..1_000, twice: false, threads, mix: "faulty".into(), into: None, sum: None };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
         let mut value = || given.next().ok_or_else(|| format!("{name} needs a value"));
         match name.as_str() {
             "--twice" => parsed.twice = true,
+            "--threads" => {
+                let text = value()?;
+                parsed.threads =
+                    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("`{text}` is no number of threads"))?;
+            }
             "--mix" => parsed.mix = value()?,
             "--into" => parsed.into = Some(value()?.into()),
             "--sum" => parsed.sum = Some(value()?.into()),
@@ -103,7 +111,9 @@ fn args() -> Result<Args, String> {
                 parsed.seeds = range.ok_or_else(|| format!("`{text}` is no range of seeds like 0..1000"))?;
             }
             other => {
-                return Err(format!("`{other}` is not known; use --seeds A..B, --twice, --mix NAME, --into FILE, --sum FILE"));
+                return Err(format!(
+                    "`{other}` is not known; use --seeds A..B, --twice, --mix NAME, --threads N, --into FILE, --sum FILE"
+                ));
             }
         }
     }
@@ -159,13 +169,14 @@ fn main() -> ExitCode {
         }
     };
     let began = Instant::now();
-    let (totals, failures) = runner::run_all(args.seeds.clone(), configure, args.twice);
+    let (totals, failures) = runner::run_all_on(args.threads, args.seeds.clone(), configure, args.twice);
     let took = began.elapsed();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    let cores = args.threads as f64;
     let per_run_ms = took.as_secs_f64() * 1e3 * cores / (args.seeds.end - args.seeds.start).max(1) as f64;
     let per_second_ms = took.as_secs_f64() * 1e3 * cores / (totals.simulated_ns.max(1) as f64 / 1e9);
     println!("commit {} content {} seeds {:?} mix {} on {}", commit(), content_hash(), args.seeds, args.mix, machine());
     println!("{totals}");
+    println!("traces {:032x}", totals.traces);
     println!("{:.1} s; {per_run_ms:.1} ms a run and core, {per_second_ms:.2} ms a simulated second", took.as_secs_f64());
     println!("lost replies known again after: {}", totals.known_after);
     println!("exposure above dust: {}", totals.unhedged);

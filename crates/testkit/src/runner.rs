@@ -116,6 +116,8 @@ pub struct Totals {
     pub unhedged: Spread,
     /// From a public link's coming up to trusted books.
     pub feeds_recovered: Spread,
+    /// The traces of all good runs in one number, whatever their order: two builds that give the same one ran the same.
+    pub traces: u128,
 }
 
 /// Times of one kind, in milliseconds, rounded up: their number, quantiles and the greatest.
@@ -188,6 +190,7 @@ impl Totals {
         report.known_after.iter().for_each(|ns| self.known_after.add(*ns));
         report.unhedged.iter().for_each(|ns| self.unhedged.add(*ns));
         report.feeds_recovered.iter().for_each(|ns| self.feeds_recovered.add(*ns));
+        self.traces = self.traces.wrapping_add(report.trace);
     }
 }
 
@@ -242,6 +245,17 @@ pub fn run_many(seeds: std::ops::Range<u64>, configure: impl Fn(u64) -> SimConfi
 /// As [`run_many`], with what the good seeds amount to beside the failing ones; with `twice` each seed runs twice and both traces must
 /// be the same.
 pub fn run_all(seeds: std::ops::Range<u64>, configure: impl Fn(u64) -> SimConfig + Sync, twice: bool) -> (Totals, Vec<Failure>) {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    run_all_on(threads, seeds, configure, twice)
+}
+
+/// As [`run_all`], on that many threads; on none of them but this one, for a profiler, when it is zero or one.
+pub fn run_all_on(
+    threads: usize,
+    seeds: std::ops::Range<u64>,
+    configure: impl Fn(u64) -> SimConfig + Sync,
+    twice: bool,
+) -> (Totals, Vec<Failure>) {
     let next = AtomicU64::new(seeds.start);
     let worker = || {
         let (mut totals, mut failures) = (Totals::default(), Vec::new());
@@ -257,7 +271,9 @@ pub fn run_all(seeds: std::ops::Range<u64>, configure: impl Fn(u64) -> SimConfig
             }
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    if threads <= 1 {
+        return worker();
+    }
     let outcomes: Vec<(Totals, Vec<Failure>)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
         workers.into_iter().map(|worker| worker.join().expect("a worker catches the panics of its runs")).collect()
@@ -288,5 +304,6 @@ impl Totals {
         self.known_after.merge(&other.known_after);
         self.unhedged.merge(&other.unhedged);
         self.feeds_recovered.merge(&other.feeds_recovered);
+        self.traces = self.traces.wrapping_add(other.traces);
     }
 }

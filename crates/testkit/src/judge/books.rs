@@ -1,5 +1,6 @@
 //! Books as the judge sees them: every state the venues' own books had, and when bytes of each book reached the engine.
 
+use domain::number::pow10;
 use domain::{Level, MonoNanos, PairId, PairScale, Tables, VenueId};
 use order_book::OrderBook;
 use rust_decimal::Decimal;
@@ -102,6 +103,7 @@ impl VenueBooks {
             (state.id, state.t_ns) = (book.update_id(), book.update_t_ns());
             for (held, side) in [(&mut state.bids, Side::Buy), (&mut state.asks, Side::Sell)] {
                 held.clear();
+                held.reserve(DEPTH);
                 held.extend(book.levels(side).take(DEPTH).map(|level| units(level.price, level.amount, info.scale)));
             }
             states.push(state);
@@ -186,7 +188,7 @@ fn whole(value: Decimal, decimals: u32) -> i64 {
     // As it stands if that fits: to strip zeros costs divisions, and a venue's book has thousands of states.
     let value = if value.scale() <= decimals { value } else { value.normalize() };
     assert!(value.scale() <= decimals, "Invariant: a venue's numbers fit the scale of its rules");
-    let units = 10_i128.checked_pow(decimals - value.scale()).and_then(|factor| value.mantissa().checked_mul(factor));
+    let units = value.mantissa().checked_mul(pow10(decimals - value.scale()));
     units.and_then(|units| i64::try_from(units).ok()).expect("Invariant: a venue's numbers fit 64 bits")
 }
 
