@@ -4,6 +4,8 @@
 #[path = "support/mod.rs"]
 mod support;
 
+use domain::{Input, OperatorCommand};
+use journal::{Record, RunFiles};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::path::Path;
@@ -143,6 +145,8 @@ fn the_latch_holds_by_http_signal_file_and_directory_and_outlives_the_process() 
         let last = youngest_order_ms(&sim);
         eprintln!("{way}: told after {:.1} ms, last order {:.1} ms after it was asked for", told - asked, last - asked);
         expected.push(format!("latch {reason}"));
+        // The command and the file that it wrote are one halt, whichever the engine saw first.
+        assert_eq!(halts_ordered(&dir.path().join("state")), expected.len(), "{way}");
 
         // It outlives the process, with its reason, and only a person with a reason clears it.
         let refused = run(&mut sim.engine(dir.path(), &GO)).expect(5);
@@ -155,6 +159,31 @@ fn the_latch_holds_by_http_signal_file_and_directory_and_outlives_the_process() 
         let resumed = kinds(&lines, "resume");
         assert!(resumed.last().is_some_and(|l| l["text"].as_str().unwrap().ends_with("the test goes on")), "{resumed:?}");
     }
+}
+
+/// Halts in the state logs of all epochs.
+fn halts_ordered(run_dir: &Path) -> usize {
+    let records = RunFiles::new(run_dir).state_records().expect("the run directory can be read");
+    let halt = |record: &Record| matches!(record, Record::Input { input: Input::Operator(OperatorCommand::Halt { .. }), .. });
+    records.filter(|item| halt(&item.as_ref().expect("the state log can be read").1)).count()
+}
+
+/// F46: the lock that keeps a second engine out is gone while an engine runs.
+#[test]
+fn an_engine_that_lost_its_lock_opens_nothing_more() {
+    let dir = dir();
+    let sim = Sim::start(dir.path(), &["--seed", "23"]);
+    write(dir.path(), "live.toml", &live(&sim.venues));
+    let (engine, ops) = trading_engine(dir.path(), &sim);
+    std::fs::remove_file(dir.path().join("state/lock")).expect("it is there");
+    engine.wait_for("latch: instance_lock", LIMIT);
+    until("opportunities pass by", || status(&ops)["verdicts"]["latched"].as_u64().unwrap_or(0) > 0);
+    until("the latch file is there", || dir.path().join("state/latch").exists());
+    engine.signal(Signal::TERM);
+    assert_eq!(engine.end().expect(5).json()["reconciled"], true);
+    assert_eq!(pages(&alerts(&dir.path().join("state/alerts.jsonl"))), ["latch instance_lock"]);
+    let refused = run(&mut sim.engine(dir.path(), &GO)).expect(5);
+    assert!(refused.complaint().contains("instance_lock"), "{}", refused.stderr);
 }
 
 #[test]

@@ -33,6 +33,13 @@ pub fn plain(text: &str) -> String {
     out
 }
 
+/// What standard error gets of a panic: where it was and what it said, on one line. What a panic says may hold any value that was in
+/// reach of a failed `expect` or assertion; that none of ours shows a secret is tested below (I15).
+pub fn panic_line(place: &str, payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    format!("crossgate: internal error{place}: {}", plain(text.unwrap_or_default()))
+}
+
 /// Standard error for the log: each event is one line, whatever is in it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainLines;
@@ -72,5 +79,47 @@ mod tests {
         seal().unwrap();
         assert_eq!(rustix::process::getrlimit(Resource::Core), Rlimit { current: Some(0), maximum: Some(0) });
         assert_eq!(rustix::process::dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
+    }
+
+    const CANARY: &str = "canary-4fd2c81e";
+
+    /// What a panic says when it happens while this is in reach.
+    fn said_of(value: &(impl std::fmt::Debug + std::panic::RefUnwindSafe)) -> String {
+        let panicked = std::panic::catch_unwind(|| Err::<(), _>(value).expect("it is all right"));
+        panic_line(" at here:1", panicked.expect_err("it panics").as_ref())
+    }
+
+    #[test]
+    fn a_panic_with_secrets_in_reach_tells_none_of_them() {
+        use secrecy::SecretString;
+        use venue::{HttpRequest, LinkId, Method, Ticket, Transmit};
+        // The measure itself: what is no secret is told.
+        assert_eq!(
+            said_of(&CANARY),
+            format!("crossgate: internal error at here:1: it is all right: {CANARY:?}"),
+            "a panic tells what it holds"
+        );
+        let secret = SecretString::from(CANARY);
+        let request = HttpRequest {
+            method: Method::Post,
+            path: "/api/v4/spot/orders".into(),
+            query: "pair=BTC_USDT".into(),
+            headers: vec![("KEY", CANARY.into()), ("SIGN", CANARY.into())],
+            body: CANARY.as_bytes().to_vec(),
+        };
+        let link = LinkId { role: domain::LinkRole::Private, shard: 0 };
+        let login = Transmit::Frame { link, text: format!(r#"{{"auth":{{"KEY":"{CANARY}"}}}}"#), order: false };
+        let sent = Transmit::Request { ticket: Ticket(1), request: request.clone(), timeout_ns: 1, order: true };
+        for text in [said_of(&secret), said_of(&request), said_of(&login), said_of(&sent), said_of(&(secret, Some(request)))] {
+            assert!(text.starts_with("crossgate: internal error at here:1: it is all right"), "{text}");
+            assert!(!text.contains(CANARY), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_panic_of_any_kind_is_one_line() {
+        assert_eq!(panic_line("", &String::from("a\nb")), "crossgate: internal error: a\\nb");
+        assert_eq!(panic_line("", &"text"), "crossgate: internal error: text");
+        assert_eq!(panic_line(" at x:1", &7u8), "crossgate: internal error at x:1: ");
     }
 }

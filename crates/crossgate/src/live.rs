@@ -15,6 +15,7 @@ use crate::ops::{Control, Request, Shared};
 use crate::setup::Setup;
 use crate::snapshot::{LatencyBook, Snapshot};
 use crate::view::{View, describe};
+use crate::watch::{LockGuard, QueueGuard};
 use domain::{Input, MonoNanos, Notice, OperatorCommand, StopKind, StopReason, VenueId};
 use engine_core::Engine;
 use node::{Node, NodeLogs};
@@ -129,6 +130,8 @@ pub async fn run(
 
     let mut suspend = SuspendMonitor::new();
     let mut disk = DiskGuard::new(&options.facts);
+    let mut lock = LockGuard::new(&options.facts);
+    let mut queues = QueueGuard::default();
     let mut next_tick = started;
     let mut next_latch = started;
     let mut stopping_since: Option<MonoNanos> = None;
@@ -138,6 +141,7 @@ pub async fn run(
     let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
     loop {
         let event = state.wait(&mut events, &mut options.control, next_tick.min(next_latch)).await;
+        let queue_full = events.is_full();
         if let Some(gap) = suspend.check() {
             tracing::warn!(gap_ms = gap / 1_000_000, "the process was suspended; every book is fetched anew");
             state.node.paused(clock.now());
@@ -156,19 +160,25 @@ pub async fn run(
         let now = clock.now();
         state.node.timeouts(now);
         disk.look(now, &mut state.node);
+        lock.look(now, &mut state.node);
+        if let Some(news) = queues.see(now, queue_full, state.overflowed()) {
+            state.node.push(now, news);
+        }
         if now >= next_tick {
             next_tick = now.after(TICK_EVERY_NS);
             state.node.push(now, Input::Tick { unix: clock.wall() });
         }
+        state.turn();
+        // After the turn: a command that this same turn brought has engaged the file as well, and is one halt, not two.
         if now >= next_latch {
             next_latch = now.after(LATCH_EVERY_NS);
             if let journal::LatchState::Engaged { reason, .. } = options.latch.read()
                 && !state.node.engine().stops().latched()
             {
                 state.node.operator(now, OperatorCommand::Halt { reason });
+                state.turn();
             }
         }
-        state.turn();
         let notices = state.node.take_notices();
         state.latency.see(&notices);
         keep_latch(&notices, &state.node, &options);
@@ -284,6 +294,11 @@ enum Flow {
 }
 
 impl Loop {
+    /// Whether a venue's sockets had no place for something since the last call.
+    fn overflowed(&mut self) -> bool {
+        self.ios.iter_mut().fold(false, |any, io| io.take_overflowed() || any)
+    }
+
     async fn wait(&mut self, events: &mut EventReceiver, control: &mut mpsc::Receiver<Request>, latest: MonoNanos) -> Wake {
         let now = self.clock.now();
         let deadline = self.node.next_deadline().map_or(latest, |d| d.min(latest));
@@ -341,6 +356,8 @@ impl Loop {
     fn control(&mut self, control: Control, stopping: &mut Option<MonoNanos>, options: &mut RunOptions) -> Flow {
         let now = self.clock.now();
         match control {
+            // In force already when the file that the command wrote was seen before the command.
+            Control::Halt(reason) if self.node.engine().latches().any(|holding| holding == reason) => {}
             Control::Halt(reason) => self.node.operator(now, OperatorCommand::Halt { reason }),
             Control::Resume(why) => {
                 tracing::warn!(why, "the kill latch is cleared by request");

@@ -39,6 +39,7 @@ mod tape_load;
 mod tape_play;
 mod tape_replay;
 mod view;
+mod watch;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -98,12 +99,7 @@ fn init_logs(verbose: u8) {
 fn shorten_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
-        let what = info
-            .payload()
-            .downcast_ref::<&str>()
-            .map(|s| (*s).to_string())
-            .or_else(|| info.payload().downcast_ref::<String>().cloned());
-        eprintln!("crossgate: internal error{place}: {}", guard::plain(&what.unwrap_or_default()));
+        eprintln!("{}", guard::panic_line(&place, info.payload()));
         alerts::record_panic(&place);
         std::process::abort();
     }));

@@ -6,7 +6,7 @@ use crate::config::Mode;
 use crate::guard::plain;
 use crate::snapshot::LatencyBook;
 use domain::{Amount, OrderOutcome, StopKind, StopReason, UnixNanos, Unwind, VenueId, Verdict};
-use journal::{MarketStatus, StateStatus};
+use journal::{LockWatch, MarketStatus, StateStatus};
 use node::Node;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ pub struct LogWatch {
     pub market: Option<Arc<MarketStatus>>,
     /// `[state] disk_free_min`, in bytes.
     pub disk_free_min: u64,
+    /// The lock of the run directory.
+    pub lock: LockWatch,
 }
 
 /// Fixed facts of a run.

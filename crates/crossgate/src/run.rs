@@ -345,6 +345,7 @@ pub fn open_engine(
         state: state.status(),
         market: market.as_ref().map(|log| log.status()),
         disk_free_min: settings.disk_free_min.0,
+        lock: dir.lock_watch().map_err(|e| log_failure(&e))?,
     };
     let market = market.map(|log| Box::new(log) as Box<dyn LogSink + Send>);
     Ok((engine, NodeLogs { state: Box::new(state), market }, watch))

@@ -22,7 +22,7 @@ pub use ids::{AssetId, ClientOrderId, DealId, Label, PairId, TradeId, VenueId, V
 pub use instrument::{InstrumentKind, InstrumentRules, PairInfo, Symbol, Tables};
 pub use lists::{ErrorClass, FrameReject, LinkRole, OrderOutcome, ResyncReason, Side, StopKind, StopReason, Unwind, Verdict};
 pub use message::{
-    AccountFacts, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset,
+    AccountFacts, BalanceEntry, BalanceReport, BalanceSource, Ban, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset,
     ConfigPatch, DeadMan, FeeRates, Fill, Finish, Input, Level, LinkChange, LinkState, MarketNews, OpenOrdersReport,
     OperatorCommand, OrderReport, OrderSource, OrderUpdate, PublicTrade, ReadFailure, Role, RoundTrip, SendStamp, Ticker,
     TradesReport, UnknownCause,

@@ -62,6 +62,13 @@ pub enum Input {
     },
     /// A venue's dead-man switch was armed, refreshed, disarmed, or could not be.
     DeadMan(DeadMan),
+    /// A venue takes no requests at all from us for a while.
+    Ban(Ban),
+    /// A bounded queue between the engine and the sockets is full, or has room again: openings wait.
+    Queue {
+        /// True while what is decided may not leave in time, or what came in waits too long.
+        full: bool,
+    },
     /// Time passed; `unix` for daily limits and report times.
     Tick {
         /// Wall time.
@@ -613,6 +620,17 @@ pub struct DeadMan {
     pub armed_until: Option<MonoNanos>,
     /// False when the last request failed.
     pub ok: bool,
+    /// When this was learnt.
+    pub received: MonoNanos,
+}
+
+/// A venue bans this host or account, as it told (Binance answers 418 with `Retry-After`): requests before the end prolong it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ban {
+    /// Which venue.
+    pub venue: VenueId,
+    /// When it takes requests again.
+    pub until: MonoNanos,
     /// When this was learnt.
     pub received: MonoNanos,
 }

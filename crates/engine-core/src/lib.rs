@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod dead_man;
+pub mod obstacles;
 pub mod place_budget;
 pub mod recover;
 pub mod report;

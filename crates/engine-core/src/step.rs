@@ -10,6 +10,7 @@
 
 use crate::config::EngineConfig;
 use crate::dead_man::{DeadManSwitches, Wanted};
+use crate::obstacles::Obstacles;
 use crate::place_budget::PlaceBudget;
 use domain::mutants::{self, Mutant};
 use domain::{
@@ -84,6 +85,7 @@ pub struct Engine {
     stopping: bool,
     pub(crate) draining: bool,
     dead_man: DeadManSwitches,
+    obstacles: Obstacles,
     outbox: Outbox,
 }
 
@@ -119,6 +121,7 @@ impl Engine {
             stopping: false,
             draining: false,
             dead_man: DeadManSwitches::new(config.dead_man_ns, venues),
+            obstacles: Obstacles::new(venues),
             outbox: Outbox::default(),
             tables,
             config,
@@ -203,6 +206,7 @@ impl Engine {
     pub fn apply(&mut self, received: MonoNanos, input: &Input, out: &mut Outputs) {
         // `now` is the newest receive time seen: the batch's time, set at decide, is never before it.
         self.now = self.now.max(received);
+        self.obstacles.see(input, self.now, &mut self.outbox.stops);
         match input {
             Input::Book(update) => self.apply_book(update, out),
             Input::Order(update) => self.executor.handle_order(self.now, update, &mut self.outbox),
@@ -275,6 +279,11 @@ impl Engine {
             Input::Storage { low } => {
                 let change = if *low { StopRequest::set } else { StopRequest::clear };
                 self.outbox.stops.push(change(StopKind::Pause, StopReason::Disk, None, None));
+            }
+            Input::Ban(ban) => self.obstacles.banned(ban, self.now, &mut self.outbox.stops),
+            Input::Queue { full } => {
+                let change = if *full { StopRequest::set } else { StopRequest::clear };
+                self.outbox.stops.push(change(StopKind::Pause, StopReason::QueueFull, None, None));
             }
             Input::Tick { unix } => {
                 self.unix = *unix;
@@ -375,6 +384,7 @@ impl Engine {
     pub fn decide(&mut self, batch_now: MonoNanos, out: &mut Outputs) {
         assert!(batch_now >= self.now, "Invariant: batch time is not before a receive time of the batch");
         self.now = batch_now;
+        self.obstacles.decide(self.now, &mut self.outbox.stops);
         self.executor.on_decide(self.now, self.unix, &self.market, &mut self.outbox);
         for venue in self.tables.venue_ids() {
             let wanted = self.dead_man_wanted(venue);
@@ -640,7 +650,7 @@ impl Engine {
     /// When [`Engine::decide`] wants to be called although nothing arrived.
     pub fn next_deadline(&self) -> Option<MonoNanos> {
         let switches = self.tables.venue_ids().filter_map(|venue| self.dead_man.deadline(venue, self.dead_man_wanted(venue)));
-        switches.chain(self.executor.next_deadline()).min()
+        switches.chain(self.executor.next_deadline()).chain(self.obstacles.deadline()).min()
     }
 }
 

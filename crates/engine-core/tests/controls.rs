@@ -4,9 +4,9 @@ mod rig;
 
 use domain::time::{MILLI, SECOND};
 use domain::{
-    Amount, Command, DeadMan, Fill, Finish, Input, LinkChange, LinkRole, LinkState, NewOrder, Notice, OperatorCommand,
-    OrderReport, OrderSource, OrderUpdate, PairId, Rate, Role, Side, StopKind, StopReason, TradeId, UnixNanos, VenueId,
-    VenueNanos, VenueOrderId, Verdict,
+    Amount, Ban, Command, DeadMan, Fill, Finish, Input, LinkChange, LinkRole, LinkState, MonoNanos, NewOrder, Notice,
+    OperatorCommand, OrderReport, OrderSource, OrderUpdate, PairId, Rate, Role, Side, StopKind, StopReason, TradeId, UnixNanos,
+    VenueId, VenueNanos, VenueOrderId, Verdict,
 };
 use engine_core::Outputs;
 use rig::{A, B, Rig, placed, places, whole};
@@ -223,8 +223,15 @@ fn every_condition_is_told_once_while_it_holds() {
     };
     let (low, failed) = (Input::Storage { low: true }, Input::LogFailed);
     let (drain, stop) = (Input::Operator(OperatorCommand::Drain), Input::Operator(OperatorCommand::Stop));
-    let causes =
-        [(StopReason::Disk, low), (StopReason::StateLog, failed), (StopReason::Operator, drain), (StopReason::Signal, stop)];
+    let ban = Input::Ban(Ban { venue: A, until: MonoNanos(900 * SECOND), received: MonoNanos(SECOND) });
+    let causes = [
+        (StopReason::Disk, low),
+        (StopReason::StateLog, failed),
+        (StopReason::Operator, drain),
+        (StopReason::Signal, stop),
+        (StopReason::QueueFull, Input::Queue { full: true }),
+        (StopReason::VenueBanned, ban),
+    ];
     for (reason, input) in causes {
         let mut rig = Rig::new(|_| {});
         rig.ready();

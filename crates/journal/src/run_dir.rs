@@ -14,6 +14,7 @@ use crate::error::LogError;
 use crate::files::{attempt, replace_file, sync_directory, truncate_tail, write_all};
 use crate::frame::CHAIN_START;
 use crate::latch::Latch;
+use crate::lock_watch::LockWatch;
 use crate::market::{MarketConfig, MarketWriter, epoch_and_number, market_file_name};
 use crate::record::{Header, LogKind};
 use crate::recovery::{Segment, Source, StateRecords, StateTail};
@@ -112,6 +113,11 @@ impl RunFiles {
 
     fn state_path(&self, epoch: u64) -> PathBuf {
         self.path.join(format!("state-{epoch:010}.log"))
+    }
+
+    /// The last epoch claimed, by the file `epoch`.
+    pub(crate) fn claimed_epoch(&self) -> Result<Option<u64>, LogError> {
+        Ok(self.claim()?.map(|claim| claim.epoch))
     }
 
     fn claim(&self) -> Result<Option<Claim>, LogError> {
@@ -219,6 +225,15 @@ impl RunDir {
     /// The latch.
     pub fn latch(&self) -> Latch {
         self.files.latch()
+    }
+
+    /// What tells whether the lock is still this process's: to be asked again while an engine runs. To be made after the epoch was
+    /// claimed.
+    ///
+    /// # Errors
+    /// [`LogError::Io`] when the lock file can't be looked at.
+    pub fn lock_watch(&self) -> Result<LockWatch, LogError> {
+        LockWatch::new(self.path(), &self.lock, self.last_epoch)
     }
 
     /// The last epoch that was claimed, by this or an earlier process.

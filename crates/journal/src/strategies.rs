@@ -365,6 +365,8 @@ fn small_inputs() -> impl Strategy<Value = Input> {
         operator.prop_map(Input::Operator),
         config_patch().prop_map(Input::Config),
         any::<bool>().prop_map(|low| Input::Storage { low }),
+        any::<bool>().prop_map(|full| Input::Queue { full }),
+        (venue(), mono(), mono()).prop_map(|(venue, until, received)| Input::Ban(Ban { venue, until, received })),
         (venue(), option::of(mono()), any::<bool>(), mono())
             .prop_map(|(venue, armed_until, ok, received)| Input::DeadMan(DeadMan { venue, armed_until, ok, received })),
         unix().prop_map(|unix| Input::Tick { unix }),
@@ -648,5 +650,7 @@ pub fn one_of_each_input() -> Vec<Input> {
         }),
         Input::DeadMan(DeadMan { venue, armed_until: Some(MonoNanos(12)), ok: true, received }),
         Input::Storage { low: true },
+        Input::Ban(Ban { venue, until: MonoNanos(13), received }),
+        Input::Queue { full: true },
     ]
 }

@@ -40,6 +40,8 @@ pub struct VenueIo {
     events: EventSender,
     clock: Clock,
     limits: Limits,
+    /// A frame or a request found no place since somebody asked.
+    overflowed: bool,
 }
 
 /// The driver's side of a link.
@@ -107,6 +109,7 @@ impl VenueIo {
             events,
             clock,
             limits,
+            overflowed: false,
         })
     }
 
@@ -161,13 +164,20 @@ impl VenueIo {
         let Some(open) = self.links.get_mut(&link).filter(|open| open.is_open()) else { return };
         if let Err(mpsc::error::TrySendError::Full(_)) = open.frames.try_send(text) {
             open.stop(Stop::QueueFull);
+            self.overflowed = true;
         }
+    }
+
+    /// Whether a frame or a request found no place since the last call.
+    pub fn take_overflowed(&mut self) -> bool {
+        std::mem::take(&mut self.overflowed)
     }
 
     fn request(&mut self, ticket: Ticket, request: HttpRequest, timeout_ns: u64) {
         // Finished tasks are taken off here, so that the set is bounded by the requests under way.
         while self.requests.try_join_next().is_some() {}
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        self.overflowed |= place.is_none();
         let (http, events, clock, venue) = (edge(&self.http, &request.path), self.events.clone(), self.clock, self.venue);
         let mut give_up = self.give_up.subscribe();
         let answer = async move {

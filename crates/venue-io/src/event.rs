@@ -152,6 +152,11 @@ impl EventReceiver {
         self.queue.recv().await.map(|queued| queued.event)
     }
 
+    /// True when the queue has no place left, or somebody waits for one.
+    pub fn is_full(&self) -> bool {
+        self.queue.capacity() == 0
+    }
+
     /// The next event if one is waiting.
     pub fn try_recv(&mut self) -> Option<IoEvent> {
         self.queue.try_recv().ok().map(|queued| queued.event)

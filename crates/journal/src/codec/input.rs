@@ -3,7 +3,7 @@
 use super::CodecError;
 use super::wire::{Reader, Wire, wire_enum, wire_struct};
 use domain::{
-    AccountFacts, BalanceEntry, BalanceReport, BalanceSource, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset,
+    AccountFacts, BalanceEntry, BalanceReport, BalanceSource, Ban, BookBody, BookUpdate, Budget, BudgetBucket, ClockOffset,
     ConfigPatch, DeadMan, FeeRates, Fill, Finish, Input, Level, LinkChange, LinkState, MarketNews, OpenOrdersReport,
     OperatorCommand, OrderReport, OrderSource, OrderUpdate, PublicTrade, ReadFailure, Role, RoundTrip, SendStamp, Ticker,
     TradesReport, UnknownCause,
@@ -87,6 +87,7 @@ wire_struct!(ConfigPatch {
     floors
 });
 wire_struct!(DeadMan { venue, armed_until, ok, received });
+wire_struct!(Ban { venue, until, received });
 
 wire_enum!(Input {
     0 => Book { 0: update },
@@ -111,4 +112,6 @@ wire_enum!(Input {
     19 => Config { 0: patch },
     20 => DeadMan { 0: state },
     21 => Storage { low: low },
+    22 => Ban { 0: ban },
+    23 => Queue { full: full },
 });

@@ -212,6 +212,6 @@ mod tests {
         put_tables(&mut bytes, &strategies::some_tables());
         hash.update(&bytes);
         let digest: [u8; 32] = hash.finalize().into();
-        assert_eq!(crate::output_hash::hex(&digest), "2be880fe3ec89bfe9f5b3b10ec34446bb60eee7c005bc3060e3929e078ebe0e4");
+        assert_eq!(crate::output_hash::hex(&digest), "ad971bc29179cc8d8c7aaa2052ae27c2c451dc4874f853863956a0c6dca5de7c");
     }
 }

@@ -58,6 +58,11 @@ impl Budgets {
         now >= self.banned_until && self.cancel.take(now, 1)
     }
 
+    /// When a ban ends; past or zero when none holds.
+    pub(super) const fn banned_until(&self) -> MonoNanos {
+        self.banned_until
+    }
+
     /// When the venue takes a request like this again, by what it said; past when it does now.
     pub(super) fn opens_at<O>(&mut self, what: &What<O>, market: usize) -> MonoNanos {
         let parked = self.limit(what, market).map_or(MonoNanos(0), |(_, limit)| limit.parked_until());

@@ -91,6 +91,8 @@ pub struct Desk<W: Wire> {
     intents: Intents,
     rules: PairRules,
     budgets: Budgets,
+    /// The end of the ban that the engine knows of.
+    ban_told: MonoNanos,
     /// Orders and cancels: before everything else.
     urgent: VecDeque<Asked<W::Own>>,
     queue: VecDeque<Outgoing<W>>,
@@ -117,6 +119,7 @@ impl<W: Wire> Desk<W> {
             intents: Intents::default(),
             rules: PairRules::new(pairs),
             budgets: Budgets::new(&profile, W::PUBLIC, pairs),
+            ban_told: MonoNanos(0),
             urgent: VecDeque::new(),
             queue: VecDeque::new(),
             later: Vec::new(),
@@ -402,6 +405,12 @@ impl<W: Wire> Desk<W> {
         wanted: impl Fn(&W::Own) -> bool,
         updates: &mut Vec<Input>,
     ) -> Option<Transmit> {
+        let until = self.budgets.banned_until();
+        if until > self.ban_told {
+            // Whatever said so: the engine opens nothing here until then.
+            self.ban_told = until;
+            updates.push(Input::Ban(domain::Ban { venue: self.venue, until, received: now }));
+        }
         while let Some(asked) = self.urgent.pop_front() {
             if let Some(transmit) = self.transmit_urgent(asked, now, wall, updates) {
                 return Some(transmit);
