@@ -367,10 +367,17 @@ impl Executor {
     }
 
     /// Pauses openings until a person resumes, whatever happens to this process in between.
-    fn pause_for_a_person(&mut self, reason: StopReason, venue: VenueId, pair: Option<PairId>, out: &mut Outbox) {
+    pub(crate) fn pause_for_a_person(&mut self, reason: StopReason, venue: VenueId, pair: Option<PairId>, out: &mut Outbox) {
         let stop = StopRequest::set(StopKind::Pause, reason, Some(venue), pair);
         self.standing.insert(stop);
         out.stops.push(stop);
+    }
+
+    /// What a venue's pause waited for has shown itself without a person.
+    pub(crate) fn end_pause(&mut self, reason: StopReason, venue: VenueId, out: &mut Outbox) {
+        if self.standing.remove(&StopRequest::set(StopKind::Pause, reason, Some(venue), None)) {
+            out.stops.push(StopRequest::clear(StopKind::Pause, reason, Some(venue), None));
+        }
     }
 
     /// Does what a piece of evidence asks for, then tidies up after the change.
@@ -548,6 +555,7 @@ impl Executor {
         self.fee_watch.resumed();
         for venue in &mut self.venues {
             venue.allow_adoption();
+            venue.proof.resumed();
         }
     }
 

@@ -3,8 +3,11 @@
 //! Our own orders are the probe. A link that came up is *unproven* until it tells something of an order of ours, and while it is, one
 //! opening order at a time is all that is risked there ([`PrivateProof::allows_opening`]). An order that another source says
 //! is or was alive must be told within 2 s; one that is not makes the link *suspect*: the venue is not ready until its account was
-//! read anew and equals the ledger and a minute has passed, or the order is told after all; then it is unproven again. Each suspicion
-//! in a row without any private news between holds it longer. Sessions that can do more (close the link and open another) do so on their own.
+//! read anew and equals the ledger and a minute has passed, or the order is told after all; then it is unproven again, and once more one
+//! opening is risked. If that one is not told either, time proves nothing any more: openings there pause (`stream_unproven`) until the
+//! private stream tells of an order of ours, a hedge's among them, or a person resumes. So a mute costs one opening when it is shorter than a
+//! minute, and two however long it lasts; a venue where nothing is sent owes nothing, and is never suspect for being quiet. Sessions that
+//! can do more (close the link and open another) do so on their own.
 
 use domain::time::SECOND;
 use domain::{ClientOrderId, MonoNanos};
@@ -12,9 +15,17 @@ use domain::{ClientOrderId, MonoNanos};
 /// An order that is known to have lived is told by the private link within this.
 const TOLD_WITHIN: u64 = 2 * SECOND;
 /// How long a suspicion holds the venue beyond the comparison, whatever link is opened meanwhile: a mute that is shorter costs one
-/// opening order in all. Doubled by each further one in a row up to the last.
-const HOLD_FIRST: u64 = 60 * SECOND;
-const HOLD_LAST: u64 = 600 * SECOND;
+/// opening order in all.
+const HOLD: u64 = 60 * SECOND;
+
+/// A link that has just become suspect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Suspicion {
+    /// The first one since it told something, or one of orders that were sent while it was held.
+    Held,
+    /// One more after a hold had ended: what was risked to find out was not told either.
+    Again,
+}
 
 /// What is known of the life of one venue's private link.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +35,8 @@ pub(crate) struct PrivateProof {
     awaited: Vec<(ClientOrderId, MonoNanos)>,
     /// The opening order that is risked on an unproven link.
     probe: Option<ClientOrderId>,
-    /// Suspicions since the last private news.
-    suspicions: u32,
+    /// It was suspect, and has told nothing since.
+    failed: bool,
     suspect_since: Option<MonoNanos>,
     hold_until: Option<MonoNanos>,
 }
@@ -33,8 +44,8 @@ pub(crate) struct PrivateProof {
 impl PrivateProof {
     /// The link came up or was lost: what the one before owed is read, and a new one has proved nothing.
     pub(crate) fn link_changed(&mut self) {
-        let (suspicions, hold_until) = (self.suspicions, self.hold_until);
-        *self = PrivateProof { suspicions, hold_until, ..PrivateProof::default() };
+        let (failed, hold_until) = (self.failed, self.hold_until);
+        *self = PrivateProof { failed, hold_until, ..PrivateProof::default() };
     }
 
     /// Whether an opening order may be sent. Hedges never ask.
@@ -67,19 +78,25 @@ impl PrivateProof {
         *self = PrivateProof { proven: true, awaited: std::mem::take(&mut self.awaited), ..PrivateProof::default() };
     }
 
-    /// True when the link has just become suspect.
-    pub(crate) fn became_suspect(&mut self, now: MonoNanos) -> bool {
+    /// Whether the link has just become suspect.
+    pub(crate) fn became_suspect(&mut self, now: MonoNanos) -> Option<Suspicion> {
         if !self.awaited.iter().any(|(_, latest)| *latest <= now) {
-            return false;
+            return None;
         }
-        let hold = HOLD_FIRST.saturating_mul(1 << self.suspicions.min(8)).min(HOLD_LAST);
-        *self = PrivateProof {
-            suspicions: self.suspicions.saturating_add(1),
-            suspect_since: Some(now),
-            hold_until: Some(now.after(hold)),
-            ..PrivateProof::default()
-        };
-        true
+        let again = self.failed && !self.holds(now);
+        *self =
+            PrivateProof { failed: true, suspect_since: Some(now), hold_until: Some(now.after(HOLD)), ..PrivateProof::default() };
+        Some(if again { Suspicion::Again } else { Suspicion::Held })
+    }
+
+    /// The private link told of an order of ours since it came up, and has owed nothing since.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    /// A person has looked: it may be tried again, with one opening.
+    pub(crate) fn resumed(&mut self) {
+        self.failed = false;
     }
 
     /// From when a comparison must date to make the venue ready, for a link that is suspect; `None`: it is not.
@@ -139,26 +156,35 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_told_in_two_seconds_makes_suspect_and_each_time_in_a_row_holds_longer() {
+    fn what_is_not_told_in_two_seconds_makes_suspect_for_a_minute_and_a_second_time_for_a_person() {
         let mut proof = PrivateProof::default();
-        let mut holds = Vec::new();
-        for n in 0..7u64 {
-            let now = at(10_000 * n);
+        let owes = |proof: &mut PrivateProof, n: u64, now: MonoNanos| {
             proof.expect(id(n), now);
             proof.expect(id(n), now.after(SECOND));
             assert_eq!(proof.deadline(), Some(now.after(2 * SECOND)), "the first time counts");
-            assert!(!proof.became_suspect(now.after(2 * SECOND - 1)));
-            assert!(proof.became_suspect(now.after(2 * SECOND)));
-            assert_eq!(proof.suspect_since(), Some(now.after(2 * SECOND)));
-            holds.push(proof.deadline().map_or(0, |until| until.since(now.after(2 * SECOND)) / SECOND));
-            proof.link_changed();
-            assert!(proof.holds(now.after(3 * SECOND)), "another link proves nothing either");
-            proof.end_hold(now.after(1_000 * SECOND));
-            assert_eq!(proof.deadline(), None);
-        }
-        assert_eq!(holds, vec![60, 120, 240, 480, 600, 600, 600]);
+            assert_eq!(proof.became_suspect(now.after(2 * SECOND - 1)), None);
+            proof.became_suspect(now.after(2 * SECOND))
+        };
+        assert_eq!(owes(&mut proof, 1, at(10)), Some(Suspicion::Held));
+        assert_eq!((proof.suspect_since(), proof.deadline(), proof.is_proven()), (Some(at(12)), Some(at(72)), false));
+        proof.link_changed();
+        assert!(proof.holds(at(13)), "another link proves nothing either");
+        // A hedge that is sent meanwhile only holds it longer.
+        proof.expect(id(2), at(20));
+        assert_eq!(proof.became_suspect(at(22)), Some(Suspicion::Held));
+        assert!(proof.holds(at(81)) && !proof.holds(at(82)));
+        proof.end_hold(at(82));
+        assert_eq!(proof.deadline(), None);
+        assert_eq!(owes(&mut proof, 3, at(100)), Some(Suspicion::Again));
+        proof.end_hold(at(200));
+        assert_eq!(owes(&mut proof, 4, at(300)), Some(Suspicion::Again), "a link that changed is as unproven");
+        // News or a person: from the beginning.
         proof.told(id(99));
-        assert_eq!((proof.suspect_since(), proof.suspicions), (None, 0));
+        assert!(proof.is_proven() && proof.suspect_since().is_none());
+        assert_eq!(owes(&mut proof, 5, at(400)), Some(Suspicion::Held));
+        proof.end_hold(at(500));
+        proof.resumed();
+        assert_eq!(owes(&mut proof, 6, at(600)), Some(Suspicion::Held));
     }
 
     #[test]
@@ -168,6 +194,6 @@ mod tests {
         proof.expect(id(2), at(1));
         proof.told(id(1));
         assert_eq!(proof.deadline(), Some(at(3)));
-        assert!(proof.became_suspect(at(3)), "the other one was not told");
+        assert!(proof.became_suspect(at(3)).is_some(), "the other one was not told");
     }
 }

@@ -16,7 +16,10 @@
 //! - A restart: when comparable statements stay the same and differ from the ledger for the whole grace time; or when a person
 //!   resumed after drift.
 
-use crate::{Executor, Outbox, StopRequest, proof::PrivateProof};
+use crate::{
+    Executor, Outbox, StopRequest,
+    proof::{PrivateProof, Suspicion},
+};
 use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
 use domain::{
@@ -474,6 +477,7 @@ impl Executor {
             if !self.venues[index].ever_up() {
                 continue;
             }
+            let mut mute = false;
             let state = &mut self.venues[index];
             if now >= state.fees_at {
                 state.fees.want(now);
@@ -484,9 +488,10 @@ impl Executor {
                 state.next_round_at = now.after(self.config.reconcile_period_ns);
                 (state.read, state.ready) = (state.link_up, state.link_up);
             } else {
-                if state.proof.became_suspect(now) {
+                if let Some(suspicion) = state.proof.became_suspect(now) {
                     (state.read, state.ready) = (false, false);
                     state.want_round(now);
+                    mute |= suspicion == Suspicion::Again;
                 }
                 state.drive_round(now, self.config.reconcile_period_ns);
                 state.proof.end_hold(now);
@@ -494,6 +499,12 @@ impl Executor {
                 let equal_since = state.equal_round.zip(since).is_some_and(|(from, since)| from >= since);
                 state.read = state.link_up && (state.read || equal_since) && !state.lost_intents && state.rights_fit();
                 state.ready = state.read && !state.proof.holds(now);
+            }
+            let heard = state.proof.is_proven();
+            if mute {
+                self.pause_for_a_person(StopReason::StreamUnproven, venue, None, out);
+            } else if heard {
+                self.end_pause(StopReason::StreamUnproven, venue, out);
             }
             self.ask(venue, now, out);
             self.tell_venue(venue, now, out);

@@ -10,8 +10,9 @@ use domain::{Notice, PairId, StopKind, StopReason, UnixNanos, VenueId};
 /// Stops for which room is kept from the start, so that setting one does not allocate in practice.
 const STOPS_EXPECTED: usize = 64;
 
-/// Pauses that no condition ends: [`Stops::resume`] clears them with the latch.
-const CLEARED_BY_PERSON: [StopReason; 3] = [StopReason::Operator, StopReason::ForeignActivity, StopReason::RulesChanged];
+/// Pauses that a person ends: [`Stops::resume`] clears them with the latch.
+const CLEARED_BY_PERSON: [StopReason; 4] =
+    [StopReason::Operator, StopReason::ForeignActivity, StopReason::RulesChanged, StopReason::StreamUnproven];
 
 /// One stop that holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +86,8 @@ impl Stops {
         Some(Notice::Cleared { kind, reason })
     }
 
-    /// A person resumes: ends every latch, and the pauses that only a person ends (`operator`, `foreign_activity`,
-    /// `rules_changed`).
+    /// A person resumes: ends every latch, and the pauses that wait for one (`operator`, `foreign_activity`, `rules_changed`,
+    /// `stream_unproven`).
     pub fn resume(&mut self, out: &mut Vec<Notice>) {
         self.holding.retain(|stop| {
             let ends = match stop.kind {

@@ -28,8 +28,9 @@ const TICK_NS: u64 = 100 * MILLI;
 const ROUNDS_AT_ONE_TIME_MAX: u32 = 1_000;
 /// Steps of the engine in one round before they count as endless.
 const STEPS_IN_ONE_ROUND_MAX: u32 = 10_000;
-/// The longest hold of a venue whose private stream is suspect (`executor::proof`), with what it takes to begin one.
-const HELD_MAX_NS: u64 = 720 * SECOND;
+/// The longest hold of a venue whose private stream is suspect (`executor::proof`), with what it takes to begin one, and to find hedges
+/// untold while it lasts.
+const HELD_MAX_NS: u64 = 180 * SECOND;
 /// After a hold the account is read within this.
 const READ_AFTER_HOLD_NS: u64 = 30 * SECOND;
 /// A death that waits for an intent comes without one after this long.
@@ -220,7 +221,7 @@ impl Simulation {
                 }
                 sim.t_ns.saturating_sub(*quiet_since.get_or_insert(sim.t_ns)) >= QUIET_NS
             })?;
-            // A private stream that told nothing holds its venue for minutes, on purpose: its end is waited for, and no more.
+            // A private stream that told nothing holds its venue for a minute, on purpose: its end is waited for, and no more.
             match self.held_until().filter(|held| *held > until && *held < healed_from + HELD_MAX_NS) {
                 Some(held) if self.unsettled().is_some() => until = held + READ_AFTER_HOLD_NS,
                 _ => break,

@@ -86,9 +86,7 @@ impl Simulation {
         let drain_after = self.config.heal_max_ns / 2;
         for after in (1..self.config.heal_max_ns / PERSON_LOOKS_NS).map(|look| look * PERSON_LOOKS_NS) {
             let at = self.t_ns + after;
-            if self.person_needed {
-                self.script.push_back((at, Event::Person(Person::Resume)));
-            }
+            self.script.push_back((at, Event::Person(Person::Resume)));
             if after >= drain_after {
                 self.script.push_back((at, Event::Person(Person::Drain)));
             }
@@ -115,6 +113,7 @@ impl Simulation {
             StopReason::LedgerDrift,
             StopReason::FeeDrift,
             StopReason::RulesChanged,
+            StopReason::StreamUnproven,
         ];
         let drained = self.drained;
         self.process.as_ref().is_some_and(|process| {
@@ -328,7 +327,11 @@ impl Simulation {
                 }
             }
             Person::Resume => {
-                if !self.waits_for_person() {
+                let found_mute = || {
+                    let mut stops = process.node.engine().stops().list().iter();
+                    stops.any(|stop| (stop.kind, stop.reason) == (StopKind::Pause, StopReason::StreamUnproven))
+                };
+                if !self.waits_for_person() || !(self.person_needed || found_mute()) {
                     return;
                 }
                 let Some(process) = &mut self.process else { return };

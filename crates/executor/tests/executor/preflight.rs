@@ -7,6 +7,9 @@ use executor::StopRequest;
 const BUY: (VenueId, i64, i64) = (A, 6_000_000, 1_000_000);
 const SELL: (VenueId, i64, i64) = (B, 6_010_000, 999_000);
 const UNPROVEN: StopRequest = StopRequest::set(StopKind::Freeze, StopReason::StreamUnproven, Some(A), None);
+/// The same, for a person to look at; and its end.
+const MUTE: StopRequest = StopRequest::set(StopKind::Pause, StopReason::StreamUnproven, Some(A), None);
+const SPEAKS: StopRequest = StopRequest::clear(StopKind::Pause, StopReason::StreamUnproven, Some(A), None);
 const PROVEN: StopRequest = StopRequest::clear(StopKind::Freeze, StopReason::StreamUnproven, Some(A), None);
 
 type Change = fn(&mut InstrumentRules);
@@ -125,7 +128,8 @@ fn an_unproven_link_risks_one_opening_at_a_time() {
 }
 
 /// An order that lived and is not told within two seconds freezes its venue until its account was read anew and is equal, and for a
-/// minute at least; then again one order is risked. A second suspicion in a row holds for two minutes.
+/// minute at least; then again one order is risked. If that is not told either, openings there pause until a person resumes or the
+/// private stream tells something.
 #[test]
 fn a_link_that_does_not_tell_is_suspect() {
     let mut rig = Rig::started();
@@ -151,15 +155,51 @@ fn a_link_that_does_not_tell_is_suspect() {
     assert!(rig.exec.ready(A) && rig.has_stop(PROVEN));
     mute_deal(&mut rig);
     check_refused(&mut rig, Verdict::Frozen);
+    assert!(!rig.has_stop(MUTE));
     rig.run(2_000);
-    assert!(!rig.exec.ready(A));
-    rig.pass(1);
+    assert!(!rig.exec.ready(A) && rig.has_stop(MUTE), "the second time in a row a person is to look");
+    rig.out = Default::default();
+    for _ in 0..20 {
+        rig.pass(1);
+        rig.answer_all(A, "10.01998", "998800");
+        rig.run(30_000);
+    }
+    assert!(!rig.has_stop(MUTE) && !rig.has_stop(SPEAKS), "told once, and no time ends it");
+    let opened = rig.exec.report().orders_sent;
+    // Whoever resumes lets one more be risked; if it is told, nothing is left of all that.
+    rig.exec.handle_resume();
     rig.answer_all(A, "10.01998", "998800");
-    rig.run(119_990);
-    rig.answer_all(A, "10.01998", "998800");
-    assert!(!rig.exec.ready(A), "the second time in a row it is held longer");
-    rig.run(20);
     assert!(rig.exec.ready(A));
+    mute_deal(&mut rig);
+    assert_eq!(rig.exec.report().orders_sent, opened + 2);
+    rig.run(2_000);
+    assert!(!rig.has_stop(MUTE), "from the beginning: it is held for a minute");
+}
+
+/// What a person is to look at ends by itself when the private stream tells of an order after all.
+#[test]
+fn a_stream_that_tells_again_ends_its_pause() {
+    let mut rig = Rig::started();
+    mute_deal(&mut rig);
+    rig.run(2_000);
+    rig.pass(1);
+    rig.answer_all(A, "10.00999", "999400");
+    rig.run(62_000);
+    rig.answer_all(A, "10.00999", "999400");
+    assert!(rig.exec.ready(A));
+    let (buy, sell) = rig.open(BUY, SELL);
+    replied(&mut rig, &buy);
+    rig.execute(&sell, 999_000);
+    rig.run(2_000);
+    assert!(rig.has_stop(MUTE));
+    rig.out = Default::default();
+    rig.execute(&buy, 1_000_000);
+    rig.pass(1);
+    rig.decide();
+    assert!(rig.has_stop(SPEAKS));
+    rig.out = Default::default();
+    rig.run(10_000);
+    assert!(!rig.has_stop(SPEAKS) && !rig.has_stop(MUTE), "told once");
 }
 
 /// The reply was lost, and only lists tell that the order lived: the link owes its news all the same.

@@ -231,3 +231,31 @@ fn a_rate_limit_parks_reads_until_it_refills() {
     assert!(rig.requests().is_empty());
     assert!(next_request(&mut rig).is_some());
 }
+
+#[test]
+fn a_ban_is_told_once_with_its_end_and_again_when_it_is_prolonged() {
+    let mut rig = Rig::live("order_book", true);
+    rig.take();
+    let bans = |rig: &mut Rig| {
+        let inputs = rig.take().into_iter();
+        inputs
+            .filter_map(|input| if let Input::Ban(ban) = input { Some((ban.venue, ban.until)) } else { None })
+            .collect::<Vec<_>>()
+    };
+    let banned = |rig: &mut Rig, after: &str| {
+        read(rig, ReadKind::Balances);
+        let ticket = rig.requests().remove(0).ticket;
+        rig.answer_with(ticket, 418, &[("retry-after", after)], "{}");
+        rig.drain();
+    };
+    banned(&mut rig, "30");
+    let until = rig.now.after(30 * SECOND);
+    assert_eq!(bans(&mut rig), [(VenueId(0), until)]);
+    rig.run(29 * SECOND);
+    assert_eq!(bans(&mut rig), []);
+    // Nothing leaves before its end, so that only an answer from afterwards can prolong it.
+    rig.run(2 * SECOND);
+    bans(&mut rig);
+    banned(&mut rig, "60");
+    assert_eq!(bans(&mut rig), [(VenueId(0), rig.now.after(60 * SECOND))]);
+}
