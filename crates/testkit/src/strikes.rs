@@ -126,6 +126,12 @@ impl Simulation {
         })
     }
 
+    /// Whether openings wait for a person because a private stream told nothing twice (F28).
+    fn stream_is_mute(&self) -> bool {
+        let mute = |stop: &risk::Stop| (stop.kind, stop.reason) == (StopKind::Pause, StopReason::StreamUnproven);
+        self.process.as_ref().is_some_and(|process| process.node.engine().stops().list().iter().any(mute))
+    }
+
     /// Somebody faster takes what a placement was to take (F53), before it arrives.
     pub(crate) fn snatch(&mut self, venue: usize, bytes: &[u8]) {
         if self.config.faults.hostile == 0 || !self.wires.somebody_is_faster() {
@@ -327,11 +333,7 @@ impl Simulation {
                 }
             }
             Person::Resume => {
-                let found_mute = || {
-                    let mut stops = process.node.engine().stops().list().iter();
-                    stops.any(|stop| (stop.kind, stop.reason) == (StopKind::Pause, StopReason::StreamUnproven))
-                };
-                if !self.waits_for_person() || !(self.person_needed || found_mute()) {
+                if !self.waits_for_person() || !(self.person_needed || self.stream_is_mute()) {
                     return;
                 }
                 let Some(process) = &mut self.process else { return };
