@@ -27,10 +27,11 @@ LOG_LINES = 30
 class Simulated:
     """The simulated venues of one process, reached over loopback."""
 
-    def __init__(self, binary, seed, tls=False):
+    def __init__(self, binary, seed, tls=False, kinds=("gate", "gate")):
         self.binary = os.path.abspath(binary)
         self.seed = seed
         self.tls = tls
+        self.kinds = kinds
         self.process = None
         self.venues = []
 
@@ -38,6 +39,8 @@ class Simulated:
         self.folder = tempfile.TemporaryDirectory(prefix="crossgate-clients-")
         self.log = open(os.path.join(self.folder.name, "log"), "w+", encoding="utf-8")
         command = [self.binary, "sim", "--seed", str(self.seed), "--listen", "127.0.0.1:0", "--json"] + ["--tls"] * self.tls
+        for number, kind in enumerate(self.kinds):
+            command += ["--venue", f"{kind}:{kind}-{chr(ord('a') + number)}"]
         # Settings of the caller's own engine are none of the simulator's business.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CROSSGATE")}
         self.process = subprocess.Popen(
@@ -52,9 +55,9 @@ class Simulated:
             self.__exit__()
             raise Failed(f"`crossgate sim` printed nothing and ended with exit code {self.process.poll()}: {told}")
         self.venues = json.loads(line)["venues"]
-        if len(self.venues) < 2 or any(venue["kind"] != "gate" for venue in self.venues):
+        if [venue["kind"] for venue in self.venues] != list(self.kinds):
             self.__exit__()
-            raise Failed(f"two simulated Gate venues were expected, not {self.venues}")
+            raise Failed(f"simulated venues of the kinds {self.kinds} were expected, not {self.venues}")
         return self
 
     def __exit__(self, *_):
@@ -101,7 +104,7 @@ def check_unmodified(package, version):
         raise Failed(f"{package}: its record names no file")
 
 
-def run_day(doc, day, calls, tls=False):
+def run_day(doc, day, calls, tls=False, kinds=("gate", "gate")):
     """Runs `day(simulated, judge, seed)`, which must make at least so many calls; prints one summary line, returns the exit code."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0])
     parser.add_argument("binary", help="path of the crossgate binary")
@@ -115,7 +118,7 @@ def run_day(doc, day, calls, tls=False):
     began = time.monotonic()
     told = ""
     try:
-        with Simulated(arguments.binary, arguments.seed, tls) as simulated:
+        with Simulated(arguments.binary, arguments.seed, tls, kinds) as simulated:
             try:
                 day(simulated, judge, arguments.seed)
                 simulated.check_alive()

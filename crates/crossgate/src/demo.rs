@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use sim_exchange::core::FeeRates;
 use sim_exchange::protocols;
 use sim_exchange::server::{ServerConfig, ServerHandle, TlsMaterial, serve, unix_now_ns};
-use sim_exchange::world::{VenueConfig, VenueKind, World, WorldConfig};
+use sim_exchange::world::{MoreKey, VenueConfig, VenueKind, World, WorldConfig};
 use std::net::SocketAddr;
 use std::sync::mpsc::{self as std_mpsc, SyncSender};
 use std::thread::JoinHandle;
@@ -25,6 +25,8 @@ use venue_io::TlsRoots;
 const WARM_UP_NS: u64 = 60_000_000_000;
 /// How often the venues are asked which faults began.
 const FAULTS_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
+/// What an account owns at the start of an asset that only its venue has, to pay fees with.
+const FEE_ASSET_OWNED: Decimal = Decimal::ONE_HUNDRED;
 /// How much slower a pair named in `quiet_pairs` lives: an event about every half minute.
 const QUIET_SLOWNESS: u32 = 1_000;
 
@@ -43,6 +45,8 @@ pub struct SimulatedVenue {
     pub key: String,
     /// API secret; simulated, so no secret.
     pub secret: String,
+    /// Keys of other kinds for the same account.
+    pub more_keys: Vec<MoreKey>,
 }
 
 /// Simulated venues that run.
@@ -212,6 +216,7 @@ impl SimulatedVenue {
             address,
             key: venue.api_key.clone(),
             secret: venue.api_secret.clone(),
+            more_keys: settings.more_keys(venue),
         }
     }
 
@@ -311,6 +316,11 @@ fn simulated_venue(
     simulated.first_id = number * 1_000_000_000;
     simulated.first_book_id = number * 50_000_000;
     simulated.kind = kind;
+    // Something of the asset that the venue takes for fees, where it has one of its own.
+    let fee_asset = world.exchange_config(&simulated).deduction.gt_asset;
+    if !simulated.balances.iter().any(|(name, _)| *name == fee_asset) {
+        simulated.balances.push((fee_asset, FEE_ASSET_OWNED));
+    }
     if let Some(faults) = simulated.kind.faults() {
         *faults.from_ns = WARM_UP_NS;
         sim.apply_faults(faults);

@@ -54,6 +54,11 @@ pub fn sim_command(args: &SimArgs) -> Result<(), Failure> {
             let endpoints = venue.endpoints(args.tls);
             let mut entry = json!({"id": venue.id, "kind": venue.kind, "rest": endpoints.rest, "ws": endpoints.ws,
                                    "private_ws": endpoints.private_ws, "key": venue.key, "secret": venue.secret});
+            if !venue.more_keys.is_empty() {
+                let more = venue.more_keys.iter();
+                entry["more_keys"] =
+                    more.map(|more| json!({"type": more.algorithm, "key": more.key, "secret": more.secret})).collect();
+            }
             if let Some(path) = &ca_file {
                 entry["ca_file"] = json!(path.display().to_string());
             }

@@ -54,7 +54,7 @@ pub(super) enum Security {
 }
 
 /// REST: method, path, what it asks. `/sapi` is the wallet's.
-const REST: [(&str, &str, Endpoint); 39] = [
+const REST: [(&str, &str, Endpoint); 41] = [
     ("GET", "/api/v3/ping", Endpoint::Ping),
     ("GET", "/api/v3/time", Endpoint::Time),
     ("GET", "/api/v3/exchangeInfo", Endpoint::ExchangeInfo),
@@ -91,6 +91,8 @@ const REST: [(&str, &str, Endpoint); 39] = [
     ("GET", "/sapi/v1/account/status", Endpoint::AccountStatus),
     ("GET", "/sapi/v1/account/apiTradingStatus", Endpoint::TradingStatus),
     ("GET", "/sapi/v1/asset/tradeFee", Endpoint::TradeFee),
+    ("GET", "/sapi/v1/margin/allPairs", Endpoint::Nothing),
+    ("GET", "/sapi/v1/margin/isolated/allPairs", Endpoint::Nothing),
     ("GET", "/sapi/v1/capital/deposit/hisrec", Endpoint::Nothing),
     ("GET", "/sapi/v1/capital/withdraw/history", Endpoint::Nothing),
     ("GET", "/api/v3/ticker/tradingDay", Endpoint::Ticker24hr),

@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""A scripted day of Binance's own Python SDK against `crossgate sim`, only its base URLs changed.
+
+    binance_sdk_day.py CROSSGATE [--seed N]
+
+REST with the HMAC key; the WebSocket API with the Ed25519 key, logged on as a session, with the user data stream; public streams.
+Afterwards balances, trades and the private stream are compared to the last digit. Exit code 0: all equal. 1: not, said in one sentence.
+Needs: pip install -r requirements.txt
+"""
+
+import asyncio
+import logging
+import sys
+import time
+from collections import defaultdict
+from decimal import Decimal
+
+from binance_common.configuration import ConfigurationRestAPI, ConfigurationWebSocketAPI, ConfigurationWebSocketStreams
+from binance_common.errors import BadRequestError, UnauthorizedError
+from binance_sdk_spot.rest_api.models import NewOrderNewOrderRespTypeEnum as RespType
+from binance_sdk_spot.rest_api.models import NewOrderSideEnum as Side
+from binance_sdk_spot.rest_api.models import NewOrderTimeInForceEnum as Tif
+from binance_sdk_spot.rest_api.models import NewOrderTypeEnum as Type
+from binance_sdk_spot.spot import Spot
+
+import ledger
+from judge import text_of
+from simulated import check_unmodified, run_day
+
+VERSION = "13.3.0"
+SYMBOLS = {"BTCUSDT": 5, "ETHUSDT": 3, "SOLUSDT": 2, "XRPUSDT": 0}
+PATIENCE_SECONDS = 15
+
+
+class Day:
+    """One trader's day."""
+
+    def __init__(self, simulated, judge, seed):
+        self.simulated, self.judge, self.seed = simulated, judge, seed
+        self.spot = self.spot_of(simulated.venues[0]["key"])
+        self.rest = self.spot.rest_api
+        self.texts, self.orders, self.events = 0, {}, []
+
+    def spot_of(self, key):
+        """A client with its defaults, whose REST has this key."""
+        venue = self.simulated.venues[0]
+        ed25519 = next(more for more in venue["more_keys"] if more["type"] == "ed25519")
+        return Spot(
+            ConfigurationRestAPI(api_key=key, api_secret=venue["secret"], base_path=venue["rest"], timeout=10_000, retries=0),
+            ConfigurationWebSocketAPI(api_key=ed25519["key"], private_key=ed25519["secret"], stream_url=venue["private_ws"]),
+            ConfigurationWebSocketStreams(stream_url=venue["ws"].removesuffix("/ws")),
+        )
+
+    def ask(self, method, **params):
+        """One REST request; what it answered."""
+        self.judge.count_http()
+        return getattr(self.rest, method)(**params).data()
+
+    def text(self):
+        self.texts += 1
+        return f"sdk{self.seed}-{self.texts}"
+
+    def touch(self, symbol):
+        book = self.ask("depth", symbol=symbol, limit=5)
+        return Decimal(book.bids[0][0]), Decimal(book.asks[0][0])
+
+    def quantity(self, symbol, quote, price):
+        return float(round(Decimal(quote) / price, SYMBOLS[symbol]))
+
+    def through(self, symbol, side):
+        bid, ask = self.touch(symbol)
+        price = ask * Decimal("1.004") if side == Side.BUY else bid * Decimal("0.996")
+        return float(round(price, 1 if symbol == "BTCUSDT" else 2 if symbol != "XRPUSDT" else 4))
+
+    def refused(self, what, kind, code, method, **params):
+        """The request must be refused with exactly this class and code."""
+        try:
+            answer = self.ask(method, **params)
+        except Exception as error:
+            self.judge.errors[type(error).__name__] += 1
+            self.judge.labels[str(code)] += 1
+            self.judge.equal((type(error).__name__, error.status_code), (kind.__name__, code), f"{what}: {text_of(error)}")
+            return
+        self.judge.differs(f"{what}: was accepted ({str(answer)[:100]})")
+
+    def note(self, symbol, order_id):
+        self.judge.orders += 1
+        self.orders[int(order_id)] = symbol
+
+    # -------------------------------------------------------------------------------------------------------------- REST
+
+    def reading(self):
+        judge = self.judge
+        judge.must(abs(self.ask("time").server_time / 1000 - time.time()) < 2, "the venue's clock is more than two seconds off")
+        info = self.ask("exchange_info")
+        judge.must(set(SYMBOLS) <= {row.symbol for row in info.symbols}, "a symbol of the day is not listed")
+        for symbol in SYMBOLS:
+            bid, ask = self.touch(symbol)
+            judge.must(bid < ask, f"{symbol}: the book is crossed")
+            judge.must(len(self.ask("klines", symbol=symbol, interval="1m", limit=5)) > 0, f"{symbol} has no candles")
+            judge.must(self.ask("agg_trades", symbol=symbol, limit=10) is not None, f"{symbol} has no trades")
+            commission = self.ask("account_commission", symbol=symbol)
+            judge.equal(commission.standard_commission.taker, "0.00100000", f"taker fee of {symbol}")
+
+    def trading(self):
+        judge = self.judge
+        for number, symbol in enumerate(list(SYMBOLS) * 3):
+            side = Side.BUY if number % 2 else Side.SELL
+            price = self.through(symbol, side)
+            row = self.ask(
+                "new_order", symbol=symbol, side=side, type=Type.LIMIT, time_in_force=Tif.IOC, price=price,
+                quantity=self.quantity(symbol, 50 + number, Decimal(str(price))), new_client_order_id=self.text(),
+            )
+            self.note(symbol, row.order_id)
+            judge.equal(row.status, "FILLED", f"an IOC through the touch of {symbol}")
+            judge.equal(sum(Decimal(fill.qty) for fill in row.fills), Decimal(row.executed_qty), "the fills of a FULL reply")
+            again = self.ask("get_order", symbol=symbol, orig_client_order_id=row.client_order_id)
+            judge.equal((again.order_id, again.status), (row.order_id, "FILLED"), "the order found by its client id")
+        for side in (Side.BUY, Side.SELL):
+            row = self.ask("new_order", symbol="BTCUSDT", side=side, type=Type.MARKET, quote_order_qty=99.5, new_order_resp_type=RespType.FULL)
+            self.note("BTCUSDT", row.order_id)
+            judge.equal(row.status, "FILLED", "a market order by quote")
+            judge.must(Decimal(row.cummulative_quote_qty) <= Decimal("99.5"), "a market order by quote moved more than was asked for")
+
+    def resting(self):
+        judge = self.judge
+        bid, _ = self.touch("ETHUSDT")
+        price = float(round(bid * Decimal("0.97"), 2))
+        placed = []
+        for _ in range(3):
+            row = self.ask("new_order", symbol="ETHUSDT", side=Side.BUY, type=Type.LIMIT_MAKER, price=price,
+                           quantity=self.quantity("ETHUSDT", 40, Decimal(str(price))), new_client_order_id=self.text())
+            self.note("ETHUSDT", row.order_id)
+            placed.append(row)
+        self.refused("a client id that is in use", BadRequestError, -2010, "new_order", symbol="ETHUSDT", side=Side.BUY, type=Type.LIMIT_MAKER,
+                     price=price, quantity=0.1, new_client_order_id=placed[0].client_order_id)
+        listed = self.ask("get_open_orders", symbol="ETHUSDT")
+        judge.equal({row.order_id for row in listed}, {row.order_id for row in placed}, "open orders")
+        gone = self.ask("delete_order", symbol="ETHUSDT", order_id=placed[0].order_id)
+        judge.equal((gone.status, gone.orig_client_order_id), ("CANCELED", placed[0].client_order_id), "a cancelled order")
+        self.ask("delete_open_orders", symbol="ETHUSDT")
+        judge.equal(self.ask("get_open_orders", symbol="ETHUSDT"), [], "open orders after the sweep")
+        self.refused("a sweep of nothing", BadRequestError, -2011, "delete_open_orders", symbol="ETHUSDT")
+        self.refused("an unknown order", BadRequestError, -2013, "get_order", symbol="ETHUSDT", order_id=1)
+        self.refused("an unknown symbol", BadRequestError, -1121, "depth", symbol="NOPENOPE")
+        self.refused("too small a value", BadRequestError, -1013, "new_order", symbol="BTCUSDT", side=Side.BUY, type=Type.LIMIT,
+                     time_in_force=Tif.GTC, price=20000.0, quantity=0.0001)
+        self.refused("more than is owned", BadRequestError, -2010, "new_order", symbol="BTCUSDT", side=Side.BUY, type=Type.LIMIT,
+                     time_in_force=Tif.GTC, price=50000.0, quantity=50)
+        rest, self.rest = self.rest, self.spot_of("nobody").rest_api
+        self.refused("a key that nobody has", UnauthorizedError, -2015, "get_account")
+        self.rest = rest
+
+    # --------------------------------------------------------------------------------------------------- WebSocket, streams
+
+    async def over_websocket(self):
+        """A session by Ed25519, orders and private news on it."""
+        judge, api = self.judge, self.spot.websocket_api
+        await api.create_connection()
+        self.opened.append(api)
+        logon = (await api.session_logon()).data()
+        judge.must(logon.result.api_key.endswith("ed25519"), "the session is not logged on with the Ed25519 key")
+        stream = (await api.user_data_stream_subscribe()).stream
+        stream.on("message", lambda event: self.events.append(event))
+        judge.ws += 2
+        for number, symbol in enumerate(SYMBOLS):
+            side = Side.BUY if number % 2 else Side.SELL
+            price = await asyncio.to_thread(self.through, symbol, side)
+            reply = await api.order_place(symbol=symbol, side=side.value, type="LIMIT", time_in_force="IOC", price=price,
+                                          quantity=self.quantity(symbol, 70, Decimal(str(price))), new_client_order_id=self.text())
+            judge.ws += 1
+            row = reply.data().result
+            self.note(symbol, row.order_id)
+            judge.equal(row.status, "FILLED", f"an IOC over WebSocket of {symbol}")
+            again = (await api.order_status(symbol=symbol, order_id=row.order_id)).data().result
+            judge.ws += 1
+            judge.equal(again.executed_qty, row.executed_qty, "the order asked for over WebSocket")
+        price = await asyncio.to_thread(self.through, "ETHUSDT", Side.SELL)
+        reply = await api.order_place(symbol="ETHUSDT", side="BUY", type="LIMIT", time_in_force="GTC", price=round(price * 0.97, 2),
+                                      quantity=0.05, new_client_order_id=self.text())
+        self.note("ETHUSDT", reply.data().result.order_id)
+        gone = (await api.order_cancel(symbol="ETHUSDT", order_id=reply.data().result.order_id)).data().result
+        judge.equal(gone.status, "CANCELED", "a cancel over WebSocket")
+        account = (await api.account_status(omit_zero_balances=True)).data().result
+        judge.must(any(row.asset == "USDT" for row in account.balances), "no USDT over WebSocket")
+        judge.ws += 3
+        await asyncio.sleep(1)
+
+    async def streaming(self):
+        """Public streams: each must speak, and best prices must not cross."""
+        judge, streams = self.judge, self.spot.websocket_streams
+        await streams.create_connection()
+        self.opened.append(streams)
+        heard = defaultdict(int)
+
+        def hear(name, check=None):
+            def on(data):
+                heard[name] += 1
+                judge.frames += 1
+                if check is not None:
+                    check(data)
+
+            return on
+
+        def uncrossed(data):
+            judge.must(Decimal(data.b) < Decimal(data.a), f"best prices cross: {data.b} and {data.a}")
+
+        wanted = {
+            "bookTicker": (await streams.book_ticker(symbol="btcusdt"), uncrossed),
+            "depth": (await streams.diff_book_depth(symbol="btcusdt", update_speed="100ms"), None),
+            "depth5": (await streams.partial_book_depth(symbol="ethusdt", levels="5", update_speed="100ms"), None),
+            "trade": (await streams.trade(symbol="btcusdt"), None),
+        }
+        judge.ws += len(wanted)
+        for name, (stream, check) in wanted.items():
+            stream.on("message", hear(name, check))
+        for _ in range(PATIENCE_SECONDS * 2):
+            if len(heard) == len(wanted):
+                break
+            await asyncio.sleep(0.5)
+        judge.equal(set(heard), set(wanted), "the streams that spoke")
+
+    # ----------------------------------------------------------------------------------------------------------- the ledger
+
+    def balances(self):
+        return {row.asset: ledger.exact(row.free) + ledger.exact(row.locked) for row in self.ask("get_account").balances}
+
+    def closing(self):
+        judge, trades = self.judge, []
+        for symbol in SYMBOLS:
+            trades += self.ask("my_trades", symbol=symbol, limit=1000)
+        trades = judge.told(trades)
+        final, moved, by_order = self.balances(), defaultdict(Decimal), defaultdict(Decimal)
+        for row in trades:
+            sign, base = 1 if row.is_buyer else -1, row.symbol.removesuffix("USDT")
+            moved[base] += sign * ledger.exact(row.qty)
+            moved["USDT"] -= sign * ledger.exact(row.qty) * ledger.exact(row.price)
+            moved[row.commission_asset] -= ledger.exact(row.commission)
+            by_order[row.order_id] += ledger.exact(row.qty)
+        judge.assets = len(final)
+        judge.all_of(ledger.check_balances(self.start, moved, final))
+        judge.all_of(ledger.check_that_comparison_bites(self.start, moved, final) if not judge.differences else [])
+        for order_id, symbol in self.orders.items():
+            row = self.ask("get_order", symbol=symbol, order_id=order_id)
+            judge.equal(ledger.exact(row.executed_qty), by_order.pop(order_id, Decimal(0)), f"order {order_id}: what was filled, the trades make")
+        judge.must(not by_order, f"trades name orders that were never placed: {sorted(by_order)}")
+        self.check_events(final)
+
+    def check_events(self, final):
+        """The private stream told each order of the session once to its end, and the last balances."""
+        judge, ends, last = self.judge, defaultdict(int), {}
+        for event in self.events:
+            body = event.actual_instance if hasattr(event, "actual_instance") else event
+            if getattr(body, "x", None) is not None and getattr(body, "X", None) is not None:
+                ends[body.i] += body.X in ("FILLED", "CANCELED", "EXPIRED")
+            for row in getattr(body, "B", None) or []:
+                last[row.a] = ledger.exact(row.f) + ledger.exact(row.l)
+        judge.must(len(ends) == 5 and all(count == 1 for count in ends.values()), f"ends told by the private stream: {dict(ends)}")
+        for asset, total in last.items():
+            judge.equal(total, final.get(asset), f"the last streamed total of {asset}")
+
+    async def run(self):
+        self.opened = []
+        self.start = await asyncio.to_thread(self.balances)
+        try:
+            for part in (self.reading, self.trading, self.resting, self.over_websocket, self.streaming, self.closing):
+                self.judge.step = part.__name__
+                try:
+                    if asyncio.iscoroutinefunction(part):
+                        await part()
+                    else:
+                        await asyncio.to_thread(part)
+                except Exception as error:
+                    self.judge.differs(f"ended early by {type(error).__name__}: {text_of(error)}")
+                self.simulated.check_alive()
+        finally:
+            for client in self.opened:
+                await client.close_connection(close_session=True)
+
+
+def day(simulated, judge, seed):
+    """The day, from the first read to the last digit."""
+    check_unmodified("binance-sdk-spot", VERSION)
+    logging.disable(logging.INFO)
+    asyncio.run(Day(simulated, judge, seed).run())
+
+
+if __name__ == "__main__":
+    sys.exit(run_day(__doc__, day, calls=90, kinds=("binance", "binance")))
