@@ -15,7 +15,7 @@ import ccxt
 import ccxt.pro
 
 import ledger
-from ccxt_client import soon
+from ccxt_client import Counting, CountingPro, soon
 from ccxt_spot import SYMBOLS, SpotDay
 from simulated import check_unmodified, run_day
 
@@ -38,38 +38,14 @@ def point_at(exchange, venue):
         api["ws"]["ws-api"]["spot"] = venue["private_ws"]
 
 
-class Counted(ccxt.binance):
+class Counted(Counting, ccxt.binance):
     """The synchronous client; counts."""
 
-    judge = None
 
-    def fetch(self, *arguments, **named):
-        self.judge.count_http()
-        return super().fetch(*arguments, **named)
-
-
-class CountedPro(ccxt.pro.binance):
+class CountedPro(CountingPro, ccxt.pro.binance):
     """The asynchronous client with its streams; counts, and keeps private events."""
 
-    judge = None
     kept = None
-
-    async def fetch(self, *arguments, **named):
-        self.judge.count_http()
-        return await super().fetch(*arguments, **named)
-
-    def client(self, url):
-        new = url not in (self.clients or {})
-        client = super().client(url)
-        if new:
-            send = client.send
-
-            async def counted(message):
-                self.judge.ws += 1
-                return await send(message)
-
-            client.send = counted
-        return client
 
     def handle_message(self, client, message):
         self.judge.frames += 1

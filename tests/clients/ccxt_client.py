@@ -96,8 +96,8 @@ class StreamBook:
         return None
 
 
-class CountedGate(ccxt.gate):
-    """The synchronous client; counts."""
+class Counting:
+    """What a synchronous client of `ccxt` gets beside its own: its requests are counted."""
 
     judge = None
 
@@ -106,11 +106,10 @@ class CountedGate(ccxt.gate):
         return super().fetch(*arguments, **named)
 
 
-class CountedProGate(ccxt.pro.gate):
-    """The asynchronous client with its streams; counts, and keeps frames."""
+class CountingPro:
+    """The same for an asynchronous client with its streams, whose messages are counted too."""
 
     judge = None
-    frames = None
 
     async def fetch(self, *arguments, **named):
         self.judge.count_http()
@@ -128,6 +127,16 @@ class CountedProGate(ccxt.pro.gate):
 
             client.send = counted
         return client
+
+
+class CountedGate(Counting, ccxt.gate):
+    """The synchronous client; counts."""
+
+
+class CountedProGate(CountingPro, ccxt.pro.gate):
+    """The asynchronous client with its streams; counts, and keeps frames."""
+
+    frames = None
 
     def handle_message(self, client, message):
         if self.frames is not None:

@@ -316,7 +316,8 @@ async fn raw_answer(stream: &mut dyn Stream) -> String {
     answer + &String::from_utf8(body).expect("text")
 }
 
-/// Venues of both kinds side by side: combined streams by the query of their path, the WebSocket API, and REST in the venue's own words.
+/// Venues of both kinds side by side: combined streams by the query of their path, the WebSocket API, and REST in the venue's own
+/// words.
 #[tokio::test]
 async fn a_venue_of_another_kind_is_served_beside_the_first() {
     let mut config = WorldConfig::demo(7);

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::{Call, Caller, error::ApiError, params::Params, rows::fixed};
 use crate::core::{AssetId, Balance, FeeDebit, FeeRates};
 
-/// Networks of the assets that have some: network, title, contract (empty on a chain of its own). A token has the contract that the other
-/// simulated venues name for it; what is not listed lives on a chain of the simulator's own.
+/// Networks of the assets that have some: network, title, contract (empty on a chain of its own). A token has the contract that
+/// the other simulated venues name for it; what is not listed lives on a chain of the simulator's own.
 const NETWORKS: [(&str, &str, &str, &str); 8] = [
     ("BTC", "BTC", "Bitcoin", ""),
     ("ETH", "ETH", "Ethereum (ERC20)", ""),
@@ -160,7 +160,8 @@ pub(super) fn api_restrictions(params: &Params, call: &Call<'_>, caller: Caller)
 pub(super) fn trading_status(params: &Params, whole: bool) -> Result<Value, ApiError> {
     params.finish()?;
     Ok(if whole {
-        json!({"data": {"isLocked": false, "plannedRecoverTime": 0, "triggerCondition": {"GCR": 150, "IFER": 150, "UFR": 300}, "updateTime": 0}})
+        let triggers = json!({"GCR": 150, "IFER": 150, "UFR": 300});
+        json!({"data": {"isLocked": false, "plannedRecoverTime": 0, "triggerCondition": triggers, "updateTime": 0}})
     } else {
         json!({"data": "Normal"})
     })

@@ -46,8 +46,8 @@ impl std::fmt::Debug for ApiKey {
 }
 
 impl ApiKey {
-    /// A key that may trade and not withdraw. A secret that is an Ed25519 private key in PEM form makes an Ed25519 key; any other makes
-    /// an HMAC key.
+    /// A key that may trade and not withdraw. A secret that is an Ed25519 private key in PEM form makes an Ed25519 key; any other
+    /// makes an HMAC key.
     pub fn trading(key: &str, secret: &str) -> ApiKey {
         let check = seed_of_pem(secret)
             .and_then(|seed| Ed25519KeyPair::from_seed_unchecked(&seed).ok())

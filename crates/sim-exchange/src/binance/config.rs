@@ -4,10 +4,11 @@
 
 use rust_decimal::Decimal;
 
-use super::{BinanceDialect, auth, auth::ApiKey, rate::LimitSizes};
+use super::{BinanceDialect, auth, auth::ApiKey, rate::LimitSizes, reading::BinanceReading};
 use crate::{
     core::{ClientIdPolicy, DeductionConfig, ExchangeConfig, UnfillablePolicy},
     faults::{Conditions, Faults, ScriptedFault, Visibility, script::FaultScript},
+    reading::Reading,
     timing::{Delays, Jitter},
     world::{Dialect, DialectParts, FaultSettings, MoreKey, Settings, VenueConfig},
 };
@@ -108,8 +109,8 @@ impl Settings for BinanceConfig {
         "/ws-api/v3"
     }
 
-    /// Eight decimals for every asset, BNB at three quarters of the fee and a price that never moves, client ids unique among open
-    /// orders, and orders that cannot be filled ending `EXPIRED`.
+    /// Eight decimals for every asset, BNB at three quarters of the fee and a price that never moves, client ids unique among
+    /// open orders, and orders that cannot be filled ending `EXPIRED`.
     fn adapt(&self, exchange: &mut ExchangeConfig) {
         for asset in &mut exchange.assets {
             asset.decimals = asset.decimals.min(ASSET_DECIMALS);
@@ -131,6 +132,10 @@ impl Settings for BinanceConfig {
     fn more_keys(&self, venue: &VenueConfig) -> Vec<MoreKey> {
         let (key, secret) = ed25519_pair(venue);
         vec![MoreKey { algorithm: "ed25519", key, secret }]
+    }
+
+    fn reading(&self) -> &'static dyn Reading {
+        &BinanceReading
     }
 
     fn dialect(&self, parts: &DialectParts<'_>) -> Box<dyn Dialect> {

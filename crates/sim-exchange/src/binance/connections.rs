@@ -1,8 +1,8 @@
 //! Sockets: what keeps them open and what ends them (Binance spot API, WebSocket limits).
 //!
-//! Start at [`Connections::open`]. Every twenty seconds a socket is pinged; one whose client answers nothing for a minute is cut. A day
-//! after its opening it is closed, having been told `serverShutdown` before. On sockets of streams a client that sends more than five
-//! messages in a second is cut.
+//! Start at [`Connections::open`]. Every twenty seconds a socket is pinged; one whose client answers nothing for a minute is cut.
+//! A day after its opening it is closed, having been told `serverShutdown` before. On sockets of streams a client that sends more
+//! than five messages in a second is cut.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! Private news: what is told to the owner of an order or a balance (Binance spot API, user data streams).
 //!
-//! Start at [`tell`]. An order is told as `NEW`, then once for each execution, and at its end unless the last execution filled it; then
-//! come the balances that moved, all that one batch touched in one event. There is no sequence number over these events.
+//! Start at [`tell`]. An order is told as `NEW`, then once for each execution, and at its end unless the last execution filled
+//! it; then come the balances that moved, all that one batch touched in one event. There is no sequence number over these events.
 
 use std::collections::BTreeMap;
 

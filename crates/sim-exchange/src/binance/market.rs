@@ -1,7 +1,7 @@
 //! Public answers: rules, books, trades, candles, tickers (Binance spot API, general and market data endpoints).
 //!
-//! Start at [`exchange_info`] and [`depth`]. [`Market`] keeps what those answers need and the exchange does not: candles, trades added up
-//! by taker, and older copies of the books for faults.
+//! Start at [`exchange_info`] and [`depth`]. [`Market`] keeps what those answers need and the exchange does not: candles, trades
+//! added up by taker, and older copies of the books for faults.
 
 use std::collections::VecDeque;
 
@@ -259,12 +259,14 @@ fn filters(rules: &PairConfig, faults: &Faults) -> Value {
     let (tick, lot) = (step(rules.precision), step(rules.amount_precision));
     let min = rules.min_base_amount.unwrap_or(lot).max(lot);
     let mut rows = vec![
-        json!({"filterType": "PRICE_FILTER", "minPrice": fixed(tick), "maxPrice": fixed(Decimal::from(10_000_000)), "tickSize": fixed(tick)}),
-        json!({"filterType": "LOT_SIZE", "minQty": fixed(min), "maxQty": or(rules.max_base_amount, 9_000_000), "stepSize": fixed(lot)}),
+        json!({"filterType": "PRICE_FILTER", "minPrice": fixed(tick), "maxPrice": or(None, 10_000_000), "tickSize": fixed(tick)}),
+        json!({"filterType": "LOT_SIZE", "minQty": fixed(min), "maxQty": or(rules.max_base_amount, 9_000_000),
+               "stepSize": fixed(lot)}),
         json!({"filterType": "ICEBERG_PARTS", "limit": 10}),
         json!({"filterType": "MARKET_LOT_SIZE", "minQty": fixed(Decimal::ZERO),
                "maxQty": or(rules.market_max_base.or(rules.max_base_amount), 9_000_000), "stepSize": fixed(Decimal::ZERO)}),
-        json!({"filterType": "TRAILING_DELTA", "minTrailingAboveDelta": 10, "maxTrailingAboveDelta": 2000, "minTrailingBelowDelta": 10,
+        json!({"filterType": "TRAILING_DELTA", "minTrailingAboveDelta": 10, "maxTrailingAboveDelta": 2000,
+               "minTrailingBelowDelta": 10,
                "maxTrailingBelowDelta": 2000}),
         json!({"filterType": "NOTIONAL", "minNotional": or(rules.min_quote_amount, 0), "applyMinToMarket": true,
                "maxNotional": or(rules.max_quote_amount, 9_000_000), "applyMaxToMarket": false, "avgPriceMins": 5}),

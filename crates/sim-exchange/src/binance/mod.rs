@@ -1,18 +1,18 @@
 //! The Binance dialect: what a client of Binance spot sees of one simulated venue.
 //!
-//! Start at [`BinanceDialect`]. `endpoints` lists what can be asked, over `rest` and over `ws_api` alike; `orders`, `account` and `market`
-//! answer; `streams` and `events` tell. It shares no code with any Binance client of this project, so that a misreading of the protocol
-//! cannot agree with itself.
+//! Start at [`BinanceDialect`]. `endpoints` lists what can be asked, over `rest` and over `ws_api` alike; `orders`, `account` and
+//! `market` answer; `streams` and `events` tell. It shares no code with any Binance client of this project, so that a misreading
+//! of the protocol cannot agree with itself.
 //!
-//! What it does not simulate: stop, iceberg, trailing and pegged orders, order lists, SOR, SBE, FIX, RSA keys, margin, futures (there is
-//! no such path), transfers. Prices are not averaged over minutes for `PERCENT_PRICE_BY_SIDE`: the band is the exchange's own, around the
-//! last trade. Tickers of the trading day are those of 24 hours.
+//! What it does not simulate: stop, iceberg, trailing and pegged orders, order lists, SOR, SBE, FIX, RSA keys, margin, futures
+//! (there is no such path), transfers. Prices are not averaged over minutes for `PERCENT_PRICE_BY_SIDE`: the band is the
+//! exchange's own, around the last trade. Tickers of the trading day are those of 24 hours.
 //!
-//! Chosen where Binance says nothing: listings of `-1020` for unknown methods of the WebSocket API, `410` for listen keys, the words for a
-//! self-trade mode that is not allowed.
+//! Chosen where Binance says nothing: listings of `-1020` for unknown methods of the WebSocket API, `410` for listen keys, the
+//! words for a self-trade mode that is not allowed.
 //!
-//! Faults without a meaning here: receipts of order entry (there are none), `spot.obu` increments and whole books in a stream (the
-//! difference stream has neither), whole books before an acknowledgement, dead-man switches.
+//! Faults without a meaning here: receipts of order entry (there are none), `spot.obu` increments and whole books in a stream
+//! (the difference stream has neither), whole books before an acknowledgement, dead-man switches.
 
 mod account;
 mod auth;
@@ -26,6 +26,7 @@ mod notes;
 mod orders;
 mod params;
 mod rate;
+mod reading;
 mod rest;
 mod rows;
 mod streams;

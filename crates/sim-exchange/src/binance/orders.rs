@@ -1,11 +1,11 @@
 //! Orders and executions: place, test, cancel, replace, amend, look up, list (Binance spot API, trading and account endpoints).
 //!
-//! REST and the WebSocket API call the same functions and get the same rows. The exchange decides; this file reads parameters, counts
-//! unfilled orders, hides what a fault hides, and words the answers.
+//! REST and the WebSocket API call the same functions and get the same rows. The exchange decides; this file reads parameters,
+//! counts unfilled orders, hides what a fault hides, and words the answers.
 //!
-//! A market order by base quantity is placed as an immediate-or-cancel limit order at the last price that the book needs for it, so a
-//! buyer must have that much free; what it does not cost is free again at once. A market sale by quote sells the base that raises no
-//! more than that, by the book as it stands.
+//! A market order by base quantity is placed as an immediate-or-cancel limit order at the last price that the book needs for it,
+//! so a buyer must have that much free; what it does not cost is free again at once. A market sale by quote sells the base that
+//! raises no more than that, by the book as it stands.
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -29,7 +29,8 @@ use crate::{
 
 /// The mode of an order that names none (`defaultSelfTradePreventionMode`).
 pub(super) const STP_DEFAULT: &str = "EXPIRE_MAKER";
-/// Modes that are allowed. Orders of one account never trade with each other here, so `NONE` is not among them; nor is `DECREMENT`.
+/// Modes that are allowed. Orders of one account never trade with each other here, so `NONE` is not among them; nor is
+/// `DECREMENT`.
 pub(super) const STP_MODES: [(&str, StpAct); 3] =
     [("EXPIRE_TAKER", StpAct::CancelNewest), (STP_DEFAULT, StpAct::CancelOldest), ("EXPIRE_BOTH", StpAct::CancelBoth)];
 /// Longest client id.

@@ -1,7 +1,8 @@
 //! Parameters of one request, and which of them were read (Binance spot API, general endpoints).
 //!
-//! Start at [`Params::from_http`] and [`Params::from_json`]. A handler reads what it takes and calls [`Params::finish`] before it does
-//! anything: a parameter that nobody read is refused with −1104, one that is empty with −1105, one that is given twice with −1101.
+//! Start at [`Params::from_http`] and [`Params::from_json`]. A handler reads what it takes and calls [`Params::finish`] before it
+//! does anything: a parameter that nobody read is refused with −1104, one that is empty with −1105, one that is given twice with
+//! −1101.
 
 use std::cell::Cell;
 

@@ -1,7 +1,7 @@
 //! Limits as Binance counts them: request weight per address, unfilled orders per account, bans (Binance spot API, limits).
 //!
-//! Start at [`Limits::charge`] for a request and [`Limits::order`] for a placement. Windows are those of the clock. Who goes on after
-//! 429 is answered 418 for longer and longer.
+//! Start at [`Limits::charge`] for a request and [`Limits::order`] for a placement. Windows are those of the clock. Who goes on
+//! after 429 is answered 418 for longer and longer.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ const DAY_NS: u64 = 1_440 * MINUTE_NS;
 const BAN_MIN_NS: u64 = 2 * MINUTE_NS;
 /// The longest ban.
 const BAN_MAX_NS: u64 = 3 * DAY_NS;
-/// What a first fill takes off the count of unfilled orders: of an order that took, and of one that rested (Binance spot API, unfilled
-/// order count rules).
+/// What a first fill takes off the count of unfilled orders: of an order that took, and of one that rested (Binance spot API,
+/// unfilled order count rules).
 const FILL_CREDIT: (u64, u64) = (1, 5);
 
 /// Sizes of the limits; the defaults are Binance's.
@@ -220,8 +220,8 @@ pub(super) fn refused_by_fault() -> ApiError {
 
 fn too_much(limit: u64, wait_ns: u64) -> ApiError {
     let msg = format!(
-        "Too much request weight used; current limit is {limit} request weight per 1 MINUTE. Please use WebSocket Streams for live \
-         updates to avoid polling the API."
+        "Too much request weight used; current limit is {limit} request weight per 1 MINUTE. Please use WebSocket Streams for \
+         live updates to avoid polling the API."
     );
     ApiError { status: 429, retry_after_s: Some(wait_ns.div_ceil(SECOND_NS)), ..ApiError::new(-1003, msg) }
 }

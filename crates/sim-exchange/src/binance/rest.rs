@@ -1,6 +1,7 @@
 //! The REST half: checks who calls and how much, and words the reply (Binance spot API, general endpoints).
 //!
-//! Start at [`answer`]. The order of the checks: ban, weight, path, parameters, key, clock, signature, rights, the request itself.
+//! Start at [`answer`]. The order of the checks: ban, weight, path, parameters, key, clock, signature, rights, the request
+//! itself.
 
 use super::{
     Call, Caller,

@@ -1,8 +1,8 @@
 //! Public streams: who follows what, and what is told when (Binance spot API, WebSocket streams).
 //!
-//! Start at [`Streams::on_message`] for what clients say, [`Streams::on_events`] for what happened, and [`Streams::step`] for pushes
-//! whose time has come. Trades and best prices go out at once; books, candles and tickers on a grid of their interval, and only when
-//! something changed.
+//! Start at [`Streams::on_message`] for what clients say, [`Streams::on_events`] for what happened, and [`Streams::step`] for
+//! pushes whose time has come. Trades and best prices go out at once; books, candles and tickers on a grid of their interval, and
+//! only when something changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -440,7 +440,8 @@ impl Streams {
                     let name = context.symbols.name(pair);
                     let last_ns = context.exchange.public_trades(pair).next_back().map_or(context.t_ns, |trade| trade.t_ns);
                     self.tell(feed, context, &mut frames, |stamp| {
-                        json!({"e": "avgPrice", "E": stamp.of(context.t_ns), "s": name, "i": "5m", "w": fixed(average), "T": stamp.of(last_ns)})
+                        let (now, last) = (stamp.of(context.t_ns), stamp.of(last_ns));
+                        json!({"e": "avgPrice", "E": now, "s": name, "i": "5m", "w": fixed(average), "T": last})
                     });
                 }
                 _ => {}
@@ -536,7 +537,8 @@ fn kline_event(bar: &Bar, next_ms: u64, is_closed: bool, word: &str, name: &str,
         "k": {
             "t": stamp.of(bar.start_ms * MS), "T": stamp.of(next_ms * MS) - 1, "s": name, "i": word, "f": ids.0, "L": ids.1,
             "o": fixed(bar.open), "c": fixed(bar.close), "h": fixed(bar.high), "l": fixed(bar.low), "v": fixed(bar.base),
-            "n": bar.count, "x": is_closed, "q": fixed(bar.quote), "V": fixed(bar.taker_base), "Q": fixed(bar.taker_quote), "B": "0",
+            "n": bar.count, "x": is_closed, "q": fixed(bar.quote), "V": fixed(bar.taker_base), "Q": fixed(bar.taker_quote),
+            "B": "0",
         },
     })
 }

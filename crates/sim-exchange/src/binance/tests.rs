@@ -223,7 +223,8 @@ impl Rig {
         texts.collect()
     }
 
-    /// A request over the WebSocket API, signed with the HMAC key unless `params` has no `apiKey`; the reply among what comes in 20 ms.
+    /// A request over the WebSocket API, signed with the HMAC key unless `params` has no `apiKey`; the reply among what comes in
+    /// 20 ms.
     fn call(&mut self, conn: u64, method: &str, params: Value) -> (Value, Vec<Value>) {
         self.requests += 1;
         let id = self.requests;

@@ -1,7 +1,8 @@
 //! The WebSocket API: requests, sessions and private events on one socket (Binance spot API, WebSocket API).
 //!
-//! Start at [`WsApi::answer`] and [`WsApi::tell`]. A session is logged on with an Ed25519 key; afterwards requests need neither key nor
-//! signature, only a timestamp. Private events go to whoever subscribed, by the session's key or by a signed subscription.
+//! Start at [`WsApi::answer`] and [`WsApi::tell`]. A session is logged on with an Ed25519 key; afterwards requests need neither
+//! key nor signature, only a timestamp. Private events go to whoever subscribed, by the session's key or by a signed
+//! subscription.
 
 use std::collections::BTreeMap;
 

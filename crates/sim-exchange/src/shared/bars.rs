@@ -1,8 +1,8 @@
 //! Candles and the figures of a day, made of trades alone.
 //!
-//! Start at [`Bars::add`]; [`Bars::rows`] gives candles of any [`Interval`], [`Bars::since`] what was traded since a moment. A candle
-//! without trades stands at the close before it. Seconds, minutes and hours are kept, each bounded; longer candles are added up when they
-//! are asked for.
+//! Start at [`Bars::add`]; [`Bars::rows`] gives candles of any [`Interval`], [`Bars::since`] what was traded since a moment. A
+//! candle without trades stands at the close before it. Seconds, minutes and hours are kept, each bounded; longer candles are
+//! added up when they are asked for.
 
 use std::collections::VecDeque;
 
@@ -162,8 +162,8 @@ impl Bars {
         }
     }
 
-    /// Candles that start within `from_ms..=to_ms`, oldest first: the first `most` of them, or the last when there is no `from_ms`.
-    /// None before the first trade and none after `now_ms`.
+    /// Candles that start within `from_ms..=to_ms`, oldest first: the first `most` of them, or the last when there is no
+    /// `from_ms`. None before the first trade and none after `now_ms`.
     pub(crate) fn rows(&self, interval: Interval, from_ms: Option<u64>, to_ms: u64, now_ms: u64, most: usize) -> Vec<Bar> {
         let series = match interval {
             Interval::Fixed(length) if length < MINUTE_MS => &self.seconds,
@@ -211,8 +211,8 @@ impl Bars {
         rows.into()
     }
 
-    /// What was traded in the whole minutes after `since_ms`, as one bar that starts there; flat at the last price when nothing was,
-    /// `None` before the first trade.
+    /// What was traded in the whole minutes after `since_ms`, as one bar that starts there; flat at the last price when nothing
+    /// was, `None` before the first trade.
     pub(crate) fn since(&self, since_ms: u64) -> Option<Bar> {
         let last = self.minutes.back()?.close;
         let mut all = Bar::flat(since_ms, last);

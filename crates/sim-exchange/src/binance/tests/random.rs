@@ -1,4 +1,5 @@
-//! Random orders over the WebSocket API: whatever is asked, no money appears or vanishes, and what is told adds up to what is owned.
+//! Random orders over the WebSocket API: whatever is asked, no money appears or vanishes, and what is told adds up to what is
+//! owned.
 
 use std::collections::BTreeMap;
 

@@ -1,3 +1,5 @@
+//! REST: rules, parameters, market data, weights, keys, and the faults of the edge.
+
 use super::*;
 
 #[test]

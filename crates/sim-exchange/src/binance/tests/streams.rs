@@ -1,3 +1,5 @@
+//! Public streams: books without holes, best prices, candles, control messages, the life of a socket.
+
 use super::*;
 
 fn subscribe(rig: &mut Rig, conn: u64, names: &[&str]) {

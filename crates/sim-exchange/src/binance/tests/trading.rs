@@ -1,3 +1,5 @@
+//! Orders over REST: answers, expiries, market orders, refusals, client ids, lists, self-trades, fees.
+
 use super::*;
 
 #[test]
@@ -7,7 +9,7 @@ fn an_order_is_answered_in_full_by_default() {
     let row = rig.place("side=BUY&type=LIMIT&timeInForce=IOC&price=100.2&quantity=1.5&newClientOrderId=a-1").ok();
     assert_eq!((&row["status"], &row["executedQty"]), (&json!("FILLED"), &json!("1.50000000")));
     assert_eq!((&row["clientOrderId"], &row["cummulativeQuoteQty"]), (&json!("a-1"), &json!("150.20000000")));
-    let fill = |price: &str, qty: &str, commission: &str, id: u64| json!({"price": price, "qty": qty, "commission": commission, "commissionAsset": "BTC", "tradeId": id});
+    let fill = |price: &str, qty: &str, fee: &str, id: u64| json!({"price": price, "qty": qty, "commission": fee, "commissionAsset": "BTC", "tradeId": id});
     let fills = [fill("100.10000000", "1.00000000", "0.00100000", 1), fill("100.20000000", "0.50000000", "0.00050000", 2)];
     assert_eq!(row["fills"], json!(fills));
     let ack = rig.limit("BUY", "90", "0.1", "&newOrderRespType=ACK").ok();

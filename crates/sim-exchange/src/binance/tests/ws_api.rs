@@ -1,3 +1,5 @@
+//! The WebSocket API: sessions, private news, and what faults make of them.
+
 use super::*;
 
 const PATH: &str = "/ws-api/v3";
