@@ -9,12 +9,14 @@
 //! - [`reading`] is how a protocol's bytes read to somebody on the wire.
 //! - [`monitor`] records what arrived on the wire, independently of what became of it.
 //! - [`world`] binds venues, market and one virtual clock.
-//! - [`gate`] speaks Gate API v4 on top of the core, [`binance`] Binance spot. [`protocols`] lists what is spoken.
+//! - [`gate`] speaks Gate API v4 on top of the core, [`binance`] Binance spot, [`bybit`] Bybit API v5 (spot). [`protocols`] lists
+//!   what is spoken.
 //!
 //! What it cannot show: its books are made by a model, so they react to our orders only as the model's refill does, and no
 //! other trader competes for the same spread.
 
 pub mod binance;
+pub mod bybit;
 pub mod core;
 pub mod faults;
 pub mod gate;

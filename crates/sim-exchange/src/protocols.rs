@@ -1,6 +1,7 @@
 //! The protocols that simulated venues speak: one line each.
 
 use crate::binance::BinanceConfig;
+use crate::bybit::BybitConfig;
 use crate::gate::GateConfig;
 use crate::world::VenueKind;
 
@@ -10,6 +11,7 @@ type Make = fn(u64) -> VenueKind;
 static PROTOCOLS: &[(&str, Make)] = &[
     ("gate", |seed| VenueKind::of(GateConfig { seed, ..GateConfig::default() })),
     ("binance", |seed| VenueKind::of(BinanceConfig { seed, ..BinanceConfig::default() })),
+    ("bybit", |seed| VenueKind::of(BybitConfig { seed, ..BybitConfig::default() })),
 ];
 
 /// Every known kind.

@@ -127,7 +127,7 @@ impl Default for DeductionConfig {
 pub enum UnfillablePolicy {
     /// A typed refusal; no order comes into being.
     Refuse,
-    /// The order gets an id and is finished at once as `poc` or `fok`.
+    /// The order gets an id and is finished at once as `poc` or `fok`; so is a market order that finds nothing, as `ioc`.
     AcceptThenCancel,
     /// A post-only order is refused. A fill-or-kill order, and a market order that finds nothing, get an id and are finished at once
     /// (Binance spot API: `LIMIT_MAKER` and `EXPIRED`).

@@ -42,6 +42,9 @@ pub struct PlaceOptions {
     pub source: OrderSource,
     /// Immediate-or-cancel orders: at most this much is filled, whatever the book offers; `None` for all that matches. A fault.
     pub fill_max: Option<Decimal>,
+    /// The order gets an id and ends at once for this reason, whatever the book offers: how a venue whose gateway only receives tells
+    /// what its matching refused.
+    pub ended: Option<FinishReason>,
 }
 
 /// A change to an open order; `None` leaves a figure as it is.
@@ -83,6 +86,8 @@ pub enum FinishReason {
     SelfTrade,
     /// A market order came to the end of its allowed slippage.
     PriceProtect,
+    /// Matching refused what the gateway had let in.
+    Refused,
 }
 
 impl FinishReason {
@@ -96,6 +101,8 @@ impl FinishReason {
             FinishReason::Fok => "fok",
             FinishReason::SelfTrade => "stp",
             FinishReason::PriceProtect => "price_protect_cancelled",
+            // Gate refuses in its reply; this has no word there.
+            FinishReason::Refused => "rejected",
         }
     }
 }

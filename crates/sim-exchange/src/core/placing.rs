@@ -102,6 +102,9 @@ impl Exchange {
         };
         let mut transaction = Transaction::at(t_ns);
         transaction.hold(&self.ledger, order.account, hold_asset, hold_amount, id, BalanceReason::OrderCreate)?;
+        if let Some(reason) = options.ended {
+            return Ok(self.finish_at_once(order, reason));
+        }
         self.arrive(t_ns, order, transaction, &options, None)
     }
 
@@ -286,7 +289,7 @@ impl Exchange {
         }
         if order.kind == OrderKind::Market && plan.fills.is_empty() && plan.stop != Stop::OwnOrder {
             return match (plan.stop, self.unfillable) {
-                (Stop::NoMatch, UnfillablePolicy::RefusePostOnly) => {
+                (Stop::NoMatch, UnfillablePolicy::RefusePostOnly | UnfillablePolicy::AcceptThenCancel) => {
                     self.refuse_or_finish(order, FinishReason::Ioc, Reject::NoLiquidity)
                 }
                 (Stop::NoMatch, _) => Err(Reject::NoLiquidity),
@@ -377,7 +380,7 @@ impl Exchange {
         group.is_some() && self.account(other).is_some_and(|account| account.stp_group == group)
     }
 
-    fn refuse_or_finish(&mut self, mut order: Order, reason: FinishReason, reject: Reject) -> Result<OrderId, Reject> {
+    fn refuse_or_finish(&mut self, order: Order, reason: FinishReason, reject: Reject) -> Result<OrderId, Reject> {
         let is_refused = match self.unfillable {
             UnfillablePolicy::Refuse => true,
             UnfillablePolicy::AcceptThenCancel => false,
@@ -386,13 +389,18 @@ impl Exchange {
         if is_refused || order.account == AccountId::MARKET {
             return Err(reject);
         }
+        Ok(self.finish_at_once(order, reason))
+    }
+
+    /// Gives an order its id and ends it before it held or traded anything.
+    fn finish_at_once(&mut self, mut order: Order, reason: FinishReason) -> OrderId {
         order.locked = Decimal::ZERO;
         order.end = Some((order.create_t_ns, reason));
         self.last_order_id += 1;
         let id = order.id;
         self.tell_order(OrderEventKind::Finish, &order);
         self.history.add_finished(order);
-        Ok(id)
+        id
     }
 
     /// Frees the holds of orders that make way for one of their own group, and returns the orders.

@@ -276,7 +276,7 @@ fn parse_place(fields: &Map<String, Value>, desk: &OrderDesk<'_>) -> Result<Plac
         return Err(ApiError::missing_param(&format!("trade_quote of {}", rules.id)));
     }
     let order = NewOrder { account: desk.caller.account, pair, side, kind, time_in_force, price, amount, text };
-    let options = PlaceOptions { iceberg, stp_act, slippage, source: desk.source, fill_max: None };
+    let options = PlaceOptions { iceberg, stp_act, slippage, source: desk.source, ..PlaceOptions::default() };
     Ok(PlaceRequest { order, options, mode, amount_text })
 }
 

@@ -115,6 +115,11 @@ pub(crate) struct WindowFeed {
 }
 
 impl WindowFeed {
+    /// Levels of a side at most.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// Begins with the book state `id`, whose best levels are given best first.
     pub(crate) fn open(depth: usize, id: u64, t_ns: u64, mut bids: Vec<Level>, mut asks: Vec<Level>) -> WindowFeed {
         bids.truncate(depth);

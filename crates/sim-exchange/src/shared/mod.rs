@@ -6,6 +6,7 @@ pub(crate) mod balances;
 pub(crate) mod bars;
 pub(crate) mod base64;
 pub(crate) mod depth;
+pub(crate) mod signature;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod windows;
