@@ -9,7 +9,7 @@ use futures_util::{SinkExt, StreamExt};
 use hmac::{Hmac, KeyInit, Mac};
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha512};
+use sha2::{Digest, Sha256, Sha512};
 use sim_exchange::{
     protocols::protocol,
     server::{ServerConfig, ServerHandle, TlsMaterial, serve, unix_now_ns},
@@ -65,6 +65,15 @@ async fn ask(stream: &mut dyn Stream, method: &str, path: &str, query: &str, bod
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
+    let (status, head, body) = send(stream, &request).await;
+    for name in ["x-in-time:", "x-out-time:", "x-gate-trace-id:", "x-gate-ratelimit-limit:"] {
+        assert!(head.contains(name), "{name} in {head}");
+    }
+    (status, body)
+}
+
+/// One request on an open connection: status, head in lower case, and JSON of the reply.
+async fn send(stream: &mut dyn Stream, request: &str) -> (u16, String, Value) {
     stream.write_all(request.as_bytes()).await.expect("written");
     let mut reply = Vec::new();
     let head_end = loop {
@@ -78,16 +87,13 @@ async fn ask(stream: &mut dyn Stream, method: &str, path: &str, query: &str, bod
     };
     let head = String::from_utf8(reply[..head_end].to_vec()).expect("ASCII").to_ascii_lowercase();
     let status = head.split(' ').nth(1).expect("a status").parse().expect("a number");
-    for name in ["x-in-time:", "x-out-time:", "x-gate-trace-id:", "x-gate-ratelimit-limit:"] {
-        assert!(head.contains(name), "{name} in {head}");
-    }
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
     let length: usize = length.trim().parse().expect("a number");
     let mut body = reply[head_end + 4..].to_vec();
     let have = body.len();
     body.resize(length, 0);
     timeout(PATIENCE, stream.read_exact(&mut body[have..])).await.expect("a body in time").expect("readable");
-    (status, serde_json::from_slice(&body).expect("JSON"))
+    (status, head, serde_json::from_slice(&body).expect("JSON"))
 }
 
 async fn a_client_session(tls: Option<TlsMaterial>) {
@@ -372,4 +378,56 @@ async fn only_loopback_is_served() {
     let world = World::new(WorldConfig::demo(7), unix_now_ns()).expect("a valid world");
     let listen = vec!["0.0.0.0:0".parse().expect("an address"); 2];
     assert!(serve(world, ServerConfig { listen, tls: None }).await.is_err());
+}
+
+/// Bybit's way to sign.
+fn bybit_sign(message: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"demo-secret-gate-a").expect("any key length");
+    mac.update(message.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+#[tokio::test]
+async fn a_bybit_session_trades_over_sockets() {
+    let mut config = WorldConfig::demo(7);
+    config.venues[0].kind = protocol("bybit", 7).expect("known");
+    let world = World::new(config, unix_now_ns()).expect("a valid world");
+    let handle = serve(world, ServerConfig::loopback(2)).await.expect("served");
+    let public_url = handle.ws_url(0).expect("an address").replace("127.0.0.1", "localhost");
+    assert!(public_url.ends_with("/v5/public/spot"), "{public_url}");
+    let private_url = public_url.replace("/public/spot", "/private?max_active_time=30s");
+    let (mut private, _) = client_async(private_url, connect(&handle, 0).await).await.expect("upgraded");
+    let expires = (unix_seconds() + 10) * 1_000;
+    let auth = json!({"op": "auth", "args": ["demo-key-gate-a", expires, bybit_sign(&format!("GET/realtime{expires}"))]});
+    private.send(Message::text(auth.to_string())).await.expect("sent");
+    private.send(Message::text(json!({"op": "subscribe", "args": ["order"]}).to_string())).await.expect("sent");
+
+    let mut rest = connect(&handle, 0).await;
+    let body = json!({
+        "category": "spot", "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "qty": "0.001", "price": "99999.9",
+        "timeInForce": "IOC", "orderLinkId": "loopback-1",
+    })
+    .to_string();
+    let timestamp = unix_now_ns() / 1_000_000;
+    let sign = bybit_sign(&format!("{timestamp}demo-key-gate-a5000{body}"));
+    let request = format!(
+        "POST /v5/order/create HTTP/1.1\r\nHost: localhost\r\nX-BAPI-API-KEY: demo-key-gate-a\r\nX-BAPI-TIMESTAMP: {timestamp}\r\n\
+         X-BAPI-RECV-WINDOW: 5000\r\nX-BAPI-SIGN: {sign}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (status, head, placed) = send(&mut *rest, &request).await;
+    assert_eq!((status, &placed["retCode"], &placed["result"]["orderLinkId"]), (200, &json!(0), &json!("loopback-1")));
+    assert!(head.contains("x-bapi-limit-status: 19"), "{head}");
+    let row = loop {
+        let message = timeout(PATIENCE, private.next()).await.expect("news in time").expect("open").expect("a frame");
+        let Message::Text(text) = message else { continue };
+        let frame: Value = serde_json::from_str(&text).expect("JSON");
+        assert_ne!(frame["success"], false, "{frame}");
+        if frame["topic"] == "order" {
+            break frame["data"][0].clone();
+        }
+    };
+    assert_eq!((&row["orderId"], &row["orderStatus"]), (&placed["result"]["orderId"], &json!("Filled")));
+    let world = handle.shutdown().await.expect("it still runs");
+    assert_eq!(world.conservation_check(), Ok(()));
 }

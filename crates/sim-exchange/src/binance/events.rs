@@ -110,7 +110,9 @@ fn on_order(event: &OrderEvent, context: &mut TellContext<'_>, news: &mut Vec<Ne
         None | Some(FinishReason::Filled) => return,
         Some(FinishReason::Cancelled) => ("CANCELED", false),
         Some(FinishReason::SelfTrade) => ("TRADE_PREVENTION", false),
-        Some(FinishReason::Ioc | FinishReason::Fok | FinishReason::Poc | FinishReason::PriceProtect) => ("EXPIRED", false),
+        Some(FinishReason::Ioc | FinishReason::Fok | FinishReason::Poc | FinishReason::PriceProtect | FinishReason::Refused) => {
+            ("EXPIRED", false)
+        }
     };
     let report = Report {
         execution,

@@ -56,7 +56,9 @@ pub(super) fn status_word(order: &Order) -> &'static str {
         Some(FinishReason::Filled) => "FILLED",
         Some(FinishReason::Cancelled) => "CANCELED",
         Some(FinishReason::SelfTrade) => "EXPIRED_IN_MATCH",
-        Some(FinishReason::Ioc | FinishReason::Fok | FinishReason::Poc | FinishReason::PriceProtect) => "EXPIRED",
+        Some(FinishReason::Ioc | FinishReason::Fok | FinishReason::Poc | FinishReason::PriceProtect | FinishReason::Refused) => {
+            "EXPIRED"
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Private REST about the account: balances, rights of the key, fees, coins and their chains (Bybit API v5: account, user, asset).
+//! Private REST about the account: balances, rights of the key, fees, coins and their chains (Bybit API v5: account, user,
+//! asset).
 //!
 //! The account is a unified one that trades spot and has nothing elsewhere: lists of anything else are empty.
 
@@ -52,7 +53,7 @@ impl BalanceView<'_> {
 }
 
 /// The coins that a request names, or all there are.
-fn wanted<'a>(params: &'a Params) -> Option<Vec<&'a str>> {
+fn wanted(params: &Params) -> Option<Vec<&str>> {
     params.get("coin").map(|names| names.split(',').map(str::trim).collect())
 }
 

@@ -1,8 +1,8 @@
 //! Who is calling: the signature checks of Bybit API v5, for REST requests and for sockets.
 //!
-//! Start at [`verify_rest`] and [`verify_socket`]. Both are pure: time, keys and text go in, a verdict comes out. They are written from
-//! the protocol alone and share nothing with any client, so that a client's mistake cannot be agreed with. Keys of RSA are not
-//! simulated.
+//! Start at [`verify_rest`] and [`verify_socket`]. Both are pure: time, keys and text go in, a verdict comes out. They are
+//! written from the protocol alone and share nothing with any client, so that a client's mistake cannot be agreed with. Keys of
+//! RSA are not simulated.
 
 use super::{config::BybitKey, error::ApiError};
 use crate::{shared::signature::is_hmac_sha256, world::HttpRequest};

@@ -1,6 +1,7 @@
 //! What a simulated Bybit venue is told before and while it runs: keys, delays, limits, visibility and faults.
 //!
-//! Start at [`BybitConfig`]. All times are nanoseconds. Everything random is drawn from a seed, so that a run is a function of it.
+//! Start at [`BybitConfig`]. All times are nanoseconds. Everything random is drawn from a seed, so that a run is a function of
+//! it.
 
 use rust_decimal::Decimal;
 
@@ -26,8 +27,8 @@ pub struct BybitConfig {
     pub delays: Delays,
     /// Sizes of the rate limits.
     pub limits: BybitLimits,
-    /// How long things stay invisible, stale or known. `text_lookup_ns` is how long `/v5/order/realtime` still knows an order that
-    /// has ended; `unfilled_forgotten_ns` how long `/v5/order/history` knows one that ended without a fill.
+    /// How long things stay invisible, stale or known. `text_lookup_ns` is how long `/v5/order/realtime` still knows an order
+    /// that has ended; `unfilled_forgotten_ns` how long `/v5/order/history` knows one that ended without a fill.
     pub visibility: Visibility,
     /// A socket on which neither side sent anything for this long is cut, unless its URL asks for less (`max_active_time`).
     pub idle_cutoff_ns: u64,

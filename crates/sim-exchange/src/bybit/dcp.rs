@@ -1,8 +1,8 @@
-//! The protection against disconnects: cancels an account's spot orders when every socket that follows `dcp` has been gone for a while
-//! (Bybit API v5, set DCP; private topic `dcp.spot`).
+//! The protection against disconnects: cancels an account's spot orders when every socket that follows `dcp` has been gone for a
+//! while (Bybit API v5, set DCP; private topic `dcp.spot`).
 //!
-//! Start at [`Protection::set_window`] and [`Protection::on_followers`]. It only counts: whoever drives it cancels the orders when
-//! [`Protection::due_ns`] has come.
+//! Start at [`Protection::set_window`] and [`Protection::on_followers`]. It only counts: whoever drives it cancels the orders
+//! when [`Protection::due_ns`] has come.
 
 /// The protection of the venue's one account.
 #[derive(Debug, Default)]

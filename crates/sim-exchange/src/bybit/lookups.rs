@@ -1,8 +1,8 @@
 //! Private lists of orders and executions (Bybit API v5: open orders, order history, trade history).
 //!
 //! `/v5/order/realtime` knows open orders and, for a while, the last [`RECENT_MAX`] that have ended; what is older stands in
-//! `/v5/order/history`, where orders that ended without a fill are forgotten in the end. All lists are newest first, and a cursor names
-//! the last row of a page, so that rows which come into being meanwhile move nothing.
+//! `/v5/order/history`, where orders that ended without a fill are forgotten in the end. All lists are newest first, and a cursor
+//! names the last row of a page, so that rows which come into being meanwhile move nothing.
 
 use serde_json::{Value, json};
 

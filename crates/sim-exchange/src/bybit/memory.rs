@@ -1,7 +1,7 @@
 //! What an order's owner asked for that the exchange's own order does not say, and who ended it.
 //!
-//! The exchange knows limit orders and market orders of its own kind; Bybit's market orders are sized in either coin and end at a price.
-//! [`Memory`] keeps how they were asked for, so that rows say it.
+//! The exchange knows limit orders and market orders of its own kind; Bybit's market orders are sized in either coin and end at a
+//! price. [`Memory`] keeps how they were asked for, so that rows say it.
 
 use std::collections::BTreeMap;
 

@@ -1,21 +1,23 @@
 //! The Bybit dialect: what a client of Bybit API v5 (spot, unified account) sees of one simulated venue.
 //!
-//! Start at [`BybitDialect`]. Paths and the envelope are in `rest`, signatures in `auth`, public answers in `market` and `statistics`,
-//! orders in `orders`, lists in `lookups`, the account in `account`; sockets in `stream`, what they say in `stream_book` and
-//! `stream_private`, order entry over WebSocket in `trade`. It shares no code with any Bybit client of this project, so that a misreading
-//! of the protocol cannot agree with itself.
+//! Start at [`BybitDialect`]. Paths and the envelope are in `rest`, signatures in `auth`, public answers in `market` and
+//! `statistics`, orders in `orders`, lists in `lookups`, the account in `account`; sockets in `stream`, what they say in
+//! `stream_book` and `stream_private`, order entry over WebSocket in `trade`. It shares no code with any Bybit client of this
+//! project, so that a misreading of the protocol cannot agree with itself.
 //!
-//! An answer to an order means that it was received. Whatever matching finds out (a post-only order that would take, a fill-or-kill order
-//! that cannot be filled, halted trading) is told by the `order` topic and the lists, after the answer or before it.
+//! An answer to an order means that it was received. Whatever matching finds out (a post-only order that would take, a
+//! fill-or-kill order that cannot be filled, halted trading) is told by the `order` topic and the lists, after the answer or
+//! before it.
 //!
-//! What it does not simulate: other products than spot (empty lists), conditional orders, take-profits and stop-losses (`170227`), margin
-//! (`170036`), self-trade groups (orders of one account never trade with each other, the newer one is cancelled), RSA keys, SBE feeds and
-//! `orderbook.full`. The status of a symbol is always `Trading`: a halted one leaves the list.
+//! What it does not simulate: other products than spot (empty lists), conditional orders, take-profits and stop-losses
+//! (`170227`), margin (`170036`), self-trade groups (orders of one account never trade with each other, the newer one is
+//! cancelled), RSA keys, SBE feeds and `orderbook.full`. The status of a symbol is always `Trading`: a halted one leaves the
+//! list.
 //!
-//! Faults without a meaning here: receipts of order entry apart from its reply (`ws_ack_only_after_order`, `ws_final_only_after_order`),
-//! empty and slow deep books over REST (no depth differs from another), stamps of old snapshots, and logins that run out (a login lasts as
-//! long as its socket). An upgrade is not announced: order entry is refused with `10019` and books begin anew with `u` 1 until the
-//! sockets are closed.
+//! Faults without a meaning here: receipts of order entry apart from its reply (`ws_ack_only_after_order`,
+//! `ws_final_only_after_order`), empty and slow deep books over REST (no depth differs from another), stamps of old snapshots,
+//! and logins that run out (a login lasts as long as its socket). An upgrade is not announced: order entry is refused with
+//! `10019` and books begin anew with `u` 1 until the sockets are closed.
 
 mod account;
 mod auth;
@@ -95,8 +97,8 @@ pub struct BybitDialect {
 }
 
 impl BybitDialect {
-    /// The dialect of an exchange made from `exchange`, whose scripted faults count from `start_t_ns` (Unix nanoseconds). Its keys
-    /// act for accounts of that exchange, by user id.
+    /// The dialect of an exchange made from `exchange`, whose scripted faults count from `start_t_ns` (Unix nanoseconds). Its
+    /// keys act for accounts of that exchange, by user id.
     pub fn new(config: BybitConfig, exchange: &ExchangeConfig, start_t_ns: u64) -> BybitDialect {
         let pairs = exchange.pairs.len();
         BybitDialect {

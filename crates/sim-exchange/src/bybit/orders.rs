@@ -1,12 +1,12 @@
 //! Private calls that change orders: place, amend, cancel (Bybit API v5, trade).
 //!
-//! Start at [`place`]. REST and order entry over WebSocket call the same functions with the same [`OrderDesk`]. What the gateway can see
-//! is refused in the reply (parameters, filters, balance, a client id used before); what only matching can see ends the order after
-//! its acknowledgement: a post-only order that would take, a fill-or-kill order that cannot be filled, a market order without anything
-//! to trade with, trading that is halted. So an acknowledgement means "received" and no more.
+//! Start at [`place`]. REST and order entry over WebSocket call the same functions with the same [`OrderDesk`]. What the gateway
+//! can see is refused in the reply (parameters, filters, balance, a client id used before); what only matching can see ends the
+//! order after its acknowledgement: a post-only order that would take, a fill-or-kill order that cannot be filled, a market order
+//! without anything to trade with, trading that is halted. So an acknowledgement means "received" and no more.
 //!
-//! A market order becomes an order that ends at a price ([`BybitConfig::market_reach`](super::BybitConfig::market_reach) or its own
-//! tolerance). Sized in base, a buy holds what it could cost at that price.
+//! A market order becomes an order that ends at a price ([`BybitConfig::market_reach`](super::BybitConfig::market_reach) or its
+//! own tolerance). Sized in base, a buy holds what it could cost at that price.
 
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
@@ -151,7 +151,7 @@ fn place_one(fields: &Map<String, Value>, charged: Result<(), ApiError>, desk: &
         };
         desk.monitor.placement_arrived(desk.exchange, placement)
     });
-    let result = charged.and_then(|()| parsed).and_then(|asked| execute(asked, desk));
+    let result = charged.and(parsed).and_then(|asked| execute(asked, desk));
     if let Some(number) = number {
         let outcome = match &result {
             Ok(order) => PlacementOutcome::Accepted(order.id),
@@ -344,7 +344,8 @@ fn bound(best: Decimal, side: Side, reach: Decimal, precision: u32) -> Option<De
     }
 }
 
-/// The base that sells for at most `value` quote into these levels; at least one step, so that an empty book is matching's to refuse.
+/// The base that sells for at most `value` quote into these levels; at least one step, so that an empty book is matching's to
+/// refuse.
 fn base_for(value: Decimal, levels: impl Iterator<Item = crate::core::Level>, rules: &PairConfig) -> Decimal {
     let (mut left, mut base) = (value, Decimal::ZERO);
     for level in levels {

@@ -1,4 +1,5 @@
-//! Rate limits: per user, endpoint and second in a rolling window, and one for the whole address (Bybit API v5, rate limit rules).
+//! Rate limits: per user, endpoint and second in a rolling window, and one for the whole address (Bybit API v5, rate limit
+//! rules).
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,7 +1,7 @@
 //! The REST half: which path is what, who calls and how often, and the envelope around every answer (Bybit API v5, integration).
 //!
-//! Start at [`RestDesk::answer`]. The order of the checks: the address's limit, the path, a body where none may be, the key, its window and
-//! signature, its rights, the user's limit, parameters.
+//! Start at [`RestDesk::answer`]. The order of the checks: the address's limit, the path, a body where none may be, the key, its
+//! window and signature, its rights, the user's limit, parameters.
 
 use serde_json::{Map, Value, json};
 

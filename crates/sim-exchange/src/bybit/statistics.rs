@@ -1,7 +1,7 @@
 //! What public answers need beyond the exchange's own state: candles, the figures of a day, and books as they stood a while ago.
 //!
-//! Start at [`Statistics::on_trade`] and [`Statistics::on_book`]. Candles are kept by the minute, since every interval of Bybit's is whole
-//! minutes; [`Statistics::candles`] joins them. A minute without trades stands at the close before it.
+//! Start at [`Statistics::on_trade`] and [`Statistics::on_book`]. Candles are kept by the minute, since every interval of Bybit's
+//! is whole minutes; [`Statistics::candles`] joins them. A minute without trades stands at the close before it.
 
 use std::collections::VecDeque;
 
@@ -220,8 +220,8 @@ impl Statistics {
         Day { last, previous: before.unwrap_or(first), high, low, volume, turnover }
     }
 
-    /// Candles of an interval that start in `from_s..=to_s`, oldest first, at most the newest `most`. Nothing before the first trade,
-    /// and nothing that starts after `now_s`.
+    /// Candles of an interval that start in `from_s..=to_s`, oldest first, at most the newest `most`. Nothing before the first
+    /// trade, and nothing that starts after `now_s`.
     pub(super) fn candles(
         &self,
         pair: PairId,

@@ -1,11 +1,11 @@
 //! The WebSocket half: sockets, logins, subscriptions, and who is told what when (Bybit API v5, WebSocket connect).
 //!
 //! Start at [`Stream::on_frame`] for what clients say, [`Stream::on_events`] for what happened in the exchange, and
-//! [`Stream::on_wakeup`] for pushes whose tick has come. Books go out on a time grid of their depth, each pair with its own phase, and
-//! only when something changed; trades and private rows go out at once, each topic after its own delay.
+//! [`Stream::on_wakeup`] for pushes whose tick has come. Books go out on a time grid of their depth, each pair with its own
+//! phase, and only when something changed; trades and private rows go out at once, each topic after its own delay.
 //!
-//! What a push says is made in `stream_book` and `stream_private`; requests of order entry are handed back to the caller, and their
-//! replies come back through [`Stream::say`].
+//! What a push says is made in `stream_book` and `stream_private`; requests of order entry are handed back to the caller, and
+//! their replies come back through [`Stream::say`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -598,8 +598,8 @@ impl Stream {
         self.on_closed(conn);
     }
 
-    /// Does to all sockets what a scripted fault asks. Bybit announces no upgrade: while the service restarts, order entry is refused
-    /// (`10019`) and books begin anew with `u` 1; then the sockets are closed.
+    /// Does to all sockets what a scripted fault asks. Bybit announces no upgrade: while the service restarts, order entry is
+    /// refused (`10019`) and books begin anew with `u` 1; then the sockets are closed.
     pub(super) fn strike(&mut self, strike: &Strike, context: &mut StreamContext<'_>) {
         let all: Vec<u64> = self.connections.keys().copied().collect();
         match strike {

@@ -1,9 +1,9 @@
 //! What the public topics say: books, tickers, candles (Bybit API v5, public streams).
 //!
-//! A [`Feed`] is one topic of one symbol with everything its subscribers have been told. Start at [`Feed::tick`], which makes the next
-//! frames, and [`Feed::first_frame`], the snapshot that a new subscriber gets at once. A book's `u` rises by one with each message of its
-//! topic; `seq` is the book's own number, so that depths can be compared. Depth 1 sends snapshots only, and says the last one again when
-//! nothing has changed for three seconds.
+//! A [`Feed`] is one topic of one symbol with everything its subscribers have been told. Start at [`Feed::tick`], which makes the
+//! next frames, and [`Feed::first_frame`], the snapshot that a new subscriber gets at once. A book's `u` rises by one with each
+//! message of its topic; `seq` is the book's own number, so that depths can be compared. Depth 1 sends snapshots only, and says
+//! the last one again when nothing has changed for three seconds.
 
 use std::collections::BTreeSet;
 

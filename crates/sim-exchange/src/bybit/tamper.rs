@@ -1,7 +1,7 @@
 //! Words that leave the venue wrong: absurd fields and broken bodies.
 //!
-//! Start at [`frame`] for what goes to a socket and [`response`] for what answers a request. Both leave what they are given alone unless a
-//! fault asks for it. Stamps of a clock that is off are made wrong where they are made.
+//! Start at [`frame`] for what goes to a socket and [`response`] for what answers a request. Both leave what they are given alone
+//! unless a fault asks for it. Stamps of a clock that is off are made wrong where they are made.
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! Order entry over WebSocket (Bybit API v5, WebSocket trade): one reply to each request, with the state of the limit in its header.
+//! Order entry over WebSocket (Bybit API v5, WebSocket trade): one reply to each request, with the state of the limit in its
+//! header.
 //!
 //! Start at [`answer`]. What a request does is the same as over REST, and so is what its reply means: received.
 

@@ -1,9 +1,9 @@
 //! The increments of the book channels: which levels to send so that a client's copy stays exact.
 //!
-//! `spot.order_book_update`: start at [`DepthFeed::open`], then [`DepthFeed::on_change`] for every change of the book and [`DepthFeed::tick`] once per
-//! interval. Promised, and proved by a test that plays a client against it: a client that takes any REST snapshot as deep
-//! as the feed, applies the increments from the one that covers its id, and trims to the depth,
-//! holds exactly the venue's best levels after every frame.
+//! `spot.order_book_update`: start at [`DepthFeed::open`], then [`DepthFeed::on_change`] for every change of the book and
+//! [`DepthFeed::tick`] once per interval. Promised, and proved by a test that plays a client against it: a client that takes any
+//! REST snapshot as deep as the feed, applies the increments from the one that covers its id, and trims to the depth, holds
+//! exactly the venue's best levels after every frame.
 //!
 //! `spot.obu`: start at [`WindowFeed::open`]. The venue keeps the window itself: a level that drops out of it is sent with a
 //! zero amount, so a client that starts from the whole window and applies every increment holds exactly the window, without
