@@ -18,7 +18,8 @@ const WINDOW_MAX_MS: u64 = 60_000;
 const AHEAD_MAX_NS: u64 = 1_000 * MS;
 /// What precedes the 32 bytes of an Ed25519 private key in its PKCS#8 form (RFC 8410, section 7).
 const PKCS8_PREFIX: [u8; 16] = [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
-const PEM: (&str, &str) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
+/// What the lines around it in PEM form name (RFC 7468).
+const PEM_LABEL: &str = "PRIVATE KEY";
 
 /// How a key's signatures are checked.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,11 +79,16 @@ impl ApiKey {
 pub(super) fn pem_of(text: &str) -> String {
     let seed = Sha256::digest(text.as_bytes());
     let der = [&PKCS8_PREFIX[..], &seed[..]].concat();
-    format!("{}\n{}\n{}", PEM.0, base64::encode(&der), PEM.1)
+    format!("{}\n{}\n{}", pem_line("BEGIN"), base64::encode(&der), pem_line("END"))
+}
+
+/// The first or the last line of a key in PEM form.
+fn pem_line(word: &str) -> String {
+    format!("-----{word} {PEM_LABEL}-----")
 }
 
 fn seed_of_pem(pem: &str) -> Option<[u8; 32]> {
-    let body = pem.trim().strip_prefix(PEM.0)?.strip_suffix(PEM.1)?;
+    let body = pem.trim().strip_prefix(&pem_line("BEGIN"))?.strip_suffix(&pem_line("END"))?;
     let compact: String = body.split_whitespace().collect();
     base64::decode(&compact)?.strip_prefix(&PKCS8_PREFIX[..])?.try_into().ok()
 }
@@ -191,7 +197,10 @@ mod tests {
     fn ed25519() -> ApiKey {
         let seed: Vec<u8> = (0..32).collect();
         let der = [&PKCS8_PREFIX[..], &seed[..]].concat();
-        ApiKey::trading("testApiKey0123456789", &format!("{}\n{}\n{}\n", PEM.0, base64::encode(&der), PEM.1))
+        ApiKey::trading(
+            "testApiKey0123456789",
+            &format!("{}\n{}\n{}\n", pem_line("BEGIN"), base64::encode(&der), pem_line("END")),
+        )
     }
 
     /// The vectors of the fact sheet.
@@ -248,6 +257,7 @@ mod tests {
     fn made_keys_are_whole() {
         let key = ApiKey::trading("k", &pem_of("anything"));
         assert!(key.is_ed25519());
-        assert!(!ApiKey::trading("k", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----").is_ed25519());
+        let short = format!("{}\nAAAA\n{}", pem_line("BEGIN"), pem_line("END"));
+        assert!(!ApiKey::trading("k", &short).is_ed25519());
     }
 }

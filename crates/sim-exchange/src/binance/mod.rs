@@ -8,8 +8,8 @@
 //! (there is no such path), transfers. Prices are not averaged over minutes for `PERCENT_PRICE_BY_SIDE`: the band is the
 //! exchange's own, around the last trade. Tickers of the trading day are those of 24 hours.
 //!
-//! Chosen where Binance says nothing: listings of `-1020` for unknown methods of the WebSocket API, `410` for listen keys, the
-//! words for a self-trade mode that is not allowed.
+//! Chosen where Binance says nothing: −1020 for unknown methods of the WebSocket API, 410 for listen keys, the words for a
+//! self-trade mode that is not allowed, how many refusals in a row end in a ban.
 //!
 //! Faults without a meaning here: receipts of order entry (there are none), `spot.obu` increments and whole books in a stream
 //! (the difference stream has neither), whole books before an acknowledgement, dead-man switches.
