@@ -142,6 +142,11 @@ class SpotDay:
     async def read(self, order):
         return await soon(self.pro.fetch_order(order["id"], order["symbol"]))
 
+    async def by_text(self, order):
+        """An order by its client id alone."""
+        text = order["clientOrderId"]
+        return await soon(self.pro.fetch_order(None, order["symbol"], {"clientOrderId": text, "origClientOrderId": text}))
+
     def follow(self, name, method, *arguments):
         """Watches a stream all day."""
         self.seen[name] = 0
@@ -215,8 +220,7 @@ class SpotDay:
                 order = await self.place(symbol, "limit", side, quote, await self.through(symbol, side), timeInForce=kind)
             again = await self.read(order)
             self.judge.equal(again["status"], "closed", f"a {kind} {side} through the touch")
-            by_text = await soon(self.pro.fetch_order(None, symbol, {"clientOrderId": order["clientOrderId"], "origClientOrderId": order["clientOrderId"]}))
-            self.judge.equal(by_text["id"], order["id"], "the order found by its client id")
+            self.judge.equal((await self.by_text(order))["id"], order["id"], "the order found by its client id")
 
     async def by_quote(self):
         """Market orders by quote."""
