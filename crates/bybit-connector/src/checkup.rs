@@ -26,7 +26,7 @@ const ROWS_MAX: usize = 1000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Key,
-    Fee(Symbol),
+    Fees,
     DeadMan,
 }
 
@@ -34,6 +34,8 @@ enum Step {
 pub(crate) struct BybitCheckup {
     signer: Signer,
     steps: Vec<Step>,
+    /// Those that are traded.
+    symbols: Vec<Symbol>,
     at: usize,
     reader: JsonReader,
     findings: Vec<Finding>,
@@ -43,13 +45,10 @@ pub(crate) struct BybitCheckup {
 
 impl BybitCheckup {
     pub(crate) fn new(config: CheckupConfig) -> BybitCheckup {
-        let mut steps = vec![Step::Key];
-        let traded = config.symbols.into_iter().filter(|symbol| Market::of(symbol) == Some(Market::Spot));
-        steps.extend(traded.map(Step::Fee));
-        steps.push(Step::DeadMan);
         BybitCheckup {
             signer: Signer::new(config.key, &config.secret),
-            steps,
+            steps: vec![Step::Key, Step::Fees, Step::DeadMan],
+            symbols: config.symbols.into_iter().filter(|symbol| Market::of(symbol) == Some(Market::Spot)).collect(),
             at: 0,
             reader: JsonReader::default(),
             findings: Vec::new(),
@@ -75,10 +74,15 @@ impl BybitCheckup {
                     None => Finding::new("account_mode", Grade::Skip, format!("the venue does not tell{tier}"), ""),
                 });
             }
-            Step::Fee(symbol) => {
-                let name = venue_name(symbol).unwrap_or_default();
-                let (taker, maker) = reader.read(body, BODY_BYTES_MAX, |root| fee_row(&root, &name))?;
-                self.fees.push((symbol.clone(), taker, maker));
+            Step::Fees => {
+                let rows = reader.read(body, BODY_BYTES_MAX, |root| {
+                    self.symbols
+                        .iter()
+                        .map(|symbol| fee_row(&root, &venue_name(symbol).unwrap_or_default()))
+                        .collect::<Result<Vec<_>, _>>()
+                })?;
+                self.fees =
+                    self.symbols.iter().cloned().zip(rows).map(|(symbol, (taker, maker))| (symbol, taker, maker)).collect();
             }
             Step::DeadMan => {
                 let window = reader.read(body, BODY_BYTES_MAX, |root| spot_window(&root))?;
@@ -102,9 +106,7 @@ impl BybitCheckup {
         let why = format!("not told: {told}");
         let finding = match step {
             Step::Key => Finding::new("account_mode", Grade::Warn, why, "check the key at the venue"),
-            Step::Fee(symbol) => {
-                Finding::new("fee_token", Grade::Warn, format!("{symbol}: {why}"), "give the key the right to read the account")
-            }
+            Step::Fees => Finding::new("fee_token", Grade::Warn, why, "give the key the right to read the account"),
             // Of no use here, told or not.
             Step::DeadMan => return self.dead_man(None),
         };
@@ -151,10 +153,8 @@ impl Checkup for BybitCheckup {
     fn next_request(&mut self, wall: UnixNanos) -> Option<HttpRequest> {
         let request = match self.steps.get(self.at)? {
             Step::Key => get("/v5/user/query-api", String::new()),
-            Step::Fee(symbol) => {
-                let name = venue_name(symbol).unwrap_or_default();
-                get("/v5/account/fee-rate", format!("category=spot&symbol={name}"))
-            }
+            // Of all pairs at once: single ones may be asked for a few times a second only.
+            Step::Fees => get("/v5/account/fee-rate", "category=spot".into()),
             Step::DeadMan => get("/v5/account/query-dcp-info", String::new()),
         };
         Some(signed(request, &self.signer, &SendAt { venue_ns: wall.0, expires_ms: None }))
@@ -245,7 +245,7 @@ mod tests {
         check(&[("query-api", 200, "<html>")], "account_mode", Grade::Warn, "can't be read");
         let refused = r#"{"retCode":10003,"retMsg":"API key is invalid."}"#;
         check(&[("query-api", 200, refused)], "account_mode", Grade::Warn, "10003 API key is invalid. (key, rights or address)");
-        check(&[("fee-rate", 200, r#"{"retCode":0,"result":{"list":[]}}"#)], "fee_token", Grade::Warn, "BTC/USDT: not told");
+        check(&[("fee-rate", 200, r#"{"retCode":0,"result":{"list":[]}}"#)], "fee_token", Grade::Warn, "not told");
         check(&[], "dead_man", Grade::Skip, "for institutions only");
     }
 }

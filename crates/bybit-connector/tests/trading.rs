@@ -263,6 +263,38 @@ fn a_limit_that_only_its_code_tells_holds_what_it_is_about() {
 }
 
 #[test]
+fn fees_are_asked_for_at_their_own_pace_and_their_small_limit_is_no_other_reads() {
+    let mut stage = live();
+    stage.run(SECOND);
+    let fee = |name: &str| json!({"list": [{"symbol": name, "takerFeeRate": "0.001", "makerFeeRate": "0.001"}]});
+    let headers =
+        [("x-bapi-limit", "5"), ("x-bapi-limit-status", "4")].map(|(name, value)| (name.to_string(), value.to_string()));
+    let told = |name: &str| Said::Http { status: 200, headers: headers.to_vec(), body: answer(0, &fee(name)).to_string() };
+    let asks = |out: Vec<Transmit>| -> Vec<Transmit> {
+        out.into_iter()
+            .filter(|out| matches!(out, Transmit::Request { request, .. } if request.path.ends_with("fee-rate")))
+            .collect()
+    };
+    let mut asked = 0;
+    for _ in 0..5 {
+        stage.submit(Command::Read { venue: VenueId(0), read: ReadKind::Fees });
+        for name in ["BTCUSDT", "ETHUSDT"] {
+            let mut sent = asks(stage.run(0));
+            asked += sent.len();
+            if let Some(sent) = sent.pop() {
+                stage.answer(&sent, told(name));
+            }
+        }
+    }
+    assert_eq!(asked, 5, "five at once, the others later");
+    stage.take();
+    // Nothing is lost, and other reads go on beside them.
+    assert!(!asks(stage.run(SECOND)).is_empty());
+    stage.submit(Command::LookUp(named(&order(1))));
+    assert_eq!(stage.asking(Asked::LookUp, SECOND).len(), 1);
+}
+
+#[test]
 fn the_account_is_read_and_told() {
     let mut stage = live();
     let sent = read(&mut stage, ReadKind::Balances);

@@ -203,8 +203,24 @@ impl Wire for BybitWire {
         Some(failure(status, told.as_ref()))
     }
 
-    fn rate(&self, _what: &What<Infallible>, headers: &[(String, String)]) -> RateNews {
-        rate_news(headers)
+    /// Bybit counts by endpoint. What is told of a read with a smaller limit than reads are counted by here says nothing of the others,
+    /// until none of it is left.
+    fn rate(&self, what: &What<Infallible>, headers: &[(String, String)]) -> RateNews {
+        let told = rate_news(headers);
+        let order = matches!(what, What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_));
+        if order || told.limit.is_none_or(|limit| limit >= Self::PROFILE.read.count) {
+            return told;
+        }
+        RateNews { limit: None, remain: told.remain.filter(|left| *left == 0), reset_at: told.reset_at }
+    }
+
+    /// Fees may be asked for five times a second, rights ten times.
+    fn weight(&self, what: &What<Infallible>) -> u32 {
+        match what {
+            What::Fees { .. } => Self::PROFILE.read.count / 5,
+            What::Account { .. } => Self::PROFILE.read.count / 10,
+            _ => 1,
+        }
     }
 
     fn time(&mut self, body: &mut [u8]) -> Result<UnixNanos, Reject> {
