@@ -53,6 +53,7 @@ const PURE: &[&str] = &[
     "gate-connector",
     "binance-connector",
     "bybit-connector",
+    "connectors",
     "paper-venue",
     "node",
 ];

@@ -1,20 +1,8 @@
-//! The connectors this binary knows: one line a venue.
+//! Connectors by the words of a configuration. Which there are stands in [`connectors`].
 
 use crate::config::schema::Venue;
+pub use connectors::{connector, kinds};
 use venue::{Connector, Endpoints};
-
-static CONNECTORS: &[&dyn Connector] =
-    &[&gate_connector::GateConnector, &binance_connector::BinanceConnector, &bybit_connector::BybitConnector];
-
-/// A connector by the `kind` of the configuration.
-pub fn connector(kind: &str) -> Option<&'static dyn Connector> {
-    CONNECTORS.iter().copied().find(|c| c.kind() == kind)
-}
-
-/// Every known kind.
-pub fn kinds() -> Vec<&'static str> {
-    CONNECTORS.iter().map(|c| c.kind()).collect()
-}
 
 /// Where a configured venue is reached: what the file says, else the live hosts.
 pub fn endpoints(venue: &Venue, connector: &dyn Connector) -> Endpoints {

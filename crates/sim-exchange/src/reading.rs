@@ -64,7 +64,7 @@ pub enum RateWord {
 }
 
 /// How a protocol's bytes read.
-pub trait Reading: Sync {
+pub trait Reading: Sync + std::fmt::Debug {
     /// The order that a request places.
     fn placement(&self, request: &Crossing<'_>) -> Option<Asked>;
 
@@ -103,6 +103,7 @@ pub trait Reading: Sync {
 }
 
 /// Of a protocol whose bytes nobody reads.
+#[derive(Debug)]
 pub struct Unread;
 
 impl Reading for Unread {

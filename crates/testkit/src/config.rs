@@ -20,6 +20,8 @@ pub struct SimConfig {
     pub heal_max_ns: u64,
     /// Pairs of the simulator's universe, by its names (`BTC_USDT`).
     pub pairs: Vec<String>,
+    /// What each venue is, by the connector's kind.
+    pub kinds: [&'static str; 2],
     /// Book channel of each venue, by the connector's names.
     pub book_channels: [&'static str; 2],
     /// Whether each venue's best-bid-offer channel is subscribed beside the book.
@@ -54,6 +56,7 @@ impl SimConfig {
             seed,
             duration_ns: 20 * SECOND,
             heal_max_ns: 120 * SECOND,
+            kinds: ["gate"; 2],
             pairs: vec!["BTC_USDT".into(), "SOL_USDT".into()],
             book_channels,
             book_ticker,
@@ -72,6 +75,24 @@ impl SimConfig {
     pub fn faulty(seed: u64) -> SimConfig {
         let limits = drawn_limits(seed);
         SimConfig { faults: FaultMix::draw(seed), upgrades: upgrades(seed), limits, ..SimConfig::calm(seed) }
+    }
+
+    /// As [`SimConfig::faulty`], between two exchanges of which at least one is not Gate.
+    pub fn mixed(seed: u64) -> SimConfig {
+        let mut rng = Rng::fork(seed, 12);
+        const MIXES: [[&str; 2]; 5] =
+            [["gate", "binance"], ["bybit", "gate"], ["binance", "bybit"], ["binance", "binance"], ["bybit", "bybit"]];
+        let kinds = MIXES[rng.below(MIXES.len() as u64) as usize];
+        let mut config = SimConfig { kinds, ..SimConfig::faulty(seed) };
+        for (index, kind) in kinds.iter().enumerate() {
+            if *kind != "gate" {
+                let channels = connectors::connector(kind).map_or(&[][..], |connector| connector.book_channels());
+                // The deepest ones cost time and are judged no further down.
+                let channels = channels.get(..2).unwrap_or(channels);
+                config.book_channels[index] = channels[rng.below(channels.len().max(1) as u64) as usize];
+            }
+        }
+        config
     }
 
     /// Nothing goes wrong but that replies to accepted orders are lost: how long such an order stays unknown.

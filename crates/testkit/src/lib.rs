@@ -25,6 +25,7 @@ pub mod log_tap;
 pub mod process;
 pub mod runner;
 pub mod simulation;
+pub mod speech;
 mod strikes;
 pub mod tamper;
 pub mod trace;

@@ -11,13 +11,14 @@ use crate::coverage::Struck;
 use crate::faults::{Death, Event};
 use crate::judge::{Check, Invariant, Judge, Violation, at_rest, replay};
 use crate::process::Process;
-use crate::tamper;
+use crate::speech::crossing;
 use crate::trace::Trace;
 use crate::venues::{Setup, build_world};
 use crate::wires::{Arrival, FaultCounts, Wires};
 use domain::time::{MILLI, SECOND};
 use domain::{Input, LinkRole, Notice, OperatorCommand, StopKind, StopReason, VenueId};
 use journal::MemoryRun;
+use sim_exchange::reading::{Crossing, RateWord};
 use sim_exchange::world::{OutputBody, World, WsFrame};
 use std::collections::VecDeque;
 use venue::{Response, Transmit};
@@ -166,7 +167,7 @@ impl Simulation {
         let script = config.faults.script.iter().map(|(at, event)| (START_T_NS + at, event.clone())).collect();
         let mut simulation = Simulation {
             t_ns: world.now(),
-            wires: Wires::new(config.faults.clone(), config.seed),
+            wires: Wires::new(config.faults.clone(), config.seed, setup.speech.clone()),
             judge: Judge::new(&setup),
             world,
             setup,
@@ -483,11 +484,16 @@ impl Simulation {
             let (now, wall) = (process.mono(self.t_ns), process.wall(self.t_ns));
             let Some((venue, transmit)) = process.node.poll_transmit(now, wall) else { return Ok(()) };
             let placed = match &transmit {
-                Transmit::Request { request, order: true, .. } => Some(tamper::placed_text(&request.body)),
-                Transmit::Frame { text, order: true, .. } => Some(tamper::placed_text_in_frame(text)),
+                Transmit::Request { request, order: true, .. } => {
+                    Some(self.setup.speech[venue.index()].reading.placement(&crossing(request)))
+                }
+                Transmit::Frame { text, order: true, .. } => {
+                    Some(self.setup.speech[venue.index()].reading.placement_in_frame(text.as_bytes()))
+                }
                 _ => None,
             };
-            if let Some(text) = placed {
+            if let Some(placed) = placed {
+                let text = placed.map(|asked| asked.client_id);
                 if let Some(PlannedDeath { orders_left: Some(left), .. }) = &mut self.death {
                     if *left == 0 {
                         return self.die();
@@ -542,14 +548,18 @@ impl Simulation {
         match arrival {
             Arrival::Request { venue, number, request } => {
                 if request.method == "POST" {
-                    self.snatch(venue, &request.body);
+                    let at =
+                        Crossing { method: &request.method, path: &request.path, query: &request.query, body: &request.body };
+                    let asked = self.setup.speech[venue].reading.placement(&at);
+                    self.snatch(venue, asked);
                 }
                 self.world.http(venue, number, request);
             }
-            Arrival::Open { venue, conn } => self.world.ws_open(venue, conn, sim_exchange::gate::WS_PATH),
+            Arrival::Open { venue, conn, path } => self.world.ws_open(venue, conn, &path),
             Arrival::Frame { venue, conn, frame } => {
                 if let sim_exchange::world::WsFrame::Text(bytes) = &frame {
-                    self.snatch(venue, bytes);
+                    let asked = self.setup.speech[venue].reading.placement_in_frame(bytes);
+                    self.snatch(venue, asked);
                 }
                 self.world.ws_frame(venue, conn, frame);
             }
@@ -600,7 +610,8 @@ impl Simulation {
             Arrival::Text { venue, link, mut bytes } => {
                 if fresh
                     && link.role == LinkRole::Public
-                    && let Some(pair) = tamper::book_pair(&bytes).and_then(|name| self.setup.pair_of(name))
+                    && let Some(pair) =
+                        self.setup.speech[venue.index()].reading.book_pair(&bytes).and_then(|name| self.setup.pair_of(name))
                 {
                     self.judge.deliveries.arrived(venue, pair, now);
                 }
@@ -619,17 +630,19 @@ impl Simulation {
                     if let Err((invariant, text)) = judged {
                         return Err(self.violation(invariant, text));
                     }
-                    if reply.status == 429 {
+                    if matches!(self.setup.speech[venue.index()].reading.rate_word(&reply), RateWord::Refused { .. }) {
                         self.struck.hit(32);
                     }
-                    if reply.status == 400 && path.ends_with("/spot/orders") {
+                    if self.setup.speech[venue.index()].reading.refuses_order(&path, &reply) {
                         self.struck.hit(22);
                     }
                     let Some(process) = &mut self.process else { return Ok(()) };
                     if fresh
-                        && path.ends_with("/spot/order_book")
                         && reply.status == 200
-                        && let Some(pair) = query_pair(&query).and_then(|name| self.setup.pair_of(name))
+                        && let Some(pair) = self.setup.speech[venue.index()]
+                            .reading
+                            .asked_book(&path, &query)
+                            .and_then(|name| self.setup.pair_of(name))
                     {
                         self.judge.deliveries.arrived(venue, pair, now);
                     }
@@ -718,8 +731,4 @@ fn body_text(transmit: &Transmit) -> String {
         Transmit::Frame { text, .. } => format!(" {text}"),
         _ => String::new(),
     }
-}
-
-fn query_pair(query: &str) -> Option<&str> {
-    query.split('&').find_map(|part| part.strip_prefix("currency_pair="))
 }

@@ -5,12 +5,12 @@ use crate::faults::{Death, Event};
 use crate::incidents::{self, Person};
 use crate::judge::Violation;
 use crate::simulation::{DEATH_WAITS_NS, Ending, PlannedDeath, Simulation, Sleep};
-use crate::tamper;
 use crate::venues::{Bounds, heal_world, snatch};
 use domain::time::SECOND;
 use domain::{ConfigPatch, Input, OperatorCommand, Rate, StopKind, StopReason, VenueId};
 use sim_exchange::core::TradeStatus;
 use sim_exchange::faults::{Faults, TimedFault};
+use sim_exchange::reading::Asked;
 
 /// A process that was told to end and has not ended after this long is killed, as a supervisor would.
 const GRACE_NS: u64 = 5 * SECOND;
@@ -133,13 +133,13 @@ impl Simulation {
     }
 
     /// Somebody faster takes what a placement was to take (F53), before it arrives.
-    pub(crate) fn snatch(&mut self, venue: usize, bytes: &[u8]) {
+    pub(crate) fn snatch(&mut self, venue: usize, asked: Option<Asked>) {
         if self.config.faults.hostile == 0 || !self.wires.somebody_is_faster() {
             return;
         }
-        let Some((pair, side, price, amount)) = tamper::placement(bytes) else { return };
-        let side = if side == "buy" { sim_exchange::core::Side::Buy } else { sim_exchange::core::Side::Sell };
-        if snatch(&mut self.world, venue, &pair, side, price, amount) {
+        let Some(asked) = asked else { return };
+        let Some(pair) = self.setup.pair_of(&asked.pair).and_then(|pair| self.setup.name_of(pair)) else { return };
+        if snatch(&mut self.world, venue, pair, asked.side, asked.price, asked.amount) {
             self.struck.hit(53);
             self.struck.hit(19);
             // The next order may change the book again at this very instant.

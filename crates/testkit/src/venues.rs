@@ -2,11 +2,11 @@
 //! one learns it (rules out of dialect bytes).
 
 use crate::config::{START_T_NS, SimConfig};
+use crate::speech::Speech;
 use domain::time::{MILLI, SECOND};
 use domain::{InstrumentRules, PairId, Rate, Symbol, Tables, VenueId};
 use engine_core::EngineConfig;
 use executor::ExecutorConfig;
-use gate_connector::GateConnector;
 use risk::{Controls, Limits};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
@@ -14,7 +14,7 @@ use sim_exchange::faults::{Faults, ScriptedFault, TimedFault, Visibility};
 use sim_exchange::world::{HttpRequest, OutputBody, World, WorldConfig};
 use spread_detector::DetectorConfig;
 use std::sync::Arc;
-use venue::{Connector, OrderEntry, SessionConfig, SessionOptions, VenueSession, build_tables};
+use venue::{OrderEntry, SessionConfig, SessionOptions, VenueSession, build_tables};
 
 /// This instance's number in client order ids.
 pub const INSTANCE: u16 = 7;
@@ -47,6 +47,11 @@ pub fn build_world(config: &SimConfig) -> World {
         market.levels = 20;
     }
     for (index, venue) in world.venues.iter_mut().enumerate() {
+        let kind = config.kinds[index % 2];
+        if venue.kind.settings().kind() != kind {
+            let seed = config.seed.wrapping_add(index as u64 + 1);
+            venue.kind = sim_exchange::protocols::protocol(kind, seed).expect("the harness names known kinds");
+        }
         let settings = venue.kind.faults().expect("a protocol with faults");
         let upgrade = config.upgrades.get(index).copied().flatten();
         let fault = TimedFault::Upgrade { close_after_ns: UPGRADE_CLOSE_NS };
@@ -141,6 +146,8 @@ pub struct Setup {
     pub engine: EngineConfig,
     /// The venues' names of the pairs.
     names: Vec<String>,
+    /// What each venue speaks.
+    pub(crate) speech: Vec<Speech>,
     keys: Vec<(String, String)>,
     channels: [&'static str; 2],
     book_ticker: [bool; 2],
@@ -165,9 +172,15 @@ impl Setup {
         }
     }
 
-    /// The pair that the venues call so.
+    /// The pair that a venue calls so; only some venues part base and quote.
     pub fn pair_of(&self, name: &str) -> Option<PairId> {
-        self.names.iter().position(|known| known == name).map(|index| PairId(index as u16))
+        let same = |known: &String| known == name || is_joined(known, name);
+        self.names.iter().position(same).map(|index| PairId(index as u16))
+    }
+
+    /// The simulator's name of a pair.
+    pub fn name_of(&self, pair: PairId) -> Option<&str> {
+        self.names.get(pair.index()).map(String::as_str)
     }
 
     /// (key, secret) of each venue.
@@ -182,15 +195,21 @@ impl Setup {
     pub fn fetch(config: &SimConfig, world: &mut World) -> Setup {
         let symbols: Vec<Symbol> =
             config.pairs.iter().map(|pair| Symbol::parse(pair).expect("the simulator's names are symbols")).collect();
-        let mut listed = Vec::new();
+        let speech: Vec<Speech> = (0..world.venue_count()).map(|venue| Speech::of(world, venue)).collect();
+        let (mut listed, mut fee_assets) = (Vec::new(), Vec::new());
         for venue in 0..world.venue_count() {
-            let (status, mut body) = ask(world, venue);
-            let rules =
-                GateConnector.decode_rules(status, &mut body, &symbols, None).expect("the simulator answers as documented");
+            let connector = speech[venue].connector;
+            let mut rules = Vec::new();
+            for asked in connector.rules_requests(&symbols) {
+                let (status, mut body) = ask(world, venue, asked.request);
+                let read = connector.decode_rules(status, &mut body, &asked.symbols, None);
+                rules.extend(read.expect("the simulator answers as documented"));
+            }
+            fee_assets.extend(connector.fee_assets());
             listed.push((world.venue(venue).id.clone(), rules));
         }
-        let (tables, rules) =
-            build_tables(&symbols, &listed, GateConnector.fee_assets()).expect("the demo's pairs fit one scale");
+        fee_assets.dedup();
+        let (tables, rules) = build_tables(&symbols, &listed, &fee_assets).expect("the demo's pairs fit one scale");
         let keys =
             (0..world.venue_count()).map(|venue| world.venue(venue)).map(|v| (v.api_key.clone(), v.api_secret.clone())).collect();
         Setup {
@@ -199,6 +218,7 @@ impl Setup {
             rules,
             engine: engine_config(config.limits),
             keys,
+            speech,
             channels: config.book_channels,
             book_ticker: config.book_ticker,
             order_entry: config.order_entry,
@@ -231,16 +251,20 @@ impl Setup {
                 },
                 seed: self.seed.wrapping_mul(31).wrapping_add(life * 2 + index as u64),
             };
-            GateConnector.session(config).expect("the harness names known book channels")
+            self.speech[index].connector.session(config).expect("the harness names known book channels")
         };
         self.keys.iter().enumerate().map(one).collect()
     }
 }
 
+/// Whether a name is base and quote of `BASE_QUOTE` without anything between them.
+fn is_joined(known: &str, name: &str) -> bool {
+    known.split_once('_').is_some_and(|(base, quote)| name.strip_prefix(base) == Some(quote))
+}
+
 /// The venue's answer to the connector's request for rules, before any engine runs.
-fn ask(world: &mut World, venue: usize) -> (u16, Vec<u8>) {
-    let request = venue_request(GateConnector.rules_request());
-    world.http(venue, 0, request);
+fn ask(world: &mut World, venue: usize, request: venue::HttpRequest) -> (u16, Vec<u8>) {
+    world.http(venue, 0, venue_request(request));
     loop {
         while let Some(output) = world.poll_output() {
             if let OutputBody::Http { response, .. } = output.body {

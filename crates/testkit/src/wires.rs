@@ -7,11 +7,13 @@
 
 use crate::coverage::Struck;
 use crate::faults::{FaultMix, FrameFaults, RequestFaults};
+use crate::speech::Speech;
 use crate::tamper;
 use crate::venues::venue_request;
 use domain::time::MILLI;
 use domain::{LinkRole, VenueId};
 use sim_exchange::market::Rng;
+use sim_exchange::reading::{ODD_FRAMES, odd_frame};
 use sim_exchange::world::{HttpRequest, HttpResponse, Output, OutputBody, WsFrame};
 use std::collections::{BTreeMap, BTreeSet};
 use venue::{IoFailure, LinkId, LossReason, Method, Ticket, Transmit};
@@ -37,6 +39,8 @@ pub enum Arrival {
         venue: usize,
         /// Number of the connection in the run.
         conn: u64,
+        /// On which path.
+        path: String,
     },
     /// At a venue: a frame.
     Frame {
@@ -162,6 +166,7 @@ pub struct FaultCounts {
 /// The network.
 #[derive(Debug)]
 pub struct Wires {
+    speech: Vec<Speech>,
     faults: FaultMix,
     rng: Rng,
     flights: BTreeMap<(u64, u64), Flight>,
@@ -181,9 +186,10 @@ pub struct Wires {
 }
 
 impl Wires {
-    /// A network with these faults.
-    pub fn new(faults: FaultMix, seed: u64) -> Wires {
+    /// A network with these faults, to venues that speak so.
+    pub fn new(faults: FaultMix, seed: u64, speech: Vec<Speech>) -> Wires {
         Wires {
+            speech,
             faults,
             rng: Rng::fork(seed, 3),
             flights: BTreeMap::new(),
@@ -278,7 +284,10 @@ impl Wires {
         let state =
             Conn { life: self.life, venue, link, up: false, last_to_engine: back, last_to_venue: there, venue_knows: true };
         self.conns.insert(conn, state);
-        self.fly(there, Flight::ToVenue(Arrival::Open { venue: venue.index(), conn }));
+        self.fly(
+            there,
+            Flight::ToVenue(Arrival::Open { venue: venue.index(), conn, path: self.speech[venue.index()].path(link) }),
+        );
         self.fly(back, Flight::Connected { conn });
     }
 
@@ -377,7 +386,7 @@ impl Wires {
         if pending.reply_lost.is_some() {
             return;
         }
-        let (faults, is_look_up) = (pending.faults, pending.is_look_up);
+        let (faults, is_look_up, of) = (pending.faults, pending.is_look_up, pending.venue);
         let mut at = t_ns + self.latency();
         if self.strikes(faults.slow) {
             self.counts.requests += 1;
@@ -392,7 +401,7 @@ impl Wires {
         if is_look_up
             && response.status == 200
             && self.strikes(self.faults.stale_look_ups)
-            && let Some(aged) = tamper::age_order(&response.body)
+            && let Some(aged) = self.speech[of.index()].reading.age_order(&response.body)
         {
             self.counts.tampered += 1;
             self.struck.hit(30);
@@ -420,14 +429,17 @@ impl Wires {
             LinkRole::OrderEntry => self.faults.entry,
             LinkRole::Public | LinkRole::Rest => self.faults.public,
         };
+        let venue = conn.venue;
         let (public, private) = (conn.link.role == LinkRole::Public, conn.link.role == LinkRole::Private);
-        if private && self.mute.contains(&conn.venue.index()) && matches!(&frame, WsFrame::Text(bytes) if tamper::is_news(bytes))
+        if private
+            && self.mute.contains(&conn.venue.index())
+            && matches!(&frame, WsFrame::Text(bytes) if self.speech[conn.venue.index()].reading.is_news(bytes))
         {
             self.struck.hit(28);
             return;
         }
         let frame = match frame {
-            WsFrame::Text(bytes) if public => WsFrame::Text(self.maybe_odd(bytes)),
+            WsFrame::Text(bytes) if public => WsFrame::Text(self.maybe_odd(venue, bytes)),
             WsFrame::Text(bytes) => WsFrame::Text(bytes),
             // A driver answers these itself; they are no news.
             other => {
@@ -465,23 +477,23 @@ impl Wires {
         self.rng.below(faults.delay_max_ns)
     }
 
-    fn maybe_odd(&mut self, bytes: Vec<u8>) -> Vec<u8> {
-        let bytes = self.maybe_crossed(bytes);
+    fn maybe_odd(&mut self, venue: VenueId, bytes: Vec<u8>) -> Vec<u8> {
+        let bytes = self.maybe_crossed(venue, bytes);
         if !self.strikes(self.faults.odd_frames) {
             return bytes;
         }
-        let kind = self.rng.below(tamper::ODD_FRAMES);
-        let Some(odd) = tamper::odd_frame(&bytes, kind) else { return bytes };
+        let kind = self.rng.below(ODD_FRAMES);
+        let Some(odd) = odd_frame(self.speech[venue.index()].reading, &bytes, kind) else { return bytes };
         self.counts.tampered += 1;
         self.struck.hit(if matches!(kind, 0 | 7) { 12 } else { 10 });
         odd
     }
 
-    fn maybe_crossed(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+    fn maybe_crossed(&mut self, venue: VenueId, bytes: Vec<u8>) -> Vec<u8> {
         if !self.strikes(self.faults.crossed_books) {
             return bytes;
         }
-        match tamper::cross_book(&bytes) {
+        match self.speech[venue.index()].reading.cross_book(&bytes) {
             Some(crossed) => {
                 self.counts.tampered += 1;
                 self.struck.hit(5);

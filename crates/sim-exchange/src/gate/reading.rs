@@ -8,6 +8,7 @@ use crate::{
 };
 
 /// See the module's docs.
+#[derive(Debug)]
 pub(super) struct GateReading;
 
 /// The order in the fields of a placement.

@@ -183,7 +183,7 @@ impl Judge {
             orders: OrderBookkeeping::default(),
             exposures: Exposures::new(tables.clone(), setup.rules.clone(), bounds),
             alerts: Alerts::default(),
-            wire: WireWatch::new(tables.clone(), bounds, setup.secrets(), setup.refusals_are_ours),
+            wire: WireWatch::new(tables.clone(), bounds, setup.secrets(), setup.speech.clone(), setup.refusals_are_ours),
             feeds: FeedWatch::new(tables.clone()),
             unknown_since: BTreeMap::new(),
             known_after: Vec::new(),
@@ -347,7 +347,9 @@ impl Judge {
         }
         let Some(since) = self.unknown_since.remove(client_id) else { return };
         let exchange = world.exchange(venue.index());
-        let Some(order) = exchange.order_by_text(world.account(venue.index()), &format!("t-{client_id}")) else { return };
+        let account = world.account(venue.index());
+        let by_text = |text: &str| exchange.order_by_text(account, text);
+        let Some(order) = by_text(&format!("t-{client_id}")).or_else(|| by_text(&client_id.to_string())) else { return };
         let shown = since.max(order.create_t_ns + self.order_hidden_ns);
         self.known_after.push(t_ns.saturating_sub(shown));
     }

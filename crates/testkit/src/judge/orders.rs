@@ -7,9 +7,6 @@ use executor::OpenOrder;
 use journal::{MemoryRun, Record};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The prefix that the connector puts before our ids.
-const TEXT_PREFIX: &str = "t-";
-
 #[derive(Debug)]
 struct Order {
     terms: NewOrder,
@@ -289,5 +286,5 @@ fn key(fill: &Fill) -> (VenueId, PairId, TradeId) {
 }
 
 fn id_of(text: &str) -> Option<ClientOrderId> {
-    ClientOrderId::parse(text.strip_prefix(TEXT_PREFIX)?)
+    super::wire::wire_id(text)
 }

@@ -2,15 +2,17 @@
 //! that the venue asked for (I14), the budget of copies of books (I13), secrets (I15).
 
 use super::{Check, Invariant, broken};
+use crate::speech::{Speech, crossing};
 use crate::venues::Bounds;
 use domain::time::SECOND;
 use domain::{ClientOrderId, NewOrder, PairScale, Purpose, Side, Tables, VenueId};
 use rust_decimal::Decimal;
 use sim_exchange::monitor::Placement;
+use sim_exchange::reading::{RateWord, Spends};
 use sim_exchange::world::{HttpResponse, World};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use venue::{HttpRequest, Method, Ticket, Transmit};
+use venue::{Ticket, Transmit};
 
 /// Copies of books that one venue is asked for within ten seconds at most; Gate allows 200 public requests per endpoint.
 const BOOK_COPIES_MAX: usize = 100;
@@ -23,20 +25,13 @@ const WAIT_MAX_NS: u64 = 9 * SECOND;
 /// How far a limit price may be from the venue's true mid beyond the collar, in 1/10000.
 const COLLAR_SLACK_BPS: i64 = 200;
 
-/// Which limit of the venue a request spends.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Spends {
-    Placements(String),
-    Cancels,
-    Books,
-    Reads(String),
-}
-
 /// The wire between us and the venues.
 #[derive(Debug)]
 pub struct WireWatch {
     tables: Arc<Tables>,
     bounds: Bounds,
+    /// How each venue's bytes read.
+    speech: Vec<Speech>,
     /// (key, secret) by venue.
     secrets: Vec<(Needle, Needle)>,
     /// The run has no fault that makes the venue refuse for its rate limits.
@@ -52,11 +47,18 @@ pub struct WireWatch {
 
 impl WireWatch {
     /// Nothing has left yet. `secrets` are (key, secret) by venue.
-    pub fn new(tables: Arc<Tables>, bounds: Bounds, secrets: Vec<(String, String)>, refusals_are_ours: bool) -> WireWatch {
+    pub fn new(
+        tables: Arc<Tables>,
+        bounds: Bounds,
+        secrets: Vec<(String, String)>,
+        speech: Vec<Speech>,
+        refusals_are_ours: bool,
+    ) -> WireWatch {
         let venues = tables.venues.len();
         WireWatch {
             tables,
             bounds,
+            speech,
             secrets: secrets.into_iter().map(|(key, secret)| (Needle::new(key), Needle::new(secret))).collect(),
             refusals_are_ours,
             in_flight: BTreeMap::new(),
@@ -86,7 +88,10 @@ impl WireWatch {
         self.check_secrets(venue, transmit)?;
         self.check_kept("the Debug text of what leaves", format!("{transmit:?}").as_bytes())?;
         let Transmit::Request { ticket, request, .. } = transmit else { return Ok(()) };
-        let Some(spends) = spends(request) else { return Ok(()) };
+        let reading = self.speech[venue.index()].reading;
+        let key_header = reading.key_header();
+        let signed = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(key_header));
+        let Some(spends) = reading.spends(&crossing(request), signed) else { return Ok(()) };
         if let Some(until) = self.parked.get(&(venue, spends.clone()))
             && t_ns + CLOCK_TOLERANCE_NS < *until
         {
@@ -121,12 +126,11 @@ impl WireWatch {
     pub fn answered(&mut self, t_ns: u64, venue: VenueId, ticket: Ticket, reply: Option<&HttpResponse>) -> Check {
         let Some(spends) = self.in_flight.remove(&(venue, ticket)) else { return Ok(()) };
         let Some(reply) = reply else { return Ok(()) };
-        if reply.status == 418 || reply.status == 403 && reply.body.windows(3).any(|part| part == b"BAN") {
-            return broken(Invariant::LimitsRespected, format!("{} bans us", self.tables.venue(venue)));
-        }
-        if reply.status != 429 {
-            return Ok(());
-        }
+        let until_ns = match self.speech[venue.index()].reading.rate_word(reply) {
+            RateWord::Banned => return broken(Invariant::LimitsRespected, format!("{} bans us", self.tables.venue(venue))),
+            RateWord::None => return Ok(()),
+            RateWord::Refused { until_ns } => until_ns,
+        };
         self.refused += 1;
         if self.refusals_are_ours {
             return broken(
@@ -134,9 +138,7 @@ impl WireWatch {
                 format!("{} refuses {spends:?} for its rate limits", self.tables.venue(venue)),
             );
         }
-        let reset = reply.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-gate-ratelimit-reset-timestamp"));
-        let reset_s: Option<u64> = reset.and_then(|(_, value)| value.parse().ok());
-        if let Some(until) = reset_s.map(|seconds| (seconds * SECOND).min(t_ns + WAIT_MAX_NS)) {
+        if let Some(until) = until_ns.map(|until_ns| until_ns.min(t_ns + WAIT_MAX_NS)) {
             self.parked.insert((venue, spends), until);
         }
         Ok(())
@@ -156,7 +158,8 @@ impl WireWatch {
                     if holds(&request.body) {
                         return leak("a body");
                     }
-                    let is_auth = |name: &str| name.eq_ignore_ascii_case("key");
+                    let key_header = self.speech[venue.index()].reading.key_header();
+                    let is_auth = |name: &str| name.eq_ignore_ascii_case(key_header);
                     let holds_wrongly = |(name, value): &(&str, String)| {
                         secret.is_in(value.as_bytes()) || !is_auth(name) && key.is_in(value.as_bytes())
                     };
@@ -250,22 +253,9 @@ fn amount_of(order: &NewOrder, scale: PairScale) -> Decimal {
     Decimal::new(order.qty.units(), u32::from(scale.qty_decimals()))
 }
 
-fn spends(request: &HttpRequest) -> Option<Spends> {
-    let orders = request.path.ends_with("/spot/orders") || request.path.contains("/spot/orders/");
-    Some(match request.method {
-        Method::Post if orders => Spends::Placements(crate::tamper::placed_pair(&request.body)?),
-        Method::Delete if orders => Spends::Cancels,
-        Method::Get if request.path.ends_with("/spot/order_book") => Spends::Books,
-        Method::Get if request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("sign")) => {
-            Spends::Reads(if orders { "orders".to_owned() } else { request.path.clone() })
-        }
-        _ => return None,
-    })
-}
-
-/// The text of an id as it is on the wire.
+/// Our id in the client id of an order as the venue knows it: Gate's begin with `t-`, which no id of ours does.
 pub fn wire_id(text: &str) -> Option<ClientOrderId> {
-    ClientOrderId::parse(text.strip_prefix("t-")?)
+    ClientOrderId::parse(text.strip_prefix("t-").unwrap_or(text))
 }
 
 /// A text to look for in many bytes (Horspool): what can't be its end is passed over at once, for whole logs are looked through.
