@@ -3,8 +3,9 @@
 use crate::market::{Market, venue_name};
 use crate::session::{BinanceSession, BookChannel, Route};
 use crate::{hosts, recorded, rules};
-use domain::{LinkRole, Rate, Symbol};
-use venue::connector::{RulesRequest, loopback_class};
+use domain::{LinkRole, Rate, Symbol, UnixNanos};
+use venue::connector::{AssetKeys, RulesRequest, loopback_class};
+use venue::identity::AssetListing;
 use venue::{
     Checkup, CheckupConfig, Connector, ConnectorError, Endpoints, HostClass, HttpRequest, LinkId, Method, RawRules, Recorded,
     SessionConfig, VenueSession,
@@ -69,9 +70,17 @@ impl Connector for BinanceConnector {
         status: u16,
         body: &mut [u8],
         symbols: &[Symbol],
-        _now: Option<domain::UnixNanos>,
+        _now: Option<UnixNanos>,
     ) -> Result<Vec<RawRules>, ConnectorError> {
         rules::decode(status, body, symbols)
+    }
+
+    fn asset_requests(&self, _assets: &[String], keys: Option<&AssetKeys<'_>>, wall: UnixNanos) -> Vec<HttpRequest> {
+        crate::assets::requests(keys, wall)
+    }
+
+    fn decode_assets(&self, status: u16, body: &mut [u8], assets: &[String]) -> Result<Vec<AssetListing>, ConnectorError> {
+        crate::assets::decode(status, body, assets)
     }
 
     fn fee_assets(&self) -> &'static [&'static str] {

@@ -9,6 +9,7 @@
 //!
 //! Nothing here opens a socket, reads a clock or knows another venue. Times are arguments; Binance's JSON shapes stop here.
 
+mod assets;
 mod checkup;
 pub mod connector;
 pub mod errors;

@@ -50,10 +50,7 @@ pub fn decode(status: u16, body: &mut [u8], symbols: &[Symbol]) -> Result<Vec<Ra
         let error = error_body(&mut reader, body);
         return Err(match (error, symbols) {
             (Some(error), [symbol]) if error.code == INVALID_SYMBOL => ConnectorError::UnknownPair(symbol.clone()),
-            (Some(error), _) if error.code == INVALID_SYMBOL => {
-                let names: Vec<String> = symbols.iter().map(Symbol::to_string).collect();
-                ConnectorError::BadAnswer { what: WHAT, why: format!("not all of {} are listed", names.join(", ")) }
-            }
+            (Some(error), _) if error.code == INVALID_SYMBOL => ConnectorError::SomeUnlisted(symbols.to_vec()),
             (Some(error), _) => {
                 ConnectorError::Refused { what: WHAT, status, label: format!("{} {}", error.code, error.message) }
             }

@@ -105,10 +105,7 @@ pub async fn prepare_listed(loaded: &Loaded, venues: Vec<VenueSetup>) -> Result<
     let (mut listed, mut refused) = (Vec::new(), Vec::new());
     for venue in &venues {
         let mut missing = Vec::new();
-        let mut rules = Vec::new();
-        for asked in venue.connector.rules_requests(&symbols) {
-            rules.extend(fetch_rules_list(loaded, venue, &symbols, asked, Some(&mut missing)).await?);
-        }
+        let rules = fetch_rules_of(loaded, venue, &symbols, Some(&mut missing)).await?;
         let told = |symbol: Symbol| Refused { symbol, venue: venue.id.clone(), reason: "it is not listed there".into() };
         refused.extend(missing.into_iter().map(told));
         listed.push((venue.id.clone(), rules));
@@ -160,40 +157,61 @@ pub fn symbols(loaded: &Loaded) -> Result<Vec<Symbol>, Failure> {
 /// # Errors
 /// As [`prepare`].
 pub async fn fetch_rules(loaded: &Loaded, venue: &VenueSetup, symbols: &[Symbol]) -> Result<Vec<RawRules>, Failure> {
+    fetch_rules_of(loaded, venue, symbols, None).await
+}
+
+/// The rules of these pairs. Pairs that the venue does not list go to `missing`, or are an error without it.
+async fn fetch_rules_of(
+    loaded: &Loaded,
+    venue: &VenueSetup,
+    symbols: &[Symbol],
+    mut missing: Option<&mut Vec<Symbol>>,
+) -> Result<Vec<RawRules>, Failure> {
     let mut rules = Vec::new();
-    for asked in venue.connector.rules_requests(symbols) {
-        rules.extend(fetch_rules_list(loaded, venue, symbols, asked, None).await?);
+    let mut left = venue.connector.rules_requests(symbols);
+    while let Some(asked) = left.pop() {
+        let wanted = asked.symbols.clone();
+        match fetch_rules_list(loaded, venue, symbols, asked, missing.as_deref_mut()).await? {
+            Some(listed) => rules.extend(listed),
+            // The venue does not say which pair it does not list: halves of them are asked for until it is found.
+            None => {
+                let (first, second) = wanted.split_at(wanted.len() / 2);
+                left.extend([first, second].into_iter().flat_map(|half| venue.connector.rules_requests(half)));
+            }
+        }
     }
     Ok(rules)
 }
 
-/// The rules that one request is for, page by page. Pairs that the venue does not list go to `missing`, or are an error without it.
+/// The rules that one request is for, page by page; `None` when the venue does not list all and does not say which it does.
 async fn fetch_rules_list(
     loaded: &Loaded,
     venue: &VenueSetup,
     symbols: &[Symbol],
     asked: RulesRequest,
     mut missing: Option<&mut Vec<Symbol>>,
-) -> Result<Vec<RawRules>, Failure> {
+) -> Result<Option<Vec<RawRules>>, Failure> {
     let (mut rules, mut next) = (Vec::new(), Some(asked));
     for _ in 0..RULES_PAGES_MAX {
-        let Some(asked) = next.take() else { return Ok(rules) };
-        let (page, behind) = fetch_rules_page(loaded, venue, symbols, asked, missing.as_deref_mut()).await?;
+        let Some(asked) = next.take() else { return Ok(Some(rules)) };
+        let Some((page, behind)) = fetch_rules_page(loaded, venue, symbols, asked, missing.as_deref_mut()).await? else {
+            return Ok(None);
+        };
         rules.extend(page);
         next = behind;
     }
     let what = format!("venue `{}`: its list of pairs does not end after {RULES_PAGES_MAX} pages", venue.id);
-    if next.is_some() { Err(Failure::failed(what)) } else { Ok(rules) }
+    if next.is_some() { Err(Failure::failed(what)) } else { Ok(Some(rules)) }
 }
 
-/// One page of that, and the request for the next where some pairs are not on this one.
+/// One page of that, and the request for the next where some pairs are not on this one; `None` as above.
 async fn fetch_rules_page(
     loaded: &Loaded,
     venue: &VenueSetup,
     symbols: &[Symbol],
     mut asked: RulesRequest,
     mut missing: Option<&mut Vec<Symbol>>,
-) -> Result<(Vec<RawRules>, Option<RulesRequest>), Failure> {
+) -> Result<Option<(Vec<RawRules>, Option<RulesRequest>)>, Failure> {
     let mut last = String::new();
     for attempt in 0..STARTUP_TRIES {
         if attempt > 0 {
@@ -213,7 +231,8 @@ async fn fetch_rules_page(
                     None => asked.symbols.clone(),
                 };
                 match venue.connector.decode_rules(status, &mut body.clone(), &here, now) {
-                    Ok(rules) => return Ok((rules, next)),
+                    Ok(rules) => return Ok(Some((rules, next))),
+                    Err(ConnectorError::SomeUnlisted(some)) if some.len() > 1 => return Ok(None),
                     Err(ConnectorError::UnknownPair(symbol)) if missing.is_some() && asked.symbols.contains(&symbol) => {
                         asked.symbols.retain(|one| *one != symbol);
                         missing.iter_mut().for_each(|list| list.push(symbol.clone()));

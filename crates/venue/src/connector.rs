@@ -151,6 +151,9 @@ pub enum ConnectorError {
     /// A key that can't sign: why, and what to do, without the key.
     #[error("{0}")]
     BadKey(String),
+    /// Some of these pairs are not listed, and the venue does not say which.
+    #[error("not all of {} are listed by this venue", names(.0))]
+    SomeUnlisted(Vec<Symbol>),
     /// A configured value that this connector does not know.
     #[error("`{value}` is no {what} of this venue: use {allowed}")]
     BadOption {
@@ -161,6 +164,11 @@ pub enum ConnectorError {
         /// What is allowed.
         allowed: &'static str,
     },
+}
+
+/// Pairs in a sentence.
+fn names(symbols: &[Symbol]) -> String {
+    symbols.iter().map(Symbol::to_string).collect::<Vec<String>>().join(", ")
 }
 
 /// Keys to sign a start-up read with.

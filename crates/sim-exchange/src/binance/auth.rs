@@ -167,17 +167,27 @@ pub(super) fn invalid_key() -> ApiError {
     ApiError::new(-2015, "Invalid API-key, IP, or permissions for action.").with_status(401)
 }
 
+/// Until when a request is taken by its `timestamp` and `recvWindow`, Unix milliseconds.
+pub(super) fn good_until_ms(params: &Params) -> Option<u64> {
+    let sent_ns = params.time_ns("timestamp").ok().flatten()?;
+    Some(sent_ns.saturating_add(window_ns(params).ok()?) / MS)
+}
+
+fn window_ns(params: &Params) -> Result<u64, ApiError> {
+    Ok(match params.decimal("recvWindow", 3)? {
+        None => WINDOW_DEFAULT_NS,
+        Some(ms) if ms > WINDOW_MAX_MS.into() => return Err(ApiError::new(-1131, "recvWindow must be less than 60000")),
+        Some(ms) => ms.checked_mul(MS.into()).and_then(|ns| u64::try_from(ns.trunc()).ok()).unwrap_or(WINDOW_DEFAULT_NS),
+    })
+}
+
 /// `timestamp` and `recvWindow` against the venue's clock.
 ///
 /// # Errors
 /// −1102 without a timestamp, −1021 when it is too old or too far ahead, −1131 for a window that is too wide.
 pub(super) fn check_time(params: &Params, clock_ns: u64) -> Result<(), ApiError> {
     let sent_ns = params.time_ns("timestamp").ok().flatten().ok_or_else(|| ApiError::missing("timestamp"))?;
-    let window_ns = match params.decimal("recvWindow", 3)? {
-        None => WINDOW_DEFAULT_NS,
-        Some(ms) if ms > WINDOW_MAX_MS.into() => return Err(ApiError::new(-1131, "recvWindow must be less than 60000")),
-        Some(ms) => ms.checked_mul(MS.into()).and_then(|ns| u64::try_from(ns.trunc()).ok()).unwrap_or(WINDOW_DEFAULT_NS),
-    };
+    let window_ns = window_ns(params)?;
     if sent_ns >= clock_ns.saturating_add(AHEAD_MAX_NS) {
         return Err(ApiError::new(-1021, "Timestamp for this request was 1000ms ahead of the server's time."));
     }

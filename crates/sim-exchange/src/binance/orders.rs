@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{
-    Call, Caller,
+    Call, Caller, auth,
     config::ASSET_DECIMALS,
     error::ApiError,
     notes::{Note, OrderType},
@@ -68,7 +68,7 @@ pub(super) fn place(params: &Params, call: &mut Call<'_>, caller: Caller) -> Res
     if request.is_ok() {
         params.finish()?;
     }
-    execute(request?, call, caller)
+    execute(request?, auth::good_until_ms(params), call, caller)
 }
 
 /// Checks an order without placing it.
@@ -90,7 +90,8 @@ pub(super) fn test(params: &Params, call: &mut Call<'_>, caller: Caller) -> Resu
     Ok(if with_rates { super::account::commission_rates(call, caller) } else { json!({}) })
 }
 
-fn execute(mut request: Request, call: &mut Call<'_>, caller: Caller) -> Result<Value, ApiError> {
+/// `expires_at_ms` is when the request itself would have been refused as too old, Unix milliseconds.
+fn execute(mut request: Request, expires_at_ms: Option<u64>, call: &mut Call<'_>, caller: Caller) -> Result<Value, ApiError> {
     let pair = request.order.pair;
     let order = &request.order;
     let placement = Placement {
@@ -103,7 +104,7 @@ fn execute(mut request: Request, call: &mut Call<'_>, caller: Caller) -> Result<
         price: order.price,
         amount: order.amount,
         time_in_force: order.time_in_force,
-        expires_at_ms: None,
+        expires_at_ms,
     };
     let number = call.monitor.placement_arrived(call.exchange, placement);
     let placed = admit(&mut request, call, caller);
@@ -452,7 +453,11 @@ pub(super) fn cancel_replace(params: &Params, call: &mut Call<'_>, caller: Calle
     let request = parse(params, call, caller, "newClientOrderId")?;
     params.finish()?;
     let cancelled = cancel_one(&named, cancel_id, restriction, call, caller);
-    let placed = if cancelled.is_err() && stop_on_failure { None } else { Some(execute(request, call, caller)) };
+    let placed = if cancelled.is_err() && stop_on_failure {
+        None
+    } else {
+        Some(execute(request, auth::good_until_ms(params), call, caller))
+    };
     let word = |result: &Result<Value, ApiError>| if result.is_ok() { "SUCCESS" } else { "FAILURE" };
     let told = |result: &Result<Value, ApiError>| match result {
         Ok(row) => row.clone(),

@@ -8,6 +8,7 @@ use crate::{
 };
 
 /// See the module's docs.
+#[derive(Debug)]
 pub(super) struct BinanceReading;
 
 const ORDER: &str = "/api/v3/order";
