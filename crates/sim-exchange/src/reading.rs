@@ -102,60 +102,6 @@ pub trait Reading: Sync + std::fmt::Debug {
     fn age_order(&self, body: &[u8]) -> Option<Vec<u8>>;
 }
 
-/// Of a protocol whose bytes nobody reads.
-#[derive(Debug)]
-pub struct Unread;
-
-impl Reading for Unread {
-    fn placement(&self, _: &Crossing<'_>) -> Option<Asked> {
-        None
-    }
-
-    fn placement_in_frame(&self, _: &[u8]) -> Option<Asked> {
-        None
-    }
-
-    fn spends(&self, _: &Crossing<'_>, _: bool) -> Option<Spends> {
-        None
-    }
-
-    fn asked_book<'a>(&self, _: &str, _: &'a str) -> Option<&'a str> {
-        None
-    }
-
-    fn rate_word(&self, _: &HttpResponse) -> RateWord {
-        RateWord::None
-    }
-
-    fn refuses_order(&self, _: &str, _: &HttpResponse) -> bool {
-        false
-    }
-
-    fn key_header(&self) -> &'static str {
-        ""
-    }
-
-    fn book_pair<'a>(&self, _: &'a [u8]) -> Option<&'a str> {
-        None
-    }
-
-    fn is_news(&self, _: &[u8]) -> bool {
-        false
-    }
-
-    fn cross_book(&self, _: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn levels_of<'a>(&self, _: &'a mut Value) -> Option<&'a mut Value> {
-        None
-    }
-
-    fn age_order(&self, _: &[u8]) -> Option<Vec<u8>> {
-        None
-    }
-}
-
 /// Kinds of [`odd_frame`].
 pub const ODD_FRAMES: u64 = 9;
 

@@ -41,6 +41,12 @@ pub(super) fn verify_rest<'k>(request: &HttpRequest, keys: &'k [BybitKey], now_m
     Ok(key)
 }
 
+/// Until when a request of this timestamp is taken, Unix milliseconds.
+pub(super) fn good_until_ms(timestamp: &str, window: Option<&str>) -> Option<u64> {
+    let window_ms = window.map_or(Some(RECV_WINDOW_MS), |text| text.parse().ok())?;
+    Some(timestamp.parse::<u64>().ok()?.saturating_add(window_ms))
+}
+
 /// Checks that a timestamp lies within its window: `server − window ≤ timestamp < server + 1 s`.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ use super::{BybitDialect, PRIVATE_WS_PATH, WS_PATHS};
 use crate::{
     core::{ClientIdPolicy, ExchangeConfig, UnfillablePolicy},
     faults::{Conditions, Faults, ScriptedFault, Visibility, script::FaultScript},
+    reading::Reading,
     timing::{Delays, Jitter},
     world::{Dialect, DialectParts, FaultSettings, Settings},
 };
@@ -108,6 +109,10 @@ impl Settings for BybitConfig {
             from_ns: &mut self.faults_from_ns,
             seed: &mut self.faults_seed,
         })
+    }
+
+    fn reading(&self) -> &'static dyn Reading {
+        &super::reading::BybitReading
     }
 
     fn boxed(&self) -> Box<dyn Settings> {

@@ -30,6 +30,7 @@ mod memory;
 mod orders;
 mod params;
 mod rate;
+mod reading;
 mod rest;
 mod rows;
 mod statistics;

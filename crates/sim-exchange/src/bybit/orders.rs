@@ -46,6 +46,8 @@ pub(super) struct Caller {
     pub(super) user_id: u64,
     pub(super) t_ns: u64,
     pub(super) visibility: Visibility,
+    /// Until when its request would have been taken, Unix milliseconds.
+    pub(super) good_until_ms: Option<u64>,
 }
 
 impl Caller {
@@ -147,7 +149,7 @@ fn place_one(fields: &Map<String, Value>, charged: Result<(), ApiError>, desk: &
             price: order.price,
             amount: order.amount,
             time_in_force: order.time_in_force,
-            expires_at_ms: None,
+            expires_at_ms: desk.caller.good_until_ms,
         };
         desk.monitor.placement_arrived(desk.exchange, placement)
     });

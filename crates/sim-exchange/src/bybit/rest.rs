@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     account::{self, BalanceView},
-    auth::verify_rest,
+    auth::{good_until_ms, verify_rest},
     config::{BybitConfig, BybitKey},
     dcp::Protection,
     error::ApiError,
@@ -231,7 +231,11 @@ impl RestDesk {
             let rate = RateState { limit: context.config.limits.query, left: 0, reset_ns, allowed: false };
             return (Some(rate), 0, Err(ApiError::too_many_visits()));
         }
-        let caller = Caller { account, user_id: key.user_id, t_ns: context.t_ns, visibility: context.config.visibility };
+        let good_until_ms = request
+            .header("x-bapi-timestamp")
+            .and_then(|timestamp| good_until_ms(timestamp, request.header("x-bapi-recv-window")));
+        let (t_ns, visibility) = (context.t_ns, context.config.visibility);
+        let caller = Caller { account, user_id: key.user_id, t_ns, visibility, good_until_ms };
         if endpoint.is_order_write() {
             if !key.may_trade() {
                 return (None, 0, Err(ApiError::forbidden()));

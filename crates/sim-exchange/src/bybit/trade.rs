@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    auth::check_window,
+    auth::{check_window, good_until_ms},
     config::BybitConfig,
     error::ApiError,
     orders::{self, BatchKind, Caller},
@@ -113,15 +113,20 @@ fn execute(op: &str, call: &TradeCall, desk: &mut RestDesk, context: &mut TradeC
     if context.config.faults.maintenance {
         return refused(ApiError::internal());
     }
-    let fields = match fields(op, &call.request, context) {
-        Ok(fields) => fields,
+    let (fields, good_until_ms) = match fields(op, &call.request, context) {
+        Ok(read) => read,
         Err(error) => return refused(error),
     };
     if !login.key.may_trade() {
         return refused(ApiError::forbidden());
     }
-    let caller =
-        Caller { account: login.account, user_id: login.key.user_id, t_ns: context.t_ns, visibility: context.config.visibility };
+    let caller = Caller {
+        account: login.account,
+        user_id: login.key.user_id,
+        t_ns: context.t_ns,
+        visibility: context.config.visibility,
+        good_until_ms,
+    };
     desk.limits.divide_by(context.config.faults.limits_divided_by);
     let mut desk = desk.desk(caller, OrderSource::WebSocket, context.config, context.symbols, context.exchange, context.monitor);
     let result = match op {
@@ -136,8 +141,12 @@ fn execute(op: &str, call: &TradeCall, desk: &mut RestDesk, context: &mut TradeC
     (result, desk.rate, desk.accepted)
 }
 
-/// The one object of `args`, once the header's timestamp lies within its window.
-fn fields(op: &str, request: &Map<String, Value>, context: &TradeContext<'_>) -> Result<Map<String, Value>, ApiError> {
+/// The one object of `args`, once the header's timestamp lies within its window, and until when that is, Unix milliseconds.
+fn fields(
+    op: &str,
+    request: &Map<String, Value>,
+    context: &TradeContext<'_>,
+) -> Result<(Map<String, Value>, Option<u64>), ApiError> {
     if !op.starts_with("order.") {
         return Err(ApiError::new(10_404, "op type is not found"));
     }
@@ -147,7 +156,8 @@ fn fields(op: &str, request: &Map<String, Value>, context: &TradeContext<'_>) ->
         _ => None,
     };
     let timestamp = word("X-BAPI-TIMESTAMP").ok_or_else(|| ApiError::missing("X-BAPI-TIMESTAMP"))?;
-    check_window(&timestamp, word("X-BAPI-RECV-WINDOW").as_deref(), context.config.clock_ms(context.t_ns))?;
+    let window = word("X-BAPI-RECV-WINDOW");
+    check_window(&timestamp, window.as_deref(), context.config.clock_ms(context.t_ns))?;
     let fields = match request.get("args").and_then(Value::as_array).map(Vec::as_slice) {
         Some([Value::Object(fields)]) => fields.clone(),
         _ => return Err(ApiError::parameter("args must hold one object")),
@@ -155,5 +165,5 @@ fn fields(op: &str, request: &Map<String, Value>, context: &TradeContext<'_>) ->
     if fields.get("category").and_then(Value::as_str).is_some_and(|category| category != "spot") {
         return Err(ApiError::new(10_404, "category is not supported"));
     }
-    Ok(fields)
+    Ok((fields, good_until_ms(&timestamp, window.as_deref())))
 }

@@ -38,9 +38,7 @@ pub trait Settings: Any + fmt::Debug + Send {
     fn faults(&mut self) -> Option<FaultSettings<'_>>;
 
     /// How its bytes read on the wire.
-    fn reading(&self) -> &'static dyn Reading {
-        &crate::reading::Unread
-    }
+    fn reading(&self) -> &'static dyn Reading;
 
     /// A copy.
     fn boxed(&self) -> Box<dyn Settings>;

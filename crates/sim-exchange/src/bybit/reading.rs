@@ -1,0 +1,162 @@
+//! How Bybit's bytes read on the wire (Bybit API v5): placements, book frames, lists with one order.
+
+use serde_json::{Value, json};
+
+use crate::{
+    reading::{Asked, Crossing, RateWord, Reading, Spends, cross, parameter, side_of, text_field},
+    world::HttpResponse,
+};
+
+/// See the module's docs.
+#[derive(Debug)]
+pub(super) struct BybitReading;
+
+/// The limit order in the fields of a placement.
+fn asked(terms: &Value) -> Option<Asked> {
+    let text = |name: &str| terms.get(name)?.as_str();
+    Some(Asked {
+        pair: text("symbol")?.to_owned(),
+        side: side_of(text("side")?)?,
+        price: text("price")?.parse().ok()?,
+        amount: text("qty")?.parse().ok()?,
+        client_id: text("orderLinkId").unwrap_or_default().to_owned(),
+    })
+}
+
+/// The code of an answer, which comes with status 200 whatever it says.
+fn code(response: &HttpResponse) -> Option<i64> {
+    let root: Value = serde_json::from_slice(&response.body).ok()?;
+    root.get("retCode")?.as_i64()
+}
+
+/// "Too many visits!"
+const TOO_MANY_VISITS: i64 = 10006;
+
+impl Reading for BybitReading {
+    fn placement(&self, request: &Crossing<'_>) -> Option<Asked> {
+        let places = request.method == "POST" && request.path == "/v5/order/create";
+        asked(&serde_json::from_slice(request.body).ok().filter(|_| places)?)
+    }
+
+    fn placement_in_frame(&self, frame: &[u8]) -> Option<Asked> {
+        let root: Value = serde_json::from_slice(frame).ok()?;
+        if root.get("op")?.as_str()? != "order.create" {
+            return None;
+        }
+        asked(root.get("args")?.get(0)?)
+    }
+
+    fn spends(&self, request: &Crossing<'_>, signed: bool) -> Option<Spends> {
+        Some(match (request.method, request.path) {
+            // Counted for the account, whatever the pair.
+            ("POST", "/v5/order/create") => Spends::Placements(String::new()),
+            ("POST", "/v5/order/cancel" | "/v5/order/cancel-all") => Spends::Cancels,
+            ("GET", "/v5/market/orderbook") => Spends::Books,
+            ("GET", path) if signed => Spends::Reads(path.to_owned()),
+            _ => return None,
+        })
+    }
+
+    fn asked_book<'a>(&self, path: &str, query: &'a str) -> Option<&'a str> {
+        parameter(query, "symbol").filter(|_| path == "/v5/market/orderbook")
+    }
+
+    fn rate_word(&self, response: &HttpResponse) -> RateWord {
+        if response.status == 403 {
+            return RateWord::Banned;
+        }
+        if code(response) != Some(TOO_MANY_VISITS) {
+            return RateWord::None;
+        }
+        let reset = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-bapi-limit-reset-timestamp"));
+        let until_ms = reset.and_then(|(_, value)| value.parse::<u64>().ok());
+        RateWord::Refused { until_ns: until_ms.map(|ms| ms.saturating_mul(1_000_000)) }
+    }
+
+    fn refuses_order(&self, path: &str, response: &HttpResponse) -> bool {
+        path == "/v5/order/create" && code(response).is_some_and(|code| code >= 170_000)
+    }
+
+    fn key_header(&self) -> &'static str {
+        "x-bapi-api-key"
+    }
+
+    fn book_pair<'a>(&self, frame: &'a [u8]) -> Option<&'a str> {
+        let frame = std::str::from_utf8(frame).ok()?;
+        // `orderbook.50.BTCUSDT`.
+        text_field(frame, "\"topic\":\"orderbook.")?.split_once('.').map(|(_, symbol)| symbol)
+    }
+
+    fn is_news(&self, frame: &[u8]) -> bool {
+        std::str::from_utf8(frame).is_ok_and(|frame| frame.contains("\"topic\":\"") && frame.contains("\"data\":"))
+    }
+
+    fn cross_book(&self, frame: &[u8]) -> Option<Vec<u8>> {
+        let mut root: Value = serde_json::from_slice(frame).ok()?;
+        root.get("topic")?.as_str()?.strip_prefix("orderbook.")?;
+        cross(root.get_mut("data")?, "b", "a", |amount| amount.as_str() == Some("0"))?;
+        serde_json::to_vec(&root).ok()
+    }
+
+    fn levels_of<'a>(&self, frame: &'a mut Value) -> Option<&'a mut Value> {
+        frame.get("topic")?.as_str()?.strip_prefix("orderbook.")?;
+        frame.get_mut("data").filter(|data| data.is_object())
+    }
+
+    fn age_order(&self, body: &[u8]) -> Option<Vec<u8>> {
+        let mut root: Value = serde_json::from_slice(body).ok()?;
+        let rows = root.get_mut("result")?.get_mut("list")?.as_array_mut()?;
+        let [row] = rows.as_mut_slice() else { return None };
+        let order = row.as_object_mut().filter(|order| order.contains_key("cumExecQty"))?;
+        let amount = order.get("qty")?.clone();
+        order.insert("orderStatus".into(), json!("New"));
+        order.insert("leavesQty".into(), amount);
+        for zero in ["cumExecQty", "cumExecValue", "cumExecFee"] {
+            order.insert(zero.into(), json!("0"));
+        }
+        order.insert("avgPrice".into(), json!(""));
+        serde_json::to_vec(&root).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::Side;
+
+    #[test]
+    fn placements_are_read_on_both_ways() {
+        let terms = r#"{"category":"spot","symbol":"XUSDT","side":"Sell","price":"2.5","qty":"3","orderLinkId":"abc"}"#;
+        let request = Crossing { method: "POST", path: "/v5/order/create", query: "", body: terms.as_bytes() };
+        let placed = BybitReading.placement(&request).expect("an order");
+        assert_eq!((placed.pair.as_str(), placed.side, placed.client_id.as_str()), ("XUSDT", Side::Sell, "abc"));
+        assert_eq!(BybitReading.placement(&Crossing { path: "/v5/order/amend", ..request }), None);
+        let frame = |op| format!(r#"{{"reqId":"1","op":"{op}","args":[{terms}]}}"#);
+        assert_eq!(BybitReading.placement_in_frame(frame("order.create").as_bytes()), Some(placed));
+        assert_eq!(BybitReading.placement_in_frame(frame("order.cancel").as_bytes()), None);
+    }
+
+    #[test]
+    fn book_frames_are_known_and_crossed() {
+        let frame = br#"{"topic":"orderbook.50.XUSDT","type":"delta","ts":1,"data":{"s":"XUSDT","b":[["9","1"]],"a":[["10","2"],["11","0"]],"u":2}}"#;
+        assert_eq!(BybitReading.book_pair(frame), Some("XUSDT"));
+        let crossed: Value = serde_json::from_slice(&BybitReading.cross_book(frame).expect("a book")).expect("JSON");
+        assert_eq!(crossed["data"]["b"], json!([["10", "2"], ["9", "1"]]));
+        let news = br#"{"topic":"order","data":[{"symbol":"XUSDT"}]}"#;
+        assert!(BybitReading.is_news(news) && !BybitReading.is_news(br#"{"op":"pong"}"#));
+        assert_eq!((BybitReading.book_pair(news), BybitReading.cross_book(news)), (None, None));
+    }
+
+    #[test]
+    fn an_aged_order_is_new_and_refusals_for_the_rate_are_told_in_the_body() {
+        let list = br#"{"retCode":0,"result":{"list":[{"orderId":"7","qty":"2","cumExecQty":"2","leavesQty":"0","orderStatus":"Filled"}]}}"#;
+        let aged: Value = serde_json::from_slice(&BybitReading.age_order(list).expect("an order")).expect("JSON");
+        let row = &aged["result"]["list"][0];
+        assert_eq!((&row["orderStatus"], &row["leavesQty"], &row["cumExecQty"]), (&json!("New"), &json!("2"), &json!("0")));
+        assert_eq!(BybitReading.age_order(br#"{"retCode":0,"result":{"list":[]}}"#), None);
+        let headers = vec![("X-Bapi-Limit-Reset-Timestamp".to_owned(), "5".to_owned())];
+        let refused = HttpResponse { status: 200, headers, body: br#"{"retCode":10006}"#.to_vec() };
+        assert_eq!(BybitReading.rate_word(&refused), RateWord::Refused { until_ns: Some(5_000_000) });
+        assert_eq!(BybitReading.rate_word(&HttpResponse { body: br#"{"retCode":0}"#.to_vec(), ..refused }), RateWord::None);
+    }
+}
