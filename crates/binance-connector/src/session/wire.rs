@@ -24,6 +24,7 @@ use domain::{
 };
 use serde_json::{Map, Value, json};
 use venue::clock_sync::ClockPace;
+use venue::desk::TradesRead;
 use venue::desk::rows::{OrderRow, Stamp};
 use venue::desk::what::What;
 use venue::desk::wire::{
@@ -45,6 +46,8 @@ const ORDERS: Limit = Limit { count: 50, window_ns: 10 * SECOND };
 const MINUTE_NS: u64 = 60 * SECOND;
 /// A connection is closed after 24 hours.
 const LIFE_NS: (u64, u64) = (22 * 3600 * SECOND, 3600 * SECOND);
+/// The longest span of time that executions are listed of.
+const WINDOW_MS: i64 = 86_400_000;
 /// Paths of an account, all below the current version.
 const ORDER: &str = "/api/v3/order";
 const OPEN_ORDERS: &str = "/api/v3/openOrders";
@@ -73,6 +76,37 @@ pub(super) struct BinanceWire {
 const fn public(market: Market) -> Limit {
     let (_, allowed) = market.depth_weight();
     Limit { count: allowed / 2, window_ns: MINUTE_NS }
+}
+
+/// A page of executions: those of a window of time, or those from an id on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TradesPage {
+    /// Of a day from this time on, milliseconds.
+    Window(i64),
+    /// From this id on, up to now.
+    From(i64),
+}
+
+impl TradesPage {
+    /// The cursor of a window begins with this.
+    const WINDOW: &'static str = "t";
+
+    fn of(read: &TradesRead) -> TradesPage {
+        let window = |text: &str| text.strip_prefix(TradesPage::WINDOW)?.parse().ok().map(TradesPage::Window);
+        let id = |text: &str| text.parse().ok().map(TradesPage::From);
+        let page = window(&read.cursor).or_else(|| id(&read.cursor));
+        page.unwrap_or_else(|| TradesPage::Window(read.from().millis().max(0)))
+    }
+
+    /// The window after this page, unless it reached `now_ms`.
+    fn next_window(self, now_ms: i64) -> Option<String> {
+        match self {
+            TradesPage::Window(start) if start.saturating_add(WINDOW_MS) <= now_ms => {
+                Some(format!("{}{}", TradesPage::WINDOW, start.saturating_add(WINDOW_MS)))
+            }
+            TradesPage::Window(_) | TradesPage::From(_) => None,
+        }
+    }
 }
 
 /// How long a request that leaves at `at` may still be acted on.
@@ -155,9 +189,11 @@ impl BinanceWire {
             What::OpenOrders(_) => (Method::Get, OPEN_ORDERS, Params::new()),
             What::Trades(read) => {
                 let on = self.on(read.pair).with_number("limit", TRADES_PAGE as i64);
-                let page = match read.cursor.parse::<i64>() {
-                    Ok(from_id) => on.with_number("fromId", from_id),
-                    Err(_) => on.with_number("startTime", read.from().millis().max(0)),
+                let page = match TradesPage::of(read) {
+                    TradesPage::From(id) => on.with_number("fromId", id),
+                    TradesPage::Window(start) => {
+                        on.with_number("startTime", start).with_number("endTime", start.saturating_add(WINDOW_MS - 1))
+                    }
                 };
                 (Method::Get, TRADES, page)
             }
@@ -229,9 +265,9 @@ impl Wire for BinanceWire {
         dead_man_min_s: None,
         // All on one.
         open_orders_pages_max: 1,
-        trades_pages_max: 20,
-        // Binance bounds a span of times by a day and does not say whether a start alone is one.
-        trades_span_ns: 86_400 * SECOND as i64,
+        // A day each, or a thousand of a busy one: about a year of silence.
+        trades_pages_max: 400,
+        trades_span_ns: i64::MAX,
     };
     const PUBLIC: &'static [Limit] = &[public(Market::Spot), public(Market::UsdM), public(Market::CoinM)];
 
@@ -335,8 +371,14 @@ impl Wire for BinanceWire {
         self.decoder.open_orders(body, stamp)
     }
 
-    fn trades(&mut self, _pair: PairId, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject> {
-        self.decoder.trades(body, stamp)
+    fn trades(&mut self, read: &TradesRead, venue_ns: i64, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject> {
+        let mut page = self.decoder.trades(body, stamp)?;
+        // A full window goes on from the last id; one that is not full ends, and the next one follows until now is reached.
+        if let (false, Some(next)) = (page.more, TradesPage::of(read).next_window(UnixNanos(venue_ns).millis())) {
+            page.more = true;
+            page.cursor = next;
+        }
+        Ok(page)
     }
 
     fn fees(&mut self, body: &mut [u8], pair: PairId) -> Result<FeeRates, Reject> {

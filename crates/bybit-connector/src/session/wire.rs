@@ -18,6 +18,7 @@ use domain::{AccountFacts, BalanceEntry, ErrorClass, FeeRates, Fill, FrameReject
 use serde_json::Value as Json;
 use std::convert::Infallible;
 use venue::clock_sync::ClockPace;
+use venue::desk::TradesRead;
 use venue::desk::rows::{OrderRow, Stamp};
 use venue::desk::what::What;
 use venue::desk::wire::{
@@ -262,7 +263,7 @@ impl Wire for BybitWire {
         self.decoder.orders(body, stamp)
     }
 
-    fn trades(&mut self, _pair: PairId, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject> {
+    fn trades(&mut self, _read: &TradesRead, _venue_ns: i64, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject> {
         self.decoder.executions(body, stamp)
     }
 

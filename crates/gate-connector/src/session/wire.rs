@@ -16,6 +16,7 @@ use domain::{
 };
 use venue::clock_sync::ClockPace;
 use venue::connector::RawRules;
+use venue::desk::TradesRead;
 use venue::desk::what::What;
 use venue::desk::wire::{
     AccountAnswer, AllCancelled, Ban, Call, CallKind, CancelledRow, Failure, LinkBody, LinkNews, LinkReply, OrderAnswer, Page,
@@ -333,7 +334,7 @@ impl Wire for GateWire {
         Ok(Page { rows: page.orders, elsewhere: page.elsewhere, more: page.more, cursor: String::new() })
     }
 
-    fn trades(&mut self, _pair: PairId, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject> {
+    fn trades(&mut self, _read: &TradesRead, _venue_ns: i64, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject> {
         let (rows, listed) = self.decoder.my_trades(body, stamp)?;
         Ok(Page { rows, elsewhere: 0, more: listed >= TRADES_PAGE, cursor: String::new() })
     }

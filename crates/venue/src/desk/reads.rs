@@ -145,7 +145,9 @@ impl<W: Wire> Desk<W> {
             }
             What::Trades(read) => {
                 let read = read.clone();
-                self.wire.trades(read.pair, body, stamp).map(|page| self.on_trades(read, page, sent, venue_ns, now, updates))
+                self.wire
+                    .trades(&read, venue_ns, body, stamp)
+                    .map(|page| self.on_trades(read, page, sent, venue_ns, now, updates))
             }
             What::Fees { index, pair } => {
                 let (index, pair) = (*index, *pair);

@@ -4,6 +4,7 @@
 //! [`Failure`] with its class and what it proves. A venue whose placements are only received ([`OrderAnswer::Received`]) tells the
 //! end of an order on its private stream; one that answers with the order's row tells it at once.
 
+use super::reads::TradesRead;
 use super::rows::{OrderRow, Stamp};
 use super::what::What;
 use crate::clock_sync::ClockPace;
@@ -366,11 +367,11 @@ pub trait Wire {
     /// # Errors
     /// See [`Wire::time`].
     fn open_orders(&mut self, body: &mut [u8], stamp: Stamp) -> Result<Page<OrderRow>, Reject>;
-    /// A page of executions.
+    /// The page of executions that was asked for at `venue_ns` by the venue's time.
     ///
     /// # Errors
     /// See [`Wire::time`].
-    fn trades(&mut self, pair: PairId, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject>;
+    fn trades(&mut self, read: &TradesRead, venue_ns: i64, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject>;
     /// What the account is charged on a pair.
     ///
     /// # Errors

@@ -247,7 +247,7 @@ fn executions_are_read_in_pages_that_begin_where_the_last_one_ended() {
     let read = ReadKind::Trades { pair: PairId(0), since };
     let sent = account.submit(Command::Read { venue: VenueId(0), read }).request();
     assert!(
-        sent.request.query.starts_with(&format!("symbol=BTCUSDT&limit=1000&startTime={}&", since.millis())),
+        sent.request.query.starts_with(&format!("symbol=BTCUSDT&limit=1000&startTime={}&endTime=", since.millis())),
         "{}",
         sent.request.query
     );
@@ -264,6 +264,27 @@ fn executions_are_read_in_pages_that_begin_where_the_last_one_ended() {
     let told = account.take();
     let [Input::Trades(report)] = told.as_slice() else { panic!("{told:?}") };
     assert_eq!((report.fills.len(), report.complete), (1001, true));
+}
+
+#[test]
+fn executions_of_days_ago_are_read_day_by_day_until_now() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let day = 86_400_000;
+    let since = account.wall().millis() - 5 * day / 2;
+    let read = ReadKind::Trades { pair: PairId(0), since: domain::UnixNanos(since * 1_000_000) };
+    let mut sent = account.submit(Command::Read { venue: VenueId(0), read }).request();
+    for window in 0..3 {
+        let (start, end) = (since + window * day, since + (window + 1) * day - 1);
+        let expected = format!("symbol=BTCUSDT&limit=1000&startTime={start}&endTime={end}&");
+        assert!(sent.request.query.starts_with(&expected), "{}", sent.request.query);
+        assert!(!account.take().iter().any(|input| matches!(input, Input::Trades(_))));
+        account.answer(&sent, 200, &json!([]));
+        if window < 2 {
+            sent = account.run(0).request();
+        }
+    }
+    let told = account.take();
+    assert!(matches!(told.as_slice(), [Input::Trades(report)] if report.complete && report.fills.is_empty()), "{told:?}");
 }
 
 #[test]
