@@ -35,9 +35,10 @@ fn what_three_exchanges_publish_proves_their_assets() {
     let dir = dir();
     let file = write(dir.path(), "three.toml", &three(&["BTC/USDT", "ETH/USDT"], "transfers_required = true", ""));
     let doctor = run(crossgate(dir.path()).args(["doctor", "--json", "-c"]).arg(&file)).expect(0).json();
-    assert_eq!(check(&doctor, "identity", None)["status"], "ok", "{doctor}");
+    let of_all = check(&doctor, "rules", None);
+    assert_eq!((&of_all["status"], &of_all["detail"]), (&"ok".into(), &"3 assets are the same wherever they meet".into()));
     for venue in ["gate", "binance", "bybit"] {
-        assert_eq!(check(&doctor, "transfers", Some(venue))["status"], "ok", "{doctor}");
+        assert_eq!(check(&doctor, "rules", Some(venue))["status"], "ok", "{doctor}");
     }
     let done = run(crossgate(dir.path()).args(["run", "--for", "8s", "--no-tui", "--json", "-c"]).arg(&file)).expect(0);
     assert!(!done.stderr.contains("not traded"), "{}", done.stderr);
@@ -52,7 +53,7 @@ fn another_unit_is_told_and_kept_out_of() {
     let unit = "[[identity]]\nasset = \"BTC\"\nvenue = \"bybit\"\nnamed = \"1000BTC\"\nmultiplier = 1000\n";
     let file = write(dir.path(), "unit.toml", &three(&["BTC/USDT", "ETH/USDT"], "", unit));
     let doctor = run(crossgate(dir.path()).args(["doctor", "--json", "-c"]).arg(&file)).expect(1).json();
-    let identity = check(&doctor, "identity", None);
+    let identity = check(&doctor, "rules", None);
     assert_eq!(identity["status"], "fail");
     assert!(identity["detail"].as_str().is_some_and(|text| text.contains("1000BTC on bybit is 1000 of ours")), "{identity}");
     let done = run(crossgate(dir.path()).args(["run", "--for", "6s", "--no-tui", "--json", "-c"]).arg(&file)).expect(0);

@@ -17,7 +17,7 @@ use venue_io::{HttpOutcome, request_once};
 /// How long one question may take.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// What venues publish of the configured assets, and what they would not tell: one clause for each venue.
+/// What venues publish of the configured assets, and the first thing that each would not tell, one clause.
 pub async fn ask(loaded: &Loaded, venues: &[VenueSetup]) -> Result<(Identities, Vec<(String, String)>), Failure> {
     let attested = loaded.config.identity.iter().map(|one| Attested {
         asset: one.asset.clone(),
@@ -43,23 +43,30 @@ async fn ask_venue(known: &mut Identities, venue: &VenueSetup, assets: &[String]
     if requests.is_empty() {
         return Err(if venue.keys.is_some() { "it publishes no chains".into() } else { "it tells chains to keys only".into() });
     }
+    // One asset that a venue does not know says nothing about the others.
+    let mut refused = None;
     for request in requests {
         let mut endpoints = venue.endpoints.clone();
         endpoints.rest = venue.connector.rest_url(&venue.endpoints, &request.path);
-        let listings = match request_once(&endpoints, &venue.tls, request, TIMEOUT).await {
-            Err(error) => return Err(error.to_string()),
-            Ok(HttpOutcome::Failed(failure)) => return Err(format!("no answer ({failure:?})")),
+        let told = match request_once(&endpoints, &venue.tls, request, TIMEOUT).await {
+            Err(error) => Err(error.to_string()),
+            Ok(HttpOutcome::Failed(failure)) => Err(format!("no answer ({failure:?})")),
             Ok(HttpOutcome::Http { status, mut body, .. }) => {
-                venue.connector.decode_assets(status, &mut body, &named).map_err(|error| error.to_string())?
+                venue.connector.decode_assets(status, &mut body, &named).map_err(|error| error.to_string())
             }
         };
-        for listing in listings {
-            if let Some(index) = named.iter().position(|name| *name == listing.asset) {
-                known.publish(&venue.id, &assets[index], listing);
+        match told {
+            Ok(listings) => {
+                for listing in listings {
+                    if let Some(index) = named.iter().position(|name| *name == listing.asset) {
+                        known.publish(&venue.id, &assets[index], listing);
+                    }
+                }
             }
+            Err(why) => refused = refused.or(Some(why)),
         }
     }
-    Ok(())
+    refused.map_or(Ok(()), Err)
 }
 
 /// Asks the venues where the configuration or its hosts want it, and adds the routes that are ruled out to `[[veto]]`. Returns what to
@@ -94,7 +101,8 @@ pub async fn rule_out(loaded: &mut Loaded, venues: &[VenueSetup]) -> Result<Vec<
             }
         }
     }
-    let mut lines: Vec<String> = untold.iter().map(|(venue, why)| format!("{venue} told nothing of its assets: {why}")).collect();
+    let mut lines: Vec<String> =
+        untold.iter().map(|(venue, why)| format!("{venue} does not tell of all its assets: {why}")).collect();
     lines.extend(
         ruled.iter().map(|veto| format!("not traded: {} from {} to {}: {}", veto.symbol, veto.buy, veto.sell, veto.reason)),
     );

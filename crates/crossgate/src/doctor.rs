@@ -260,21 +260,18 @@ async fn asset_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Check
     } else {
         findings.differing.join("; ")
     };
-    checks.add("identity", None, status, detail, fix);
+    checks.add("rules", None, status, detail, fix);
     for (venue, why) in untold {
-        checks.add("transfers", Some(&venue), Status::Skip, why, "");
+        checks.add("rules", Some(&venue), Status::Skip, format!("chains and transfers of some assets are not told: {why}"), "");
     }
-    for (venue, closed) in findings.closed {
-        match closed.is_empty() {
-            true => checks.add("transfers", Some(&venue), Status::Ok, "deposits and withdrawals of all assets are open", ""),
-            false => checks.add(
-                "transfers",
-                Some(&venue),
-                Status::Warn,
-                closed.join("; "),
-                "what piles up there can't be moved; [strategy] transfers_required = true keeps out of such routes",
-            ),
-        }
+    for (venue, closed) in findings.closed.into_iter().filter(|(_, closed)| !closed.is_empty()) {
+        checks.add(
+            "rules",
+            Some(&venue),
+            Status::Warn,
+            closed.join("; "),
+            "what piles up there can't be moved; [strategy] transfers_required = true keeps out of such routes",
+        );
     }
     Ok(())
 }
