@@ -1,8 +1,8 @@
 //! Production engine, sessions and dialect bytes against simulated venues under virtual time, judged from outside (see `testkit`).
 //!
-//! `CROSSGATE_SEEDS=10000` (or `5000..9000`) runs other seeds; `CROSSGATE_SEED=17` names the one that `one_seed` runs,
-//! `CROSSGATE_TRACE=1` prints what happens in it. The long runs, with figures that add up, are
-//! `cargo run --profile swarm -p testkit --example swarm`.
+//! `CROSSGATE_SEEDS=10000` (or `5000..9000`) runs other seeds; `CROSSGATE_SEED=17` names the one that `one_seed` runs, between two Gates
+//! or with `CROSSGATE_MIX=mixed` between venues of its seed's kinds; `CROSSGATE_TRACE=1` prints what happens in it.
+//! The long runs, with figures that add up, are `cargo run --profile swarm -p testkit --example swarm`.
 
 use std::time::Instant;
 use testkit::runner::{self, Totals};
@@ -13,6 +13,8 @@ use testkit::{FaultMix, SimConfig};
 const SEEDS: u64 = 2_000;
 /// With so many seeds every fault that can be injected did strike.
 const SEEDS_FOR_COVERAGE: u64 = 300;
+/// Seeds of the default run between venues of several kinds.
+const MIXED_SEEDS: u64 = 500;
 /// Seeds that run twice.
 const TWICE: std::ops::Range<u64> = 1_000..1_050;
 
@@ -82,12 +84,27 @@ fn faults_break_no_invariant() {
 }
 
 #[test]
+fn faults_between_venues_of_several_kinds_break_no_invariant() {
+    let began = Instant::now();
+    let totals = runner::run_many(0..MIXED_SEEDS, SimConfig::mixed).unwrap_or_else(|failure| panic!("{failure}"));
+    tell("mixed", &totals, began);
+    assert!(totals.restarts > MIXED_SEEDS / 2 && totals.unknown > MIXED_SEEDS / 2 && totals.hedges > MIXED_SEEDS, "{totals}");
+    assert!(totals.deals > MIXED_SEEDS && totals.faults > 20 * MIXED_SEEDS, "{totals}");
+    assert_eq!(totals.coverage.missing(), Vec::<u8>::new(), "faults that struck in no run");
+    let (met, all) = totals.coverage.pairs_met(1);
+    println!("pairs of faults that met: {met} of {all}");
+    assert!(met * 10 > all * 9, "only {met} of {all} pairs of faults met in some run");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     let mut traces = Vec::new();
     for seed in TWICE {
         match runner::run_twice(&SimConfig::faulty(seed)) {
             Ok(report) => traces.push(report.trace),
-            Err(violation) => panic!("seed {seed} breaks {violation}\nrun it again: {}", runner::command(seed)),
+            Err(violation) => {
+                panic!("seed {seed} breaks {violation}\nrun it again: {}", runner::command(&SimConfig::faulty(seed)))
+            }
         }
     }
     traces.sort_unstable();
@@ -138,11 +155,12 @@ fn an_engine_that_dies_again_and_again_recovers() {
 #[test]
 fn one_seed() {
     let seed = number("CROSSGATE_SEED").unwrap_or(0);
-    let config = SimConfig::faulty(seed);
+    let mixed = std::env::var("CROSSGATE_MIX").is_ok_and(|mix| mix == "mixed");
+    let config = if mixed { SimConfig::mixed(seed) } else { SimConfig::faulty(seed) };
     println!("{:#?}", config);
     match runner::run_twice(&config) {
         Ok(report) => println!("{report:#?}"),
-        Err(violation) => panic!("seed {seed} breaks {violation}\nrun it again: {}", runner::command(seed)),
+        Err(violation) => panic!("seed {seed} breaks {violation}\nrun it again: {}", runner::command(&config)),
     }
 }
 

@@ -90,6 +90,11 @@ pub(crate) struct Order {
     pub(crate) theirs: Option<Qty>,
 }
 
+/// The venue tells of the order itself, and does not answer a request that was to place it.
+const fn is_row(source: OrderSource) -> bool {
+    matches!(source, OrderSource::Stream | OrderSource::Query)
+}
+
 impl Order {
     /// An order as it is sent.
     pub(crate) fn new(terms: NewOrder, placed: MonoNanos, expiry: MonoNanos, wall_floor: UnixNanos) -> Order {
@@ -192,6 +197,9 @@ impl Order {
         }
         let mut effects = Effects::default();
         match update.report {
+            // "We have your request" may come after what became of it.
+            OrderReport::Open { filled }
+                if filled.is_zero() && self.was_refused_by_its_row() && update.source == OrderSource::Reply => {}
             OrderReport::Open { filled } => {
                 let was_dead = self.was_never_alive();
                 self.raise(filled, &mut effects);
@@ -211,8 +219,12 @@ impl Order {
                 let unfilled = if finish == Finish::Expired { OrderOutcome::Expired } else { OrderOutcome::Cancelled };
                 self.end(unfilled, now);
             }
-            OrderReport::Refused { label, .. } if self.may_never_have_lived() => {
+            // A row of the order says more than an answer: the venue took the request, and then refused the order.
+            OrderReport::Refused { label, .. }
+                if self.may_never_have_lived() || self.reported.is_zero() && is_row(update.source) && !self.is_done() =>
+            {
                 self.label = label;
+                self.shown |= is_row(update.source);
                 self.end(OrderOutcome::Refused, now);
             }
             OrderReport::NotSent if self.may_never_have_lived() => self.end(OrderOutcome::NotSent, now),
@@ -257,6 +269,11 @@ impl Order {
     /// No evidence yet that the venue ever had it.
     fn may_never_have_lived(&self) -> bool {
         matches!(self.phase, Phase::Sent | Phase::Unknown(_)) && self.reported.is_zero()
+    }
+
+    /// Refused, and not by the answer to its placement: that answer may still come, and say that the request was received.
+    fn was_refused_by_its_row(&self) -> bool {
+        self.phase == Phase::Done(OrderOutcome::Refused) && self.shown
     }
 
     /// Ended in a way that says it never lived, or never executed.

@@ -6,7 +6,10 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use crate::{core::Side, world::HttpResponse};
+use crate::{
+    core::{AccountTrade, Side},
+    world::HttpResponse,
+};
 
 /// A request as it crosses the wire.
 #[derive(Clone, Copy, Debug)]
@@ -97,6 +100,22 @@ pub trait Reading: Sync + std::fmt::Debug {
 
     /// The part of a public frame where its levels stand, to be made nonsense of; `None` for other frames.
     fn levels_of<'a>(&self, frame: &'a mut Value) -> Option<&'a mut Value>;
+
+    /// Whether a fault of the project's list, by its number, means anything to a client that trades here.
+    fn knows_fault(&self, _number: u8) -> bool {
+        true
+    }
+
+    /// The id by which clients know an execution.
+    fn trade_id(&self, trade: &AccountTrade) -> u64 {
+        trade.trade_id.0
+    }
+
+    /// Whether a request asks about one order.
+    fn looks_up(&self, request: &Crossing<'_>) -> bool;
+
+    /// An error that hides in an answer of success: of the venue's own making, and nothing is known of what was asked for.
+    fn error_inside(&self) -> &'static [u8];
 
     /// The answer about one order as it was just after it was accepted: open, nothing executed.
     fn age_order(&self, body: &[u8]) -> Option<Vec<u8>>;

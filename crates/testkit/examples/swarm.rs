@@ -1,9 +1,11 @@
 //! The long swarm: a range of seeds on all cores, its figures told and kept, so that ranges add up while the tested code is the same.
 //!
 //! ```text
-//! cargo run --profile swarm -p testkit --example swarm -- --seeds 0..100000 [--twice] [--mix faulty|hostile|lost-replies] [--threads N] \
+//! cargo run --profile swarm -p testkit --example swarm -- --seeds 0..100000 [--twice] [--mix faulty|mixed|hostile|lost-replies] [--threads N] \
 //!     [--into FILE]
 //! ```
+//!
+//! `faulty` is between two Gates, `mixed` between venues of two kinds or two of another kind.
 //!
 //! `--into` appends one line of JSON: commit, hash of the tested crates, range, machine, time and totals. `--sum FILE` adds up the
 //! lines that have the hash of the code that is here now, and says how many had another.
@@ -20,7 +22,7 @@ use std::time::Instant;
 use testkit::{SimConfig, runner};
 
 /// What the figures are about: these crates' sources and the manifest that fixes how they are built.
-const TESTED: [&str; 14] = [
+const TESTED: [&str; 17] = [
     "domain",
     "order-book",
     "spread-detector",
@@ -31,6 +33,9 @@ const TESTED: [&str; 14] = [
     "journal",
     "venue",
     "gate-connector",
+    "binance-connector",
+    "bybit-connector",
+    "connectors",
     "node",
     "sim-exchange",
     "testkit",
@@ -161,10 +166,11 @@ fn main() -> ExitCode {
     }
     let configure: fn(u64) -> SimConfig = match args.mix.as_str() {
         "faulty" => SimConfig::faulty,
+        "mixed" => SimConfig::mixed,
         "hostile" => SimConfig::hostile,
         "lost-replies" => SimConfig::lost_replies,
         other => {
-            eprintln!("`{other}` is no mix; use faulty, hostile or lost-replies");
+            eprintln!("`{other}` is no mix; use faulty, mixed, hostile or lost-replies");
             return ExitCode::from(2);
         }
     };

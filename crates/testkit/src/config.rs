@@ -79,7 +79,7 @@ impl SimConfig {
 
     /// As [`SimConfig::faulty`], between two exchanges of which at least one is not Gate.
     pub fn mixed(seed: u64) -> SimConfig {
-        let mut rng = Rng::fork(seed, 12);
+        let mut rng = Rng::fork(seed, 15);
         const MIXES: [[&str; 2]; 5] =
             [["gate", "binance"], ["bybit", "gate"], ["binance", "bybit"], ["binance", "binance"], ["bybit", "bybit"]];
         let kinds = MIXES[rng.below(MIXES.len() as u64) as usize];
@@ -93,6 +93,11 @@ impl SimConfig {
             }
         }
         config
+    }
+
+    /// Whether one of its exchanges is not Gate.
+    pub fn is_mixed(&self) -> bool {
+        self.kinds.iter().any(|kind| *kind != "gate")
     }
 
     /// Nothing goes wrong but that replies to accepted orders are lost: how long such an order stays unknown.

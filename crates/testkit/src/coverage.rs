@@ -38,6 +38,9 @@
 //! | F54 kill switch among faults | a person halts at any time, flattens, drains, resumes; the latch outlives the process | I8, I20 |
 //! | F55 shutdown | SIGTERM at any event, grace time, restart | I5, I18 |
 //!
+//! A fault that means nothing to clients of a venue does not count as met there ([`sim_exchange::reading::Reading::knows_fault`]): books of
+//! Bybit's streams have no copies that could be old (F2).
+//!
 //! Of F20, F23 and F24 only what met an order or an answer counts as struck.
 //!
 //! Not here: F4 (Gate's books carry no checksum), F16 (nothing to inject: I3 sees it in every run), F18 and F35 (our orders never rest, so

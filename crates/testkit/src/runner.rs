@@ -78,9 +78,11 @@ pub fn run_twice(config: &SimConfig) -> Result<Report, Violation> {
     Ok(first)
 }
 
-/// The command that runs one seed of the workspace's simulation again.
-pub fn command(seed: u64) -> String {
-    format!("CROSSGATE_SEED={seed} cargo test -p crossgate-tests --test simulation -- one_seed --exact --nocapture")
+/// The command that runs one seed of the workspace's simulation again: the faulty one, or the mixed one by the kinds of its venues.
+pub fn command(config: &SimConfig) -> String {
+    let mix = if config.is_mixed() { " CROSSGATE_MIX=mixed" } else { "" };
+    let seed = config.seed;
+    format!("CROSSGATE_SEED={seed}{mix} cargo test -p crossgate-tests --test simulation -- one_seed --exact --nocapture")
 }
 
 /// Totals of many runs.
@@ -267,7 +269,7 @@ pub fn run_all_on(
             let config = configure(seed);
             match if twice { run_twice(&config) } else { run(&config) } {
                 Ok(report) => totals.add(&report),
-                Err(violation) => failures.push(Failure { seed, violation, command: command(seed) }),
+                Err(violation) => failures.push(Failure { seed, violation, command: command(&config) }),
             }
         }
     };

@@ -34,8 +34,16 @@ impl Simulation {
             (40, faults.latency_ns != crate::faults::FaultMix::none().latency_ns),
         ];
         let at_once = |fault| incidents::waiting(fault, &Faults::default()).is_none();
-        let timed = faults.timed.iter().map(|(_, entry)| (incidents::number_of(&entry.fault), at_once(&entry.fault)));
-        for (number, _) in standing.into_iter().chain(timed).filter(|(_, on)| *on) {
+        let speech = &self.setup.speech;
+        let known = |venue: usize, number| speech.get(venue).is_some_and(|speech| speech.reading.knows_fault(number));
+        // A fault that means nothing at a venue was not met there.
+        let standing = standing.map(|(number, on)| (number, on && (0..speech.len()).any(|venue| known(venue, number))));
+        let timed = faults.timed.iter().map(|(venue, entry)| {
+            let number = incidents::number_of(&entry.fault);
+            (number, at_once(&entry.fault) && known(*venue, number))
+        });
+        let struck: Vec<u8> = standing.into_iter().chain(timed).filter(|(_, on)| *on).map(|(number, _)| number).collect();
+        for number in struck {
             self.struck.hit(number);
         }
     }

@@ -172,6 +172,12 @@ impl Setup {
         }
     }
 
+    /// Levels a side that each venue's book channel shows: those of some say so behind a dot.
+    pub fn book_depths(&self) -> Vec<usize> {
+        let depth = |channel: &&str| channel.rsplit_once('.').and_then(|(_, depth)| depth.parse().ok()).unwrap_or(usize::MAX);
+        self.channels.iter().map(depth).collect()
+    }
+
     /// The pair that a venue calls so; only some venues part base and quote.
     pub fn pair_of(&self, name: &str) -> Option<PairId> {
         let same = |known: &String| known == name || is_joined(known, name);
@@ -197,8 +203,8 @@ impl Setup {
             config.pairs.iter().map(|pair| Symbol::parse(pair).expect("the simulator's names are symbols")).collect();
         let speech: Vec<Speech> = (0..world.venue_count()).map(|venue| Speech::of(world, venue)).collect();
         let (mut listed, mut fee_assets) = (Vec::new(), Vec::new());
-        for venue in 0..world.venue_count() {
-            let connector = speech[venue].connector;
+        for (venue, of) in speech.iter().enumerate() {
+            let connector = of.connector;
             let mut rules = Vec::new();
             for asked in connector.rules_requests(&symbols) {
                 let (status, mut body) = ask(world, venue, asked.request);

@@ -7,7 +7,7 @@
 
 use crate::coverage::Struck;
 use crate::faults::{FaultMix, FrameFaults, RequestFaults};
-use crate::speech::Speech;
+use crate::speech::{Speech, crossing};
 use crate::tamper;
 use crate::venues::venue_request;
 use domain::time::MILLI;
@@ -320,7 +320,7 @@ impl Wires {
         let number = self.next_request;
         self.next_request += 1;
         let faults = if request.method == Method::Get { self.faults.reads } else { self.faults.orders };
-        let is_look_up = request.method == Method::Get && request.path.contains("/spot/orders/");
+        let is_look_up = self.speech[venue.index()].reading.looks_up(&crossing(&request));
         let mut pending = Pending {
             life: self.life,
             venue,
@@ -394,7 +394,8 @@ impl Wires {
         }
         if self.strikes(self.faults.bad_bodies) {
             let kind = self.rng.below(4);
-            (response.status, response.body) = tamper::bad_body(response.status, &response.body, kind);
+            (response.status, response.body) =
+                tamper::bad_body(self.speech[of.index()].reading, response.status, &response.body, kind);
             self.counts.tampered += 1;
             self.struck.hit(33);
         }

@@ -173,3 +173,26 @@ fn an_unpredicted_fee_pauses_its_venue_until_the_rates_explain_it() {
     assert!(rig.has_stop(clear));
     assert_eq!(rig.exec.report().fee_drift, 1);
 }
+
+/// A venue that only receives a placement tells its refusal as a row of the order (Bybit's `Rejected`): before the receipt or after it,
+/// the order has ended, and the receipt is no contradiction.
+#[test]
+fn an_order_refused_by_its_row_has_ended_whenever_the_receipt_comes() {
+    let label = Label::cut("EC_InvalidSymbolStatus");
+    let refused = OrderReport::Refused { class: ErrorClass::FilterReject, label };
+    let received = OrderReport::Open { filled: Qty::ZERO };
+    for row in [OrderSource::Stream, OrderSource::Query] {
+        for receipt_first in [false, true] {
+            let mut rig = Rig::started();
+            let (buy, _) = rig.open(BUY, SELL);
+            let mut news = [(row, refused), (OrderSource::Reply, received)];
+            if receipt_first {
+                news.reverse();
+            }
+            news.iter().for_each(|(source, report)| rig.tell(&buy, *source, *report));
+            assert_eq!(rig.outcomes(), vec![OrderOutcome::Refused], "{row:?}, receipt first: {receipt_first}");
+            rig.check_reserved(A, "0", "0");
+            assert_eq!(rig.out.stops, vec![]);
+        }
+    }
+}

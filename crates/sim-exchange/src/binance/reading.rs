@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
+    core::AccountTrade,
     reading::{Asked, Crossing, RateWord, Reading, Spends, cross, parameter, side_of, text_field},
     world::HttpResponse,
 };
@@ -124,6 +125,19 @@ impl Reading for BinanceReading {
         Some(book)
     }
 
+    /// They are counted for each symbol.
+    fn trade_id(&self, trade: &AccountTrade) -> u64 {
+        trade.sequence_id
+    }
+
+    fn looks_up(&self, request: &Crossing<'_>) -> bool {
+        request.method == "GET" && request.path == ORDER
+    }
+
+    fn error_inside(&self) -> &'static [u8] {
+        br#"{"code":-1001,"msg":"Internal error; unable to process your request. Please try again."}"#
+    }
+
     fn age_order(&self, body: &[u8]) -> Option<Vec<u8>> {
         let mut root: Value = serde_json::from_slice(body).ok()?;
         let order = root.as_object_mut().filter(|order| order.contains_key("executedQty"))?;
@@ -152,6 +166,7 @@ mod tests {
         assert_eq!(BinanceReading.placement(&Crossing { query: form, body: b"", ..request }).as_ref(), Some(&placed));
         assert_eq!(BinanceReading.placement(&Crossing { method: "DELETE", ..request }), None);
         assert_eq!(BinanceReading.spends(&request, true), Some(Spends::Placements("BTCUSDT".into())));
+        assert!(BinanceReading.looks_up(&Crossing { method: "GET", ..request }) && !BinanceReading.looks_up(&request));
         let frame = |method| {
             json!({"method": method, "params": {"symbol": "BTCUSDT", "side": "SELL", "price": "2.5", "quantity": "3", "newClientOrderId": "abc"}})
                 .to_string()

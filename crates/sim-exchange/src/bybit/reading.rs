@@ -103,6 +103,21 @@ impl Reading for BybitReading {
         frame.get_mut("data").filter(|data| data.is_object())
     }
 
+    /// Streams bring their own books: nobody asks for a copy, so none can be old (F2).
+    fn knows_fault(&self, number: u8) -> bool {
+        number != 2
+    }
+
+    fn looks_up(&self, request: &Crossing<'_>) -> bool {
+        let lists = matches!(request.path, "/v5/order/realtime" | "/v5/order/history");
+        let names_one = ["orderLinkId", "orderId"].iter().any(|name| parameter(request.query, name).is_some());
+        request.method == "GET" && lists && names_one
+    }
+
+    fn error_inside(&self) -> &'static [u8] {
+        br#"{"retCode":10016,"retMsg":"Internal system error","result":{},"retExtInfo":{},"time":0}"#
+    }
+
     fn age_order(&self, body: &[u8]) -> Option<Vec<u8>> {
         let mut root: Value = serde_json::from_slice(body).ok()?;
         let rows = root.get_mut("result")?.get_mut("list")?.as_array_mut()?;
@@ -131,6 +146,10 @@ mod tests {
         let placed = BybitReading.placement(&request).expect("an order");
         assert_eq!((placed.pair.as_str(), placed.side, placed.client_id.as_str()), ("XUSDT", Side::Sell, "abc"));
         assert_eq!(BybitReading.placement(&Crossing { path: "/v5/order/amend", ..request }), None);
+        let of_one = Crossing { method: "GET", path: "/v5/order/realtime", query: "category=spot&orderLinkId=abc", body: b"" };
+        assert!(
+            BybitReading.looks_up(&of_one) && !BybitReading.looks_up(&Crossing { query: "category=spot&openOnly=0", ..of_one })
+        );
         let frame = |op| format!(r#"{{"reqId":"1","op":"{op}","args":[{terms}]}}"#);
         assert_eq!(BybitReading.placement_in_frame(frame("order.create").as_bytes()), Some(placed));
         assert_eq!(BybitReading.placement_in_frame(frame("order.cancel").as_bytes()), None);

@@ -117,6 +117,14 @@ impl Reading for GateReading {
         frame.get_mut("result").filter(|result| result.is_object())
     }
 
+    fn looks_up(&self, request: &Crossing<'_>) -> bool {
+        request.method == "GET" && request.path.contains("/spot/orders/")
+    }
+
+    fn error_inside(&self) -> &'static [u8] {
+        br#"{"label":"INTERNAL","message":"try again"}"#
+    }
+
     fn age_order(&self, body: &[u8]) -> Option<Vec<u8>> {
         let mut root: Value = serde_json::from_slice(body).ok()?;
         let order = root.as_object_mut()?;

@@ -1,5 +1,6 @@
 //! What must hold once a run has ended: everything the engine believes is what the venues' own ledgers say.
 
+use super::ownership::owned;
 use super::{Check, Invariant, Judge, broken};
 use crate::venues::BOOK_AGE_MAX_NS;
 use domain::{Amount, Input, MonoNanos, PairId, Side, StopKind, StopReason, TradeId, VenueId};
@@ -43,7 +44,7 @@ impl Judge {
     /// # Errors
     /// The first invariant that does not hold.
     pub fn check_at_rest(&self, node: &Node, world: &World, run: &MemoryRun) -> Check {
-        self.check_flows(node, run)?;
+        self.check_flows(node, world, run)?;
         check_ledger(node, world)?;
         self.check_trades(world, run)?;
         self.check_wire(world)?;
@@ -57,7 +58,7 @@ impl Judge {
 
     /// What the engine says flowed through each pair in this life is, to the unit, what its fills of our own orders say (I19). A life
     /// that continues another one's logs has no such account of its own.
-    fn check_flows(&self, node: &Node, run: &MemoryRun) -> Check {
+    fn check_flows(&self, node: &Node, world: &World, run: &MemoryRun) -> Check {
         let mut sums: BTreeMap<PairId, (i128, i128)> = BTreeMap::new();
         let (mut seen, mut epochs) = (BTreeSet::new(), BTreeSet::new());
         for item in run.state_records() {
@@ -70,7 +71,7 @@ impl Judge {
             };
             for fill in fills {
                 let Some(info) = self.tables.pair(fill.pair) else { continue };
-                if fill.client_id.is_none() || !seen.insert((fill.venue, fill.pair, fill.trade_id)) {
+                if owned(world, &fill).client_id.is_none() || !seen.insert((fill.venue, fill.pair, fill.trade_id)) {
                     continue;
                 }
                 let Some(value) = info.scale.value_of(fill.price, fill.qty) else { continue };
@@ -125,7 +126,7 @@ impl Judge {
         for venue in self.tables.venue_ids() {
             let exchange = world.exchange(venue.index());
             for trade in exchange.trades(world.account(venue.index()), &TradeFilter::default()) {
-                let id = TradeId::new(&trade.trade_id.0.to_string());
+                let id = TradeId::new(&self.wire.reading(venue).trade_id(trade).to_string());
                 let Some(id) = id else { return broken(Invariant::FillsBookedOnce, "a trade id does not fit") };
                 theirs.insert((venue, exchange.pair(trade.pair).config.id.clone(), id));
             }

@@ -61,6 +61,8 @@ pub struct VenueBooks {
     tables: Arc<Tables>,
     /// The venues' names of the pairs.
     names: Vec<String>,
+    /// Levels a side that each venue's book channel shows, as far as they are compared.
+    depths: Vec<usize>,
     /// Venue-major.
     states: Vec<States>,
     /// The venues' numbers of the pairs, venue-major; found once.
@@ -68,11 +70,11 @@ pub struct VenueBooks {
 }
 
 impl VenueBooks {
-    /// Nothing seen yet.
-    pub fn new(tables: Arc<Tables>) -> VenueBooks {
+    /// Nothing seen yet. Each venue's book channel shows so many levels a side; beyond [`DEPTH`] nothing is compared.
+    pub fn new(tables: Arc<Tables>, depths: Vec<usize>) -> VenueBooks {
         let names = tables.pairs.iter().map(|info| format!("{}_{}", info.symbol.base, info.symbol.quote)).collect();
         let states = (0..tables.venues.len() * tables.pairs.len()).map(|_| States::default()).collect();
-        VenueBooks { tables, names, states, theirs: Vec::new() }
+        VenueBooks { tables, names, depths, states, theirs: Vec::new() }
     }
 
     fn slot(&self, venue: VenueId, pair: PairId) -> usize {
@@ -158,7 +160,9 @@ impl VenueBooks {
             shown(&state.bids, newer.map(|state| state.bids.first()), |level, top| level < top),
             shown(&state.asks, newer.map(|state| state.asks.first()), |level, top| level > top),
         ];
-        let depth = |ours: &[Units], theirs: &[Units]| if newer.is_some() { ours.len().min(theirs.len()).max(1) } else { DEPTH };
+        let shown_levels = self.depths.get(venue.index()).copied().unwrap_or(DEPTH).min(DEPTH);
+        let depth =
+            |ours: &[Units], theirs: &[Units]| if newer.is_some() { ours.len().min(theirs.len()).max(1) } else { shown_levels };
         for (what, ours, theirs) in [("bids", &bids, &theirs[0]), ("asks", &asks, &theirs[1])] {
             // Below a top the judge, which keeps as many levels as it compares, may know fewer than the engine. The top itself, or that
             // there is none, both know.
@@ -234,7 +238,7 @@ mod tests {
     /// What the judge says of a book at id 5 that a top of id 6 overlays, where the venue had these bids at id 6.
     fn verdict(theirs: &[Units], ours: Option<Level>) -> Result<(), String> {
         let tables = Tables { venues: vec![], pairs: vec![], assets: vec![] };
-        let mut books = VenueBooks::new(Arc::new(tables));
+        let mut books = VenueBooks::new(Arc::new(tables), vec![DEPTH]);
         let state = |id, bids: &[Units]| State { id, t_ns: 0, bids: bids.to_vec(), asks: vec![(101, 1)] };
         books.states.push(States(VecDeque::from([state(5, &[(100, 1), (99, 2)]), state(6, theirs)])));
         let mut book = OrderBook::new();

@@ -10,6 +10,7 @@ pub mod books;
 pub mod exposure;
 pub mod feeds;
 pub mod orders;
+mod ownership;
 pub mod replay;
 pub mod wire;
 
@@ -178,7 +179,7 @@ impl Judge {
     pub fn new(setup: &Setup) -> Judge {
         let (tables, bounds) = (setup.tables.clone(), setup.bounds());
         Judge {
-            books: VenueBooks::new(tables.clone()),
+            books: VenueBooks::new(tables.clone(), setup.book_depths()),
             deliveries: Deliveries::default(),
             orders: OrderBookkeeping::default(),
             exposures: Exposures::new(tables.clone(), setup.rules.clone(), bounds),
@@ -277,8 +278,10 @@ impl Judge {
         // In the engine's order: what was told to it, what it made of that, what it then decided.
         for entry in logged {
             if let Logged::Fill(fill) = entry {
-                self.orders.fill_told(fill)?;
-                self.exposures.fill_told(fill);
+                let named = fill.client_id.is_some();
+                let fill = ownership::owned(world, fill);
+                self.orders.fill_told(&fill, named)?;
+                self.exposures.fill_told(&fill);
             }
         }
         for notice in notices {

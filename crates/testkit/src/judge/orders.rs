@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 struct Order {
     terms: NewOrder,
     executed: Qty,
+    /// As far as executions came with our id: what came without may wait for the order.
+    certain: Qty,
     /// How this life of the engine said that it ended.
     ended: Option<OrderOutcome>,
     /// The most that this life of the engine said was filled.
@@ -24,8 +26,9 @@ pub struct OrderBookkeeping {
     told: BTreeSet<(VenueId, PairId, TradeId)>,
     /// Fills told before this life of the engine began.
     told_before: usize,
-    /// Of these, fills of strangers: one that waited for its order when the life before ended is booked in this one.
-    foreign_before: usize,
+    /// Of these, fills that came without our id, of strangers or not: one that waited for its order when the life before ended is booked
+    /// in this one.
+    unnamed_before: usize,
     /// Fills that this life said it booked.
     booked: usize,
     sent: u64,
@@ -33,8 +36,14 @@ pub struct OrderBookkeeping {
     ended_in_log: BTreeSet<ClientOrderId>,
     /// Fills of strangers told; the engine books one when no order of ours can claim it any more.
     told_foreign: usize,
+    /// Fills of our orders that this life was told without our id only: one waits until the venue's id of its order is known. At rest
+    /// none does, or the balances would not be true.
+    unnamed: BTreeSet<(VenueId, PairId, TradeId)>,
     /// Orders that left when the state log had failed, without an intent that can be read: hedges, as far as is right.
     unlogged: BTreeSet<ClientOrderId>,
+    /// Such a hedge was filled at a venue that lists executions without our ids: after a start nobody can tell it from a stranger's, and
+    /// a person has to look.
+    pub nameless: bool,
     /// Somebody else has been on the account: fills of no order of ours are the truth then.
     pub strangers: bool,
 }
@@ -65,7 +74,7 @@ impl OrderBookkeeping {
     /// # Errors
     /// When the logs can't be read.
     pub fn new_life(&mut self, run: &MemoryRun) -> Result<(), String> {
-        let (mut told, mut foreign) = (BTreeSet::new(), BTreeSet::new());
+        let (mut told, mut unnamed) = (BTreeSet::new(), BTreeSet::new());
         self.ended_in_log.clear();
         let mut intents = BTreeMap::new();
         for item in run.state_records() {
@@ -75,11 +84,11 @@ impl OrderBookkeeping {
                 }
                 Record::Input { input: domain::Input::Fill(fill), .. } => {
                     told.insert(key(&fill));
-                    foreign.extend(fill.client_id.is_none().then(|| key(&fill)));
+                    unnamed.extend(fill.client_id.is_none().then(|| key(&fill)));
                 }
                 Record::Input { input: domain::Input::Trades(report), .. } => {
                     told.extend(report.fills.iter().map(key));
-                    foreign.extend(report.fills.iter().filter(|fill| fill.client_id.is_none()).map(key));
+                    unnamed.extend(report.fills.iter().filter(|fill| fill.client_id.is_none()).map(key));
                 }
                 Record::Input { input: domain::Input::Order(update), .. } => {
                     let Some(id) = update.client_id else { continue };
@@ -100,11 +109,18 @@ impl OrderBookkeeping {
             }
         }
         for (id, terms) in intents {
-            let order = self.orders.entry(id).or_insert(Order { terms, executed: Qty::ZERO, ended: None, filled: Qty::ZERO });
+            let order = self.orders.entry(id).or_insert(Order {
+                terms,
+                executed: Qty::ZERO,
+                certain: Qty::ZERO,
+                ended: None,
+                filled: Qty::ZERO,
+            });
             (order.ended, order.filled) = (None, Qty::ZERO);
         }
         self.told_before = told.len();
-        self.foreign_before = foreign.len();
+        self.unnamed_before = unnamed.len();
+        self.unnamed.clear();
         self.told = told;
         self.booked = 0;
         Ok(())
@@ -120,7 +136,7 @@ impl OrderBookkeeping {
     /// # Errors
     /// I3 when its id was used before.
     pub fn decided(&mut self, terms: &NewOrder) -> Check {
-        let order = Order { terms: *terms, executed: Qty::ZERO, ended: None, filled: Qty::ZERO };
+        let order = Order { terms: *terms, executed: Qty::ZERO, certain: Qty::ZERO, ended: None, filled: Qty::ZERO };
         if self.orders.insert(terms.client_id, order).is_some() {
             return broken(Invariant::IdsUnique, format!("the id {} was decided on twice", terms.client_id));
         }
@@ -164,18 +180,25 @@ impl OrderBookkeeping {
         }
     }
 
-    /// A venue told of a fill.
+    /// A venue told of a fill; `named` when it did so with our id of the order, which is in it in any case.
     ///
     /// # Errors
     /// I9 for a fill of an order that is in no log, I11 when there is more of it than was asked for.
-    pub fn fill_told(&mut self, fill: &Fill) -> Check {
+    pub fn fill_told(&mut self, fill: &Fill, named: bool) -> Check {
         if self.told.contains(&key(fill)) {
+            if named && self.unnamed.remove(&key(fill)) {
+                self.is_certain(fill);
+            }
             return Ok(());
         }
         let Some(order) = fill.client_id.and_then(|id| self.orders.get_mut(&id)) else {
             if fill.client_id.is_some_and(|id| self.unlogged.contains(&id)) {
                 // The engine must find it by its id all the same; it is of a deal, as far as anybody can say.
                 self.told.insert(key(fill));
+                if !named {
+                    self.unnamed.insert(key(fill));
+                    self.nameless = true;
+                }
                 return Ok(());
             }
             if self.strangers && fill.client_id.is_none() {
@@ -186,6 +209,9 @@ impl OrderBookkeeping {
             return broken(Invariant::IntentFirst, format!("trade {} is of an order that is in no log", fill.trade_id));
         };
         self.told.insert(key(fill));
+        if !named {
+            self.unnamed.insert(key(fill));
+        }
         order.executed = order.executed.checked_add(fill.qty).unwrap_or(order.executed);
         if order.executed > order.terms.qty {
             return broken(
@@ -193,7 +219,16 @@ impl OrderBookkeeping {
                 format!("{} has {} units executed of {}", order.terms.client_id, order.executed.units(), order.terms.qty.units()),
             );
         }
+        if named {
+            self.is_certain(fill);
+        }
         Ok(())
+    }
+
+    fn is_certain(&mut self, fill: &Fill) {
+        if let Some(order) = fill.client_id.and_then(|id| self.orders.get_mut(&id)) {
+            order.certain = order.certain.checked_add(fill.qty).unwrap_or(order.certain);
+        }
     }
 
     /// The engine told something.
@@ -203,7 +238,7 @@ impl OrderBookkeeping {
     pub fn noticed(&mut self, notice: &Notice) -> Check {
         match notice {
             Notice::Filled { deal: Some(_), .. } => self.booked += 1,
-            Notice::Filled { deal: None, .. } if self.strangers => self.booked += 1,
+            Notice::Filled { deal: None, .. } if self.strangers || self.nameless => self.booked += 1,
             Notice::Filled { deal: None, venue, .. } => {
                 return broken(
                     Invariant::FillsBookedOnce,
@@ -221,7 +256,7 @@ impl OrderBookkeeping {
                     order.ended = Some(*outcome);
                 }
                 // Told before an execution of the same step, an order in doubt has less.
-                let executed = if *outcome == OrderOutcome::Unknown { Qty::ZERO } else { order.executed };
+                let executed = if *outcome == OrderOutcome::Unknown { Qty::ZERO } else { order.certain };
                 if *filled < order.filled || *filled < executed || *filled > order.terms.qty {
                     return broken(
                         Invariant::NoOverfill,
@@ -229,7 +264,7 @@ impl OrderBookkeeping {
                             "{client_id} has {} units filled after {}, its executions sum to {}, of {}",
                             filled.units(),
                             order.filled.units(),
-                            order.executed.units(),
+                            order.certain.units(),
                             order.terms.qty.units()
                         ),
                     );
@@ -251,7 +286,7 @@ impl OrderBookkeeping {
             if let Some(ended) = order.ended.filter(|_| !held.ended) {
                 return broken(Invariant::OrdersForward, format!("{} ended as {ended} and is open again", held.client_id));
             }
-            if held.filled < order.filled.max(order.executed) {
+            if held.filled < order.filled.max(order.certain) {
                 return broken(
                     Invariant::NoOverfill,
                     format!(
@@ -259,7 +294,7 @@ impl OrderBookkeeping {
                         held.client_id,
                         held.filled.units(),
                         order.filled.units(),
-                        order.executed.units()
+                        order.certain.units()
                     ),
                 );
             }
@@ -273,7 +308,7 @@ impl OrderBookkeeping {
     /// I2.
     pub fn check_booked(&self) -> Check {
         let told = self.told.len() - self.told_before;
-        if self.booked > told + self.foreign_before || self.booked + self.told_foreign < told {
+        if self.booked > told + self.unnamed_before || self.booked + self.told_foreign + self.unnamed.len() < told {
             let what = if self.booked < told { "a fill that was told was not booked" } else { "a fill was booked twice" };
             return broken(Invariant::FillsBookedOnce, format!("{what}: {told} told, {} booked in this life", self.booked));
         }

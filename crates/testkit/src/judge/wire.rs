@@ -8,7 +8,7 @@ use domain::time::SECOND;
 use domain::{ClientOrderId, NewOrder, PairScale, Purpose, Side, Tables, VenueId};
 use rust_decimal::Decimal;
 use sim_exchange::monitor::Placement;
-use sim_exchange::reading::{RateWord, Spends};
+use sim_exchange::reading::{RateWord, Reading, Spends};
 use sim_exchange::world::{HttpResponse, World};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -67,6 +67,11 @@ impl WireWatch {
             seen: vec![0; venues],
             refused: 0,
         }
+    }
+
+    /// How a venue's bytes read.
+    pub fn reading(&self, venue: VenueId) -> &'static dyn Reading {
+        self.speech[venue.index()].reading
     }
 
     /// Other limits hold from now on.

@@ -18,12 +18,14 @@ pub struct Stream {
     pub(super) asked: Option<MonoNanos>,
     pub(super) unserved_ns: u64,
     pub(super) nudges: u32,
+    /// It was left before it was last asked for.
+    pub(super) left: bool,
 }
 
 impl Stream {
     /// A stream, by the venue's name; with the pair whose book it carries, if it carries one.
     pub const fn new(name: String, book: Option<PairId>) -> Stream {
-        Stream { name, book, served: false, asked: None, unserved_ns: 0, nudges: 0 }
+        Stream { name, book, served: false, asked: None, unserved_ns: 0, nudges: 0, left: false }
     }
 
     /// The venue's name.

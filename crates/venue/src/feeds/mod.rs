@@ -153,6 +153,7 @@ impl<W: FeedWire> Feeds<W> {
             for stream in &mut feed.streams {
                 stream.served = false;
                 stream.asked = None;
+                stream.left = false;
             }
         }
         self.connections = connection;
@@ -196,6 +197,7 @@ impl<W: FeedWire> Feeds<W> {
         if let Some(stream) = feed.streams.get_mut(at) {
             stream.served = false;
             stream.asked = Some(now);
+            stream.left = true;
         }
         if feed.is_serving() {
             feed.lane().controls.extend([Control::Unsubscribe(vec![at]), Control::Subscribe(vec![at])]);
@@ -253,6 +255,8 @@ impl<W: FeedWire> Feeds<W> {
                     for position in positions {
                         if let Some(stream) = streams.get_mut(*position) {
                             stream.asked = Some(now);
+                            // What came since it was left came of what was left.
+                            stream.served = false;
                         }
                     }
                 }
@@ -280,6 +284,12 @@ impl<W: FeedWire> Feeds<W> {
         }
         // Refused streams are asked for again by their deadlines; until then their books are not served, and said to be so.
         if let (true, Control::Subscribe(positions)) = (refused, control) {
+            // A venue that still serves a stream may refuse it too: it is left, and asked for again at once. Once, for it may be unknown.
+            let still = |s: &usize| feed.streams.get_mut(*s).is_some_and(|stream| !std::mem::replace(&mut stream.left, true));
+            let again: Vec<usize> = positions.iter().copied().filter(still).collect();
+            if !again.is_empty() {
+                feed.lanes[at].controls.extend([Control::Unsubscribe(again.clone()), Control::Subscribe(again)]);
+            }
             let pairs = positions.iter().filter_map(|s| feed.streams.get(*s)?.book);
             steps.extend(pairs.map(Step::Unserved));
         }
@@ -419,7 +429,8 @@ impl<W: FeedWire> Feeds<W> {
             stream.unserved_ns = stream.unserved_ns.saturating_mul(2).min(pace.unserved_max_ns);
             stream.asked = Some(now);
             stream.nudges += 1;
-            if stream.nudges > NUDGES {
+            stream.left = stream.nudges > NUDGES;
+            if stream.left {
                 stream.nudges = 0;
                 left.push(at);
             }

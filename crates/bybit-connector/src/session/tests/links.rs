@@ -92,6 +92,29 @@ fn an_unanswered_subscription_and_an_unserved_one_have_their_deadlines() {
     assert!(asked.is_empty(), "{asked:?}");
 }
 
+/// Bybit refuses what it still serves: when a whole book was lost, or the message that left the stream, asking alone never brings another.
+#[test]
+fn a_refused_stream_is_left_and_asked_for_again_at_once_and_once() {
+    let mut rig = Rig::live(&[0]);
+    rig.refuses = Some("BTCUSDT");
+    let asked: Vec<String> = rig.run(12 * SECOND).asked.into_iter().filter(|asked| asked != "ping").collect();
+    let (leave, again) = ("unsubscribe orderbook.50.BTCUSDT", "subscribe orderbook.50.BTCUSDT");
+    assert_eq!(asked, [again, leave, again]);
+}
+
+/// A whole book that came after the stream was left, and before it was asked for again, is no service of the new subscription.
+#[test]
+fn what_comes_of_a_stream_that_is_left_does_not_prove_the_next_subscription() {
+    let mut rig = Rig::live(&[0]);
+    rig.whole(SPOT, 10, 1000);
+    rig.run(SECOND);
+    rig.change(SPOT, 12, 1012);
+    rig.whole(SPOT, 13, 1013);
+    let asked: Vec<String> = rig.run(12 * SECOND).asked.into_iter().filter(|asked| asked != "ping").collect();
+    let (leave, again) = ("unsubscribe orderbook.50.BTCUSDT", "subscribe orderbook.50.BTCUSDT");
+    assert_eq!(asked, [leave, again, again]);
+}
+
 /// Lives for almost a day, with a change a minute, until another connection is opened.
 fn aged() -> (Rig, u64) {
     let mut rig = Rig::live(&[0]);
