@@ -513,6 +513,8 @@ pub struct AccountFacts {
 pub enum BudgetBucket {
     /// Placing and amending on one pair (Gate: 10 a second per user and market).
     Place(PairId),
+    /// Placing and amending on all pairs together (Binance: orders of an account; Bybit: of an account on spot).
+    PlaceAll,
     /// Cancels.
     Cancel,
     /// Private reads.

@@ -11,11 +11,11 @@
 use crate::config::EngineConfig;
 use crate::dead_man::{DeadManSwitches, Wanted};
 use crate::obstacles::Obstacles;
-use crate::place_budget::PlaceBudget;
+use crate::place_budget::PlaceBudgets;
 use domain::mutants::{self, Mutant};
 use domain::{
-    Amount, BalanceReport, BalanceSource, BudgetBucket, Command, ErrorClass, Input, InstrumentKind, LinkRole, LinkState,
-    MonoNanos, Notice, OperatorCommand, PairId, Purpose, StopKind, StopReason, Tables, UnixNanos, VenueId, Verdict,
+    Amount, BalanceReport, BalanceSource, Command, ErrorClass, Input, InstrumentKind, LinkRole, LinkState, MonoNanos, Notice,
+    OperatorCommand, PairId, Purpose, StopKind, StopReason, Tables, UnixNanos, VenueId, Verdict,
 };
 use executor::{Executor, IdSource, Outbox, StopRequest};
 use order_book::BookCell;
@@ -66,7 +66,7 @@ pub struct Engine {
     pub(crate) now: MonoNanos,
     pub(crate) unix: UnixNanos,
     dirty: Vec<bool>,
-    budgets: Vec<PlaceBudget>,
+    budgets: PlaceBudgets,
     pub(crate) guard: Guard,
     /// The last statement of every venue about its accounts, for the report's comparison.
     pub(crate) stated: Vec<Option<BalanceReport>>,
@@ -108,7 +108,7 @@ impl Engine {
             now: MonoNanos(0),
             unix: UnixNanos(0),
             dirty: vec![false; pairs],
-            budgets: vec![PlaceBudget::default(); venues * pairs],
+            budgets: PlaceBudgets::new(venues, pairs),
             guard: Guard::new(config.controls.clone(), venues, pairs),
             stated: vec![None; venues],
             cells: Vec::new(),
@@ -245,12 +245,7 @@ impl Engine {
                 self.executor.handle_fees(fees);
                 self.touch(fees.pair);
             }
-            Input::Budget(budget) => {
-                if let BudgetBucket::Place(pair) = budget.bucket {
-                    let index = self.cell_index(budget.venue, pair);
-                    self.budgets[index].state(budget);
-                }
-            }
+            Input::Budget(budget) => self.budgets.state(budget),
             Input::Market(news) => match news {
                 domain::MarketNews::Trade(_) => self.stats.public_trades += 1,
                 domain::MarketNews::Ticker(_) => self.stats.tickers += 1,
@@ -544,7 +539,7 @@ impl Engine {
             latency_allowance: self.config.latency_allowance,
             deadline: self.now.after(self.config.plan_expiry_ns),
         })?;
-        let allows = |venue| self.budgets[self.cell_index(venue, pair)].allows_opening(self.now);
+        let allows = |venue| self.budgets.allows_opening(venue, pair, self.now);
         let place_budget_ok = (allows(buy), allows(sell));
         let age_max_ns = self.config.detector.book_age_max_ns;
         let marks = Marks {
@@ -604,8 +599,7 @@ impl Engine {
                     disproportionate = true;
                     continue;
                 }
-                let index = order.pair.index() * self.tables.venues.len() + order.venue.index();
-                self.budgets[index].count(self.now);
+                self.budgets.count(order.venue, order.pair, self.now);
             }
             self.guard.sent(&command, self.now);
             out.commands.push(command);

@@ -311,7 +311,8 @@ fn config_patch() -> impl Strategy<Value = ConfigPatch> {
 
 fn small_inputs() -> impl Strategy<Value = Input> {
     let states = &[LinkState::Up, LinkState::Lost, LinkState::Paused][..];
-    let bucket = prop_oneof![pair().prop_map(BudgetBucket::Place), Just(BudgetBucket::Cancel), Just(BudgetBucket::Read)];
+    let alone = select(&[BudgetBucket::PlaceAll, BudgetBucket::Cancel, BudgetBucket::Read][..]);
+    let bucket = prop_oneof![pair().prop_map(BudgetBucket::Place), alone];
     let operator = prop_oneof![
         select(StopReason::ALL).prop_map(|reason| OperatorCommand::Halt { reason }),
         Just(OperatorCommand::Resume),

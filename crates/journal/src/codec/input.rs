@@ -66,7 +66,7 @@ wire_enum!(LinkState { 0 => Up {}, 1 => Lost {}, 2 => Paused {} });
 wire_struct!(LinkChange { venue, role, state, at });
 wire_struct!(FeeRates { venue, pair, taker, maker, paid_in });
 wire_struct!(AccountFacts { venue, can_trade, can_withdraw, ip_bound });
-wire_enum!(BudgetBucket { 0 => Place { 0: pair }, 1 => Cancel {}, 2 => Read {} });
+wire_enum!(BudgetBucket { 0 => Place { 0: pair }, 1 => Cancel {}, 2 => Read {}, 3 => PlaceAll {} });
 wire_struct!(Budget { venue, bucket, remaining, limit, window_ns, at });
 wire_struct!(RoundTrip { venue, order, nanos });
 wire_struct!(ClockOffset { venue, offset_ns, over_monotonic_ns, uncertainty_ns });

@@ -102,7 +102,8 @@ impl Budgets {
     fn limit<O>(&mut self, what: &What<O>, market: usize) -> Option<(Option<BudgetBucket>, &mut RateLimit)> {
         match what {
             What::Place { order: NewOrder { pair, .. }, .. } | What::Amend(Amend { order: OrderRef { pair, .. }, .. }) => {
-                Some((Some(BudgetBucket::Place(*pair)), self.place(*pair)?))
+                let (of, limit) = self.place.iter_mut().find(|(of, _)| of.is_none_or(|of| of == *pair))?;
+                Some((Some(of.map_or(BudgetBucket::PlaceAll, BudgetBucket::Place)), limit))
             }
             What::Cancel(_) | What::CancelAll(_) => Some((Some(BudgetBucket::Cancel), &mut self.cancel)),
             What::Own(_) | What::Rules(_) => Some((None, self.public.get_mut(market)?)),
@@ -188,6 +189,7 @@ mod tests {
     use super::*;
     use crate::clock_sync::ClockPace;
     use domain::time::SECOND;
+    use domain::{ClientOrderId, VenueId};
 
     const NOW: MonoNanos = MonoNanos(5 * SECOND);
     const TEN: Limit = Limit { count: 10, window_ns: SECOND };
@@ -231,6 +233,12 @@ mod tests {
             let mut budgets = Budgets::new(&Profile { place_per_pair, ..PROFILE }, &[TEN], &[PairId(0), PairId(1)]);
             let placed = (0..40u16).filter(|n| budgets.may_place(PairId(n % 2), NOW)).count();
             assert_eq!(placed, expected);
+            // And so are they told.
+            let client_id = ClientOrderId::new(0, 1, 0, 1).unwrap();
+            let order = OrderRef { venue: VenueId(0), pair: PairId(1), client_id, venue_order_id: None };
+            let name = if place_per_pair { BudgetBucket::Place(PairId(1)) } else { BudgetBucket::PlaceAll };
+            let what: What<()> = What::Amend(Amend { order, price: None, qty: None });
+            assert_eq!(budgets.limit(&what, 0).map(|(told, limit)| (told, limit.available(NOW))), Some((Some(name), 0)));
         }
         let mut budgets = Budgets::new(&PROFILE, &[TEN], &[PairId(0)]);
         assert!(!budgets.may_place(PairId(9), NOW), "a pair that is not configured has no budget");
