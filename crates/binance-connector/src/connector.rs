@@ -38,6 +38,10 @@ impl Connector for BinanceConnector {
         Some(hosts::testnet())
     }
 
+    fn private_ws_apart(&self, _rest: &str, ws: &str) -> Option<String> {
+        Some(hosts::api_of(ws).into())
+    }
+
     fn host_class(&self, url: &str) -> HostClass {
         loopback_class(url).unwrap_or_else(|| hosts::class(url))
     }

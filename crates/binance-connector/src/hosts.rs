@@ -100,6 +100,11 @@ pub(crate) fn testnet() -> Endpoints {
     endpoints(&ENVIRONMENTS[1])
 }
 
+/// The WebSocket API of the environment of a stream host; the live one for hosts that are not Binance's.
+pub(crate) fn api_of(ws: &str) -> &'static str {
+    Environment::of(ws).unwrap_or(&ENVIRONMENTS[0]).ws_api
+}
+
 /// Scheme, host and port of a market's REST.
 pub(crate) fn rest(configured: &str, market: Market) -> String {
     on_market(configured, market, |environment| &environment.rest)

@@ -42,6 +42,10 @@ impl Connector for BybitConnector {
         Some(hosts::testnet())
     }
 
+    fn private_ws_apart(&self, rest: &str, _ws: &str) -> Option<String> {
+        hosts::private_ws_apart(rest).map(Into::into)
+    }
+
     fn host_class(&self, url: &str) -> HostClass {
         loopback_class(url).unwrap_or_else(|| hosts::class(url))
     }

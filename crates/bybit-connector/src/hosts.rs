@@ -91,6 +91,13 @@ pub(crate) fn private(configured: &str) -> String {
     format!("{}/v5/private", base(configured))
 }
 
+/// The private host that belongs to a REST host, where it is not the one of the public streams: demo accounts have their own.
+pub(crate) fn private_ws_apart(rest: &str) -> Option<&'static str> {
+    let host = host_of(rest)?;
+    let own = ENVIRONMENTS.iter().find(|known| host_of(known.rest).is_some_and(|name| name == host))?;
+    (own.private_ws != own.ws).then_some(own.private_ws)
+}
+
 /// True where orders may take a link: demo accounts have none.
 pub(crate) fn has_order_link(private_ws: &str) -> bool {
     host_of(private_ws) != host_of(DEMO_PRIVATE_WS)
@@ -122,6 +129,9 @@ mod tests {
         assert_eq!(order_entry("wss://stream.bybit.com/v5/private"), "wss://stream.bybit.com/v5/trade");
         assert!(has_order_link("wss://stream.bybit.com") && has_order_link("ws://127.0.0.1:8080"));
         assert!(!has_order_link("wss://stream-demo.bybit.com/v5/private"));
+        let apart =
+            ["https://api.bybit.com", "https://api-testnet.bybit.com", "https://api-demo.bybit.com"].map(private_ws_apart);
+        assert_eq!(apart, [None, None, Some(DEMO_PRIVATE_WS)]);
     }
 
     #[test]

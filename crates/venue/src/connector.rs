@@ -191,6 +191,12 @@ pub trait Connector: Send + Sync {
     /// Hosts of the test network, if there is one.
     fn testnet_endpoints(&self) -> Option<Endpoints>;
 
+    /// The private URL that belongs to these public hosts where `ws` does not carry private streams too; `None` where it does. A
+    /// configuration that names `ws` must name it then: a guess could log in on other hosts than those it reads.
+    fn private_ws_apart(&self, _rest: &str, _ws: &str) -> Option<String> {
+        None
+    }
+
     /// The class of a URL's host, by exact host name; anything unknown is [`HostClass::Live`].
     fn host_class(&self, url: &str) -> HostClass;
 

@@ -4,8 +4,8 @@ use super::load::{ConfigError, Loaded};
 use super::schema::{Mode, OrderWay, Venue};
 use crate::registry;
 use domain::Symbol;
-use venue::HostClass;
 use venue::connector::{host_of, loopback_class};
+use venue::{Connector, HostClass};
 
 /// Shortest time for which settled orders are kept.
 const HISTORY_KEPT_MIN_NS: u64 = 120_000_000_000;
@@ -224,12 +224,30 @@ fn check_venues(loaded: &Loaded) -> Result<(), ConfigError> {
             );
         }
         check_hosts(loaded, venue, &path)?;
+        check_private_host(loaded, venue, connector, &path)?;
         if venue.order_entry == OrderWay::Ws && !connector.has_order_link(&registry::endpoints(venue, connector)) {
             let what = "these hosts take orders over REST only; use `rest`";
             return Err(loaded.error(&path("order_entry"), what));
         }
     }
     Ok(())
+}
+
+/// Keys are used on the private host: it is never guessed.
+fn check_private_host(
+    loaded: &Loaded,
+    venue: &Venue,
+    connector: &dyn Connector,
+    path: &dyn Fn(&str) -> String,
+) -> Result<(), ConfigError> {
+    let (Mode::Live, Some(ws), None) = (loaded.config.mode, &venue.ws, &venue.private_ws) else { return Ok(()) };
+    let at = registry::endpoints(venue, connector);
+    let Some(apart) = connector.private_ws_apart(&at.rest, ws) else { return Ok(()) };
+    let what = format!(
+        "`{ws}` carries no private streams of {}; set `private_ws` too (Binance's and Bybit's own hosts belong to `{apart}`)",
+        venue.kind
+    );
+    Err(loaded.error(&path("ws"), what))
 }
 
 fn check_hosts(loaded: &Loaded, venue: &Venue, path: &dyn Fn(&str) -> String) -> Result<(), ConfigError> {

@@ -138,7 +138,7 @@ pub struct Venue {
     /// WebSocket URL of public streams.
     #[serde(default)]
     pub ws: Option<String>,
-    /// WebSocket URL of private streams; default: `ws`.
+    /// WebSocket URL of private streams; default: `ws`, where that carries them too (not on Binance: its WebSocket API).
     #[serde(default)]
     pub private_ws: Option<String>,
     /// PEM file of a further certificate authority; loopback hosts only.
