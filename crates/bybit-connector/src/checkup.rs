@@ -19,6 +19,8 @@ use venue::{Checkup, CheckupConfig, Finding, Grade, HttpRequest, Response};
 
 /// Largest answer read, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// Decimals of a basis point that a rate holds.
+const BPS_DECIMALS: u32 = 5;
 /// Rows that a list may have.
 const ROWS_MAX: usize = 1000;
 
@@ -97,8 +99,11 @@ impl BybitCheckup {
             Some(window) => format!("it is set up for spot with {window} s, and is not used"),
             None => "it is not set up for spot".to_string(),
         };
-        let detail = format!("the venue's switch is for institutions only; {set}: orders that rest outlive a lost session");
-        self.findings.push(Finding::new("dead_man", Grade::Skip, detail, ""));
+        let detail = format!(
+            "Bybit's dead-man switch is for institutions only ({set}): should this host die, nothing cancels what rests there"
+        );
+        let fix = "orders of the engine end at once and rest for moments only; keep another way to cancel at hand";
+        self.findings.push(Finding::new("dead_man", Grade::Warn, detail, fix));
     }
 
     /// A step that told nothing.
@@ -121,8 +126,11 @@ impl BybitCheckup {
                 None => kinds.push(((*taker, *maker), vec![symbol.to_string()])),
             }
         }
+        let alike = kinds.len() == 1;
+        let bps = |rate: &Rate| domain::decimal::format_units(i128::from(rate.nano()), BPS_DECIMALS);
         let text = |((taker, maker), symbols): &((Rate, Rate), Vec<String>)| {
-            format!("{}: taker {}, maker {}", symbols.join(", "), taker.to_text(), maker.to_text())
+            let whose = if alike { String::new() } else { format!("{}: ", symbols.join(", ")) };
+            format!("{whose}taker {} bps, maker {} bps", bps(taker), bps(maker))
         };
         let told: Vec<String> = kinds.iter().map(text).collect();
         let detail = format!("{}, taken from what is received", told.join("; "));
@@ -167,7 +175,10 @@ impl Checkup for BybitCheckup {
             Response::Failed(failure) => return self.untold(&step, &format!("no answer ({failure:?})")),
             Response::Http { status, headers, body } => (status, headers, body),
         };
-        self.headroom.note(rate_news(headers));
+        // Fees may be asked for a few times a second, and the session before has done so: what is left of that says nothing.
+        if step != Step::Fees {
+            self.headroom.note(rate_news(headers));
+        }
         // The reader scribbles on what it reads.
         let error = error_body(&mut self.reader, &mut body.to_vec());
         if error.is_some() || !(200..300).contains(&status) {
@@ -230,13 +241,13 @@ mod tests {
     fn every_check_tells_what_the_venue_said() {
         let good = [("query-api", 200, KEY), ("fee-rate", 200, FEE), ("dcp", 200, DCP)];
         check(&good, "account_mode", Grade::Ok, "unified trading account, tier `VIP-1`");
-        check(&good, "fee_token", Grade::Ok, "BTC/USDT: taker 0.001, maker 0.0008, taken from what is received");
-        check(&good, "dead_man", Grade::Skip, "set up for spot with 10 s, and is not used");
+        check(&good, "fee_token", Grade::Ok, "taker 10 bps, maker 8 bps, taken from what is received");
+        check(&good, "dead_man", Grade::Warn, "set up for spot with 10 s, and is not used");
         check(&good, "rate_headroom", Grade::Ok, "49 of 50");
         let classic = KEY.replace("\"uta\":1", "\"uta\":0");
         check(&[("query-api", 200, &classic)], "account_mode", Grade::Fail, "no unified trading account");
         check(&[("query-api", 200, &KEY.replace("\"uta\":1,", ""))], "account_mode", Grade::Skip, "does not tell");
-        check(&[("dcp", 200, r#"{"retCode":0,"result":{"dcpInfos":[]}}"#)], "dead_man", Grade::Skip, "not set up for spot");
+        check(&[("dcp", 200, r#"{"retCode":0,"result":{"dcpInfos":[]}}"#)], "dead_man", Grade::Warn, "not set up for spot");
     }
 
     #[test]
@@ -246,6 +257,6 @@ mod tests {
         let refused = r#"{"retCode":10003,"retMsg":"API key is invalid."}"#;
         check(&[("query-api", 200, refused)], "account_mode", Grade::Warn, "10003 API key is invalid. (key, rights or address)");
         check(&[("fee-rate", 200, r#"{"retCode":0,"result":{"list":[]}}"#)], "fee_token", Grade::Warn, "not told");
-        check(&[], "dead_man", Grade::Skip, "for institutions only");
+        check(&[], "dead_man", Grade::Warn, "for institutions only");
     }
 }

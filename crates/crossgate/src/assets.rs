@@ -17,8 +17,18 @@ use venue_io::{HttpOutcome, request_once};
 /// How long one question may take.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// What venues publish of the configured assets, and the first thing that each would not tell, one clause.
-pub async fn ask(loaded: &Loaded, venues: &[VenueSetup]) -> Result<(Identities, Vec<(String, String)>), Failure> {
+/// A venue that did not tell of all its assets.
+pub struct Untold {
+    /// Which venue.
+    pub venue: String,
+    /// Why, one clause.
+    pub why: String,
+    /// Nobody answered: another time it may tell.
+    pub unanswered: bool,
+}
+
+/// What venues publish of the configured assets, and those that did not tell of all, each with the first reason.
+pub async fn ask(loaded: &Loaded, venues: &[VenueSetup]) -> Result<(Identities, Vec<Untold>), Failure> {
     let attested = loaded.config.identity.iter().map(|one| Attested {
         asset: one.asset.clone(),
         venue: one.venue.clone(),
@@ -29,19 +39,22 @@ pub async fn ask(loaded: &Loaded, venues: &[VenueSetup]) -> Result<(Identities, 
     let assets = configured_assets(loaded)?;
     let mut untold = Vec::new();
     for venue in venues {
-        if let Err(why) = ask_venue(&mut known, venue, &assets).await {
-            untold.push((venue.id.clone(), why));
+        if let Err((why, unanswered)) = ask_venue(&mut known, venue, &assets).await {
+            untold.push(Untold { venue: venue.id.clone(), why, unanswered });
         }
     }
     Ok((known, untold))
 }
 
-async fn ask_venue(known: &mut Identities, venue: &VenueSetup, assets: &[String]) -> Result<(), String> {
+/// # Errors
+/// Why it told nothing, and whether that was because nobody answered.
+async fn ask_venue(known: &mut Identities, venue: &VenueSetup, assets: &[String]) -> Result<(), (String, bool)> {
     let named: Vec<String> = assets.iter().map(|asset| known.name_on(&venue.id, asset).to_string()).collect();
     let keys = venue.keys.as_ref().map(|keys| AssetKeys { key: &keys.key, secret: &keys.secret });
     let requests = venue.connector.asset_requests(&named, keys.as_ref(), venue_io::Clock::new().wall());
     if requests.is_empty() {
-        return Err(if venue.keys.is_some() { "it publishes no chains".into() } else { "it tells chains to keys only".into() });
+        let why = if venue.keys.is_some() { "it publishes no chains" } else { "it tells chains to keys only" };
+        return Err((why.into(), false));
     }
     // One asset that a venue does not know says nothing about the others.
     let mut refused = None;
@@ -49,10 +62,10 @@ async fn ask_venue(known: &mut Identities, venue: &VenueSetup, assets: &[String]
         let mut endpoints = venue.endpoints.clone();
         endpoints.rest = venue.connector.rest_url(&venue.endpoints, &request.path);
         let told = match request_once(&endpoints, &venue.tls, request, TIMEOUT).await {
-            Err(error) => Err(error.to_string()),
-            Ok(HttpOutcome::Failed(failure)) => Err(format!("no answer ({failure:?})")),
+            Err(error) => Err((error.to_string(), true)),
+            Ok(HttpOutcome::Failed(failure)) => Err((format!("no answer from {} ({failure:?})", endpoints.rest), true)),
             Ok(HttpOutcome::Http { status, mut body, .. }) => {
-                venue.connector.decode_assets(status, &mut body, &named).map_err(|error| error.to_string())
+                venue.connector.decode_assets(status, &mut body, &named).map_err(|error| (error.to_string(), false))
             }
         };
         match told {
@@ -73,7 +86,7 @@ async fn ask_venue(known: &mut Identities, venue: &VenueSetup, assets: &[String]
 /// tell people.
 ///
 /// # Errors
-/// Exit code 3 when no route is left.
+/// When no route is left: exit code 1 where a venue did not answer, else 3.
 pub async fn rule_out(loaded: &mut Loaded, venues: &[VenueSetup]) -> Result<Vec<String>, Failure> {
     let strategy = &loaded.config.strategy;
     let identity = strategy.identity_required || on_live_hosts(loaded);
@@ -101,12 +114,17 @@ pub async fn rule_out(loaded: &mut Loaded, venues: &[VenueSetup]) -> Result<Vec<
             }
         }
     }
+    let silent = untold.iter().find(|one| one.unanswered);
     let mut lines: Vec<String> =
-        untold.iter().map(|(venue, why)| format!("{venue} does not tell of all its assets: {why}")).collect();
+        untold.iter().map(|one| format!("{} does not tell of all its assets: {}", one.venue, one.why)).collect();
     lines.extend(
         ruled.iter().map(|veto| format!("not traded: {} from {} to {}: {}", veto.symbol, veto.buy, veto.sell, veto.reason)),
     );
     if ruled.len() == wanted.len() * ids.len() * ids.len().saturating_sub(1) {
+        if let Some(Untold { venue, why, .. }) = silent {
+            let what = "and without them no route is left to trade; check the host and the network with `crossgate doctor`";
+            return Err(Failure::failed(format!("venue `{venue}`: its assets can't be read: {why}, {what}")));
+        }
         let first = ruled.first().map(|veto| veto.reason.clone()).unwrap_or_default();
         let what = format!(
             "no route is left to trade ({first}); check the assets and attest them with [[identity]], or see `crossgate doctor`"

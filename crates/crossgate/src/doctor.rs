@@ -261,7 +261,7 @@ async fn asset_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Check
         findings.differing.join("; ")
     };
     checks.add("rules", None, status, detail, fix);
-    for (venue, why) in untold {
+    for crate::assets::Untold { venue, why, .. } in untold {
         checks.add("rules", Some(&venue), Status::Skip, format!("chains and transfers of some assets are not told: {why}"), "");
     }
     for (venue, closed) in findings.closed.into_iter().filter(|(_, closed)| !closed.is_empty()) {

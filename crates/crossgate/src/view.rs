@@ -12,6 +12,8 @@ use std::io::{IsTerminal, Write as _};
 const RECENT: usize = 10;
 /// Recent faults, and what came of them, kept on the screen: deals would push them out at once.
 const STRIKES: usize = 8;
+/// Lines at the end of the screen that stay when the terminal is too low for all.
+const TAIL: usize = 6;
 /// Time between two status lines without a terminal.
 const STATUS_EVERY_NS: u64 = 5_000_000_000;
 /// Time between two drawings on a terminal.
@@ -163,13 +165,15 @@ impl View {
     }
 
     fn draw(&mut self, block: &str) {
-        let width = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(120, |s| usize::from(s.ws_col).max(20));
+        let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
+        let width = size.map_or(120, |s| usize::from(s.ws_col).max(20));
+        let rows = size.map_or(usize::MAX, |s| usize::from(s.ws_row).max(2 * TAIL));
         let mut text = String::new();
         if self.drawn_lines > 0 {
             let _ = write!(text, "\x1b[{}A", self.drawn_lines);
         }
         let mut lines = 0;
-        for line in block.lines() {
+        for line in fitted(block, rows - 1) {
             // A line longer than the terminal would wrap and spoil the count.
             let _ = writeln!(text, "\x1b[2K{}", cut_visible(line, width - 1));
             lines += 1;
@@ -180,6 +184,20 @@ impl View {
         let _ = err.write_all(text.as_bytes());
         let _ = err.flush();
     }
+}
+
+/// What fits into so many rows: more would scroll away, and could not be drawn anew in place. Empty lines go first, then those between
+/// the top and the newest events.
+fn fitted(block: &str, rows: usize) -> Vec<&str> {
+    let mut lines: Vec<&str> = block.lines().collect();
+    if lines.len() > rows {
+        lines.retain(|line| !line.trim().is_empty());
+    }
+    if lines.len() > rows {
+        let tail = lines.len().saturating_sub(TAIL);
+        lines.drain(rows.saturating_sub(TAIL).min(tail)..tail);
+    }
+    lines
 }
 
 /// A line with the time of day in front.
@@ -353,5 +371,15 @@ mod tests {
         assert_eq!(cut_visible("\x1b[1mabcdef\x1b[0m", 3), "\x1b[1mabc\x1b[0m");
         assert_eq!(cut_visible("abc", 10), "abc");
         assert_eq!(cut_visible("≤≥·", 2), "≤≥");
+    }
+
+    #[test]
+    fn a_low_terminal_shows_the_top_and_the_newest_events() {
+        let block = (0..30).map(|n| if n % 5 == 4 { "\n".into() } else { format!("{n}\n") }).collect::<String>();
+        assert_eq!(fitted(&block, 30).len(), 30);
+        assert_eq!(fitted(&block, 24).len(), 24, "without the empty ones all fit");
+        let low = fitted(&block, 15);
+        assert_eq!(low, ["0", "1", "2", "3", "5", "6", "7", "8", "10", "22", "23", "25", "26", "27", "28"]);
+        assert_eq!(fitted(&block, 2).len(), TAIL);
     }
 }
