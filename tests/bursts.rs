@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
-use support::config::{demo, write};
+use support::config::{gates, write};
 use support::dice::setting;
 use support::feeder::{Dialect, Feeder, Line};
 use support::figures::commit;
@@ -234,7 +234,7 @@ fn spot_and_perpetual(data: &Path, span_s: i64) -> (Vec<Recording>, i64) {
 #[test]
 fn the_demos_worst_part_at_many_times_its_speed_opens_nothing_on_late_books() {
     let dir = dir();
-    write(dir.path(), "demo.toml", &demo(&[("volatility_bps = \"3\"", "volatility_bps = \"40\"")]));
+    write(dir.path(), "demo.toml", &gates(&[("volatility_bps = \"3\"", "volatility_bps = \"40\"")]));
     let recorded = setting("CROSSGATE_DEMO_SECONDS", 18);
     let span = format!("{recorded}s");
     let recorder =

@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use support::config::{DEMO, LIVE, TESTNET, demo, live, replaced, two_venues_on, write};
+use support::config::{DEMO, LIVE, TESTNET, gates, live, replaced, two_venues_on, write};
 use support::dir;
 use support::process::{Done, crossgate, run};
 
@@ -49,26 +49,26 @@ fn refused(text: &str, marker: &str, parts: &[&str]) {
     assert_one_sentence(run(&mut command), dir.path(), &begins, parts);
 }
 
-/// As [`refused`], for the demo's file with one replacement; the marker is what is put in.
+/// As [`refused`], for the two Gates' file with one replacement; the marker is what is put in.
 #[track_caller]
-fn demo_refused(from: &str, to: &str, parts: &[&str]) {
-    refused(&demo(&[(from, to)]), to.lines().last().expect("a line"), parts);
+fn gates_refused(from: &str, to: &str, parts: &[&str]) {
+    refused(&gates(&[(from, to)]), to.lines().last().expect("a line"), parts);
 }
 
 #[test]
 fn unknown_keys_are_refused_with_what_is_known() {
-    demo_refused("seed = 1", "sede = 1", &["unknown field `sede`", "`seed`", "correct its spelling"]);
-    demo_refused("min_edge_bps", "min_egde_bps", &["unknown field `min_egde_bps`", "`min_edge_bps`"]);
-    demo_refused("order_value_max", "order_value_limit", &["unknown field `order_value_limit`"]);
-    demo_refused("kind = \"gate\"", "kind = \"gate\"\nhost = \"x\"", &["unknown field `host`"]);
-    demo_refused("[risk]", "[risks]", &["unknown field `risks`"]);
+    gates_refused("seed = 1", "sede = 1", &["unknown field `sede`", "`seed`", "correct its spelling"]);
+    gates_refused("min_edge_bps", "min_egde_bps", &["unknown field `min_egde_bps`", "`min_edge_bps`"]);
+    gates_refused("order_value_max", "order_value_limit", &["unknown field `order_value_limit`"]);
+    gates_refused("kind = \"gate\"", "kind = \"gate\"\nhost = \"x\"", &["unknown field `host`"]);
+    gates_refused("[risk]", "[risks]", &["unknown field `risks`"]);
 }
 
 #[test]
 fn missing_keys_are_refused_at_their_section() {
-    refused(&demo(&[("order_value_max = \"2500\"", "")]), "[risk]", &["missing field `order_value_max`", "add it"]);
-    refused(&demo(&[("symbol = \"BTC/USDT\"", "")]), "[[pair]]", &["missing field `symbol`", "add it"]);
-    refused(&demo(&[("dir = \"state\"", "")]), "[state]", &["missing field `dir`", "add it"]);
+    refused(&gates(&[("order_value_max = \"2500\"", "")]), "[risk]", &["missing field `order_value_max`", "add it"]);
+    refused(&gates(&[("symbol = \"BTC/USDT\"", "")]), "[[pair]]", &["missing field `symbol`", "add it"]);
+    refused(&gates(&[("dir = \"state\"", "")]), "[state]", &["missing field `dir`", "add it"]);
 }
 
 #[test]
@@ -80,39 +80,39 @@ fn wrong_units_are_refused_with_the_key_and_the_right_form() {
         ("book_age_max = \"1s\"", "book_age_max = 1"),
         ("book_age_max = \"1s\"", "book_age_max = \"1d\""),
     ] {
-        demo_refused(from, to, &["strategy.book_age_max: ", "no duration", "whole number"]);
+        gates_refused(from, to, &["strategy.book_age_max: ", "no duration", "whole number"]);
     }
-    demo_refused("min_edge_bps = \"2\"", "min_edge_bps = 2.5", &["strategy.min_edge_bps: ", "basis points as a string"]);
-    demo_refused("min_edge_bps = \"2\"", "min_edge_bps = \"2 %\"", &["strategy.min_edge_bps: ", "no decimal number"]);
-    demo_refused("min_edge_bps = \"2\"", "min_edge_bps = \"2000\"", &["strategy.min_edge_bps: ", "percentage"]);
-    demo_refused("daily_loss_max = \"1000\"", "daily_loss_max = \"-1\"", &["risk.daily_loss_max: ", "negative"]);
-    demo_refused("daily_loss_max = \"1000\"", "daily_loss_max = 1000.0", &["risk.daily_loss_max: ", "as a string"]);
-    demo_refused("open_deals_max = 4", "open_deals_max = \"4\"", &["risk.open_deals_max: ", "u32"]);
-    demo_refused("seed = 1", "seed = -1", &["seed: "]);
-    demo_refused("mode = \"sim\"", "mode = \"simulated\"", &["mode: ", "`sim`"]);
+    gates_refused("min_edge_bps = \"2\"", "min_edge_bps = 2.5", &["strategy.min_edge_bps: ", "basis points as a string"]);
+    gates_refused("min_edge_bps = \"2\"", "min_edge_bps = \"2 %\"", &["strategy.min_edge_bps: ", "no decimal number"]);
+    gates_refused("min_edge_bps = \"2\"", "min_edge_bps = \"2000\"", &["strategy.min_edge_bps: ", "percentage"]);
+    gates_refused("daily_loss_max = \"1000\"", "daily_loss_max = \"-1\"", &["risk.daily_loss_max: ", "negative"]);
+    gates_refused("daily_loss_max = \"1000\"", "daily_loss_max = 1000.0", &["risk.daily_loss_max: ", "as a string"]);
+    gates_refused("open_deals_max = 4", "open_deals_max = \"4\"", &["risk.open_deals_max: ", "u32"]);
+    gates_refused("seed = 1", "seed = -1", &["seed: "]);
+    gates_refused("mode = \"sim\"", "mode = \"simulated\"", &["mode: ", "`sim`"]);
 }
 
 #[test]
 fn text_that_is_no_toml_is_refused_with_its_line() {
-    demo_refused("mode = \"sim\"", "mode = \"sim", &["mode: "]);
-    demo_refused("[state]", "[state", &[]);
-    demo_refused("seed = 1", "mode = \"sim\" # again", &["duplicate key"]);
+    gates_refused("mode = \"sim\"", "mode = \"sim", &["mode: "]);
+    gates_refused("[state]", "[state", &[]);
+    gates_refused("seed = 1", "mode = \"sim\" # again", &["duplicate key"]);
 }
 
 #[test]
 fn pairs_that_are_malformed_or_unknown_are_refused() {
     for wrong in ["btc/usdt", "BTCUSDT", "BTC/", "BTC/USDT/X", "", "BTC\u{2215}USDT"] {
         let to = format!("symbol = \"{wrong}\"");
-        demo_refused("symbol = \"BTC/USDT\"", &to, &["pair[0].symbol: ", "no symbol", "BASE/QUOTE"]);
+        gates_refused("symbol = \"BTC/USDT\"", &to, &["pair[0].symbol: ", "no symbol", "BASE/QUOTE"]);
     }
-    demo_refused("symbol = \"BTC/USDT\"", "symbol = \"BTC/USDT:USDT\"", &["pair[0].symbol: ", "only spot pairs"]);
-    demo_refused("symbol = \"ETH/USDT\"", "symbol = \"BTC_USDT\"", &["pair[1].symbol: ", "used twice"]);
+    gates_refused("symbol = \"BTC/USDT\"", "symbol = \"BTC/USDT:USDT\"", &["pair[0].symbol: ", "only spot pairs"]);
+    gates_refused("symbol = \"ETH/USDT\"", "symbol = \"BTC_USDT\"", &["pair[1].symbol: ", "used twice"]);
 }
 
 #[test]
 fn a_pair_that_no_venue_lists_is_refused_with_its_line() {
     let dir = dir();
-    let text = demo(&[("symbol = \"SOL/USDT\"", "symbol = \"DOGE/USDT\"")]);
+    let text = gates(&[("symbol = \"SOL/USDT\"", "symbol = \"DOGE/USDT\"")]);
     write(dir.path(), "doge.toml", &text);
     let line = text.lines().position(|line| line.contains("DOGE")).expect("it is there") + 1;
     let done = run(crossgate(dir.path()).args(["run", "-c", "doge.toml", "--for", "1s"]));
@@ -138,32 +138,61 @@ fn a_pair_that_no_venue_lists_is_refused_with_its_line() {
 
 #[test]
 fn venues_that_are_unknown_unencrypted_or_foreign_are_refused() {
-    demo_refused("kind = \"gate\"", "kind = \"kraken\"", &["venue[0].kind: ", "no exchange `kraken`", "known: gate"]);
-    demo_refused("id = \"gate-b\"", "id = \"gate-a\" # again", &["venue[1].id: ", "used twice"]);
-    demo_refused("id = \"gate-b\"", "id = \"Gate B\"", &["venue[1].id: ", "[a-z0-9-]"]);
-    demo_refused("book_channel = \"order_book\"", "book_channel = \"book\"", &["venue[0].book_channel: ", "known: order_book"]);
-    demo_refused(
+    gates_refused("kind = \"gate\"", "kind = \"kraken\"", &["venue[0].kind: ", "no exchange `kraken`", "known: gate"]);
+    gates_refused("id = \"gate-b\"", "id = \"gate-a\" # again", &["venue[1].id: ", "used twice"]);
+    gates_refused("id = \"gate-b\"", "id = \"Gate B\"", &["venue[1].id: ", "[a-z0-9-]"]);
+    gates_refused("book_channel = \"order_book\"", "book_channel = \"book\"", &["venue[0].book_channel: ", "known: order_book"]);
+    gates_refused(
         "kind = \"gate\"",
         "kind = \"gate\"\nrest = \"http://api.example.com\"",
         &["venue[0].rest: ", "not encrypted", "use https://"],
     );
-    demo_refused(
+    gates_refused(
         "kind = \"gate\"",
         "kind = \"gate\"\nws = \"ws://api.example.com/ws/v4/\"",
         &["venue[0].ws: ", "not encrypted", "use wss://"],
     );
-    demo_refused(
+    gates_refused(
         "kind = \"gate\"",
         "kind = \"gate\"\nrest = \"https://api.example.com\"",
         &["venue[0].rest: ", "mode `sim` talks to loopback hosts only", "remove the key"],
     );
-    demo_refused("kind = \"gate\"", "kind = \"gate\"\nrest = \"ftp://127.0.0.1\"", &["venue[0].rest: ", "no https:// URL"]);
-    demo_refused("kind = \"gate\"", "kind = \"gate\"\nca_file = \"ca.pem\"", &["venue[0].ca_file: ", "loopback hosts only"]);
+    gates_refused("kind = \"gate\"", "kind = \"gate\"\nrest = \"ftp://127.0.0.1\"", &["venue[0].rest: ", "no https:// URL"]);
+    gates_refused("kind = \"gate\"", "kind = \"gate\"\nca_file = \"ca.pem\"", &["venue[0].ca_file: ", "loopback hosts only"]);
     // Names that only look like loopback.
     for host in
         ["http://127.0.0.1.example.com", "http://localhost.example.com", "http://127.0.0.1@example.com", "http://10.0.0.1"]
     {
-        demo_refused("kind = \"gate\"", &format!("kind = \"gate\"\nrest = \"{host}\""), &["venue[0].rest: "]);
+        gates_refused("kind = \"gate\"", &format!("kind = \"gate\"\nrest = \"{host}\""), &["venue[0].rest: "]);
+    }
+}
+
+#[test]
+fn a_private_host_is_named_where_the_public_one_does_not_carry_private_streams() {
+    // On live hosts, on a relay of one's own, and for demo accounts; only where keys are used.
+    let venue = |kind: &str, rest: &str, ws: &str| {
+        format!("\n[[venue]]\nid = \"third\"\nkind = \"{kind}\"\nrest = \"{rest}\"\nws = \"{ws}\"\n")
+    };
+    for (kind, rest, ws, belongs) in [
+        ("binance", "https://api.binance.com", "wss://stream.binance.com:9443", "wss://ws-api.binance.com:443/ws-api/v3"),
+        (
+            "binance",
+            "https://testnet.binance.vision",
+            "wss://stream.testnet.binance.vision",
+            "wss://ws-api.testnet.binance.vision/ws-api/v3",
+        ),
+        ("binance", "http://127.0.0.1:1", "ws://127.0.0.1:1/stream", "wss://ws-api.binance.com:443/ws-api/v3"),
+        ("bybit", "https://api-demo.bybit.com", "wss://stream.bybit.com", "wss://stream-demo.bybit.com"),
+    ] {
+        let small =
+            live(&two_venues_on(1)).replace("\"2500\"", "\"25\"").replace("\"10000\"", "\"50\"").replace("\"1000\"", "\"10\"");
+        let text = replaced(&small, "open_deals_max = 4", "open_deals_max = 1") + &venue(kind, rest, ws);
+        refused(&text, &format!("ws = \"{ws}\""), &["venue[2].ws: ", "carries no private streams", "set `private_ws`", belongs]);
+        let dir = dir();
+        write(dir.path(), "named.toml", &(text.clone() + &format!("private_ws = \"{belongs}\"\n")));
+        run(crossgate(dir.path()).args(["config", "check", "-c", "named.toml"])).expect(0);
+        write(dir.path(), "paper.toml", &replaced(&text, "mode = \"live\"", "mode = \"paper\""));
+        run(crossgate(dir.path()).args(["config", "check", "-c", "paper.toml"])).expect(0);
     }
 }
 
@@ -187,15 +216,15 @@ fn limits_are_required_in_live_and_bounded_everywhere() {
         ("daily_loss_max", "daily_loss_max = \"1000\""),
     ] {
         let named = format!("risk.{key}: `{key}` ");
-        demo_refused(from, &format!("{key} = \"0\""), &[&named, "above zero"]);
-        demo_refused(from, &format!("{key} = \"100000000\""), &[&named, "above the ceiling"]);
+        gates_refused(from, &format!("{key} = \"0\""), &[&named, "above zero"]);
+        gates_refused(from, &format!("{key} = \"100000000\""), &[&named, "above the ceiling"]);
     }
     for (key, from) in [("open_deals_max", "open_deals_max = 4"), ("orders_per_second_max", "orders_per_second_max = 20")] {
         let named = format!("risk.{key}: `{key}` ");
-        demo_refused(from, &format!("{key} = 0"), &[&named, "above zero"]);
-        demo_refused(from, &format!("{key} = 100000"), &[&named, "above the ceiling"]);
+        gates_refused(from, &format!("{key} = 0"), &[&named, "above zero"]);
+        gates_refused(from, &format!("{key} = 100000"), &[&named, "above the ceiling"]);
     }
-    demo_refused(
+    gates_refused(
         "unhedged_value_max = \"10000\"",
         "unhedged_value_max = \"100\"",
         &["risk.unhedged_value_max: ", "deal_value_max"],
@@ -205,7 +234,7 @@ fn limits_are_required_in_live_and_bounded_everywhere() {
 #[test]
 fn the_environment_outranks_the_file_and_is_named_when_it_is_wrong() {
     let dir = dir();
-    write(dir.path(), "demo.toml", &demo(&[]));
+    write(dir.path(), "demo.toml", &gates(&[]));
     let with = |name: &str, value: &str, arguments: &[&str]| run(crossgate(dir.path()).args(arguments).env(name, value));
     let print = ["config", "print", "-c", "demo.toml", "--json"];
     let value = with("CROSSGATE__STRATEGY__MIN_EDGE_BPS", "7.5", &print).expect(0).json();
@@ -398,7 +427,12 @@ fn live_hosts_need_small_limits_or_a_word_that_lifts_them() {
     // As shipped it is within the caps, and says what is at stake.
     write(dir.path(), "hosts.toml", &shipped);
     let check = run(crossgate(dir.path()).args(["config", "check", "-c", "hosts.toml"])).expect(0);
-    for part in ["LIVE, real money", "https://api.gateio.ws", "one order at most 25", "1 deal open at once", "a loss of 10"] {
+    let hosts = [
+        "https://api.gateio.ws",
+        "https://api.binance.com, wss://stream.binance.com:9443, wss://ws-api.binance.com:443/ws-api/v3",
+        "https://api.bybit.com, wss://stream.bybit.com",
+    ];
+    for part in hosts.into_iter().chain(["LIVE, real money", "one order at most 25", "1 deal open at once", "a loss of 10"]) {
         assert!(check.stdout.contains(part), "`{part}` should be said: {}", check.stdout);
     }
     let json = run(crossgate(dir.path()).args(["config", "check", "-c", "hosts.toml", "--json"])).expect(0).json();
@@ -440,15 +474,19 @@ fn live_hosts_need_small_limits_or_a_word_that_lifts_them() {
 fn everything_right_connects_and_an_unreachable_host_ends_with_1() {
     let dir = dir();
     let go = ["run", "-c", "hosts.toml", "--live", "--for", "1s", "--no-tui"];
-    let keys = ["GATE_API_KEY", "GATE_API_SECRET", "GATE2_API_KEY", "GATE2_API_SECRET"].map(|name| (name, "canary-key-7f3a"));
+    let names = ["GATE_API_KEY", "GATE_API_SECRET", "BINANCE_API_KEY", "BINANCE_API_SECRET", "BYBIT_API_KEY", "BYBIT_API_SECRET"];
+    let keys = names.map(|name| (name, "canary-key-7f3a"));
     // A name that never resolves: nobody is reached, with or without a network.
-    let nowhere = live_file().replace("api.gateio.ws", "api.gate.invalid");
+    let nowhere = [("api.gateio.ws", "api.gate.invalid"), (".binance.com", ".binance.invalid"), (".bybit.com", ".bybit.invalid")]
+        .iter()
+        .fold(live_file(), |text, (host, invalid)| text.replace(host, invalid));
     write(dir.path(), "hosts.toml", &nowhere);
     let begun = Instant::now();
     let done = run(crossgate(dir.path()).args(go).envs(keys)).expect(1);
     assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
     let at_stake = done.stderr.find("LIVE, real money").expect("what is at stake is said");
-    let failed = done.stderr.find("its rules can't be read from https://api.gate.invalid").expect("then it fails");
+    let failed =
+        done.stderr.find("`gate`: its assets can't be read: no answer from https://api.gate.invalid").expect("then it fails");
     assert!(at_stake < failed, "before the first connection: {}", done.stderr);
     assert!(done.complaint().contains("crossgate doctor"), "{}", done.stderr);
     assert_no_canary(&done);
@@ -471,7 +509,7 @@ fn live_needs_both_the_file_and_the_flag() {
     write(dir.path(), "live.toml", &live(&two_venues_on(bait.port())));
     let done = run(crossgate(dir.path()).args(["run", "-c", "live.toml"])).expect(2);
     assert!(done.complaint().contains("add --live"), "{}", done.stderr);
-    write(dir.path(), "sim.toml", &demo(&[]));
+    write(dir.path(), "sim.toml", &gates(&[]));
     for command in [&["run", "-c", "sim.toml", "--live"][..], &["run", "--live"]] {
         let done = run(crossgate(dir.path()).args(command)).expect(2);
         assert!(done.complaint().contains("--live needs mode = \"live\""), "{}", done.stderr);
@@ -587,7 +625,7 @@ fn a_right_file_is_checked_in_silence_and_printed_so_that_it_reads_back() {
 #[test]
 fn a_key_that_may_withdraw_ends_with_4_before_any_order() {
     let dir = dir();
-    write(dir.path(), "withdraw.toml", &demo(&[("basis_bps = \"60\"", "basis_bps = \"60\"\nkey_may_withdraw = true")]));
+    write(dir.path(), "withdraw.toml", &gates(&[("basis_bps = \"60\"", "basis_bps = \"60\"\nkey_may_withdraw = true")]));
     let done = run(crossgate(dir.path()).args(["run", "-c", "withdraw.toml", "--for", "20s", "--no-tui", "--json"])).expect(4);
     let complaint = done.complaint();
     // Both keys may; whichever venue tells first is named.
@@ -605,7 +643,7 @@ fn a_key_that_may_withdraw_ends_with_4_before_any_order() {
 #[test]
 fn doctor_tells_every_check_by_its_closed_name() {
     let dir = dir();
-    write(dir.path(), "demo.toml", &demo(&[]));
+    write(dir.path(), "demo.toml", &replaced(DEMO, "dir = \".crossgate/demo\"", "dir = \"state\""));
     let doctor = run(crossgate(dir.path()).args(["doctor", "-c", "demo.toml", "--json"])).expect(0).json();
     let checks = doctor["checks"].as_array().expect("`checks` is a list");
     const IDS: [&str; 16] = [
@@ -636,7 +674,7 @@ fn doctor_tells_every_check_by_its_closed_name() {
     }
     for (id, status) in [("clock", "ok"), ("auth", "ok"), ("rules", "ok"), ("withdraw_right", "ok"), ("reach_ws", "ok")] {
         let found: Vec<_> = checks.iter().filter(|c| c["id"] == id).map(|c| c["status"].clone()).collect();
-        assert_eq!(found, vec![Value::from(status); 2], "`{id}` of both venues");
+        assert_eq!(found, vec![Value::from(status); 3], "`{id}` of all venues");
     }
 }
 

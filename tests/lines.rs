@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
-use support::config::{TOKEN_ENV, demo, live, write};
+use support::config::{TOKEN_ENV, gates, live, write};
 use support::decisions::Decisions;
 use support::dice::setting;
 use support::engine::{GO, deals, end_in_order, until_it_trades};
@@ -264,7 +264,7 @@ fn a_hostile_peer_is_left_within_a_second_and_costs_no_memory() {
 fn a_flood_of_books_keeps_no_halt_and_no_order_waiting() {
     let dir = dir();
     // A fast market, so that there are orders to be stopped.
-    write(dir.path(), "sim.toml", &demo(&[("volatility_bps = \"3\"", "volatility_bps = \"40\"")]));
+    write(dir.path(), "sim.toml", &gates(&[("volatility_bps = \"3\"", "volatility_bps = \"40\"")]));
     let arguments = ["-c", "sim.toml", "--seed", "37", "--venue", "gate:a", "--venue", "gate:b", "--venue", "gate:c"];
     let (sim, lines, engine, ops) = behind_lines(dir.path(), &arguments);
     until("it trades", || deals(&ops) > 0);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use support::config::{TOKEN_ENV, demo, live, write};
+use support::config::{TOKEN_ENV, gates, live, write};
 use support::http::http;
 use support::ops::{get, status, until};
 use support::process::{LIMIT, Running, crossgate, run};
@@ -103,23 +103,33 @@ fn assert_in_order(value: &Value) {
 #[test]
 fn the_demo_makes_deals_and_its_ledger_is_the_venues() {
     let dir = dir();
-    let done = run(crossgate(dir.path()).args(["run", "--for", "10s", "--no-tui", "--json"])).expect(0);
+    let done = run(crossgate(dir.path()).args(["run", "--for", "20s", "--no-tui", "--json"])).expect(0);
     let json = done.json();
     assert_in_order(&json);
     assert!(count(&json, "deals") > 0 && count(&json, "fills") > 0, "{json}");
+    // Every two of its venues trade with each other.
+    let traded = |one: &str, other: &str| {
+        let legs = |line: &str, buy: &str, sell: &str| {
+            line.contains(&format!(" on {buy} at ≤")) && line.contains(&format!(" on {sell} at ≥"))
+        };
+        done.stderr.lines().any(|line| legs(line, one, other) || legs(line, other, one))
+    };
+    for (one, other) in [("gate", "binance"), ("gate", "bybit"), ("binance", "bybit")] {
+        assert!(traded(one, other), "no deal between {one} and {other}: {}", done.stderr);
+    }
     assert_eq!((&json["mode"], &json["seed"]), (&"sim".into(), &1.into()));
     assert_eq!(json["verdicts"]["traded"], json["deals"], "{json}");
     assert!(json["tick_to_order_ns"]["count"].as_u64() > Some(0), "{json}");
     assert!(dir.path().join(json["run_dir"].as_str().expect("a path")).is_dir());
     let duration: f64 = json["duration_s"].as_str().and_then(|text| text.parse().ok()).expect("a duration");
-    assert!((10.0..20.0).contains(&duration), "`--for` is kept: {duration}");
+    assert!((20.0..30.0).contains(&duration), "`--for` is kept: {duration}");
 }
 
 #[test]
 fn fees_paid_in_a_token_are_told_beside_the_profit_or_valued_in_it() {
     let dir = dir();
     let pay = ("basis_bps = \"60\"", "basis_bps = \"60\"\npay_fees_in = \"gt\"");
-    write(dir.path(), "gt.toml", &demo(&[pay]));
+    write(dir.path(), "gt.toml", &gates(&[pay]));
     let json = run(crossgate(dir.path()).args(["run", "-c", "gt.toml", "--for", "6s", "--no-tui", "--json"])).expect(0).json();
     assert_in_order(&json);
     let fee = json["fees"]["GT"].as_str().expect("fees in GT");
@@ -137,7 +147,7 @@ fn crossgate_alone_is_the_demo_and_interrupt_ends_it_with_a_comparison() {
     let done = demo.end().expect(0);
     let (_, last) = done.stdout.split_once("Ledger against the venues' own accounts").expect("the last section");
     assert!(last.trim_end().ends_with("every balance equal to the last digit"), "{last}");
-    for venue in ["gate-a", "gate-b"] {
+    for venue in ["gate", "binance", "bybit"] {
         for asset in ["BTC", "ETH", "SOL", "USDT", "XRP"] {
             let line =
                 last.lines().find(|line| line.split_whitespace().take(2).eq([venue, asset])).expect("every asset is compared");
@@ -151,7 +161,7 @@ fn crossgate_alone_is_the_demo_and_interrupt_ends_it_with_a_comparison() {
 #[test]
 fn below_fees_no_deal_is_made_and_every_opportunity_still_has_its_verdict() {
     let dir = dir();
-    write(dir.path(), "calm.toml", &demo(&[("basis_bps = \"60\"", "basis_bps = \"8\"")]));
+    write(dir.path(), "calm.toml", &gates(&[("basis_bps = \"60\"", "basis_bps = \"8\"")]));
     let done = run(crossgate(dir.path()).args(["run", "-c", "calm.toml", "--for", "8s", "--no-tui", "--json"])).expect(0);
     let json = done.json();
     assert_in_order(&json);
@@ -529,7 +539,7 @@ fn a_running_engine_resumes_by_command() {
 #[test]
 fn without_a_token_nobody_can_command() {
     let dir = dir();
-    write(dir.path(), "demo.toml", &demo(&[]));
+    write(dir.path(), "demo.toml", &gates(&[]));
     let engine = Running::start(crossgate(dir.path()).args(["run", "-c", "demo.toml", "--no-tui"]));
     let ops = engine.ops();
     until("it is ready", || get(&ops, "/readyz").status == 200);
@@ -541,7 +551,7 @@ fn without_a_token_nobody_can_command() {
     engine.signal(Signal::TERM);
     engine.end().expect(0);
     // And a port that others can reach is not opened without one.
-    let open = demo(&[]).replace("127.0.0.1:0", "0.0.0.0:0");
+    let open = gates(&[]).replace("127.0.0.1:0", "0.0.0.0:0");
     write(dir.path(), "open.toml", &open);
     let done = run(crossgate(dir.path()).args(["run", "-c", "open.toml", "--no-tui", "--for", "1s"])).expect(3);
     assert!(done.complaint().contains("ops.listen") && done.complaint().contains("bind 127.0.0.1"), "{}", done.stderr);

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
-use support::config::{TOKEN_ENV, demo, live, replaced, write};
+use support::config::{TOKEN_ENV, gates, live, replaced, write};
 use support::http::http;
 use support::process::{LIMIT, Running, crossgate, run};
 use support::venue::Sim;
@@ -265,7 +265,7 @@ fn drain_and_flatten_end_with_nothing_open_and_resume_opens_again() {
 #[test]
 fn the_configuration_is_read_again_as_a_whole_or_not_at_all() {
     let dir = dir();
-    let text = demo(&[]);
+    let text = gates(&[]);
     write(dir.path(), "demo.toml", &text);
     let engine = Running::start(crossgate(dir.path()).args(["run", "-c", "demo.toml", "--no-tui", "--json"]));
     let ops = engine.ops();
@@ -308,7 +308,7 @@ fn an_orderly_end_finishes_what_lost_replies_left_in_the_dark() {
         dir.path(),
         "sim.toml",
         &replaced(
-            &demo(&[]),
+            &gates(&[]),
             "fee_bps = \"10\"",
             "fee_bps = \"10\"\n[sim.faults]\ndrop_reply_after_order = [2, 4, 5, 7, 8, 9, 11]",
         ),
@@ -356,7 +356,7 @@ fn a_bad_day_is_shown_as_it_strikes_and_still_reconciles() {
     let dir = dir();
     let go = ["run", "--faults", "5", "--for", "20s", "--no-tui"];
     let done = run(crossgate(dir.path()).args(go)).expect(0);
-    assert!(done.stderr.lines().filter(|line| line.contains(" FAULT on gate-")).count() >= 4, "{}", done.stderr);
+    assert!(done.stderr.lines().filter(|line| line.contains(" FAULT on ")).count() >= 4, "{}", done.stderr);
     let (_, bad_day) = done.stdout.split_once("The bad day (--faults 5)").expect("the report tells of it");
     assert!(bad_day.contains("faults that struck") && bad_day.contains("longest unhedged"), "{bad_day}");
     assert!(

@@ -7,7 +7,7 @@ mod support;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::config::{demo, write};
+use support::config::{gates, write};
 use support::process::{Done, crossgate, run};
 use support::{count, dir};
 use tempfile::TempDir;
@@ -67,7 +67,7 @@ fn flipped(mut bytes: Vec<u8>, sixteenths: usize) -> Vec<u8> {
 #[test]
 fn a_run_verifies_and_every_changed_byte_is_found() {
     let dir = dir();
-    write(dir.path(), "demo.toml", &demo(&[]));
+    write(dir.path(), "demo.toml", &gates(&[]));
     let go = ["run", "-c", "demo.toml", "--for", "8s", "--no-tui", "--json"];
     let ran = run(crossgate(dir.path()).args(go)).expect(0).json();
     assert!(count(&ran, "deals") > 0, "{ran}");
@@ -120,13 +120,13 @@ fn a_run_verifies_and_every_changed_byte_is_found() {
 #[test]
 fn a_what_if_decides_anew_and_is_never_compared() {
     let dir = dir();
-    write(dir.path(), "demo.toml", &demo(&[]));
+    write(dir.path(), "demo.toml", &gates(&[]));
     let go = ["run", "-c", "demo.toml", "--for", "6s", "--no-tui", "--json"];
     let ran = run(crossgate(dir.path()).args(go)).expect(0).json();
     assert!(count(&ran, "deals") > 0, "{ran}");
     let what_if = |edge: &str| {
         let file = format!("edge-{edge}.toml");
-        write(dir.path(), &file, &demo(&[("min_edge_bps = \"2\"", &format!("min_edge_bps = \"{edge}\""))]));
+        write(dir.path(), &file, &gates(&[("min_edge_bps = \"2\"", &format!("min_edge_bps = \"{edge}\""))]));
         let replay = run(crossgate(dir.path()).args(["replay", "state", "--json", "-c", &file])).expect(0).json();
         assert_replay_keys(&replay);
         assert!(replay.get("verified").is_none(), "{replay}");
@@ -147,7 +147,7 @@ fn a_what_if_decides_anew_and_is_never_compared() {
 /// Records `channel` of the demo's venues and replays the tapes.
 fn recorded(channel: &str) -> (Value, Value) {
     let dir = dir();
-    let text = demo(&[]).replace("book_channel = \"order_book\"", &format!("book_channel = \"{channel}\""));
+    let text = gates(&[]).replace("book_channel = \"order_book\"", &format!("book_channel = \"{channel}\""));
     write(dir.path(), "demo.toml", &text);
     let recorded =
         run(crossgate(dir.path()).args(["record", "-c", "demo.toml", "--out", "tapes", "--for", "4s", "--json"])).expect(0);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::config::{demo, write};
+use support::config::{gates, write};
 use support::process::{Done, crossgate, run};
 use support::{count, dir};
 
@@ -237,7 +237,7 @@ fn what_is_compared_and_its_verdict_follow_kind_and_quote() {
 #[test]
 fn a_directory_of_our_own_recordings_is_scanned_by_venue() {
     let dir = dir();
-    write(dir.path(), "demo.toml", &demo(&[]));
+    write(dir.path(), "demo.toml", &gates(&[]));
     run(crossgate(dir.path()).args(["record", "-c", "demo.toml", "--out", "tapes", "--for", "3s"])).expect(0);
     let own = |id: &str, rest: &str| format!("venue=gate:{id}{rest},format=crossgate:tapes");
     let found = scan(dir.path(), &[own("gate-a", ""), own("gate-b", "")], &[]);
@@ -257,7 +257,7 @@ fn a_directory_of_our_own_recordings_is_scanned_by_venue() {
 fn tapes_may_stand_in_the_configuration() {
     let dir = dir();
     let tapes = known_tapes(dir.path());
-    let mut text = demo(&[]);
+    let mut text = gates(&[]);
     for id in ["a", "b"] {
         let _ = write!(
             text,
@@ -555,7 +555,7 @@ fn live_streams_are_scanned_without_keys_and_fetch_books_anew_for_injected_gaps_
         // Fees of 10 bps a side: what the best net shows is no better than the widest basis allows.
         let max: Decimal = route["net_bps"]["max"].as_str().expect("every book held the size once").parse().expect("a number");
         assert!(max < Decimal::from(60), "{route}");
-        assert_eq!(route["verdict"] == "balance" || count(&route, "episodes") > 0, count(&route, "episodes") > 0, "{route}");
+        assert_eq!(route["verdict"] == "balance" || count(route, "episodes") > 0, count(route, "episodes") > 0, "{route}");
     }
     let verdicts: u64 = quiet["verdicts"].as_object().expect("verdicts").values().filter_map(Value::as_u64).sum();
     assert_eq!(verdicts, count(&quiet, "opportunities"));
@@ -566,6 +566,30 @@ fn live_streams_are_scanned_without_keys_and_fetch_books_anew_for_injected_gaps_
     // Three of each venue.
     assert_eq!(holed["book_resyncs"], json!({"gap": 6}), "{holed}");
     assert_eq!(holed["books"]["live"], 12);
+}
+
+#[test]
+fn live_streams_of_three_kinds_of_venues_are_scanned_side_by_side() {
+    let dir = dir();
+    let kinds = ["gate", "binance", "bybit"];
+    let found = scan_live(dir.path(), &made_up(&kinds, 5, ""), &[]);
+    assert_eq!(found["books"], json!({"listed": 15, "live": 15}), "{found}");
+    assert_eq!((&found["book_resyncs"], &found["refused"]), (&json!({}), &json!([])), "{found}");
+    let venues = found["venues"].as_array().expect("venues");
+    assert_eq!(venues.iter().map(|venue| &venue["kind"]).collect::<Vec<_>>(), kinds);
+    for venue in venues {
+        assert!(count(venue, "book_updates") > 10 && count(venue, "rejected_frames") == 0, "{venue}");
+    }
+    // Every pair between every two of them, both ways, and each book held the size.
+    let routes = found["routes"].as_array().expect("routes");
+    assert_eq!(routes.len(), 5 * 6, "{found}");
+    for buy in 0..3 {
+        for sell in (0..3).filter(|sell| *sell != buy) {
+            let ids = [buy, sell].map(|index: usize| json!(format!("{}-{index}", kinds[index])));
+            let between: Vec<_> = routes.iter().filter(|route| [&route["buy"], &route["sell"]] == [&ids[0], &ids[1]]).collect();
+            assert!(between.len() == 5 && between.iter().all(|route| route["net_bps"]["max"].is_string()), "{ids:?}: {found}");
+        }
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use support::config::{TOKEN_ENV, demo, live, two_venues_on, write};
+use support::config::{TOKEN_ENV, gates, live, two_venues_on, write};
 use support::dir;
 use support::http::{Answer, http};
 use support::process::{Running, crossgate, run};
@@ -131,7 +131,7 @@ fn no_output_shows_a_secret_in_order_or_aborted() {
 #[test]
 fn a_running_engine_leaves_no_core_and_lets_nobody_read_it() {
     let dir = dir();
-    write(dir.path(), "demo.toml", &demo(&[]));
+    write(dir.path(), "demo.toml", &gates(&[]));
     let engine = Running::start(crossgate(dir.path()).args(["run", "-c", "demo.toml", "--no-tui"]));
     let ops = engine.ops();
     until("it is ready", || get(&ops, "/readyz").status == 200);
@@ -203,7 +203,7 @@ fn no_key_of_the_file_weakens_tls() {
         assert!(!schema.contains(word), "the configuration knows `{word}`");
     }
     for key in ["tls_verify = false", "insecure = true", "danger_accept_invalid_certs = true"] {
-        let text = demo(&[("kind = \"gate\"", &format!("kind = \"gate\"\n{key}"))]);
+        let text = gates(&[("kind = \"gate\"", &format!("kind = \"gate\"\n{key}"))]);
         write(dir.path(), "weak.toml", &text);
         let done = run(crossgate(dir.path()).args(["config", "check", "-c", "weak.toml"])).expect(3);
         assert!(done.complaint().contains("unknown field"), "{}", done.stderr);
@@ -259,7 +259,7 @@ fn foreign_requests(ops: &str) -> Vec<Vec<u8>> {
 #[test]
 fn no_odd_request_reaches_the_engine() {
     let dir = dir();
-    write(dir.path(), "demo.toml", &demo(&[]));
+    write(dir.path(), "demo.toml", &gates(&[]));
     let engine = Running::start(crossgate(dir.path()).args(["run", "-c", "demo.toml", "--no-tui"]).env(TOKEN_ENV, TOKEN));
     let ops = engine.ops();
     until("it is ready", || get(&ops, "/readyz").status == 200);

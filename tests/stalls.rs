@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use support::config::{demo, live, write};
+use support::config::{gates, live, write};
 use support::decisions::Decisions;
 use support::dice::{Dice, setting};
 use support::dir;
@@ -83,7 +83,7 @@ fn when_the_venues_stand_still_openings_end_with_the_age_of_their_books() {
 fn a_venue_that_falls_behind_is_not_traded_against() {
     let dir = dir();
     // The demo's market with a wide basis and fast moves: whoever is late is wrong, and looks like a profit.
-    let fast = demo(&[("volatility_bps = \"3\"", "volatility_bps = \"40\"")]);
+    let fast = gates(&[("volatility_bps = \"3\"", "volatility_bps = \"40\"")]);
     write(dir.path(), "sim.toml", &fast);
     let sim = Sim::start(dir.path(), &["-c", "sim.toml", "--seed", "23"]);
     let (lines, fronts) = proxies(&sim.venues);

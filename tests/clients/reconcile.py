@@ -1,44 +1,57 @@
 #!/usr/bin/env python3
-"""Compares the engine's ledger with the venues' own accounts, read by somebody else's client.
+"""Compares the engine's report with the venues' own accounts and executions, read by other people's clients.
 
-    reconcile.py CROSSGATE [--seed N] [--for 20s] [--plant run|venue] [--expect-mismatch]
+    reconcile.py CROSSGATE [--venues gate:ws,binance:rest] [--seed N] [--for 20s] [--plant run|venue] [--expect-mismatch]
 
-Starts `CROSSGATE sim` as a process of its own, runs `CROSSGATE run --live` against it over loopback, and reads every venue's
-account afterwards with the official `gate-api` SDK, only its host changed. Every balance of `run --json` must equal
-available + locked, as decimals, to the last digit; and there must have been deals.
+For every two kinds of venues (or the two that are named, each with the way that orders take there): starts `CROSSGATE sim` with them as
+a process of its own, runs `CROSSGATE run --live` against it over loopback, and reads every venue's account and every execution afterwards
+with two clients each, unmodified: the maker's own (`gate-api`, `binance-sdk-spot`, `pybit`) and `ccxt`. There must have been deals, with
+orders on both venues. Then, as decimals, to the last digit:
 
-A comparison that can't fail proves nothing, so every run also plants an error of one unit in each single balance, on either side,
-and demands that it is found. `--plant` does so end to end: `run` changes the last digit of one balance in the engine's answer,
-`venue` trades a little with the SDK behind the engine's back. With `--expect-mismatch` the script succeeds only if a difference
-is found; so it does with a binary built with `--features mutants` under `CROSSGATE_MUTANT=16` (the ledger off by one unit).
+- every balance of `run --json` is what the venue says;
+- the executions are as many as `run --json` tells, of orders of ours where a list tells whose they are;
+- they move each account from what it held to what it holds, and their fees are those that `run --json` tells.
 
-Exit code 0: as expected. 1: not. Needs: pip install gate-api
+A comparison that can't fail proves nothing, so every run also plants an error of one unit in each single balance, on either side, and in
+one execution, and demands that it is found. `--plant` does so end to end: `run` changes the last digit of one balance in the engine's
+answer, `venue` trades a little with `ccxt` behind the engine's back. With `--expect-mismatch` the script succeeds only if a difference is
+found; so it does with a binary built with `--features mutants` under `CROSSGATE_MUTANT=16` (the ledger off by one unit).
+
+Exit code 0: as expected. 1: not. Needs: pip install -r requirements.txt
 """
 
 import argparse
 import json
+import logging
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from decimal import Decimal, getcontext
 
-import gate_api
+import readers
 
 getcontext().prec = 60
 
 PAIRS = ["BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT"]
+# Every two kinds; each kind once with orders over a logged-in link and once over REST.
+EVERY_TWO = ("gate:ws,binance:rest", "bybit:ws,gate:rest", "binance:ws,bybit:rest")
+# A quiet pair's executions may be told late by a list.
+SETTLE_SECONDS = 1
 
 
 class Failed(Exception):
     """What was expected, and what was found."""
 
 
-def start_sim(binary, seed, log):
+def start_sim(binary, seed, kinds, log):
     """The simulated venues as a process of their own; returns it and what its first line says."""
     command = [binary, "sim", "--seed", str(seed), "--listen", "127.0.0.1:0", "--json"]
+    for kind in kinds:
+        command += ["--venue", f"{kind}:{kind}"]
     sim = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
     watchdog = threading.Timer(30, sim.kill)
     watchdog.start()
@@ -49,16 +62,23 @@ def start_sim(binary, seed, log):
     return sim, json.loads(line)["venues"]
 
 
-def write_config(folder, venues):
+def key_of(venue, way):
+    """The account's key: over a link one that logs in, where the account has such a key."""
+    more = venue.get("more_keys", [])
+    return next((key for key in more if way == "ws" and key["type"] == "ed25519"), venue)
+
+
+def write_config(folder, venues, ways):
     """A live configuration that points at loopback hosts; returns its path and the variables that hold the keys."""
     lines = ['mode = "live"', "[state]", f'dir = "{folder}/state"', "[ops]", 'listen = "127.0.0.1:0"']
     environment = {}
-    for number, venue in enumerate(venues):
+    for number, (venue, way) in enumerate(zip(venues, ways)):
         key, secret = f"RECONCILE_KEY_{number}", f"RECONCILE_SECRET_{number}"
-        environment |= {key: venue["key"], secret: venue["secret"]}
+        signing = key_of(venue, way)
+        environment |= {key: signing["key"], secret: signing["secret"]}
         lines += ["[[venue]]", f'id = "{venue["id"]}"', f'kind = "{venue["kind"]}"']
         lines += [f'{name} = "{venue[name]}"' for name in ("rest", "ws", "private_ws")]
-        lines += [f'key_env = "{key}"', f'secret_env = "{secret}"']
+        lines += [f'key_env = "{key}"', f'secret_env = "{secret}"', f'order_entry = "{way}"']
     for symbol in PAIRS:
         lines += ["[[pair]]", f'symbol = "{symbol}"']
     lines += ["[execution]", 'reconcile_every = "5s"']
@@ -81,22 +101,6 @@ def run_engine(binary, config, environment, span, log, may_fail):
     elif done.returncode != 0:
         raise Failed(f"`crossgate run` ended with exit code {done.returncode}: {done.stdout}")
     return json.loads(done.stdout)
-
-
-def client(venue):
-    """The SDK of one venue account: as its makers ship it, but for the host."""
-    settings = gate_api.Configuration(host=f'{venue["rest"]}/api/v4', key=venue["key"], secret=venue["secret"])
-    return gate_api.SpotApi(gate_api.ApiClient(settings))
-
-
-def account_of(venue):
-    """Asset → available + locked."""
-    rows = client(venue).list_spot_accounts()
-    return {row.currency: Decimal(row.available) + Decimal(row.locked) for row in rows}
-
-
-def read_accounts(venues):
-    return {venue["id"]: account_of(venue) for venue in venues}
 
 
 def ledger_of(run):
@@ -148,16 +152,37 @@ def plant_in_run(run):
     print(f'planted one unit in the run\'s {row["venue"]} {row["asset"]}')
 
 
-def plant_at_venue(venue):
-    """A small order that the engine never heard of."""
-    order = gate_api.Order(
-        currency_pair="ETH_USDT", side="buy", type="limit", account="spot", time_in_force="ioc", amount="0.01", price="1000000"
-    )
-    book = client(venue).list_order_book("ETH_USDT", limit=1)
-    order.price = str(Decimal(book.asks[0][0]) * 2)
-    answer = client(venue).create_order(order)
-    print(f'planted an order at {venue["id"]}: {answer.id} {answer.status}, filled {answer.filled_total} USDT')
-    time.sleep(1)
+def executions_differ(run, before, accounts, executions):
+    """One line for everything in which the executions are not those that the engine reports."""
+    found = []
+    if sum(len(rows) for rows in executions.values()) != run["fills"]:
+        told = {venue: len(rows) for venue, rows in executions.items()}
+        found.append(f'the run tells {run["fills"]} executions, the venues {told}')
+    fees = defaultdict(Decimal)
+    for venue, rows in executions.items():
+        made = defaultdict(Decimal, before[venue])
+        for row in rows.values():
+            fees[row.fee_asset] += row.fee
+            for asset, change in readers.moved(row):
+                made[asset] += change
+        for asset in sorted(made.keys() | accounts[venue].keys()):
+            stated = accounts[venue].get(asset, Decimal(0))
+            if made[asset] != stated:
+                found.append(f"{venue} {asset}: the executions make {made[asset]}, the venue says {stated}")
+    reported = {asset: Decimal(amount) for asset, amount in run["fees"].items()}
+    for asset in sorted(fees.keys() | reported.keys()):
+        if fees.get(asset, Decimal(0)) != reported.get(asset, Decimal(0)):
+            found.append(f"fees in {asset}: the run tells {reported.get(asset)}, the executions make {fees.get(asset)}")
+    return found
+
+
+def check_that_executions_bite(run, before, accounts, executions):
+    """Plants one unit in one execution of each venue, and demands that it is found; so is one that is left out."""
+    for venue, rows in executions.items():
+        at, row = next(iter(rows.items()))
+        for wrong in ({**rows, at: row._replace(fee=one_unit_more(row.fee))}, {key: rows[key] for key in rows if key != at}):
+            if not executions_differ(run, before, accounts, {**executions, venue: wrong}):
+                raise Failed(f"an error in execution {at} of {venue} was not found")
 
 
 def check_run(run, args):
@@ -169,26 +194,40 @@ def check_run(run, args):
         raise Failed(f'verdicts do not add up to {run["opportunities"]} opportunities: {run["verdicts"]}')
     if run["orders_unknown"] != 0:
         raise Failed(f'{run["orders_unknown"]} orders are unknown at the end')
+    if run["unvalued"]:
+        raise Failed(f'fees in a token were not asked for: {run["unvalued"]}')
     print(f'{run["deals"]} deals, {run["fills"]} fills in {run["duration_s"]} s, profit {run["pnl_quote"]} (seed {args.seed})')
 
 
-def reconcile(args, folder, log):
-    sim, venues = start_sim(args.binary, args.seed, log)
+def reconcile(args, kinds_and_ways, folder, log):
+    """One run of two venues; what differs, and how many balances and executions were compared."""
+    kinds, ways = zip(*(one.split(":") for one in kinds_and_ways.split(",")))
+    sim, venues = start_sim(args.binary, args.seed, kinds, log)
     try:
-        config, environment = write_config(folder, venues)
+        clients = {venue["id"]: readers.READERS[venue["kind"]](venue, PAIRS) for venue in venues}
+        before = {venue: readers.account_of(client) for venue, client in clients.items()}
+        config, environment = write_config(folder, venues, ways)
         run = run_engine(args.binary, config, environment, args.span, log, args.expect_mismatch)
         if not args.expect_mismatch:
             check_run(run, args)
         if args.plant == "run":
             plant_in_run(run)
         elif args.plant == "venue":
-            plant_at_venue(venues[0])
-        accounts = read_accounts(venues)
+            at = next(iter(clients))
+            print(f"planted an order at {at}: {clients[at].plant()}")
+        time.sleep(SETTLE_SECONDS)
+        accounts = {venue: readers.account_of(client) for venue, client in clients.items()}
+        executions = {venue: readers.executions_of(client) for venue, client in clients.items()}
+        if not args.expect_mismatch:
+            idle = [venue for venue, rows in executions.items() if not rows]
+            if idle:
+                raise Failed(f"nothing was executed on {idle}")
         ledger = ledger_of(run)
-        found = differences(ledger, accounts)
+        found = differences(ledger, accounts) + executions_differ(run, before, accounts, executions)
         if not found:
             check_that_comparison_bites(ledger, accounts)
-        return found, len(ledger)
+            check_that_executions_bite(run, before, accounts, executions)
+        return found, len(ledger), {venue: len(rows) for venue, rows in executions.items()}
     finally:
         sim.terminate()
         try:
@@ -201,26 +240,35 @@ def reconcile(args, folder, log):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("binary", metavar="CROSSGATE", help="path of the binary")
+    parser.add_argument("--venues", help="two kinds and the ways of their orders, as gate:ws,binance:rest; default: every two")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--for", dest="span", default="20s", help="how long the engine runs")
     parser.add_argument("--plant", choices=["run", "venue"], help="plant an error")
     parser.add_argument("--expect-mismatch", action="store_true", help="succeed only if a difference is found")
     args = parser.parse_args()
     args.binary = os.path.abspath(args.binary)
+    logging.getLogger("pybit").setLevel(logging.CRITICAL)
+    # One after the other: each run has the machine to itself.
+    return max(judged(args, kinds_and_ways) for kinds_and_ways in ([args.venues] if args.venues else EVERY_TWO))
+
+
+def judged(args, kinds_and_ways):
+    """The exit code of one run of two venues; says what was found."""
     with tempfile.TemporaryDirectory(prefix="crossgate-reconcile-") as folder, open(os.path.join(folder, "log"), "w+", encoding="utf-8") as log:
         try:
-            found, balances = reconcile(args, folder, log)
+            found, balances, executions = reconcile(args, kinds_and_ways, folder, log)
         except Exception as error:  # told with what the processes said, whatever it was
             log.seek(0)
             sys.stderr.write("".join(log.readlines()[-40:]))
-            print(f"FAILED: {error!r}")
+            print(f"{kinds_and_ways}: FAILED: {error!r}")
             return 1
     for line in found:
         print(f"differs: {line}")
     if bool(found) != args.expect_mismatch:
-        print("FAILED: " + ("the ledger differs from the venues' accounts" if found else "a planted difference was not found"))
+        print(f"{kinds_and_ways}: FAILED: " + ("the report differs from the venues" if found else "a planted difference was not found"))
         return 1
-    print("a planted difference was found, as it must be" if found else f"{balances} balances equal to the last digit")
+    equal = f"{balances} balances and the executions {executions} equal to the last digit"
+    print(f"{kinds_and_ways}: " + ("a planted difference was found, as it must be" if found else equal))
     return 0
 
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// The demo's configuration.
 pub(crate) const DEMO: &str = include_str!("../../configs/demo.toml");
+/// Two simulated Gate venues.
+const GATES: &str = include_str!("gates.toml");
 /// The testnet's configuration.
 pub(crate) const TESTNET: &str = include_str!("../../configs/testnet.toml");
 /// The live hosts' configuration.
@@ -20,11 +22,11 @@ pub(crate) fn replaced(text: &str, from: &str, to: &str) -> String {
     text.replacen(from, to, 1)
 }
 
-/// The demo's configuration on free ports, with its state in `state` of the working directory, and replacements.
+/// Two simulated Gate venues on free ports, with the state in `state` of the working directory, and replacements.
 #[track_caller]
-pub(crate) fn demo(replacements: &[(&str, &str)]) -> String {
+pub(crate) fn gates(replacements: &[(&str, &str)]) -> String {
     let own = [("dir = \".crossgate/demo\"", "dir = \"state\""), ("listen = \"127.0.0.1:9464\"", "listen = \"127.0.0.1:0\"")];
-    own.iter().chain(replacements).fold(DEMO.to_string(), |text, (from, to)| replaced(&text, from, to))
+    own.iter().chain(replacements).fold(GATES.to_string(), |text, (from, to)| replaced(&text, from, to))
 }
 
 /// Writes a file and returns its path.
@@ -44,9 +46,8 @@ pub(crate) fn live(venues: &[Value]) -> String {
          daily_loss_max = \"1000\"\n",
     );
     for (index, venue) in venues.iter().enumerate() {
-        let _ =
-            writeln!(text, "[[venue]]\nkind = \"gate\"\nkey_env = \"TEST_KEY_{index}\"\nsecret_env = \"TEST_SECRET_{index}\"");
-        for key in ["id", "rest", "ws", "private_ws", "ca_file"] {
+        let _ = writeln!(text, "[[venue]]\nkey_env = \"TEST_KEY_{index}\"\nsecret_env = \"TEST_SECRET_{index}\"");
+        for key in ["id", "kind", "rest", "ws", "private_ws", "ca_file"] {
             if let Some(value) = venue[key].as_str() {
                 let _ = writeln!(text, "{key} = \"{value}\"");
             }
@@ -63,7 +64,7 @@ pub(crate) fn two_venues_on(port: u16) -> Vec<Value> {
     ["left", "right"]
         .map(|id| {
             let ws = format!("ws://127.0.0.1:{port}/ws/v4/");
-            serde_json::json!({"id": id, "rest": format!("http://127.0.0.1:{port}"), "ws": ws, "private_ws": ws})
+            serde_json::json!({"id": id, "kind": "gate", "rest": format!("http://127.0.0.1:{port}"), "ws": ws, "private_ws": ws})
         })
         .to_vec()
 }

@@ -24,10 +24,12 @@ pub(crate) struct Sim {
 }
 
 impl Sim {
-    /// Starts them with these arguments beside `sim`.
+    /// Starts them with these arguments beside `sim`; two Gates, whose API [`Client`] speaks, unless the arguments say what.
     #[track_caller]
     pub(crate) fn start(dir: &Path, arguments: &[&str]) -> Sim {
-        let process = Running::start(crossgate(dir).arg("sim").args(arguments));
+        let named = arguments.iter().any(|argument| matches!(*argument, "--venue" | "-c"));
+        let two: &[&str] = if named { &[] } else { &["--venue", "gate", "--venue", "gate"] };
+        let process = Running::start(crossgate(dir).arg("sim").args(two).args(arguments));
         let line = process.first_stdout_line();
         let first: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("the first line is no JSON: {e}: {line}"));
         let venues = first["venues"].as_array().expect("the first line lists venues").clone();

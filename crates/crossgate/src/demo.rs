@@ -10,7 +10,7 @@ use crate::setup::{VenueSetup, symbols};
 use domain::Rate;
 use rust_decimal::Decimal;
 use secrecy::SecretString;
-use sim_exchange::core::FeeRates;
+use sim_exchange::core::{DeductionConfig, FeeRates};
 use sim_exchange::protocols;
 use sim_exchange::server::{ServerConfig, ServerHandle, TlsMaterial, serve, unix_now_ns};
 use sim_exchange::world::{MoreKey, VenueConfig, VenueKind, World, WorldConfig};
@@ -283,20 +283,42 @@ pub fn world_config(loaded: &Loaded, venues: &[Venue]) -> Result<WorldConfig, Fa
             let (id, kind, known) = (&venue.id, &venue.kind, protocols::kinds().join(", "));
             return Err(Failure::config(format!("venue `{id}`: no simulator for `{kind}`; known: {known}")));
         };
-        simulated.push(simulated_venue(&world, kind, &config.sim, &balances, index, venue));
+        let mut account = simulated_venue(&world, kind, &config.sim, index, venue);
+        own_assets(&world, &mut account, &wanted, &balances);
+        simulated.push(account);
     }
     world.venues = simulated;
     Ok(world)
 }
 
-fn simulated_venue(
-    world: &WorldConfig,
-    kind: VenueKind,
-    sim: &Sim,
-    balances: &[(String, Decimal)],
-    index: usize,
-    venue: &Venue,
-) -> VenueConfig {
+/// What the account owns at the start: of the tokens that pay fees only those that its venue takes, unless they are traded; and what the
+/// configuration says.
+fn own_assets(world: &WorldConfig, account: &mut VenueConfig, traded: &[String], balances: &[(String, Decimal)]) {
+    let (anywhere, here) = (DeductionConfig::default(), world.exchange_config(account).deduction);
+    let mut taken = Vec::new();
+    if !here.gt_prices.is_empty() {
+        taken.push(here.gt_asset);
+    }
+    if !here.point_prices.is_empty() {
+        taken.push(here.point_asset);
+    }
+    let is_traded = |name: &str| traded.iter().any(|pair| pair.split('_').any(|asset| asset == name));
+    let elsewhere = |name: &String| [&anywhere.gt_asset, &anywhere.point_asset].contains(&name) && !taken.contains(name);
+    account.balances.retain(|(name, _)| is_traded(name) || !elsewhere(name));
+    for name in taken {
+        if !account.balances.iter().any(|(owned, _)| *owned == name) {
+            account.balances.push((name, FEE_ASSET_OWNED));
+        }
+    }
+    for (asset, amount) in balances {
+        match account.balances.iter_mut().find(|(name, _)| name == asset) {
+            Some(entry) => entry.1 = *amount,
+            None => account.balances.push((asset.clone(), *amount)),
+        }
+    }
+}
+
+fn simulated_venue(world: &WorldConfig, kind: VenueKind, sim: &Sim, index: usize, venue: &Venue) -> VenueConfig {
     let template = &world.venues[index % world.venues.len()];
     let fee = Decimal::new(sim.fee_bps.0.nano(), domain::number::RATE_DECIMALS).normalize();
     let mut simulated = template.clone();
@@ -307,20 +329,9 @@ fn simulated_venue(
     simulated.user_id = 10_000 + number;
     simulated.fees = FeeRates { maker: fee, taker: fee };
     simulated.fee_debit = sim.pay_fees_in.debit();
-    for (asset, amount) in balances {
-        match simulated.balances.iter_mut().find(|(name, _)| name == asset) {
-            Some(entry) => entry.1 = *amount,
-            None => simulated.balances.push((asset.clone(), *amount)),
-        }
-    }
     simulated.first_id = number * 1_000_000_000;
     simulated.first_book_id = number * 50_000_000;
     simulated.kind = kind;
-    // Something of the asset that the venue takes for fees, where it has one of its own.
-    let fee_asset = world.exchange_config(&simulated).deduction.gt_asset;
-    if !simulated.balances.iter().any(|(name, _)| *name == fee_asset) {
-        simulated.balances.push((fee_asset, FEE_ASSET_OWNED));
-    }
     if let Some(faults) = simulated.kind.faults() {
         *faults.from_ns = WARM_UP_NS;
         sim.apply_faults(faults);

@@ -181,8 +181,8 @@ mod tests {
         check("kind = \"gate\"", "kind = \"gait\"", "no exchange `gait`");
         check("min_edge_bps = \"", "min_edge_bps = \"x", "no decimal number");
         check("book_age_max = \"", "book_age_max = \"1 ", "no duration");
-        check("id = \"gate-a\"", "id = \"Gate A\"", "[a-z0-9-]");
-        check("id = \"gate-b\"", "id = \"gate-a\"", "used twice");
+        check("id = \"gate\"", "id = \"Gate A\"", "[a-z0-9-]");
+        check("id = \"bybit\"", "id = \"gate\"", "used twice");
         check("mode = \"sim\"", "mode = \"simulate\"", "simulate");
     }
 

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 
 use super::{BybitDialect, PRIVATE_WS_PATH, WS_PATHS};
 use crate::{
-    core::{ClientIdPolicy, ExchangeConfig, UnfillablePolicy},
+    core::{ClientIdPolicy, DeductionConfig, ExchangeConfig, UnfillablePolicy},
     faults::{Conditions, Faults, ScriptedFault, Visibility, script::FaultScript},
     reading::Reading,
     timing::{Delays, Jitter},
@@ -87,6 +87,8 @@ impl Settings for BybitConfig {
     fn adapt(&self, exchange: &mut ExchangeConfig) {
         exchange.unfillable = UnfillablePolicy::AcceptThenCancel;
         exchange.client_ids = ClientIdPolicy::Unique;
+        // No token pays fees here.
+        exchange.deduction = DeductionConfig { gt_prices: Vec::new(), point_prices: Vec::new(), ..DeductionConfig::default() };
     }
 
     /// The venue's own key joins the keys given here.

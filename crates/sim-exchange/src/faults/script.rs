@@ -344,7 +344,10 @@ impl fmt::Display for TimedFault {
             TimedFault::Fees { hundredths, for_ns } => {
                 write!(f, "fees are {hundredths} % of what they were for {} ms", ms(for_ns))
             }
-            TimedFault::Refusals { why, count } => write!(f, "the next {count} orders are refused: {}", why.name()),
+            TimedFault::Refusals { why, count } => {
+                // Named by its class: each dialect refuses in its own words.
+                write!(f, "the next {count} orders are refused ({})", why.name().to_lowercase().replace('_', " "))
+            }
             TimedFault::StaleAnswers { count } => write!(f, "the next {count} answers about orders belong to the request before"),
             TimedFault::ChangedAmounts { count } => write!(f, "the next {count} orders are accepted with another amount"),
             TimedFault::ChangedPrices { count } => write!(f, "the next {count} orders are accepted at another price"),
