@@ -76,7 +76,13 @@ async fn ask_venue(known: &mut Identities, venue: &VenueSetup, assets: &[String]
                     }
                 }
             }
-            Err(why) => refused = refused.or(Some(why)),
+            Err(why) => {
+                let unanswered = why.1;
+                refused = refused.or(Some(why));
+                if unanswered {
+                    break;
+                }
+            }
         }
     }
     refused.map_or(Ok(()), Err)

@@ -85,7 +85,7 @@ mod tests {
 
     /// What a panic says when it happens while this is in reach.
     fn said_of(value: &(impl std::fmt::Debug + std::panic::RefUnwindSafe)) -> String {
-        let panicked = std::panic::catch_unwind(|| Err::<(), _>(value).expect("it is all right"));
+        let panicked = std::panic::catch_unwind(|| std::hint::black_box(Err::<(), _>(value)).expect("it is all right"));
         panic_line(" at here:1", panicked.expect_err("it panics").as_ref())
     }
 

@@ -296,7 +296,12 @@ enum Flow {
 impl Loop {
     /// Whether a venue's sockets had no place for something since the last call.
     fn overflowed(&mut self) -> bool {
-        self.ios.iter_mut().fold(false, |any, io| io.take_overflowed() || any)
+        // Each is asked: it forgets what it has told.
+        let mut any = false;
+        for io in &mut self.ios {
+            any |= io.take_overflowed();
+        }
+        any
     }
 
     async fn wait(&mut self, events: &mut EventReceiver, control: &mut mpsc::Receiver<Request>, latest: MonoNanos) -> Wake {
