@@ -536,8 +536,13 @@ fn made_up(kinds: &[&str], pairs: usize, more: &str) -> String {
 /// `scan` of live streams.
 #[track_caller]
 fn scan_live(dir: &Path, config: &str, more: &[&str]) -> Value {
+    scan_for(dir, "6s", config, more)
+}
+
+#[track_caller]
+fn scan_for(dir: &Path, span: &str, config: &str, more: &[&str]) -> Value {
     let file = write(dir, "scan.toml", config);
-    run(crossgate(dir).args(["scan", "--json", "--for", "6s", "-c"]).arg(file).args(more)).expect(0).json()
+    run(crossgate(dir).args(["scan", "--json", "--for", span, "-c"]).arg(file).args(more)).expect(0).json()
 }
 
 #[test]
@@ -566,6 +571,20 @@ fn live_streams_are_scanned_without_keys_and_fetch_books_anew_for_injected_gaps_
     // Three of each venue.
     assert_eq!(holed["book_resyncs"], json!({"gap": 6}), "{holed}");
     assert_eq!(holed["books"]["live"], 12);
+}
+
+/// The small form of the measurement in `docs/performance.md`.
+#[test]
+fn many_books_of_three_venues_are_held_and_fetched_anew_for_injected_gaps_alone() {
+    let dir = dir();
+    let gaps = "[[sim.fault]]\nat = \"5s\"\nkind = \"gaps\"\ncount = 3\n";
+    let found = scan_for(dir.path(), "10s", &made_up(&["gate", "binance", "bybit"], 60, gaps), &[]);
+    assert_eq!(found["books"], json!({"listed": 180, "live": 180}), "{found}");
+    assert_eq!(found["book_resyncs"], json!({"gap": 9}), "{found}");
+    for venue in found["venues"].as_array().expect("venues") {
+        assert_eq!((&venue["resyncs"], &venue["rejected_frames"]), (&json!({"gap": 3}), &json!(0)), "{venue}");
+        assert!(count(venue, "book_updates") > 500, "{venue}");
+    }
 }
 
 #[test]

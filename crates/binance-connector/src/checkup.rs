@@ -183,7 +183,7 @@ impl Checkup for BinanceCheckup {
             Response::Http { status, headers, body } => {
                 let used =
                     headers.iter().find(|(name, _)| name == "x-mbx-used-weight-1m").and_then(|(_, used)| used.parse().ok());
-                let (_, allowed) = Market::Spot.depth_weight();
+                let allowed = Market::Spot.weight_max();
                 let remain = used.map(|used: u32| allowed.saturating_sub(used));
                 self.headroom.note(RateNews { remain, limit: Some(allowed), reset_at: None });
                 self.read(&step, status, body);

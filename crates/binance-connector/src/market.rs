@@ -66,18 +66,46 @@ impl Market {
         }
     }
 
-    /// Weight of a book copy of 1000 levels, and what the market allows a minute (defaults of 2026).
-    pub const fn depth_weight(self) -> (u32, u32) {
+    /// What the market allows of weight in a minute (defaults of 2026).
+    pub const fn weight_max(self) -> u32 {
         match self {
-            Market::Spot => (50, 6000),
-            Market::UsdM | Market::CoinM => (20, 2400),
+            Market::Spot => 6000,
+            Market::UsdM | Market::CoinM => 2400,
         }
+    }
+
+    /// The copies of a book that are asked for: levels and weight, the deepest first (Binance, order book of each market).
+    pub const fn copies(self) -> [BookDepth; 3] {
+        const fn of(levels: u32, weight: u32) -> BookDepth {
+            BookDepth { levels, weight }
+        }
+        match self {
+            Market::Spot => [of(1000, 50), of(500, 25), of(100, 5)],
+            Market::UsdM | Market::CoinM => [of(1000, 20), of(500, 10), of(100, 5)],
+        }
+    }
+
+    /// The deepest copies of so many books that take half of a minute's `allowed` weight together: after a start, or a lost connection,
+    /// all of them are asked for, and a book that breaks meanwhile must not wait for the next minute. The shallowest where none do.
+    pub fn copy_depth(self, books: usize, allowed: u32) -> BookDepth {
+        let fits = |depth: &BookDepth| books.saturating_mul(depth.weight as usize) <= allowed as usize / 2;
+        let [deepest, middle, least] = self.copies();
+        [deepest, middle].into_iter().find(fits).unwrap_or(least)
     }
 
     /// Dense.
     pub const fn index(self) -> usize {
         self as usize
     }
+}
+
+/// How deep a copy of a book is, and what it weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BookDepth {
+    /// Levels of a side.
+    pub levels: u32,
+    /// Of the market's limit.
+    pub weight: u32,
 }
 
 /// Binance's name of a symbol on its market, in upper case; `None` for contracts that Binance has no market for.
@@ -117,6 +145,13 @@ mod tests {
         check("BTC/USD:BTC-210625", Some((Market::CoinM, "BTCUSD_210625")));
         check("BTC/USDT:USDT-060105", Some((Market::UsdM, "BTCUSDT_060105")));
         check("BTC/USD:ETH", None);
+    }
+
+    #[test]
+    fn copies_of_all_books_fit_into_a_minute_as_far_as_the_shallowest_do() {
+        let levels = |market: Market, books| market.copy_depth(books, market.weight_max() / 2).levels;
+        assert_eq!([30, 31, 60, 61, 500, 5000].map(|books| levels(Market::Spot, books)), [1000, 500, 500, 100, 100, 100]);
+        assert_eq!([30, 31, 60, 61].map(|books| levels(Market::UsdM, books)), [1000, 500, 500, 100]);
     }
 
     #[test]

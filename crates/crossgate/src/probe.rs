@@ -6,6 +6,9 @@ use std::time::Duration;
 use venue::{Response, Transmit, VenueSession};
 use venue_io::{Clock, EventReceiver, HttpOutcome, IoBody, IoEvent, IoSetupError, Routes, VenueIo, event_queue};
 
+/// Events taken in one turn.
+const BURST_MAX: usize = 64;
+
 /// Sessions of all venues and their sockets.
 pub struct Probe {
     clock: Clock,
@@ -85,6 +88,12 @@ impl Probe {
             Some(event) = self.events.recv() => {
                 see(&self.clock, Crossing::In(&event));
                 self.event(event);
+                // What waits behind it, so that timers are looked at once for all of it.
+                for _ in 1..BURST_MAX {
+                    let Some(event) = self.events.try_recv() else { break };
+                    see(&self.clock, Crossing::In(&event));
+                    self.event(event);
+                }
             }
             () = tokio::time::sleep(wait) => {}
         }

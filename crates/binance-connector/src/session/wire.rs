@@ -10,7 +10,7 @@
 
 use crate::connector::get;
 use crate::errors;
-use crate::market::Market;
+use crate::market::{BookDepth, Market};
 use crate::rules;
 use crate::sign::Signer;
 use crate::wire::account::TRADES_PAGE;
@@ -34,8 +34,6 @@ use venue::desk::wire::{
 use venue::rate_limit::{Limit, RateNews};
 use venue::{HttpRequest, Method, RawRules};
 
-/// Levels a side of a copy.
-const COPY_LIMIT: u32 = 1000;
 /// How long after its time stamp a request may still be acted on, milliseconds: what the venue assumes by itself, and its most.
 const RECV_WINDOW_MS: i64 = 5000;
 const RECV_WINDOW_MAX_MS: i64 = 60_000;
@@ -70,12 +68,13 @@ pub(super) struct BinanceWire {
     signer: Option<Signer>,
     /// The market that is asked for the time.
     clock: Market,
+    /// How deep copies of books are, by market.
+    copies: [BookDepth; 3],
 }
 
 /// What a market allows of public reads in a minute: half is left to others behind the same address, and to the account.
 const fn public(market: Market) -> Limit {
-    let (_, allowed) = market.depth_weight();
-    Limit { count: allowed / 2, window_ns: MINUTE_NS }
+    Limit { count: market.weight_max() / 2, window_ns: MINUTE_NS }
 }
 
 /// A page of executions: those of a window of time, or those from an id on.
@@ -132,7 +131,18 @@ pub(crate) fn signed(method: Method, path: &str, params: &Params, window_ms: i64
 impl BinanceWire {
     pub(super) fn new(decoder: Decoder, signer: Option<Signer>) -> BinanceWire {
         let clock = decoder.names.all().first().map_or(Market::Spot, |named| named.market);
-        BinanceWire { decoder, signer, clock }
+        let books = |market: Market| decoder.names.all().iter().filter(|named| named.market == market).count();
+        let copies = Market::ALL.map(|market| market.copy_depth(books(market), public(market).count));
+        BinanceWire { decoder, signer, clock, copies }
+    }
+
+    fn copy_depth(&self, pair: PairId) -> BookDepth {
+        let [spot, usd_m, coin_m] = self.copies;
+        match self.market(pair) {
+            Market::Spot => spot,
+            Market::UsdM => usd_m,
+            Market::CoinM => coin_m,
+        }
     }
 
     fn market(&self, pair: PairId) -> Market {
@@ -290,7 +300,7 @@ impl Wire for BinanceWire {
         }
         match what {
             What::Own(BookCopy { pair, .. }) => {
-                let query = self.on(*pair).with_number("limit", i64::from(COPY_LIMIT)).query();
+                let query = self.on(*pair).with_number("limit", i64::from(self.copy_depth(*pair).levels)).query();
                 get(self.market(*pair).path("depth"), query)
             }
             What::Rules(pair) => {
@@ -342,7 +352,7 @@ impl Wire for BinanceWire {
             let remain = number(headers, "x-mbx-order-count-10s").map(|used| ORDERS.count.saturating_sub(used));
             return RateNews { remain, limit: remain.map(|_| ORDERS.count), reset_at: None };
         }
-        let allowed = Market::ALL.get(self.public_limit(what)).map_or(0, |market| market.depth_weight().1);
+        let allowed = Market::ALL.get(self.public_limit(what)).map_or(0, |market| market.weight_max());
         let remain = number(headers, "x-mbx-used-weight-1m").map(|used| allowed.saturating_sub(used));
         RateNews { remain, limit: remain.map(|_| allowed).filter(|allowed| *allowed > 0), reset_at: None }
     }
@@ -452,7 +462,7 @@ impl Wire for BinanceWire {
 
     fn weight(&self, what: &What<BookCopy>) -> u32 {
         match what {
-            What::Own(BookCopy { pair, .. }) => self.market(*pair).depth_weight().0,
+            What::Own(BookCopy { pair, .. }) => self.copy_depth(*pair).weight,
             What::Rules(_) | What::Balances | What::Fees { .. } | What::Trades(_) => 20,
             What::Account { step } if *step > 0 => 20,
             What::OpenOrders(_) => 80,

@@ -397,6 +397,9 @@ impl GateSession {
             return self.count_stale(index);
         }
         let first = self.links.book_came(next, frame.pair, full || !channel.is_obu(), now);
+        if let (true, Some(id)) = (first, self.links.public(next).map(|link| link.conn.id)) {
+            self.ask_next(id, now);
+        }
         // How late a frame is tells only one that carries a change of levels (§14.2): an id alone, and the whole book that answers a
         // subscription, may be stamped with the time of the last change, however long ago that was.
         let lags = match &frame.body {

@@ -33,6 +33,10 @@ const DATA_SILENCE_MAX_NS: u64 = 600 * SECOND;
 /// Back-off of reconnects; a link that was up for ten seconds starts it anew.
 const RECONNECT: Reconnect = Reconnect { first_ns: 100 * MILLI, max_ns: 10 * SECOND, stable_ns: 10 * SECOND };
 
+/// Subscriptions of a connection that may wait for their acknowledgements together: with hundreds of pairs the next ones leave as the
+/// first are answered. Gate publishes no bound.
+const ASKED_MAX: usize = 16;
+
 /// What is subscribed on the private link.
 const PRIVATE_CHANNELS: [Channel; 3] = [Channel::Orders, Channel::UserTrades, Channel::Balances];
 
@@ -313,8 +317,17 @@ impl GateSession {
         if id.role == LinkRole::Public && !is_next {
             self.tell_link(id.role, LinkState::Up, now, updates);
         }
-        let count = self.links.get_mut(id).map_or(0, |link| link.streams.len());
-        for index in 0..count {
+        self.ask_next(id, now);
+    }
+
+    /// Asks for streams that nobody asked for yet on this connection, as far as the bound goes.
+    pub(super) fn ask_next(&mut self, id: LinkId, now: MonoNanos) {
+        let Some(link) = self.links.get_mut(id).filter(|link| link.conn.is_open()) else { return };
+        let waits = |stream: &&Stream| matches!(stream.stage, Stage::Asked { .. }) && !stream.served;
+        let free = ASKED_MAX.saturating_sub(link.streams.iter().filter(waits).count());
+        let idle = link.streams.iter().enumerate().filter(|(_, stream)| stream.stage == Stage::Idle);
+        let next: Vec<usize> = idle.map(|(index, _)| index).take(free).collect();
+        for index in next {
             self.request(id, index, true, now);
         }
     }
@@ -413,6 +426,7 @@ impl GateSession {
             }
             Some(cause) => self.on_refused(id, index, cause, now, updates),
         }
+        self.ask_next(id, now);
         self.link_settled(id, now, updates);
     }
 
@@ -435,11 +449,7 @@ impl GateSession {
         if cause == ErrorCause::Pair && !parts.is_empty() {
             // One pair failed the whole list: each on its own, so that just this one stays unserved.
             link.streams.remove(index);
-            let from = link.streams.len();
             link.streams.extend(parts);
-            for index in from..link.streams.len() {
-                self.request(id, index, true, now);
-            }
             return;
         }
         let private = stream.subscription.channel.is_private();
@@ -572,5 +582,6 @@ impl GateSession {
             }
             index += 1;
         }
+        self.ask_next(id, now);
     }
 }

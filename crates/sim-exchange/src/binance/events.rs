@@ -37,6 +37,8 @@ pub(super) struct News {
 /// What is needed to tell.
 pub(super) struct TellContext<'a> {
     pub(super) t_ns: u64,
+    /// Whose news is told: the account that the venue's keys belong to. Nobody can hear of any other.
+    pub(super) owner: Option<AccountId>,
     pub(super) exchange: &'a Exchange,
     pub(super) symbols: &'a Symbols,
     pub(super) notes: &'a mut Notes,
@@ -51,6 +53,15 @@ pub(super) fn tell(events: &[Event], context: &mut TellContext<'_>) -> Vec<News>
     let mut news = Vec::new();
     let mut moved: BTreeMap<(AccountId, AssetId), BalanceEvent> = BTreeMap::new();
     for event in events {
+        let account = match event {
+            Event::Fill(trade) => trade.account,
+            Event::Order(event) => event.order.account,
+            Event::Balance(change) => change.account,
+            Event::Book(_) | Event::Trade(_) => continue,
+        };
+        if Some(account) != context.owner {
+            continue;
+        }
         match event {
             Event::Fill(trade) => on_fill(trade, context, &mut news),
             Event::Order(event) => on_order(event, context, &mut news),

@@ -510,6 +510,7 @@ impl Dialect for BinanceDialect {
         let stamp = self.state.stamp(t_ns);
         let mut context = TellContext {
             t_ns,
+            owner: exchange.account_by_user(self.state.user_id),
             exchange,
             symbols: &self.state.symbols,
             notes: &mut self.state.notes,

@@ -22,6 +22,10 @@ const REPLIES_MAX: usize = 65_536;
 /// Outputs routed and commands handled before the other gets its turn.
 const BURST_MAX: usize = 256;
 
+/// World time that passes at most between two turns of the sockets. A world that fell behind real time (a machine that was busy
+/// elsewhere) catches up in steps of this, so that what it says then meets queues that are being emptied.
+const STEP_NS: u64 = 50_000_000;
+
 /// Something to be done with the world while it stands still.
 pub(super) type Visit = Box<dyn FnOnce(&mut World) + Send>;
 
@@ -83,9 +87,12 @@ pub(super) async fn run(
 ) -> World {
     let mut owner = Owner { world, clock, replies: BTreeMap::new(), next_ticket: 0, sockets: BTreeMap::new() };
     loop {
-        owner.world.advance(owner.clock.now_ns());
+        let is_behind = owner.advance();
         owner.route_outputs();
-        let wait = owner.wait();
+        if is_behind {
+            tokio::task::yield_now().await;
+        }
+        let wait = if is_behind { Duration::ZERO } else { owner.wait() };
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
@@ -110,8 +117,17 @@ impl Owner {
         Duration::from_nanos(wakeup.saturating_sub(self.clock.now_ns())).min(Duration::from_secs(1))
     }
 
+    /// Moves the world towards real time, by one step at most. True when it is still behind.
+    fn advance(&mut self) -> bool {
+        let (now, next) = (self.clock.now_ns(), self.world.now().saturating_add(STEP_NS));
+        self.world.advance(now.min(next));
+        now > next
+    }
+
     fn handle(&mut self, command: Command) {
-        self.world.advance(self.clock.now_ns());
+        if self.clock.now_ns() <= self.world.now().saturating_add(STEP_NS) {
+            self.advance();
+        }
         match command {
             Command::Http { venue, request, reply } => {
                 self.next_ticket += 1;

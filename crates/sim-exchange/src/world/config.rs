@@ -207,7 +207,10 @@ impl WorldConfig {
                 ..template.clone()
             });
             if let Some(market) = &mut self.market {
-                let profile = PairProfile { slowness: MADE_UP_SLOWNESS, ..PairProfile::MIDDLE.scaled(VALUES_PER_MILLE / 5) };
+                let model = PairProfile::MIDDLE;
+                // Trades are as much rarer as everything else.
+                let takers_per_1000_s = model.takers_per_1000_s / MADE_UP_SLOWNESS;
+                let profile = PairProfile { slowness: MADE_UP_SLOWNESS, takers_per_1000_s, ..model.scaled(VALUES_PER_MILLE / 5) };
                 // From 1.01 to 37.99, so that no two are alike.
                 let price = Decimal::new(101 + i64::from(number) * 37 % 3_700, 2);
                 market.pairs.push(MarketPair { pair: name.clone(), price, profile });

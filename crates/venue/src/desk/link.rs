@@ -281,7 +281,7 @@ impl<W: Wire> Desk<W> {
         wall: UnixNanos,
         updates: &mut Vec<Input>,
     ) -> Option<Transmit> {
-        if !self.may_leave(&asked.what, |_| true, now, updates) {
+        if !self.may_leave(&asked.what, now, updates) {
             return None;
         }
         match (&asked.what, self.link.ready()) {

@@ -9,6 +9,7 @@
 //! - [`link`]: the way over a logged-in WebSocket link that orders may take instead of REST.
 //! - [`private`]: order, fill and balance news of the private link, and the proof that it lives. [`private_links`]: the link itself,
 //!   for a venue that tells everything on one connection.
+//! - [`own`]: copies of books, which the session asks for by itself.
 //! - [`reads`]: balances, open orders, executions, fees, rights. [`rules`]: the rules of the pairs, read anew. [`clock`]: the venue's
 //!   clock. [`budgets`]: rate limits.
 //!
@@ -24,6 +25,7 @@ mod dead_man;
 mod intents;
 mod link;
 mod orders;
+mod own;
 mod private;
 mod private_links;
 mod reads;
@@ -43,6 +45,7 @@ use domain::{Command, ErrorClass, Input, LinkRole, MonoNanos, PairId, UnixNanos,
 use intents::Intents;
 use link::OrderLinks;
 pub use orders::{CancelAll, Way};
+use own::OwnReads;
 use private::PrivateProof;
 use private_links::PrivateLinks;
 pub use reads::{OpenOrdersRead, TradesRead};
@@ -96,6 +99,8 @@ pub struct Desk<W: Wire> {
     /// Orders and cancels: before everything else.
     urgent: VecDeque<Asked<W::Own>>,
     queue: VecDeque<Outgoing<W>>,
+    /// What the session asks for by itself: after everything else.
+    own: OwnReads<W::Own>,
     /// Requests that wait for their time (retries, budgets).
     later: Vec<(MonoNanos, Asked<W::Own>)>,
     in_flight: BTreeMap<Ticket, InFlight<W::Own>>,
@@ -122,6 +127,7 @@ impl<W: Wire> Desk<W> {
             ban_told: MonoNanos(0),
             urgent: VecDeque::new(),
             queue: VecDeque::new(),
+            own: OwnReads::new(W::PUBLIC.len()),
             later: Vec::new(),
             in_flight: BTreeMap::new(),
             tickets: Tickets::default(),
@@ -192,11 +198,6 @@ impl<W: Wire> Desk<W> {
         self.queue.retain(|out| !of_link(out));
     }
 
-    /// Queues a request of the session's own.
-    pub fn ask_own(&mut self, own: W::Own) {
-        self.ask(What::Own(own));
-    }
-
     fn ask(&mut self, what: What<W::Own>) {
         let asked = Asked { what, attempt: 0 };
         match asked.what {
@@ -216,21 +217,14 @@ impl<W: Wire> Desk<W> {
         SendAt { venue_ns: self.clock.venue_time_ns(now, wall), expires_ms: None }
     }
 
-    /// Checks that need the time of sending. True when the request may leave. `wanted` tells of requests of the session's own.
-    fn may_leave(
-        &mut self,
-        what: &What<W::Own>,
-        wanted: impl Fn(&W::Own) -> bool,
-        now: MonoNanos,
-        updates: &mut Vec<Input>,
-    ) -> bool {
+    /// Checks that need the time of sending. True when the request may leave.
+    fn may_leave(&mut self, what: &What<W::Own>, now: MonoNanos, updates: &mut Vec<Input>) -> bool {
         match what {
             What::Place { order, .. } if order.deadline.is_some_and(|deadline| now >= deadline) => {
                 updates.push(orders::not_sent(order, now));
                 self.private_void(order.client_id, now, updates);
                 false
             }
-            What::Own(own) => wanted(own),
             _ => true,
         }
     }
@@ -335,7 +329,10 @@ impl<W: Wire> Desk<W> {
         };
         let InFlight { sent, venue_ns, wall, .. } = flight;
         match flight.asked.what {
-            What::Own(own) => return Some(OwnAnswer { own, sent, answer }),
+            What::Own(own) => {
+                self.own.answered();
+                return Some(OwnAnswer { own, sent, answer });
+            }
             What::Time => self.on_time(sent, wall, answer, now, updates),
             What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::LookUp { .. } => {
                 self.on_order_answer(flight, answer, now, updates)
@@ -361,6 +358,7 @@ impl<W: Wire> Desk<W> {
                 index += 1;
             }
         }
+        self.own.timeout(now);
         self.clock_timeout(now);
     }
 
@@ -396,7 +394,7 @@ impl<W: Wire> Desk<W> {
         }
     }
 
-    /// Next thing for the wire, oldest first, orders and cancels before all else. `wanted` tells whether a request of the session's own
+    /// Next thing for the wire, oldest first, orders and cancels before all else, copies of books last. `wanted` tells whether a request of the session's own
     /// is still wanted.
     pub fn poll_transmit(
         &mut self,
@@ -416,8 +414,8 @@ impl<W: Wire> Desk<W> {
                 return Some(transmit);
             }
         }
-        loop {
-            match self.queue.pop_front()? {
+        while let Some(outgoing) = self.queue.pop_front() {
+            match outgoing {
                 Outgoing::Open(link) => return Some(Transmit::Open(link)),
                 Outgoing::Close(link) => return Some(Transmit::Close(link)),
                 Outgoing::Ping(link) => {
@@ -438,7 +436,7 @@ impl<W: Wire> Desk<W> {
                     return Some(Transmit::Frame { link, text, order: false });
                 }
                 Outgoing::Ask(asked) => {
-                    if !self.may_leave(&asked.what, &wanted, now, updates) {
+                    if !self.may_leave(&asked.what, now, updates) {
                         continue;
                     }
                     // Look-ups go over REST, which says most about orders in doubt for a broken order link. A repeat, and one that
@@ -455,6 +453,7 @@ impl<W: Wire> Desk<W> {
                 }
             }
         }
+        self.transmit_own(now, wall, wanted)
     }
 
     /// When something here wants its time-out.
@@ -462,12 +461,13 @@ impl<W: Wire> Desk<W> {
         let later = self.later.iter().map(|(at, _)| *at).min();
         let links = [self.link.next_timeout(), self.private_links.next_timeout()];
         let parts = [self.rules.next_timeout(), self.clock.due_at(), self.private.next_timeout()].into_iter().chain(links);
-        parts.chain([later]).flatten().min()
+        parts.chain([later, self.own.next_timeout()]).flatten().min()
     }
 
     /// Nothing is begun any more; [`Desk::close_links`] follows, after the session's own links.
     pub fn shutdown(&mut self) {
         self.stopped = true;
+        self.own.stop();
         self.later.retain(|(_, asked)| matches!(asked.what, What::Cancel(_) | What::CancelAll(_)));
     }
 

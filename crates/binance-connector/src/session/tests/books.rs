@@ -129,20 +129,29 @@ fn after_a_ban_nothing_is_asked_of_any_market_for_as_long_as_it_says_or_for_two_
 }
 
 #[test]
-fn copies_stay_within_half_of_the_weight_of_a_minute() {
-    let mut rig = Rig::live_many(150);
-    for pair in 0..150 {
+fn copies_stay_within_half_of_the_weight_of_a_minute_and_few_are_under_way_together() {
+    let mut rig = Rig::live_many(700);
+    for pair in 0..700 {
         rig.frame(SPOT, &spot(10, 10).replace("BTCUSDT", &format!("A{pair}USDT")));
     }
-    // 6000 a minute and 50 a copy make 120; half of them in any minute, the first one too.
-    let mut sent = vec![rig.drain().requests.len()];
-    assert_eq!(sent, [60]);
-    for _ in 1..=125 {
-        sent.push(rig.run(SECOND).requests.len());
+    // 6000 a minute and 5 for a copy of a hundred levels make 1200; half of them in any minute, the first one too.
+    let mut sent: Vec<usize> = Vec::new();
+    for step in 0..=75 {
+        let mut out = if step == 0 { rig.drain() } else { rig.run(SECOND) };
+        sent.push(0);
+        while !out.requests.is_empty() {
+            assert!(out.requests.len() <= 16, "{} together", out.requests.len());
+            for one in out.requests {
+                assert!(one.request.query.ends_with("limit=100"), "{}", one.request.query);
+                *sent.last_mut().unwrap() += 1;
+                rig.copy(one.ticket, 10);
+            }
+            out = rig.drain();
+        }
         let minute: usize = sent.iter().rev().take(60).sum();
-        assert!(minute <= 60, "{minute} within a minute: {sent:?}");
+        assert!(minute <= 600, "{minute} within a minute: {sent:?}");
     }
-    assert_eq!(sent.iter().sum::<usize>(), 150, "every book gets its copy: {sent:?}");
+    assert_eq!((sent[0], sent.iter().sum::<usize>()), (600, 700), "every book gets its copy: {sent:?}");
 }
 
 #[test]
