@@ -10,8 +10,12 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use support::config::{gates, write};
-use support::process::{Done, crossgate, run};
+use support::ops::until;
+use support::process::{Done, Running, crossgate, run};
+use support::proxy::{Strike, Weather, proxies};
+use support::venue::Sim;
 use support::{count, dir};
 
 /// Time of the hand-made tapes' first millisecond, Unix nanoseconds.
@@ -545,6 +549,25 @@ fn scan_for(dir: &Path, span: &str, config: &str, more: &[&str]) -> Value {
     run(crossgate(dir).args(["scan", "--json", "--for", span, "-c"]).arg(file).args(more)).expect(0).json()
 }
 
+/// A scan of venues that serve elsewhere, each with two connections for every stream.
+fn redundant(venues: &[Value], pairs: usize) -> String {
+    let mut text = String::from("mode = \"paper\"\n[state]\ndir = \"state\"\n[ops]\nlisten = \"\"\n");
+    for venue in venues {
+        text += "[[venue]]\nredundant = true\n";
+        for key in ["id", "kind", "rest", "ws", "private_ws"] {
+            let _ = writeln!(text, "{key} = {}", venue[key]);
+        }
+        if venue["kind"] == "gate" {
+            text += "book_channel = \"order_book_update\"\n";
+        }
+    }
+    for pair in 1..=pairs {
+        let _ = writeln!(text, "[[pair]]\nsymbol = \"T{pair:03}/USDT\"");
+    }
+    text + "[risk]\norder_value_max = \"1000\"\ndeal_value_max = \"1000\"\nunhedged_value_max = \"1000\"\nopen_deals_max = 1\n\
+            orders_per_second_max = 2\ndaily_loss_max = \"10\"\n"
+}
+
 #[test]
 fn live_streams_are_scanned_without_keys_and_fetch_books_anew_for_injected_gaps_alone() {
     let dir = dir();
@@ -609,6 +632,37 @@ fn live_streams_of_three_kinds_of_venues_are_scanned_side_by_side() {
             assert!(between.len() == 5 && between.iter().all(|route| route["net_bps"]["max"].is_string()), "{ids:?}: {found}");
         }
     }
+}
+
+#[test]
+fn with_two_connections_for_every_stream_the_faster_one_is_believed_and_one_may_fail_unnoticed() {
+    let dir = dir();
+    let kinds = ["gate", "binance", "bybit"];
+    write(dir.path(), "sim.toml", &made_up(&kinds, 4, ""));
+    let sim = Sim::start(dir.path(), &["-c", "sim.toml"]);
+    let (lines, fronts) = proxies(&sim.venues);
+    let file = write(dir.path(), "scan.toml", &redundant(&fronts, 4));
+    let scan = Running::start(crossgate(dir.path()).args(["scan", "--json", "--for", "20s", "-c"]).arg(file));
+    until("both connections of every venue stand", || lines.iter().all(|line| line.streams() >= 2));
+    lines.iter().for_each(|line| line.only_stream(0));
+    // So long the first one is late; what came of it is counted at the end.
+    lines.iter().for_each(|line| line.weather(Weather::Late(Duration::from_millis(60))));
+    std::thread::sleep(Duration::from_secs(6));
+    lines.iter().for_each(|line| line.strike(Strike::Reset));
+    until("the lost one is opened anew", || lines.iter().all(|line| line.streams() >= 3));
+    let found = scan.end().expect(0).json();
+    assert_eq!(found["book_resyncs"], json!({}), "{found}");
+    assert_eq!(found["books"], json!({"listed": 12, "live": 12}), "{found}");
+    for venue in found["venues"].as_array().expect("venues") {
+        let redundancy = &venue["redundancy"];
+        let times = |key: &str, index: usize| redundancy[key][index].as_u64().unwrap_or_default();
+        assert!(times("first", 1) > 20, "the second was first while the other one was late: {venue}");
+        assert_eq!((times("covered", 0), times("covered", 1)), (4, 0), "{venue}");
+        let median: Decimal = redundancy["gain_s"]["median"].as_str().expect("it gained").parse().expect("a number");
+        assert!(median < Decimal::ONE, "{venue}");
+        println!("{}: {redundancy}", venue["kind"]);
+    }
+    drop(sim);
 }
 
 #[test]

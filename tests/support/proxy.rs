@@ -2,12 +2,12 @@
 //! breaks the reply of an order, and puts a peer's malice on a stream. It needs no privilege and no kernel module.
 //!
 //! Start at [`Proxy::start`]. [`Weather`] holds until it is changed, also for connections to come; a [`Strike`] hits the
-//! connections that stand at that moment, once.
+//! connections that stand at that moment, once. Both spare what [`Proxy::only_stream`] does not name.
 
 use super::dice::Dice;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -87,6 +87,10 @@ struct Shared {
     malice_ended: Mutex<Vec<Duration>>,
     malice_bytes: AtomicU64,
     flood_frames: AtomicU64,
+    /// WebSocket connections so far.
+    streams: AtomicUsize,
+    /// The only one of them that weather and strikes are about.
+    only: Mutex<Option<usize>>,
     stop: watch::Sender<bool>,
 }
 
@@ -115,6 +119,8 @@ impl Proxy {
             malice_ended: Mutex::default(),
             malice_bytes: AtomicU64::new(0),
             flood_frames: AtomicU64::new(0),
+            streams: AtomicUsize::new(0),
+            only: Mutex::default(),
             stop: watch::Sender::new(false),
         });
         let (told, ready) = std::sync::mpsc::channel();
@@ -154,6 +160,16 @@ impl Proxy {
     /// Hits what stands.
     pub(crate) fn strike(&self, strike: Strike) {
         self.shared.strike.send_replace(strike);
+    }
+
+    /// From here on weather and strikes are about the WebSocket connection of this number alone, counted from zero.
+    pub(crate) fn only_stream(&self, number: usize) {
+        *lock(&self.shared.only) = Some(number);
+    }
+
+    /// WebSocket connections so far.
+    pub(crate) fn streams(&self) -> usize {
+        self.shared.streams.load(Ordering::Relaxed)
     }
 
     /// The next orders meet these, one each.
@@ -264,13 +280,15 @@ async fn carry(mut engine: TcpStream, shared: Arc<Shared>) {
     let _ = venue.set_nodelay(true);
     let (mut up, mut down) = (vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES]);
     let mut kind = Kind::Rest;
+    let mut number: Option<usize> = None;
     let mut broken: Option<OrderFault> = None;
     let mut half_closed = false;
     let mut dripping: std::collections::VecDeque<u8> = Default::default();
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let mut book_frame: Vec<u8> = Vec::new();
     loop {
-        let now = *weather.borrow_and_update();
+        let spared = lock(&shared.only).is_some_and(|only| number != Some(only));
+        let now = if spared { Weather::Fair } else { *weather.borrow_and_update() };
         if now == Weather::Refused {
             return reset(&engine);
         }
@@ -287,6 +305,7 @@ async fn carry(mut engine: TcpStream, shared: Arc<Shared>) {
             Ok(()) = strikes.changed() => {
                 let strike = strikes.borrow_and_update().clone();
                 match strike {
+                    _ if spared => {}
                     Strike::None => {}
                     Strike::Reset => return reset(&engine),
                     Strike::HalfClose => {
@@ -309,6 +328,7 @@ async fn carry(mut engine: TcpStream, shared: Arc<Shared>) {
                 }
                 if kind == Kind::Rest && contains(bytes, b"Upgrade: websocket") {
                     kind = Kind::Handshake;
+                    number = Some(shared.streams.fetch_add(1, Ordering::Relaxed));
                     match now {
                         Weather::EndlessHeaders => return endless_headers(engine, &shared, strikes).await,
                         Weather::NoHandshake => return wait_for_end(engine).await,

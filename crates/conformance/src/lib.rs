@@ -76,6 +76,7 @@ macro_rules! public_cases {
                 venue_time,
                 without_a_key,
                 limited_copies,
+                redundancy,
                 shutdown,
             );
         }

@@ -5,8 +5,9 @@ use crate::script::{Asked, BookNews, Reply};
 use crate::stage::{AHEAD_NS, PAIR, Stage, order, untrusted};
 use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
-use domain::{Command, ErrorClass, Input, LinkRole, LinkState, OrderReport, ReadKind, ResyncReason, VenueId};
-use venue::Transmit;
+use domain::{Command, ErrorClass, Input, LinkRole, LinkState, OrderReport, PairId, ReadKind, ResyncReason, VenueId};
+use venue::redundant::SECOND_SHARD;
+use venue::{LinkId, SessionOptions, Transmit};
 
 /// The table.
 pub const CASES: &[Case] = &[
@@ -20,6 +21,7 @@ pub const CASES: &[Case] = &[
     Case { name: "venue_time", play: venue_time },
     Case { name: "without_a_key", play: without_a_key },
     Case { name: "limited_copies", play: limited_copies },
+    Case { name: "redundancy", play: redundancy },
     Case { name: "shutdown", play: shutdown },
 ];
 
@@ -100,6 +102,48 @@ fn reconnect(stage: &mut Stage) {
     );
     assert_eq!(stage.link_news(LinkRole::Public), [LinkState::Up]);
     stage.serve_book(20);
+}
+
+/// Two connections for every stream: a state is passed on once, by whichever tells it first; the loss of one costs nothing, the loss of
+/// both is one loss, and both are opened anew.
+fn redundancy(stage: &mut Stage) {
+    stage.live_with(false, SessionOptions { redundant: true, ..SessionOptions::default() });
+    let first = stage.script.public_link();
+    let second = LinkId { shard: first.shard | SECOND_SHARD, ..first };
+    stage.serve_book_on(first, PairId(1), 10);
+    stage.take();
+    stage.serve_book(10);
+    assert!(stage.run(3 * SECOND).contains(&Transmit::Open(second)), "it is opened once the first one's books are there");
+    stage.take();
+    stage.serve_book_on(second, PairId(1), 10);
+    stage.serve_book_on(second, PAIR, 10);
+    assert_eq!(stage.book_news(), Vec::<String>::new(), "known already");
+    let change = |stage: &mut Stage, link, last| {
+        stage.book_on(link, PAIR, BookNews::Change { previous: last - 1, last });
+        stage.book_news()
+    };
+    assert_eq!(change(stage, second, 11), ["D11-11"]);
+    assert_eq!(change(stage, first, 11), Vec::<String>::new());
+    assert_eq!(change(stage, first, 12), ["D12-12"]);
+    assert_eq!(change(stage, second, 12), Vec::<String>::new());
+    stage.lose(first);
+    let told = stage.take();
+    assert!(!told.iter().any(|input| matches!(input, Input::Link(_) | Input::Book(_))), "{told:?}");
+    assert_eq!(change(stage, second, 13), ["D13-13"]);
+    assert!(stage.run(5 * SECOND).contains(&Transmit::Open(first)));
+    let told = stage.take();
+    assert_eq!(told.iter().filter_map(untrusted_reason).next(), None, "{told:?}");
+    stage.lose(first);
+    stage.lose(second);
+    let told = stage.take();
+    let lost = |input: &&Input| matches!(input, Input::Link(change) if change.state == LinkState::Lost);
+    assert_eq!(told.iter().filter(lost).count(), 1, "{told:?}");
+    assert_eq!(told.iter().filter_map(untrusted_reason).collect::<Vec<_>>(), [ResyncReason::Reconnect], "{told:?}");
+    let sent = stage.run(5 * SECOND);
+    assert!([first, second].iter().all(|link| sent.contains(&Transmit::Open(*link))), "{sent:?}");
+    stage.take();
+    stage.serve_book_on(second, PAIR, 20);
+    assert_eq!(stage.book_news(), ["S20"]);
 }
 
 fn untrusted_reason(input: &Input) -> Option<ResyncReason> {

@@ -119,7 +119,8 @@ impl Stage {
             options,
             seed: 7,
         };
-        self.session = Some(self.script.connector().session(config).expect("the script names a known book channel"));
+        self.session =
+            Some(venue::redundant::session(self.script.connector(), config).expect("the script names a known book channel"));
     }
 
     /// The session.
@@ -149,16 +150,31 @@ impl Stage {
     /// When no snapshot is told.
     #[track_caller]
     pub fn serve_book(&mut self, id: u64) {
-        if self.script.streams_whole_books() {
-            self.book(BookNews::Whole(id));
-        } else {
-            self.mute.push(Asked::Copy(PAIR));
-            self.book(BookNews::Change { previous: id - 1, last: id });
-            let copy = (0..100).find_map(|_| self.asking(Asked::Copy(PAIR), 100 * MILLI).pop());
-            self.mute.retain(|asked| *asked != Asked::Copy(PAIR));
-            self.say(&copy.expect("a copy is asked for once the stream speaks"), Reply::Copy(id));
-        }
+        self.serve_book_on(self.script.public_link(), PAIR, id);
         assert_eq!(self.book_news(), [format!("S{id}")], "the book is live again");
+    }
+
+    /// A book served whole on a link, at this id.
+    ///
+    /// # Panics
+    /// When no copy is asked for by a session that needs one.
+    #[track_caller]
+    pub fn serve_book_on(&mut self, link: LinkId, pair: PairId, id: u64) {
+        if self.script.streams_whole_books() {
+            return self.book_on(link, pair, BookNews::Whole(id));
+        }
+        let copied = Asked::Copy(pair);
+        self.mute.push(copied);
+        self.book_on(link, pair, BookNews::Change { previous: id - 1, last: id });
+        let copy = (0..100).find_map(|_| self.asking(copied, 100 * MILLI).pop());
+        self.mute.retain(|asked| *asked != copied);
+        self.say(&copy.expect("a copy is asked for once the stream speaks"), Reply::Copy(id));
+    }
+
+    /// News of a book's stream on a link.
+    pub fn book_on(&mut self, link: LinkId, pair: PairId, news: BookNews) {
+        let text = self.script.book(pair, news);
+        self.frame(link, text);
     }
 
     /// The venue does not answer this by itself from now on.
@@ -288,8 +304,7 @@ impl Stage {
 
     /// News of the book stream of [`PAIR`].
     pub fn book(&mut self, news: BookNews) {
-        let (link, text) = (self.script.public_link(), self.script.book(PAIR, news));
-        self.frame(link, text);
+        self.book_on(self.script.public_link(), PAIR, news);
     }
 
     /// News of the private stream.

@@ -59,6 +59,16 @@ pub struct VenueFacts {
     pub attested: bool,
 }
 
+/// What second connections were worth: which told first how often, how much earlier the second one did, and what it covered for.
+pub fn redundancy(stats: &venue::redundant::RedundancyStats) -> Value {
+    let quantile = |per_mille| stats.ahead[1].quantile_ns(per_mille).map(seconds);
+    json!({
+        "first": stats.ahead.each_ref().map(|gains| gains.count()),
+        "gain_s": {"median": quantile(500), "p99": quantile(990)},
+        "covered": stats.covered,
+    })
+}
+
 /// Prints a line, or several, on standard output, other control characters shown and not obeyed; a closed pipe is no failure.
 pub fn print_line(line: &str) {
     let shown: Vec<String> = line.split('\n').map(plain).collect();

@@ -281,7 +281,8 @@ impl Setup {
                 options: loaded.config.venue.get(index).map(|v| v.options()).unwrap_or_default(),
                 seed: loaded.config.seed.wrapping_add(index as u64),
             };
-            sessions.push(venue.connector.session(config).map_err(|e| Failure::config(format!("venue `{}`: {e}", venue.id)))?);
+            let session = venue::redundant::session(venue.connector, config);
+            sessions.push(session.map_err(|e| Failure::config(format!("venue `{}`: {e}", venue.id)))?);
         }
         Ok(sessions)
     }

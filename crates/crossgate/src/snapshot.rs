@@ -1,6 +1,6 @@
 //! The copy of a running node that the ops thread and the live view see, made at every tick.
 
-use crate::report::{RunFacts, run_json};
+use crate::report::{RunFacts, redundancy, run_json};
 use domain::{Amount, FrameReject, MonoNanos, Notice, OrderOutcome, PairId, ResyncReason, StopKind, StopReason, Unwind, Verdict};
 use node::Node;
 use serde_json::{Value, json};
@@ -194,7 +194,8 @@ fn venues(node: &Node, facts: &RunFacts) -> Vec<Value> {
     let each = facts.venues.iter().zip(engine.tables().venue_ids()).zip(stats);
     each.map(|((venue, id), stats)| {
         json!({"id": venue.id, "kind": venue.kind, "ready": engine.executor().ready(id), "dead_man_armed": engine.dead_man_armed(id), "frames": stats.frames,
-               "rejected": stats.rejected.iter().sum::<u64>(), "resyncs": stats.resyncs.iter().sum::<u64>(), "requests": stats.requests})
+               "rejected": stats.rejected.iter().sum::<u64>(), "resyncs": stats.resyncs.iter().sum::<u64>(), "requests": stats.requests,
+               "redundancy": stats.redundancy.as_ref().map(redundancy)})
     })
     .collect()
 }
@@ -234,6 +235,19 @@ fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, now: MonoNanos)
         for reason in LossReason::ALL {
             let count = stats.reconnects.iter().find(|(label, _)| *label == reason.as_str()).map_or(0, |(_, count)| *count);
             copy.counter(names::RECONNECTS, &[("venue", venue), ("reason", reason.as_str())], count);
+        }
+        if let Some(both) = &stats.redundancy {
+            for (connection, (ahead, covered)) in ["1", "2"].into_iter().zip(both.ahead.iter().zip(both.covered)) {
+                let labels = [("venue", venue.as_str()), ("connection", connection)];
+                copy.counter(names::REDUNDANT_FIRST, &labels, ahead.count());
+                copy.counter(names::REDUNDANT_COVERED, &labels, covered);
+            }
+            for (quantile, per_mille) in [("0.5", 500), ("0.99", 990)] {
+                if let Some(gain) = both.ahead[1].quantile_ns(per_mille) {
+                    let labels = [("venue", venue.as_str()), ("quantile", quantile)];
+                    copy.gauge(names::REDUNDANT_GAIN, &labels, shown_seconds(gain));
+                }
+            }
         }
         if let Some((remaining, limit)) = stats.rate_remaining {
             copy.gauge(

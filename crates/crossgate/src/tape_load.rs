@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use venue::redundant::SECOND_SHARD;
 use venue::{Connector, LinkId, RawRules, SessionConfig, SessionOptions, VenueSession, build_tables};
 
 /// Price and quantity decimals together.
@@ -129,6 +130,8 @@ struct PairSurvey {
     known: u64,
     tops: u64,
     trades: u64,
+    /// Frames of a second connection are among them.
+    doubled: bool,
     channels: BTreeMap<&'static str, u64>,
     /// Book channels of tops only: the book where there is no deeper one, tops beside it where there is.
     top_channels: BTreeMap<&'static str, u64>,
@@ -143,6 +146,7 @@ impl PairSurvey {
             known: 0,
             tops: 0,
             trades: 0,
+            doubled: false,
             channels: BTreeMap::new(),
             top_channels: BTreeMap::new(),
         }
@@ -328,10 +332,14 @@ fn survey(file: &TapeFile) -> Result<Survey, TapeError> {
 
 impl Survey {
     fn look_at(&mut self, file: &TapeFile, asked: &[Symbol], entry: &TapeEntry) -> Mark {
+        let mut doubled = false;
         let path = match &entry.kind {
             TapeKind::Connected { .. } | TapeKind::Sent => return Mark::default(),
-            TapeKind::Ws { url } if public_link(file, url.as_deref()).is_none() => return Mark::default(),
-            TapeKind::Ws { .. } => None,
+            TapeKind::Ws { url } => {
+                let Some(link) = public_link(file, url.as_deref()) else { return Mark::default() };
+                doubled = link.shard & SECOND_SHARD != 0;
+                None
+            }
             // Where the request is not recorded, the answer stands among the frames.
             TapeKind::Rest { path_and_query } => Some(path_and_query.as_str()).filter(|path| !path.is_empty()),
         };
@@ -350,6 +358,7 @@ impl Survey {
         };
         let pair = &mut self.pairs[index];
         pair.known += 1;
+        pair.doubled |= doubled;
         pair.price_decimals = pair.price_decimals.max(found.price_decimals);
         pair.qty_decimals = pair.qty_decimals.max(found.qty_decimals);
         match found.book_channel {
@@ -429,6 +438,7 @@ fn describe(index: usize, venue: &mut TapeVenue, files: &[TapeFile]) {
     for survey in venue.symbols.iter().flat_map(|symbol| surveys(files, index, symbol)) {
         venue.options.book_ticker |= survey.tops > 0;
         venue.options.trades |= survey.trades > 0;
+        venue.options.redundant |= survey.doubled;
         for (channel, count) in &survey.channels {
             *counts.entry(channel).or_default() += count;
         }
@@ -579,7 +589,8 @@ impl TapeSet {
                 options: venue.options,
                 seed: 0,
             };
-            venue.connector.session(config).map_err(|e| Failure::usage(format!("--tape: venue `{}`: {e}", venue.id)))
+            venue::redundant::session(venue.connector, config)
+                .map_err(|e| Failure::usage(format!("--tape: venue `{}`: {e}", venue.id)))
         };
         self.venues.iter().enumerate().map(session).collect()
     }

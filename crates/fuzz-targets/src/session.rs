@@ -401,6 +401,7 @@ fn chosen(connector: &dyn Connector, choice: u8) -> (&'static str, SessionOption
         trades: flag(5),
         tickers: flag(6),
         order_entry: if flag(7) { OrderEntry::WebSocket } else { OrderEntry::Rest },
+        ..SessionOptions::default()
     };
     (channels[usize::from(choice) % channels.len()], options)
 }
@@ -436,7 +437,8 @@ pub fn binance(data: &[u8]) {
     let choice = choices.byte();
     let flag = |bit: u8| choice >> bit & 1 == 1;
     let order_entry = if flag(7) { OrderEntry::WebSocket } else { OrderEntry::Rest };
-    let options = SessionOptions { book_ticker: flag(4), trades: flag(5), tickers: flag(6), order_entry };
+    let options =
+        SessionOptions { book_ticker: flag(4), trades: flag(5), tickers: flag(6), order_entry, ..SessionOptions::default() };
     let channel = BinanceConnector.book_channels()[0];
     let session =
         BinanceConnector.session(config(channel, Whose::Binance, usize::from(flag(0)), options)).expect("a known channel");

@@ -61,6 +61,35 @@ pub struct SessionOptions {
     pub tickers: bool,
     /// The way that orders take.
     pub order_entry: OrderEntry,
+    /// Two connections for every public stream ([`crate::redundant::session`]).
+    pub redundant: bool,
+    /// Its share of the limits of public reads.
+    pub reads: ReadShare,
+}
+
+/// How much of a venue's limits of public reads a session may use: two sessions behind one address share them
+/// ([`crate::redundant::Redundant`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadShare {
+    /// There is no other.
+    #[default]
+    All,
+    /// The account's own session, beside one that doubles its streams.
+    ThreeQuarters,
+    /// The one that doubles them.
+    Quarter,
+}
+
+impl ReadShare {
+    /// So much of a limit, one at least.
+    pub const fn of(self, count: u32) -> u32 {
+        let share = match self {
+            ReadShare::All => count,
+            ReadShare::ThreeQuarters => count - count / 4,
+            ReadShare::Quarter => count / 4,
+        };
+        if share == 0 && count > 0 { 1 } else { share }
+    }
 }
 
 /// The way that orders take. It is chosen before an intent is written; an order that may have left on one way is never repeated on

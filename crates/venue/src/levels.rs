@@ -18,6 +18,14 @@ pub enum BookSide {
 }
 
 impl BookSide {
+    /// How two prices stand to each other on this side, the better one first.
+    pub(crate) fn order(self, left: Price, right: Price) -> std::cmp::Ordering {
+        match self {
+            BookSide::Bids => right.cmp(&left),
+            BookSide::Asks => left.cmp(&right),
+        }
+    }
+
     /// True when `left` stands strictly before `right` on this side.
     const fn before(self, left: Price, right: Price) -> bool {
         match self {

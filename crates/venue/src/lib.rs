@@ -6,6 +6,7 @@
 //! - [`budget::TokenBucket`]: rate budgets, pure. [`backoff`]: growing, jittered waits.
 //! - [`desk::Desk`]: the trading half of an account, the same for every venue, over the venue's own [`desk::wire::Wire`].
 //! - [`feeds::Feeds`]: public streams in groups over connections that are replaced before they end.
+//! - [`redundant::Redundant`]: two connections for every public stream, of any venue.
 //! - [`connection::Connection`]: one connection's phases and waits. [`rate_limit::RateLimit`]: our count and the venue's word.
 //! - [`json`], [`levels`], [`number`]: bounded, exact reading of venues' JSON. [`names`]: a venue's names of pairs. [`filters`]:
 //!   limits and steps of their rules. [`identity`]: whether two venues mean the same asset.
@@ -29,6 +30,7 @@ pub mod names;
 pub mod number;
 pub mod rate_limit;
 mod recorded;
+pub mod redundant;
 pub mod session;
 pub mod snapshot_sync;
 pub mod stats;
@@ -37,7 +39,7 @@ pub mod tables;
 pub use budget::TokenBucket;
 pub use checkup::{Checkup, CheckupConfig, Finding, Grade};
 pub use connector::{
-    Connector, ConnectorError, Endpoints, HostClass, OrderEntry, RawRules, Recorded, SessionConfig, SessionOptions,
+    Connector, ConnectorError, Endpoints, HostClass, OrderEntry, RawRules, ReadShare, Recorded, SessionConfig, SessionOptions,
 };
 pub use session::{HttpRequest, IoFailure, LinkId, LossReason, Method, Response, Ticket, Transmit, VenueSession};
 pub use stats::SessionStats;

@@ -1,5 +1,6 @@
 //! Plain counters of a session: bumped on the hot path, copied out at ticks.
 
+use crate::redundant::RedundancyStats;
 use domain::mutants::{self, Mutant};
 use domain::{FrameReject, PairId, ResyncReason};
 
@@ -22,6 +23,8 @@ pub struct SessionStats {
     pub rate_remaining: Option<(u32, u32)>,
     /// Per book stream: counts that `replay` reports.
     pub streams: Vec<StreamStats>,
+    /// What the second connection of every public stream was worth; `None` without one.
+    pub redundancy: Option<RedundancyStats>,
 }
 
 /// Counts of one book stream.

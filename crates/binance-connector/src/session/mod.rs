@@ -75,7 +75,7 @@ impl BinanceSession {
         // What is traded, and whose rules are followed.
         let spot: Vec<PairId> = names.all().iter().filter(|named| named.market == Market::Spot).map(|named| named.pair).collect();
         let wire = BinanceWire::new(Decoder::new(names), signer);
-        let desk = Desk::new(config.venue, wire, &spot, config.options.order_entry, config.seed, stats);
+        let desk = Desk::new(config.venue, wire, &spot, config.options, config.seed, stats);
         Ok(BinanceSession { desk, options: config.options, links, books })
     }
 

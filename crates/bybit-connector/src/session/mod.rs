@@ -74,7 +74,7 @@ impl BybitSession {
         };
         let wire = BybitWire::new(Decoder::new(names, channel.depth()), signer);
         Ok(BybitSession {
-            desk: Desk::new(config.venue, wire, &pairs, config.options.order_entry, config.seed, stats),
+            desk: Desk::new(config.venue, wire, &pairs, config.options, config.seed, stats),
             options: config.options,
             feeds: Feeds::new(Controls, feeds::PACE, groups),
             books,

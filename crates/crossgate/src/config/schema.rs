@@ -174,6 +174,9 @@ pub struct Venue {
     /// The way that orders take: `rest`, or `ws` for a logged-in WebSocket link, with REST while it is down.
     #[serde(default)]
     pub order_entry: OrderWay,
+    /// Two connections for every public stream: the first to tell a thing is believed, and one may fail unnoticed.
+    #[serde(default)]
+    pub redundant: bool,
 }
 
 /// The way that orders take.
@@ -194,7 +197,14 @@ impl Venue {
             OrderWay::Rest => venue::OrderEntry::Rest,
             OrderWay::Ws => venue::OrderEntry::WebSocket,
         };
-        venue::SessionOptions { book_ticker: self.book_ticker, trades: self.trades, tickers: self.tickers, order_entry }
+        venue::SessionOptions {
+            book_ticker: self.book_ticker,
+            trades: self.trades,
+            tickers: self.tickers,
+            order_entry,
+            redundant: self.redundant,
+            reads: venue::ReadShare::All,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::exit::Failure;
 use crate::guard::plain;
 use crate::probe::Probe;
 use crate::record::Signals;
-use crate::report::print_line;
+use crate::report::{print_line, redundancy};
 use crate::setup::{self, Refused, Setup};
 use domain::{Amount, FeeRates, FrameReject, MonoNanos, PairId, ResyncReason, Verdict};
 use serde_json::{Map, Value, json};
@@ -146,6 +146,7 @@ struct VenueCounts {
     frames: u64,
     rejected: u64,
     resyncs: Vec<(&'static str, u64)>,
+    redundancy: Option<Value>,
 }
 
 fn venue_counts(probe: &Probe, setup: &Setup) -> Vec<VenueCounts> {
@@ -158,6 +159,7 @@ fn venue_counts(probe: &Probe, setup: &Setup) -> Vec<VenueCounts> {
             frames: stats.frames,
             rejected: FrameReject::ALL.iter().zip(stats.rejected).map(|(_, count)| count).sum(),
             resyncs: resyncs.map(|(reason, count)| (reason.as_str(), count)).collect(),
+            redundancy: stats.redundancy.as_ref().map(redundancy),
         }
     };
     setup.venues.iter().zip(probe.sessions()).map(of).collect()
@@ -199,7 +201,7 @@ impl Found {
             let resyncs: Map<String, Value> = venue.resyncs.iter().map(|(reason, n)| ((*reason).into(), json!(n))).collect();
             json!({
                 "id": venue.id, "kind": venue.kind, "frames": venue.frames, "rejected_frames": venue.rejected,
-                "book_updates": updates, "resyncs": resyncs,
+                "book_updates": updates, "resyncs": resyncs, "redundancy": venue.redundancy,
             })
         });
         let counts = Verdict::ALL.iter().zip(self.routes.verdicts()).filter(|(_, count)| **count > 0);

@@ -25,6 +25,10 @@ const LOOK_NS: u64 = 250 * MILLI;
 /// A connection that just took over is left only after this long: notices may come in a row.
 const CALM_NS: u64 = 30 * SECOND;
 
+/// Connections of a role are numbered below this, and then from zero again: the other numbers belong to a second session that doubles the
+/// public streams ([`venue::redundant`]).
+const SHARDS: u8 = venue::redundant::SECOND_SHARD;
+
 /// A connection that will take the place of another.
 pub(super) struct Handover {
     pub(super) link: Link,
@@ -73,9 +77,10 @@ impl GateSession {
         }
         let mut id = state.current.conn.id;
         let streams = state.current.streams.iter().map(|stream| Stream::new(stream.subscription.clone())).collect();
-        id.shard = id.shard.wrapping_add(1);
+        let following = |shard: u8| shard.wrapping_add(1) % SHARDS;
+        id.shard = following(id.shard);
         while self.links.retired.contains(&id) {
-            id.shard = id.shard.wrapping_add(1);
+            id.shard = following(id.shard);
         }
         let mut link = Link::new(id, streams);
         link.conn.open();

@@ -71,7 +71,7 @@ impl GateSession {
         let keys = signer.is_some();
         let (links, books) = (Links::new(&names, channel, wanted, keys), Books::new(channel, &pairs));
         let wire = GateWire::new(Decoder::new(names).wanting(wanted), signer);
-        let desk = Desk::new(config.venue, wire, &pairs, options.order_entry, config.seed, stats);
+        let desk = Desk::new(config.venue, wire, &pairs, options, config.seed, stats);
         Ok(GateSession { desk, links, books, frame_ids: 0 })
     }
 

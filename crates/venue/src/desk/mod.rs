@@ -36,7 +36,8 @@ pub mod wire;
 
 use crate::backoff::Jitter;
 use crate::clock_sync::ClockSync;
-use crate::connector::OrderEntry;
+use crate::connector::SessionOptions;
+use crate::rate_limit::Limit;
 use crate::session::{LinkId, LossReason, Response, Ticket, Transmit};
 use crate::stats::SessionStats;
 use budgets::Budgets;
@@ -109,8 +110,10 @@ pub struct Desk<W: Wire> {
 
 impl<W: Wire> Desk<W> {
     /// A desk that has not started. `pairs` are the configured ones, in the session's order.
-    pub fn new(venue: VenueId, wire: W, pairs: &[PairId], order_entry: OrderEntry, seed: u64, stats: SessionStats) -> Desk<W> {
+    pub fn new(venue: VenueId, wire: W, pairs: &[PairId], options: SessionOptions, seed: u64, stats: SessionStats) -> Desk<W> {
         let profile = W::PROFILE;
+        let share = |limit: &Limit| Limit { count: options.reads.of(limit.count), ..*limit };
+        let public: Vec<Limit> = W::PUBLIC.iter().map(share).collect();
         Desk {
             venue,
             stats,
@@ -118,12 +121,12 @@ impl<W: Wire> Desk<W> {
             clock: ClockSync::new(profile.clock),
             stopped: false,
             pairs: pairs.to_vec(),
-            link: OrderLinks::new(&profile, order_entry, wire.has_keys(), wire.link_logs_in()),
+            link: OrderLinks::new(&profile, options.order_entry, wire.has_keys(), wire.link_logs_in()),
             private: PrivateProof::default(),
             private_links: PrivateLinks::new(wire.has_keys() && !wire.private_asks().is_empty()),
             intents: Intents::default(),
             rules: PairRules::new(pairs),
-            budgets: Budgets::new(&profile, W::PUBLIC, pairs),
+            budgets: Budgets::new(&profile, &public, pairs),
             ban_told: MonoNanos(0),
             urgent: VecDeque::new(),
             queue: VecDeque::new(),

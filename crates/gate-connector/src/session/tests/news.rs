@@ -6,8 +6,14 @@ use domain::time::{MILLI, SECOND};
 use domain::{Input, MarketNews, ResyncReason};
 use venue::{SessionOptions, Transmit, VenueSession};
 
-const ALL: SessionOptions =
-    SessionOptions { book_ticker: true, trades: true, tickers: true, order_entry: venue::OrderEntry::Rest };
+const ALL: SessionOptions = SessionOptions {
+    book_ticker: true,
+    trades: true,
+    tickers: true,
+    order_entry: venue::OrderEntry::Rest,
+    redundant: false,
+    reads: venue::ReadShare::All,
+};
 
 fn top(id: u64, bid: &str) -> String {
     format!(

@@ -1,0 +1,347 @@
+//! One book that two connections tell: what the engine is told of it.
+//!
+//! Each half keeps its own sequence and says what it would say alone ([`BookUpdate`]). Here both are followed as whole books, and the engine
+//! is told every state once, by whoever tells it first. Ids order the states of a book whichever way they came; a state of the one half is
+//! reached from a state of the other by the levels in which they differ, so that nothing is assumed of where a venue cuts its changes, or
+//! how deep its windows are.
+//!
+//! Promises:
+//! 1. The engine's book is at every moment a state that one half told whole, with the id that the half gave it.
+//! 2. Its id only grows while it is trusted. What is not newer is dropped, so no frame is told twice.
+//! 3. It loses trust only when neither half has it, when the engine itself asks, or when the half that is left stays behind it for
+//!    [`CATCH_UP_NS`] (a venue that numbers anew).
+
+use super::Half;
+use super::gains::RedundancyStats;
+use crate::levels::{BookSide, apply_changes};
+use domain::time::SECOND;
+use domain::{BookBody, BookUpdate, Input, Level, MonoNanos, PairId, ResyncReason, SendStamp, VenueId, VenueNanos};
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+/// A half that is alone and behind what the engine holds is believed after this long.
+pub(super) const CATCH_UP_NS: u64 = SECOND;
+/// Levels a side that are followed.
+const LEVELS_MAX: usize = 5_000;
+/// States whose second telling is waited for.
+const TOLD_MAX: usize = 256;
+
+/// Both sides of a book, best first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Sides {
+    bids: Vec<Level>,
+    asks: Vec<Level>,
+}
+
+/// What one half has.
+#[derive(Debug, Default)]
+struct Own {
+    /// The id of its book, while it trusts it.
+    id: Option<u64>,
+    sides: Sides,
+    received: MonoNanos,
+    changed_at: Option<VenueNanos>,
+}
+
+/// What the engine holds.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    id: u64,
+    /// Whose book it is.
+    of: Half,
+}
+
+/// What was told to the engine.
+struct Told {
+    id: u64,
+    at: MonoNanos,
+    by: Half,
+}
+
+/// One book. See the module's docs.
+pub(super) struct Merged {
+    venue: VenueId,
+    pair: PairId,
+    own: [Own; 2],
+    held: Option<Held>,
+    /// The state that the engine holds, when the half whose it was has lost it.
+    kept: Option<Sides>,
+    /// Since when the half that is left is behind what the engine holds, and why the other one was lost.
+    behind: Option<(MonoNanos, ResyncReason)>,
+    /// What the engine asked to be rid of: no older state of the other half takes its place.
+    floor: u64,
+    /// The last best levels that were told.
+    top: Option<(u64, Half)>,
+    told: VecDeque<Told>,
+}
+
+/// What a half must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Its changes are in no order: it is to have its book anew.
+    Unordered,
+}
+
+/// What the merger writes to.
+pub(super) struct Out<'a> {
+    pub(super) updates: &'a mut Vec<Input>,
+    pub(super) stats: &'a mut RedundancyStats,
+    /// Books resynchronised, as the engine sees it.
+    pub(super) resyncs: &'a mut dyn FnMut(ResyncReason),
+}
+
+impl Merged {
+    pub(super) fn new(venue: VenueId, pair: PairId) -> Merged {
+        Merged {
+            venue,
+            pair,
+            own: [Own::default(), Own::default()],
+            held: None,
+            kept: None,
+            behind: None,
+            floor: 0,
+            top: None,
+            told: VecDeque::new(),
+        }
+    }
+
+    /// Whether a half trusts its book.
+    pub(super) fn is_live(&self, half: Half) -> bool {
+        self.own[half.index()].id.is_some()
+    }
+
+    /// When [`Merged::timeout`] has something to do.
+    pub(super) fn next_timeout(&self) -> Option<MonoNanos> {
+        self.behind.map(|(since, _)| since.after(CATCH_UP_NS))
+    }
+
+    /// What a half says of the book.
+    ///
+    /// # Errors
+    /// [`Fault`] when the half must have its book anew.
+    pub(super) fn on_update(&mut self, half: Half, update: BookUpdate, out: &mut Out<'_>) -> Result<(), Fault> {
+        let BookUpdate { received, changed_at, sent_at, body, .. } = update;
+        let stamps = (received, changed_at, sent_at);
+        match body {
+            BookBody::Snapshot { id, bids, asks } => self.on_whole(half, id, Sides { bids, asks }, stamps, out),
+            BookBody::Delta { last, bids, asks, .. } => return self.on_change(half, last, Sides { bids, asks }, stamps, out),
+            BookBody::Top { id, bid, ask } => {
+                let newer = self.top.is_none_or(|(last, by)| id > last || (id == last && (by == half || sent_at.is_none())));
+                if newer {
+                    self.top = Some((id, half));
+                    self.pass(stamps, BookBody::Top { id, bid, ask }, out);
+                }
+            }
+            BookBody::Evidence { id } => {
+                if self.held.is_some_and(|held| held.id == id) {
+                    self.pass(stamps, BookBody::Evidence { id }, out);
+                }
+            }
+            BookBody::Untrusted { reason } => self.on_lost(half, reason, received, out),
+        }
+        Ok(())
+    }
+
+    fn on_whole(&mut self, half: Half, id: u64, sides: Sides, stamps: Stamps, out: &mut Out<'_>) {
+        let own = &mut self.own[half.index()];
+        own.id = Some(id);
+        own.sides = sides;
+        own.note(stamps);
+        let same_half = self.held.is_some_and(|held| held.of == half) && self.kept.is_none();
+        let newer = self.held.is_none_or(|held| id > held.id);
+        if newer || same_half {
+            self.hand_over(half, id, stamps, out);
+        } else {
+            self.second(half, id, stamps.0, out);
+        }
+    }
+
+    fn on_change(&mut self, half: Half, last: u64, changes: Sides, stamps: Stamps, out: &mut Out<'_>) -> Result<(), Fault> {
+        // The engine holds this half's own book, and the change continues it.
+        let mine = self.held.filter(|held| held.of == half && self.kept.is_none());
+        let own = &mut self.own[half.index()];
+        if own.id.is_none() {
+            return Ok(());
+        }
+        let ordered = apply_changes(&mut own.sides.bids, &changes.bids, BookSide::Bids)
+            && apply_changes(&mut own.sides.asks, &changes.asks, BookSide::Asks);
+        if !ordered {
+            return Err(Fault::Unordered);
+        }
+        own.sides.bids.truncate(LEVELS_MAX);
+        own.sides.asks.truncate(LEVELS_MAX);
+        own.id = Some(last);
+        own.note(stamps);
+        match (self.held, mine) {
+            (None, _) if last >= self.floor => self.hand_over(half, last, stamps, out),
+            (None, _) => {}
+            (Some(held), Some(_)) => {
+                let first = held.id.saturating_add(1);
+                self.held = Some(Held { id: last, of: half });
+                self.note_told(last, stamps.0, half);
+                self.pass(stamps, BookBody::Delta { first, last, bids: changes.bids, asks: changes.asks }, out);
+            }
+            (Some(held), _) if last > held.id => self.go_over(half, held, last, stamps, out),
+            (Some(_), _) => self.second(half, last, stamps.0, out),
+        }
+        Ok(())
+    }
+
+    /// From the state that the engine holds to a newer one of the other half.
+    fn go_over(&mut self, half: Half, held: Held, last: u64, stamps: Stamps, out: &mut Out<'_>) {
+        let from = self.kept.take().unwrap_or_else(|| self.own[held.of.index()].sides.clone());
+        let to = &self.own[half.index()].sides;
+        let bids = differences(&from.bids, &to.bids, BookSide::Bids);
+        let asks = differences(&from.asks, &to.asks, BookSide::Asks);
+        self.held = Some(Held { id: last, of: half });
+        self.behind = None;
+        self.note_told(last, stamps.0, half);
+        self.pass(stamps, BookBody::Delta { first: held.id.saturating_add(1), last, bids, asks }, out);
+    }
+
+    /// The engine gets a half's whole book.
+    fn hand_over(&mut self, half: Half, id: u64, stamps: Stamps, out: &mut Out<'_>) {
+        let Sides { bids, asks } = self.own[half.index()].sides.clone();
+        if self.held.is_none_or(|held| id < held.id) {
+            // Numbered anew, or the first one: what was told before is no measure.
+            self.told.clear();
+            self.top = None;
+        }
+        self.held = Some(Held { id, of: half });
+        (self.kept, self.behind, self.floor) = (None, None, 0);
+        self.note_told(id, stamps.0, half);
+        self.pass(stamps, BookBody::Snapshot { id, bids, asks }, out);
+    }
+
+    /// A half lost its book.
+    fn on_lost(&mut self, half: Half, reason: ResyncReason, now: MonoNanos, out: &mut Out<'_>) {
+        let own = std::mem::take(&mut self.own[half.index()]);
+        let other = &self.own[half.other().index()];
+        let Some(held) = self.held else {
+            return self.tell_lost(now, reason, out);
+        };
+        if own.id.is_some() {
+            out.stats.covered[half.index()] += u64::from(other.id.is_some());
+            if held.of == half && self.kept.is_none() {
+                self.kept = Some(own.sides);
+            }
+        }
+        match other.id {
+            Some(id) if id >= held.id => {}
+            Some(_) => drop(self.behind.get_or_insert((now, reason))),
+            None => self.tell_lost(now, reason, out),
+        }
+    }
+
+    fn tell_lost(&mut self, now: MonoNanos, reason: ResyncReason, out: &mut Out<'_>) {
+        (self.held, self.kept, self.behind, self.top) = (None, None, None, None);
+        self.told.clear();
+        (out.resyncs)(reason);
+        self.pass((now, None, None), BookBody::Untrusted { reason }, out);
+    }
+
+    /// The engine does not trust what it holds. Which half it had it from, whose book is to be had anew; both when it had none.
+    pub(super) fn on_resync(&mut self) -> Option<Half> {
+        let held = self.held.take();
+        (self.kept, self.behind) = (None, None);
+        self.told.clear();
+        self.floor = held.map_or(self.floor, |held| held.id);
+        held.map(|held| held.of)
+    }
+
+    /// The engine dropped everything of this venue.
+    pub(super) fn dropped(&mut self) {
+        (self.held, self.kept, self.behind, self.top, self.floor) = (None, None, None, None, 0);
+        self.told.clear();
+    }
+
+    /// After the half whose book the engine refused has begun anew: the other one's, if it is as new.
+    pub(super) fn cover(&mut self, half: Half, out: &mut Out<'_>) {
+        let own = &self.own[half.index()];
+        if let Some(id) = own.id.filter(|id| *id >= self.floor && self.held.is_none()) {
+            let stamps = (own.received, own.changed_at, None);
+            self.hand_over(half, id, stamps, out);
+        }
+    }
+
+    /// The half that is left did not catch up: it is believed.
+    pub(super) fn timeout(&mut self, now: MonoNanos, out: &mut Out<'_>) {
+        let Some((since, reason)) = self.behind else { return };
+        if since.after(CATCH_UP_NS) > now {
+            return;
+        }
+        self.behind = None;
+        let newest = Half::ALL.into_iter().max_by_key(|half| self.own[half.index()].id);
+        let Some(left) = newest.filter(|half| self.is_live(*half)) else { return };
+        let own = &self.own[left.index()];
+        let (id, stamps) = (own.id, (own.received, own.changed_at, None));
+        if let (Some(id), Some(held)) = (id, self.held)
+            && id < held.id
+        {
+            self.tell_lost(now, reason, out);
+            self.hand_over(left, id, stamps, out);
+        }
+    }
+
+    /// A state that the engine had already: how much earlier.
+    fn second(&mut self, half: Half, id: u64, now: MonoNanos, out: &mut Out<'_>) {
+        while self.told.front().is_some_and(|told| told.id < id) {
+            self.told.pop_front();
+        }
+        let Some(Told { id: reached, at, by }) = self.told.front().map(|told| Told { ..*told }) else { return };
+        if reached == id {
+            self.told.pop_front();
+        }
+        if by != half {
+            out.stats.ahead[by.index()].record(now.since(at));
+        }
+    }
+
+    fn note_told(&mut self, id: u64, at: MonoNanos, by: Half) {
+        if self.told.len() == TOLD_MAX {
+            self.told.pop_front();
+        }
+        self.told.push_back(Told { id, at, by });
+    }
+
+    fn pass(&self, (received, changed_at, sent_at): Stamps, body: BookBody, out: &mut Out<'_>) {
+        let (venue, pair) = (self.venue, self.pair);
+        out.updates.push(Input::Book(BookUpdate { venue, pair, received, changed_at, sent_at, body }));
+    }
+}
+
+type Stamps = (MonoNanos, Option<VenueNanos>, Option<SendStamp>);
+
+impl Own {
+    fn note(&mut self, (received, changed_at, _): Stamps) {
+        self.received = self.received.max(received);
+        self.changed_at = changed_at.or(self.changed_at);
+    }
+}
+
+/// The changes that make one side another one: zero deletes. In the order of the side.
+fn differences(from: &[Level], to: &[Level], side: BookSide) -> Vec<Level> {
+    let gone = |level: &Level| Level { price: level.price, qty: domain::Qty::ZERO };
+    let (mut old, mut new) = (from.iter().peekable(), to.iter().peekable());
+    let mut changes = Vec::new();
+    loop {
+        let order = match (old.peek(), new.peek()) {
+            (None, None) => return changes,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) => side.order(old.price, new.price),
+        };
+        match order {
+            Ordering::Less => changes.extend(old.next().map(gone)),
+            Ordering::Greater => changes.extend(new.next().copied()),
+            Ordering::Equal => {
+                let was = old.next();
+                changes.extend(new.next().copied().filter(|level| Some(level) != was));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "merge_tests.rs"]
+mod tests;
