@@ -150,7 +150,7 @@ struct VenueCounts {
 }
 
 fn venue_counts(probe: &Probe, setup: &Setup) -> Vec<VenueCounts> {
-    let of = |(venue, session): (&setup::VenueSetup, &Box<dyn venue::VenueSession>)| {
+    let of = |(venue, session): (&setup::VenueSetup, &dyn venue::VenueSession)| {
         let stats = session.stats();
         let resyncs = ResyncReason::ALL.iter().zip(stats.resyncs).filter(|(_, count)| *count > 0);
         VenueCounts {
@@ -162,7 +162,7 @@ fn venue_counts(probe: &Probe, setup: &Setup) -> Vec<VenueCounts> {
             redundancy: stats.redundancy.as_ref().map(redundancy),
         }
     };
-    setup.venues.iter().zip(probe.sessions()).map(of).collect()
+    setup.venues.iter().zip(probe.sessions().iter().map(AsRef::as_ref)).map(of).collect()
 }
 
 /// What a scan found.
