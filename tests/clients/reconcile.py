@@ -9,7 +9,7 @@ with two clients each, unmodified: the maker's own (`gate-api`, `binance-sdk-spo
 orders on both venues. Then, as decimals, to the last digit:
 
 - every balance of `run --json` is what the venue says;
-- the executions are as many as `run --json` tells, of orders of ours where a list tells whose they are;
+- the executions are as many as `run --json` tells;
 - they move each account from what it held to what it holds, and their fees are those that `run --json` tells.
 
 A comparison that can't fail proves nothing, so every run also plants an error of one unit in each single balance, on either side, and in
