@@ -583,7 +583,7 @@ fn live_streams_are_scanned_without_keys_and_fetch_books_anew_for_injected_gaps_
         // Fees of 10 bps a side: what the best net shows is no better than the widest basis allows.
         let max: Decimal = route["net_bps"]["max"].as_str().expect("every book held the size once").parse().expect("a number");
         assert!(max < Decimal::from(60), "{route}");
-        assert_eq!(route["verdict"] == "balance" || count(route, "episodes") > 0, count(route, "episodes") > 0, "{route}");
+        assert!(route["verdict"] != "balance" || count(route, "episodes") > 0, "it paid at its best: {route}");
     }
     let verdicts: u64 = quiet["verdicts"].as_object().expect("verdicts").values().filter_map(Value::as_u64).sum();
     assert_eq!(verdicts, count(&quiet, "opportunities"));

@@ -86,8 +86,6 @@ struct Loop {
     last_frame: Option<MonoNanos>,
     /// What the edge has to say to people since the last turn.
     said: Vec<String>,
-    /// A resume was asked for after the last halt: it may still wait for its turn.
-    resume_asked: bool,
 }
 
 /// Runs a node until its time is over, a signal, or a stop.
@@ -112,8 +110,7 @@ pub async fn run(
     }
     drop(sender);
     let node = Node::new(sessions, engine, logs);
-    let mut state =
-        Loop { clock, node, ios, latency: LatencyBook::default(), last_frame: None, said: Vec::new(), resume_asked: false };
+    let mut state = Loop { clock, node, ios, latency: LatencyBook::default(), last_frame: None, said: Vec::new() };
     let started = clock.now();
     for rules in &setup.rules {
         state.node.push(started, Input::Rules(*rules));
@@ -178,7 +175,6 @@ pub async fn run(
             if let journal::LatchState::Engaged { reason, .. } = options.latch.read()
                 && !state.node.engine().stops().latched()
             {
-                state.resume_asked = false;
                 state.node.operator(now, OperatorCommand::Halt { reason });
                 state.turn();
             }
@@ -365,18 +361,13 @@ impl Loop {
     fn control(&mut self, control: Control, stopping: &mut Option<MonoNanos>, options: &mut RunOptions) -> Flow {
         let now = self.clock.now();
         match control {
-            // In force already when the file that the command wrote was seen before the command; but a resume that still waits for its
-            // turn would end what holds now, and this halt was asked for after it.
-            Control::Halt(reason) if !self.resume_asked && self.node.engine().latches().any(|holding| holding == reason) => {}
-            Control::Halt(reason) => {
-                self.resume_asked = false;
-                self.node.operator(now, OperatorCommand::Halt { reason });
-            }
+            // In force already when the file that the command wrote was seen before the command.
+            Control::Halt(reason) if self.node.engine().latches().any(|holding| holding == reason) => {}
+            Control::Halt(reason) => self.node.operator(now, OperatorCommand::Halt { reason }),
             Control::Resume(why) => {
                 tracing::warn!(why, "the kill latch is cleared by request");
                 let text = format!("a person resumed: {why}");
                 options.alerts.bus().raise(Alert::now(Level::Info, "resume", StopReason::Operator.as_str(), text));
-                self.resume_asked = true;
                 self.node.operator(now, OperatorCommand::Resume);
             }
             Control::Drain => self.node.operator(now, OperatorCommand::Drain),
