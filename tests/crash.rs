@@ -1,5 +1,5 @@
 //! `kill -9` of the real engine at random instants, most of them while it recovers from the kill before, with venues that live on;
-//! then the venues' own books are held against its log and its ledger.
+//! then the venues' own books are held against its log and its ledger. Each kill meets an engine on two kinds of venues.
 //!
 //! CI kills a few times. The figure of `docs/reliability.md`:
 //! `CROSSGATE_KILLS=1000 CROSSGATE_SEED=1 cargo test --release -p crossgate --test crash -- --nocapture at_random_instants`
@@ -9,15 +9,16 @@ mod support;
 
 use rustix::process::Signal;
 use serde_json::Value;
-use std::path::Path;
 use std::time::{Duration, Instant};
 use support::config::{live, replaced, write};
 use support::dice::{Dice, setting};
 use support::dir;
+use support::engine::GO;
 use support::figures::commit;
 use support::process::{LIMIT, Running, crossgate, run};
 use support::state_log::StateLog;
 use support::venue::Sim;
+use tempfile::TempDir;
 
 /// The shortest delay: nothing is done yet.
 const LIFE_LEAST: Duration = Duration::from_micros(100);
@@ -25,6 +26,9 @@ const LIFE_LEAST: Duration = Duration::from_micros(100);
 const LIFE_MOST: Duration = Duration::from_millis(1_500);
 /// Kills between two audits in the long run, so that a loss is found near its cause.
 const KILLS_AN_AUDIT: u64 = 50;
+/// Every two kinds of venues; each kind once with orders over a logged-in link and once over REST.
+const EVERY_TWO: [[(&str, &str); 2]; 3] =
+    [[("gate", "ws"), ("binance", "rest")], [("bybit", "ws"), ("gate", "rest")], [("binance", "ws"), ("bybit", "rest")]];
 
 /// Where the kills met the engine.
 #[derive(Debug, Default)]
@@ -35,40 +39,57 @@ struct Met {
     in_a_deal: u64,
 }
 
-/// Runs to an orderly end and holds the engine's log and ledger against the venues' books.
-#[track_caller]
-fn audit(sim: &Sim, dir: &Path, config: &Path, span: &str) -> (usize, usize) {
-    let (_, json) = sim.run(dir, config, span);
-    assert_eq!((&json["reconciled"], &json["orders_unknown"]), (&true.into(), &0.into()), "{json}");
-    assert_eq!(json["halts"], serde_json::json!([]), "{json}");
-    sim.assert_balances(&json);
-    StateLog::read(&dir.join("state")).assert_is_the_venues(sim)
+/// Two venues that live on, and the directory of the engine that trades on them and is killed.
+struct Stand {
+    name: String,
+    dir: TempDir,
+    sim: Sim,
+    kills: u64,
+    met: Met,
+    replayed: u64,
 }
 
-/// The newest run's inputs give its outputs again, up to where it was killed.
-#[track_caller]
-fn assert_replays(dir: &Path) {
-    let replay = run(crossgate(dir).args(["replay", "state", "--verify", "--json"])).expect(0).json();
-    assert_eq!((&replay["verified"], &replay["first_difference"]), (&true.into(), &Value::Null), "{replay}");
-}
+impl Stand {
+    #[track_caller]
+    fn start(two: [(&str, &str); 2], seed: u64) -> Stand {
+        let dir = dir();
+        let [one, other] = two.map(|(kind, _)| format!("{kind}:{kind}"));
+        let mut sim = Sim::start(dir.path(), &["--seed", &seed.to_string(), "--venue", &one, "--venue", &other]);
+        sim.orders_over(&two.map(|(_, way)| way));
+        // Every log is kept, or the last comparison could not see the first lives. Recovery reads the newest checkpoint all the same.
+        let text = replaced(&live(&sim.venues), "dir = \"state\"", "dir = \"state\"\nstate_epochs_kept = 0");
+        write(dir.path(), "live.toml", &text);
+        let name = two.map(|(kind, way)| format!("{kind} ({way})")).join(" and ");
+        Stand { name, dir, sim, kills: 0, met: Met::default(), replayed: 0 }
+    }
 
-#[test]
-fn an_engine_killed_at_random_instants_loses_no_fill_and_doubles_none() {
-    let (kills, seed) = (setting("CROSSGATE_KILLS", 5), setting("CROSSGATE_SEED", 1));
-    let mut dice = Dice::new(seed);
-    // As of now: the tree may move on while this runs.
-    let (commit, began) = (commit(), Instant::now());
-    let dir = dir();
-    let sim = Sim::start(dir.path(), &["--seed", &seed.to_string()]);
-    // Every log is kept, or the last comparison could not see the first lives. Recovery reads the newest checkpoint all the same.
-    let text = replaced(&live(&sim.venues), "dir = \"state\"", "dir = \"state\"\nstate_epochs_kept = 0");
-    let config = write(dir.path(), "live.toml", &text);
-    let go = ["run", "-c", "live.toml", "--live", "--no-tui", "--json"];
-    // Something to recover: without it the first kills could only hit an empty directory.
-    audit(&sim, dir.path(), &config, "1s");
-    let (mut met, mut replayed) = (Met::default(), 0);
-    for kill in 1..=kills {
-        let engine = Running::start(&mut sim.engine(dir.path(), &go));
+    /// Runs to an orderly end and holds the engine's log and ledger against the venues' books.
+    #[track_caller]
+    fn audit(&self, span: &str) -> (usize, usize) {
+        let (_, json) = self.sim.run(self.dir.path(), &self.dir.path().join("live.toml"), span);
+        assert_eq!((&json["reconciled"], &json["orders_unknown"]), (&true.into(), &0.into()), "{}: {json}", self.name);
+        assert_eq!(json["halts"], serde_json::json!([]), "{}: {json}", self.name);
+        self.sim.assert_balances(&json);
+        self.log().assert_is_the_venues(&self.sim)
+    }
+
+    #[track_caller]
+    fn log(&self) -> StateLog {
+        StateLog::read(&self.dir.path().join("state"))
+    }
+
+    /// The newest run's inputs give its outputs again, up to where it was killed.
+    #[track_caller]
+    fn assert_replays(&self) {
+        let replay = run(crossgate(self.dir.path()).args(["replay", "state", "--verify", "--json"])).expect(0).json();
+        let verified = (&replay["verified"], &replay["first_difference"]);
+        assert_eq!(verified, (&true.into(), &Value::Null), "{}: {replay}", self.name);
+    }
+
+    /// Starts the engine and kills it; says whether it was ready to trade by then.
+    #[track_caller]
+    fn kill(&mut self, dice: &mut Dice) -> bool {
+        let engine = Running::start(&mut self.sim.engine(self.dir.path(), &GO));
         let life = match dice.next() % 8 {
             // From its very first instruction.
             0 => dice.doubling(LIFE_LEAST, LIFE_MOST),
@@ -87,32 +108,63 @@ fn an_engine_killed_at_random_instants_loses_no_fill_and_doubles_none() {
         std::thread::sleep(life);
         engine.signal(Signal::KILL);
         let killed = engine.end();
-        assert_eq!(killed.code, None, "kill {kill} of seed {seed} found it ended:\n{}", killed.stderr);
+        self.kills += 1;
+        assert_eq!(killed.code, None, "kill {} on {} found it ended:\n{}", self.kills, self.name, killed.stderr);
         let lines = |part: &str| killed.stderr.lines().filter(|line| line.contains(part)).count();
         let ready = lines("account reconciled, ready to trade") >= 2;
         match (ready, lines("metrics http://") > 0) {
-            (false, false) => met.starting += 1,
-            (false, true) => met.recovering += 1,
-            (true, _) if lines(": buy ") > lines(": closed") => met.in_a_deal += 1,
-            (true, _) => met.between_deals += 1,
+            (false, false) => self.met.starting += 1,
+            (false, true) => self.met.recovering += 1,
+            (true, _) if lines(": buy ") > lines(": closed") => self.met.in_a_deal += 1,
+            (true, _) => self.met.between_deals += 1,
         }
+        ready
+    }
+}
+
+#[test]
+fn an_engine_killed_at_random_instants_loses_no_fill_and_doubles_none() {
+    // CI: each two kinds once after an orderly run and once after a kill.
+    let (kills, seed) = (setting("CROSSGATE_KILLS", 6), setting("CROSSGATE_SEED", 1));
+    let mut dice = Dice::new(seed);
+    // As of now: the tree may move on while this runs.
+    let (commit, began) = (commit(), Instant::now());
+    let mut stands = EVERY_TWO.map(|two| Stand::start(two, seed));
+    // Something to recover: without it the first kills could only hit an empty directory.
+    for stand in &stands {
+        stand.audit("1s");
+    }
+    // By turns that chance orders: each of them comes up once before any comes up again.
+    let mut turns = Vec::new();
+    for kill in 1..=kills {
+        if turns.is_empty() {
+            turns = (0..stands.len()).collect();
+            dice.shuffle(&mut turns);
+        }
+        let stand = &mut stands[turns.pop().expect("a turn")];
+        let ready = stand.kill(&mut dice);
         // Its own log must replay; in the long run not every one is read, since each reads all that were before.
         if ready && (kills <= KILLS_AN_AUDIT || kill % KILLS_AN_AUDIT == 1) {
-            assert_replays(dir.path());
-            replayed += 1;
+            stand.assert_replays();
+            stand.replayed += 1;
         }
         if kill % KILLS_AN_AUDIT == 0 && kill != kills {
-            audit(&sim, dir.path(), &config, "1s");
+            for stand in &stands {
+                stand.audit("1s");
+            }
         }
     }
-    let (orders, fills) = audit(&sim, dir.path(), &config, "3s");
-    assert_replays(dir.path());
-    let log = StateLog::read(&dir.path().join("state"));
-    println!(
-        "kill -9: commit {commit} seed {seed} kills {kills} ({met:?}) in {:?}; {} epochs, {replayed} killed ones replayed equal; the venues' \
-         books: {orders} orders, {fills} fills, 0 lost, 0 doubled, balances equal",
-        began.elapsed(),
-        log.epochs.len(),
-    );
-    assert!(fills > 0, "nothing was at stake");
+    println!("kill -9: commit {commit} seed {seed} kills {kills}");
+    for stand in &stands {
+        let (orders, fills) = stand.audit("3s");
+        stand.assert_replays();
+        let Stand { name, kills, met, replayed, .. } = stand;
+        println!(
+            "  {name}: {kills} kills ({met:?}), {} epochs, {replayed} killed ones replayed equal; the venues' books: {orders} orders, \
+             {fills} fills, 0 lost, 0 doubled, balances equal",
+            stand.log().epochs.len()
+        );
+        assert!(fills > 0, "nothing was at stake on {name}");
+    }
+    println!("  in {:?}", began.elapsed());
 }

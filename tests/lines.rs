@@ -7,10 +7,10 @@ mod support;
 use domain::{Input, OperatorCommand, Purpose};
 use journal::{Record, RunFiles};
 use rustix::process::Signal;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
+use support::account::Order;
 use support::config::{TOKEN_ENV, gates, live, write};
 use support::decisions::Decisions;
 use support::dice::setting;
@@ -299,7 +299,7 @@ fn a_flood_of_books_keeps_no_halt_and_no_order_waiting() {
     assert!(busy < Duration::from_millis(250), "orders waited: {busy:?}");
     assert!(grown < 64, "{grown} MiB more memory");
     until_it_trades(&ops);
-    let rows: Vec<Value> = sim.clients().iter().flat_map(|client| client.finished_orders()).collect();
+    let rows: Vec<Order> = sim.clients().iter().flat_map(|client| client.finished_orders()).collect();
     end_in_order(engine, &sim, dir.path());
     let mut stopped = Stopped::of(&dir.path().join("state"), &halts, &rows);
     println!(
@@ -347,7 +347,7 @@ struct Stopped {
 
 impl Stopped {
     #[track_caller]
-    fn of(run_dir: &Path, halts: &[Halt], rows: &[Value]) -> Stopped {
+    fn of(run_dir: &Path, halts: &[Halt], rows: &[Order]) -> Stopped {
         let files = RunFiles::new(run_dir);
         let epoch = *files.epochs().expect("the directory can be read").last().expect("something was run");
         let mut openings = BTreeMap::new();
@@ -355,7 +355,7 @@ impl Stopped {
         for record in files.state_records().expect("the directory can be read") {
             match record.expect("a whole state log").1 {
                 Record::Intent { seq, order } if order.purpose == Purpose::Open => {
-                    openings.insert(format!("t-{}", order.client_id), seq);
+                    openings.insert(order.client_id.to_string(), seq);
                 }
                 Record::Input { input: Input::Operator(OperatorCommand::Halt { .. }), .. } => halted += 1,
                 Record::Input { input: Input::Operator(OperatorCommand::Resume), .. } => resumed += 1,
@@ -404,8 +404,8 @@ impl Stopped {
             let batch_of = |seq: u64| batches.iter().rfind(|b| b.inputs.first().is_some_and(|(first, ..)| *first <= seq));
             let sent = sent.and_then(|seq| batch_of(*seq)).map_or(0, |batch| batch.now.0 as i64 + over - latched);
             stopped.last_sent.push(span(0, sent));
-            let arrived = rows.iter().filter(|row| openings.contains_key(row["text"].as_str().unwrap_or_default()));
-            let arrived = arrived.filter_map(|row| row["create_time_ms"].as_i64()).map(|ms| ms * 1_000_000);
+            let arrived = rows.iter().filter(|order| openings.contains_key(&order.client_id));
+            let arrived = arrived.map(|order| order.created_ms * 1_000_000);
             let last = arrived.filter(|at| *at < resumed).max().unwrap_or_default();
             stopped.last_arrived.push(span(halt.asked, last));
         }

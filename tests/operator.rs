@@ -79,14 +79,16 @@ fn kinds<'l>(lines: &'l [Value], kind: &str) -> Vec<&'l Value> {
 
 /// Stops the venues' process while an order is on its way. A deal lasts a few milliseconds, so it takes some tries.
 #[track_caller]
-fn freeze_with_something_open(sim: &Sim, engine: &Running, ops: &str) {
+fn freeze_with_an_order_open(sim: &Sim, engine: &Running, ops: &str) {
     for _ in 0..200 {
         let next = count(&status(ops), "deals") + 1;
         engine.wait_for(&format!("deal {next}: buy"), LIMIT);
         sim.process.signal(Signal::STOP);
         // Whatever was answered before the stop is in by the next published copy.
         std::thread::sleep(Duration::from_millis(250));
-        if status(ops)["open"] != serde_json::json!([]) {
+        // A deal may be open alone, between its legs and its hedge.
+        let open = status(ops)["open"].clone();
+        if open.as_array().into_iter().flatten().any(|item| item.as_str().is_some_and(|item| item.starts_with("order "))) {
             return;
         }
         sim.process.signal(Signal::CONT);
@@ -101,7 +103,7 @@ fn wall_ms() -> f64 {
 /// The time of the youngest order of all venues, milliseconds.
 fn youngest_order_ms(sim: &Sim) -> f64 {
     let times = sim.clients().into_iter().flat_map(|client| client.finished_orders());
-    times.map(|o| o["create_time_ms"].as_f64().unwrap_or_else(|| panic!("no time: {o}"))).fold(0.0, f64::max)
+    times.map(|order| order.created_ms as f64).fold(0.0, f64::max)
 }
 
 #[test]
@@ -233,7 +235,7 @@ fn drain_and_flatten_end_with_nothing_open_and_resume_opens_again() {
         until("deals are made again", || status(&ops)["deals"].as_u64() > drained["deals"].as_u64());
     }
     // Venues that stand still: whatever is on its way stays open, and that is told with 6.
-    freeze_with_something_open(&sim, &engine, &ops);
+    freeze_with_an_order_open(&sim, &engine, &ops);
     let late = command(&["drain", "--timeout", "300ms"]).expect(6);
     assert_eq!(late.json()["result"], "open");
     assert!(
@@ -323,7 +325,7 @@ fn an_orderly_end_finishes_what_lost_replies_left_in_the_dark() {
     assert_eq!((count(&json, "orders_unknown"), &json["reconciled"]), (0, &true.into()), "{json}");
     sim.assert_balances(&json);
     for client in sim.clients() {
-        assert_eq!(client.open_orders(), Vec::<Value>::new());
+        assert_eq!(client.open_orders(), []);
     }
 }
 
@@ -335,7 +337,7 @@ fn an_end_that_is_not_clean_tells_what_is_open_and_the_next_start_finishes_it() 
     let engine = Running::start(sim.engine(dir.path(), &GO).env(TOKEN_ENV, TOKEN));
     let ops = engine.ops();
     engine.wait_for(": closed", LIMIT);
-    freeze_with_something_open(&sim, &engine, &ops);
+    freeze_with_an_order_open(&sim, &engine, &ops);
     engine.signal(Signal::TERM);
     engine.wait_for("pause: signal", LIMIT);
     engine.signal(Signal::TERM);

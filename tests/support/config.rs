@@ -47,7 +47,7 @@ pub(crate) fn live(venues: &[Value]) -> String {
     );
     for (index, venue) in venues.iter().enumerate() {
         let _ = writeln!(text, "[[venue]]\nkey_env = \"TEST_KEY_{index}\"\nsecret_env = \"TEST_SECRET_{index}\"");
-        for key in ["id", "kind", "rest", "ws", "private_ws", "ca_file"] {
+        for key in ["id", "kind", "rest", "ws", "private_ws", "ca_file", "order_entry"] {
             if let Some(value) = venue[key].as_str() {
                 let _ = writeln!(text, "{key} = \"{value}\"");
             }

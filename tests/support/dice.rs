@@ -21,6 +21,13 @@ impl Dice {
         z ^ (z >> 31)
     }
 
+    /// Any order of them, all alike.
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, (self.next() % (last as u64 + 1)) as usize);
+        }
+    }
+
     /// From `least` to `most`, every microsecond alike.
     pub(crate) fn even(&mut self, least: Duration, most: Duration) -> Duration {
         let (least, most) = (micros(least), micros(most));

@@ -1,12 +1,13 @@
 //! What the tests of the real binary share: starting it and watching it ([`process`]), configuration files ([`config`]), a
-//! plain HTTP client ([`http`]), what an engine tells of itself ([`ops`]) and its end in order ([`engine`]), a venue client of our own
-//! that signs by itself ([`venue`]), and the comparison of an engine's log with the venues' books ([`state_log`]).
+//! plain HTTP client ([`http`]), what an engine tells of itself ([`ops`]) and its end in order ([`engine`]), simulated venues
+//! ([`venue`]) with clients of our own for their accounts ([`account`]), and the comparison of an engine's log with the venues' books ([`state_log`]).
 //!
 //! Nothing here waits by sleeping: lines, answers and ends are waited for with a deadline, and whatever was started is ended by
 //! its own process id.
 
 #![allow(dead_code, reason = "each test target uses its part")]
 
+pub(crate) mod account;
 pub(crate) mod config;
 pub(crate) mod decisions;
 pub(crate) mod dice;

@@ -478,9 +478,6 @@ pub(crate) fn proxies(venues: &[Value]) -> (Vec<Proxy>, Vec<Value>) {
 pub(crate) fn shuffled_order_faults(each: usize, seed: u64) -> Vec<OrderFault> {
     use OrderFault::{OrderCut, ReplyLost, ReplyNever, ReplyTruncated};
     let mut faults: Vec<OrderFault> = [ReplyTruncated, ReplyLost, ReplyNever, OrderCut].repeat(each);
-    let mut dice = Dice::new(seed);
-    for last in (1..faults.len()).rev() {
-        faults.swap(last, (dice.next() % (last as u64 + 1)) as usize);
-    }
+    Dice::new(seed).shuffle(&mut faults);
     faults
 }

@@ -1,23 +1,24 @@
 //! What an engine's state logs hold, of all its epochs, and the comparison with the venues' own books.
 
+use super::account::Trade;
 use super::venue::Sim;
 use domain::{Input, Tables};
 use journal::{Record, RunFiles};
 use rust_decimal::Decimal;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// One execution, as far as both sides tell it.
+/// One execution, as both sides tell it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Execution {
-    text: String,
+    /// The venue's id of the order.
+    order_id: String,
     side: String,
     price: Decimal,
     amount: Decimal,
 }
 
-/// Venue, pair (`BTC_USDT`), the venue's id of the trade.
+/// Venue, pair (`BTC/USDT`), the venue's id of the trade.
 type TradeKey = (String, String, String);
 
 /// What the logs of a run directory say.
@@ -25,10 +26,12 @@ type TradeKey = (String, String, String);
 pub(crate) struct StateLog {
     /// Runs that left a log.
     pub(crate) epochs: BTreeSet<u64>,
-    /// Orders that were about to be sent, by venue and the venue's `text`.
+    /// Orders that were about to be sent, by venue and our id.
     pub(crate) intents: BTreeMap<(String, String), u64>,
     /// Executions, each once, however often the log heard of it.
     pub(crate) executions: BTreeMap<TradeKey, Execution>,
+    /// Our ids of their orders, of those executions of which the venue told it.
+    named: BTreeMap<TradeKey, String>,
 }
 
 impl StateLog {
@@ -44,7 +47,7 @@ impl StateLog {
             match record {
                 Record::Header(header) => tables = header.tables,
                 Record::Intent { order, .. } => {
-                    let key = (tables.venue(order.venue).to_string(), format!("t-{}", order.client_id));
+                    let key = (tables.venue(order.venue).to_string(), order.client_id.to_string());
                     *log.intents.entry(key).or_default() += 1;
                 }
                 Record::Input { input: Input::Fill(fill), .. } => log.add(&tables, &fill),
@@ -60,47 +63,54 @@ impl StateLog {
         let pair = tables.pair(fill.pair).expect("a pair of the tables");
         let key = (
             tables.venue(fill.venue).to_string(),
-            format!("{}_{}", pair.symbol.base, pair.symbol.quote),
+            format!("{}/{}", pair.symbol.base, pair.symbol.quote),
             fill.trade_id.as_str().to_string(),
         );
         let number = |text: String| Decimal::from_str_exact(&text).expect("a decimal").normalize();
         let execution = Execution {
-            text: fill.client_id.map(|id| format!("t-{id}")).unwrap_or_default(),
+            order_id: fill.venue_order_id.as_str().to_string(),
             side: format!("{:?}", fill.side).to_lowercase(),
             price: number(pair.scale.price_text(fill.price)),
             amount: number(pair.scale.qty_text(fill.qty)),
         };
-        // The stream and a list may both have told it: then they told the same.
+        // The stream and a list may both have told it: then they told the same. Not all of them tell whose order it was.
+        if let Some(name) = fill.client_id.map(|id| id.to_string())
+            && let Some(before) = self.named.insert(key.clone(), name.clone())
+        {
+            assert_eq!(before, name, "{key:?} was told of two orders");
+        }
         if let Some(before) = self.executions.insert(key.clone(), execution.clone()) {
             assert_eq!(before, execution, "{key:?} was told in two ways");
         }
     }
 
-    /// Compares with the venues' own books: every execution that the venues know is known here with the same order, side, price
-    /// and amount, and no other; every order that reached a venue was written here first, exactly once; no `text` came twice; no
-    /// order is open. Returns how many orders and executions the venues have.
+    /// Compares with the venues' own books: every execution that the venues know is known here of the same order, with the same side,
+    /// price and amount, and no other; every order that reached a venue was written here first, exactly once; no id of ours came
+    /// twice; no order is open. Returns how many orders and executions the venues have.
     #[track_caller]
     pub(crate) fn assert_is_the_venues(&self, sim: &Sim) -> (usize, usize) {
-        let mut theirs = BTreeMap::new();
-        let (mut orders, mut texts) = (0, BTreeSet::new());
+        let (mut theirs, mut orders) = (BTreeMap::new(), 0);
         for client in sim.clients() {
-            assert_eq!(client.open_orders(), Vec::<Value>::new(), "an order is left open on {}", client.id);
-            for row in client.finished_orders() {
-                let key = (client.id.clone(), text(&row, "text"));
-                assert_eq!(self.intents.get(&key), Some(&1), "intents of {key:?} in the state log: {row}");
-                assert!(texts.insert(key.clone()), "{key:?} was used twice");
+            let venue = client.id().to_string();
+            assert_eq!(client.open_orders(), [], "an order is left open on {venue}");
+            let (mut ours, mut used) = (BTreeMap::new(), BTreeSet::new());
+            for order in client.finished_orders() {
+                let intents = self.intents.get(&(venue.clone(), order.client_id.clone()));
+                assert_eq!(intents, Some(&1), "intents in the state log of an order on {venue}: {order:?}");
+                assert!(used.insert(order.client_id.clone()), "an id was used twice on {venue}: {order:?}");
+                ours.insert((order.pair, order.id), order.client_id);
                 orders += 1;
             }
-            for row in client.trades() {
-                let number = |key: &str| Decimal::from_str_exact(&text(&row, key)).expect("a decimal").normalize();
-                let execution = Execution {
-                    text: text(&row, "text"),
-                    side: text(&row, "side"),
-                    price: number("price"),
-                    amount: number("amount"),
-                };
-                let key = (client.id.clone(), text(&row, "currency_pair"), text(&row, "id"));
-                assert_eq!(theirs.insert(key, execution), None, "the venue tells a trade twice: {row}");
+            for trade in client.trades() {
+                let order = (trade.pair.clone(), trade.order_id.clone());
+                let of = ours.get(&order).unwrap_or_else(|| panic!("{venue} executed an order that it does not list: {trade:?}"));
+                let key = (venue.clone(), trade.pair.clone(), trade.id.clone());
+                for told in [trade.client_id.as_ref(), self.named.get(&key)].into_iter().flatten() {
+                    assert_eq!(told, of, "told of another order than the venue's list has: {trade:?}");
+                }
+                let Trade { order_id, side, price, amount, .. } = trade;
+                let before = theirs.insert(key, Execution { order_id, side, price, amount });
+                assert_eq!(before, None, "{venue} tells a trade twice");
             }
         }
         let lost: Vec<_> = theirs.iter().filter(|(key, _)| !self.executions.contains_key(*key)).collect();
@@ -109,9 +119,4 @@ impl StateLog {
         assert_eq!(self.executions, theirs, "the same trades are told differently");
         (orders, theirs.len())
     }
-}
-
-#[track_caller]
-fn text(row: &Value, key: &str) -> String {
-    row[key].as_str().unwrap_or_else(|| panic!("no {key}: {row}")).to_string()
 }
