@@ -15,7 +15,7 @@ use support::dice::{Dice, setting};
 use support::dir;
 use support::engine::GO;
 use support::figures::commit;
-use support::process::{LIMIT, Running, crossgate, run};
+use support::process::{Running, crossgate, run};
 use support::state_log::StateLog;
 use support::venue::Sim;
 use tempfile::TempDir;
@@ -24,6 +24,8 @@ use tempfile::TempDir;
 const LIFE_LEAST: Duration = Duration::from_micros(100);
 /// The longest delay: some deals.
 const LIFE_MOST: Duration = Duration::from_millis(1_500);
+/// The longest start: many in a short time use up what a venue gives for a minute, and then it is waited for.
+const START_LIMIT: Duration = Duration::from_secs(90);
 /// Kills between two audits in the long run, so that a loss is found near its cause.
 const KILLS_AN_AUDIT: u64 = 50;
 /// Every two kinds of venues; each kind once with orders over a logged-in link and once over REST.
@@ -66,7 +68,9 @@ impl Stand {
     /// Runs to an orderly end and holds the engine's log and ledger against the venues' books.
     #[track_caller]
     fn audit(&self, span: &str) -> (usize, usize) {
-        let (_, json) = self.sim.run(self.dir.path(), &self.dir.path().join("live.toml"), span);
+        let engine = Running::start(&mut self.sim.engine(self.dir.path(), &[&GO[..], &["--for", span]].concat()));
+        engine.wait_for("metrics http://", START_LIMIT);
+        let json = engine.end().expect(0).json();
         assert_eq!((&json["reconciled"], &json["orders_unknown"]), (&true.into(), &0.into()), "{}: {json}", self.name);
         assert_eq!(json["halts"], serde_json::json!([]), "{}: {json}", self.name);
         self.sim.assert_balances(&json);
@@ -95,12 +99,12 @@ impl Stand {
             0 => dice.doubling(LIFE_LEAST, LIFE_MOST),
             // From the moment that its log is open, since how long a start takes is the machine's matter: mostly while it recovers.
             1..=4 => {
-                engine.wait_for("metrics http://", LIMIT);
+                engine.wait_for("metrics http://", START_LIMIT);
                 dice.doubling(LIFE_LEAST, LIFE_MOST)
             }
             // While orders are under way.
             _ => {
-                engine.wait_for(": buy ", LIMIT);
+                engine.wait_for(": buy ", START_LIMIT);
                 dice.doubling(LIFE_LEAST, Duration::from_millis(10))
             }
         };

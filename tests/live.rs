@@ -282,6 +282,23 @@ fn a_killed_engine_starts_again_from_its_log_and_repeats_no_id() {
     }
 }
 
+/// As after some crashes in a row: what a venue gives for a minute is used up by the starts before. To give up would mean to be started
+/// again, and requests during a ban prolong it.
+#[test]
+fn a_start_waits_for_a_venue_that_says_when_it_takes_requests_again() {
+    let dir = dir();
+    let ban = "\n[[sim.fault]]\nat = \"0s\"\nkind = \"ban\"\nlasts = \"5s\"\n";
+    write(dir.path(), "sim.toml", &(gates(&[]) + ban));
+    let sim = Sim::start(dir.path(), &["-c", "sim.toml", "--seed", "9", "--venue", "gate", "--venue", "binance"]);
+    let config = write(dir.path(), "live.toml", &live(&sim.venues));
+    let (done, json) = sim.run(dir.path(), &config, "3s");
+    let waits: Vec<&str> = done.stderr.lines().filter(|line| line.contains("takes no requests for")).collect();
+    assert!(matches!(waits[..], [one] if one.contains("answers 418")), "{}", done.stderr);
+    assert_in_order(&json);
+    assert!(count(&json, "deals") > 0, "{json}");
+    sim.assert_balances(&json);
+}
+
 #[test]
 fn terminate_ends_in_order_and_a_second_signal_at_once() {
     let dir = dir();

@@ -7,12 +7,17 @@ use crate::secrets::KeyPair;
 use domain::{InstrumentRules, Symbol, Tables, VenueId};
 use engine_core::EngineConfig;
 use std::sync::Arc;
+use std::time::Duration;
 use venue::connector::RulesRequest;
+use venue::rate_limit::{RETRY_AFTER_MAX_NS, retry_after_ns};
 use venue::{Connector, ConnectorError, Endpoints, RawRules, SessionConfig, VenueSession, build_tables};
 use venue_io::{HttpOutcome, Routes, TlsRoots, request_once};
 
 /// How long one start-up request may take.
-const STARTUP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a start waits in all for a venue that says when it takes requests again: as long as any ban lasts. A start that gave up
+/// would be started again, and requests during a ban prolong it (Binance spot API, limits).
+const STARTUP_PATIENCE: Duration = Duration::from_nanos(RETRY_AFTER_MAX_NS);
 /// Pages of one list of pairs that are read.
 const RULES_PAGES_MAX: usize = 20;
 /// Tries of one start-up read.
@@ -80,7 +85,7 @@ pub async fn prepare(loaded: &Loaded, venues: Vec<VenueSetup>) -> Result<Setup, 
     let symbols = symbols(loaded)?;
     let mut listed = Vec::new();
     for venue in &venues {
-        listed.push((venue.id.clone(), fetch_rules(loaded, venue, &symbols).await?));
+        listed.push((venue.id.clone(), fetch_rules_of(loaded, venue, &symbols, None, STARTUP_PATIENCE).await?));
     }
     assemble(loaded, venues, &symbols, &listed)
 }
@@ -105,7 +110,7 @@ pub async fn prepare_listed(loaded: &Loaded, venues: Vec<VenueSetup>) -> Result<
     let (mut listed, mut refused) = (Vec::new(), Vec::new());
     for venue in &venues {
         let mut missing = Vec::new();
-        let rules = fetch_rules_of(loaded, venue, &symbols, Some(&mut missing)).await?;
+        let rules = fetch_rules_of(loaded, venue, &symbols, Some(&mut missing), STARTUP_PATIENCE).await?;
         let told = |symbol: Symbol| Refused { symbol, venue: venue.id.clone(), reason: "it is not listed there".into() };
         refused.extend(missing.into_iter().map(told));
         listed.push((venue.id.clone(), rules));
@@ -152,26 +157,28 @@ pub fn symbols(loaded: &Loaded) -> Result<Vec<Symbol>, Failure> {
     loaded.config.pair.iter().map(|p| Symbol::parse(&p.symbol).map_err(Failure::config)).collect()
 }
 
-/// One venue's rules of these pairs.
+/// One venue's rules of these pairs, as they are to be had now: a venue that takes no requests for a while is an error.
 ///
 /// # Errors
 /// As [`prepare`].
 pub async fn fetch_rules(loaded: &Loaded, venue: &VenueSetup, symbols: &[Symbol]) -> Result<Vec<RawRules>, Failure> {
-    fetch_rules_of(loaded, venue, symbols, None).await
+    fetch_rules_of(loaded, venue, symbols, None, Duration::ZERO).await
 }
 
-/// The rules of these pairs. Pairs that the venue does not list go to `missing`, or are an error without it.
+/// The rules of these pairs. Pairs that the venue does not list go to `missing`, or are an error without it. A venue that says when
+/// it takes requests again is waited for, `patience` in all.
 async fn fetch_rules_of(
     loaded: &Loaded,
     venue: &VenueSetup,
     symbols: &[Symbol],
     mut missing: Option<&mut Vec<Symbol>>,
+    mut patience: Duration,
 ) -> Result<Vec<RawRules>, Failure> {
     let mut rules = Vec::new();
     let mut left = venue.connector.rules_requests(symbols);
     while let Some(asked) = left.pop() {
         let wanted = asked.symbols.clone();
-        match fetch_rules_list(loaded, venue, symbols, asked, missing.as_deref_mut()).await? {
+        match fetch_rules_list(loaded, venue, symbols, asked, missing.as_deref_mut(), &mut patience).await? {
             Some(listed) => rules.extend(listed),
             // The venue does not say which pair it does not list: halves of them are asked for until it is found.
             None => {
@@ -190,11 +197,13 @@ async fn fetch_rules_list(
     symbols: &[Symbol],
     asked: RulesRequest,
     mut missing: Option<&mut Vec<Symbol>>,
+    patience: &mut Duration,
 ) -> Result<Option<Vec<RawRules>>, Failure> {
     let (mut rules, mut next) = (Vec::new(), Some(asked));
     for _ in 0..RULES_PAGES_MAX {
         let Some(asked) = next.take() else { return Ok(Some(rules)) };
-        let Some((page, behind)) = fetch_rules_page(loaded, venue, symbols, asked, missing.as_deref_mut()).await? else {
+        let Some((page, behind)) = fetch_rules_page(loaded, venue, symbols, asked, missing.as_deref_mut(), patience).await?
+        else {
             return Ok(None);
         };
         rules.extend(page);
@@ -211,18 +220,20 @@ async fn fetch_rules_page(
     symbols: &[Symbol],
     mut asked: RulesRequest,
     mut missing: Option<&mut Vec<Symbol>>,
+    patience: &mut Duration,
 ) -> Result<Option<(Vec<RawRules>, Option<RulesRequest>)>, Failure> {
-    let mut last = String::new();
-    for attempt in 0..STARTUP_TRIES {
+    let (mut last, mut attempt) = (String::new(), 0);
+    while attempt < STARTUP_TRIES {
         if attempt > 0 {
             // A read may be repeated; a short growing pause spares the venue.
-            tokio::time::sleep(std::time::Duration::from_millis(200 << attempt)).await;
+            tokio::time::sleep(Duration::from_millis(200 << attempt)).await;
         }
+        attempt += 1;
         let routes = Routes::of(venue.connector, &venue.endpoints);
         match request_once(routes, &venue.tls, asked.request.clone(), STARTUP_TIMEOUT).await {
             Err(error) => return Err(Failure::config(format!("venue `{}`: {error}", venue.id))),
             Ok(HttpOutcome::Failed(failure)) => last = format!("{failure:?}"),
-            Ok(HttpOutcome::Http { status, body, .. }) => loop {
+            Ok(HttpOutcome::Http { status, headers, body }) => loop {
                 let now = Some(venue_io::Clock::new().wall());
                 let success = (200..300).contains(&status);
                 let next = success.then(|| venue.connector.next_rules_page(&asked, &mut body.clone())).flatten();
@@ -247,6 +258,9 @@ async fn fetch_rules_page(
                     }
                     Err(error) => {
                         last = error.to_string();
+                        if waited_out(venue, status, &headers, patience).await {
+                            attempt = 0;
+                        }
                         break;
                     }
                 }
@@ -258,6 +272,17 @@ async fn fetch_rules_page(
         venue.id,
         venue.connector.rest_url(&venue.endpoints, &asked.request.path)
     )))
+}
+
+/// Whether a venue that refused us said when it takes requests again, and it was waited for; takes that off the patience.
+async fn waited_out(venue: &VenueSetup, status: u16, headers: &[(String, String)], patience: &mut Duration) -> bool {
+    // One that asks for nothing is asked again like any other that failed.
+    let Some(asked) = retry_after_ns(headers).map(Duration::from_nanos).filter(|asked| !asked.is_zero()) else { return false };
+    let Some(left) = patience.checked_sub(asked) else { return false };
+    *patience = left;
+    eprintln!("venue `{}` answers {status} and takes no requests for {} s: waiting for that", venue.id, asked.as_secs());
+    tokio::time::sleep(asked).await;
+    true
 }
 
 impl Setup {
