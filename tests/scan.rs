@@ -1,6 +1,8 @@
 //! `scan` through the real binary: small tapes worked out by hand, and every number on the recordings against judges of ours that
 //! share no code with it (`tests/judges/`, exact arithmetic in Python).
 
+#[path = "scan/many_books.rs"]
+mod many_books;
 #[path = "support/mod.rs"]
 mod support;
 
@@ -540,20 +542,15 @@ fn made_up(kinds: &[&str], pairs: usize, more: &str) -> String {
 /// `scan` of live streams.
 #[track_caller]
 fn scan_live(dir: &Path, config: &str, more: &[&str]) -> Value {
-    scan_for(dir, "6s", config, more)
-}
-
-#[track_caller]
-fn scan_for(dir: &Path, span: &str, config: &str, more: &[&str]) -> Value {
     let file = write(dir, "scan.toml", config);
-    run(crossgate(dir).args(["scan", "--json", "--for", span, "-c"]).arg(file).args(more)).expect(0).json()
+    run(crossgate(dir).args(["scan", "--json", "--for", "6s", "-c"]).arg(file).args(more)).expect(0).json()
 }
 
-/// A scan of venues that serve elsewhere, each with two connections for every stream.
-fn redundant(venues: &[Value], pairs: usize) -> String {
+/// A scan of venues that serve elsewhere; `redundant` with two connections for every stream.
+fn elsewhere(venues: &[Value], pairs: usize, redundant: bool) -> String {
     let mut text = String::from("mode = \"paper\"\n[state]\ndir = \"state\"\n[ops]\nlisten = \"\"\n");
     for venue in venues {
-        text += "[[venue]]\nredundant = true\n";
+        let _ = writeln!(text, "[[venue]]\nredundant = {redundant}");
         for key in ["id", "kind", "rest", "ws", "private_ws"] {
             let _ = writeln!(text, "{key} = {}", venue[key]);
         }
@@ -596,21 +593,6 @@ fn live_streams_are_scanned_without_keys_and_fetch_books_anew_for_injected_gaps_
     assert_eq!(holed["books"]["live"], 12);
 }
 
-/// The small form of the measurement in `docs/performance.md`.
-#[test]
-fn many_books_of_three_venues_are_held_and_fetched_anew_for_injected_gaps_alone() {
-    let dir = dir();
-    // Long after all books are there, also on a busy machine: a gap before that is no resync.
-    let gaps = "[[sim.fault]]\nat = \"9s\"\nkind = \"gaps\"\ncount = 1\n";
-    let found = scan_for(dir.path(), "14s", &made_up(&["gate", "binance", "bybit"], 60, gaps), &[]);
-    assert_eq!(found["books"], json!({"listed": 180, "live": 180}), "{found}");
-    assert_eq!(found["book_resyncs"], json!({"gap": 3}), "{found}");
-    for venue in found["venues"].as_array().expect("venues") {
-        assert_eq!((&venue["resyncs"], &venue["rejected_frames"]), (&json!({"gap": 1}), &json!(0)), "{venue}");
-        assert!(count(venue, "book_updates") > 500, "{venue}");
-    }
-}
-
 #[test]
 fn live_streams_of_three_kinds_of_venues_are_scanned_side_by_side() {
     let dir = dir();
@@ -642,7 +624,7 @@ fn with_two_connections_for_every_stream_the_faster_one_is_believed_and_one_may_
     write(dir.path(), "sim.toml", &made_up(&kinds, 4, ""));
     let sim = Sim::start(dir.path(), &["-c", "sim.toml"]);
     let (lines, fronts) = proxies(&sim.venues);
-    let file = write(dir.path(), "scan.toml", &redundant(&fronts, 4));
+    let file = write(dir.path(), "scan.toml", &elsewhere(&fronts, 4, true));
     let scan = Running::start(crossgate(dir.path()).args(["scan", "--json", "--for", "20s", "-c"]).arg(file));
     until("both connections of every venue stand", || lines.iter().all(|line| line.streams() >= 2));
     lines.iter().for_each(|line| line.only_stream(0));

@@ -149,10 +149,16 @@ impl Running {
 
     /// Waits for its end.
     #[track_caller]
-    pub(crate) fn end(mut self) -> Done {
-        let status = self.wait(LIMIT);
+    pub(crate) fn end(self) -> Done {
+        self.end_within(LIMIT)
+    }
+
+    /// Waits so long for its end.
+    #[track_caller]
+    pub(crate) fn end_within(mut self, limit: Duration) -> Done {
+        let status = self.wait(limit);
         let Some(status) = status else {
-            panic!("did not end within {LIMIT:?}\n--- stdout\n{}\n--- stderr\n{}", self.stdout.text(), self.stderr.text());
+            panic!("did not end within {limit:?}\n--- stdout\n{}\n--- stderr\n{}", self.stdout.text(), self.stderr.text());
         };
         Done { code: status.code(), stdout: self.stdout.whole(), stderr: self.stderr.whole() }
     }

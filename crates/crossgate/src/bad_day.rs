@@ -146,7 +146,7 @@ pub fn collect(world: &mut World, to: &SyncSender<Struck>) {
 }
 
 /// The kind, as the configuration writes it.
-fn kind(fault: &TimedFault) -> &'static str {
+pub fn kind(fault: &TimedFault) -> &'static str {
     match fault {
         TimedFault::Silence { .. } => "silence",
         TimedFault::Gaps { .. } => "gaps",

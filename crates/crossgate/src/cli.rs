@@ -95,7 +95,7 @@ pub struct SimArgs {
     /// Serve TLS with a throw-away authority; its certificate file stands in the first line.
     #[arg(long)]
     pub tls: bool,
-    /// Accepted for symmetry: the first line is always one JSON object.
+    /// What strikes is told in JSON too, one object a line on standard error; the first line on standard output always is.
     #[arg(long)]
     pub json: bool,
 }

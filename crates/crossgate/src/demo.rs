@@ -1,6 +1,5 @@
 //! The simulated venues of a configuration: on a thread of their own, reached over real loopback sockets like any venue.
 
-use crate::bad_day::{self, Struck};
 use crate::config::Loaded;
 use crate::config::schema::{Sim, Venue};
 use crate::exit::Failure;
@@ -15,7 +14,8 @@ use sim_exchange::protocols;
 use sim_exchange::server::{ServerConfig, ServerHandle, TlsMaterial, serve, unix_now_ns};
 use sim_exchange::world::{MoreKey, VenueConfig, VenueKind, World, WorldConfig};
 use std::net::SocketAddr;
-use std::sync::mpsc::{self as std_mpsc, SyncSender};
+use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 use venue::Endpoints;
@@ -23,12 +23,16 @@ use venue_io::TlsRoots;
 
 /// How long the venues trade before anyone can see them, so that there are trades and candles from the first moment.
 const WARM_UP_NS: u64 = 60_000_000_000;
-/// How often the venues are asked which faults began.
-const FAULTS_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
+/// How often somebody who watches the venues looks.
+const LOOKS_EVERY: std::time::Duration = std::time::Duration::from_millis(50);
 /// What an account owns at the start of an asset that only its venue has, to pay fees with.
 const FEE_ASSET_OWNED: Decimal = Decimal::ONE_HUNDRED;
 /// How much slower a pair named in `quiet_pairs` lives: an event about every half minute.
 const QUIET_SLOWNESS: u32 = 1_000;
+
+/// Looks at the world now and then while it serves, and a last time when it ends: also told how far it was behind real time at most
+/// since the last look, nanoseconds.
+pub type Watch = Arc<dyn Fn(&mut World, u64) + Send + Sync>;
 
 /// Address, key and secret of one simulated venue.
 #[derive(Clone, Debug)]
@@ -59,11 +63,11 @@ pub struct Simulated {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Starts the simulated venues of a configuration on free ports. Faults that strike are told to `struck`.
+/// Starts the simulated venues of a configuration on free ports, watched by `watch`.
 ///
 /// # Errors
 /// Exit code 3 for pairs or venues that can't be simulated, 1 when no port can be bound.
-pub fn start(loaded: &Loaded, struck: Option<SyncSender<Struck>>) -> Result<Simulated, Failure> {
+pub fn start(loaded: &Loaded, watch: Option<Watch>) -> Result<Simulated, Failure> {
     let mut world = world_config(loaded, &loaded.config.venue)?;
     // The engine sees only its own pairs: books that nobody reads cost time.
     let wanted: Vec<String> = symbols(loaded)?.iter().map(|s| format!("{}_{}", s.base, s.quote)).collect();
@@ -72,19 +76,14 @@ pub fn start(loaded: &Loaded, struck: Option<SyncSender<Struck>>) -> Result<Simu
         market.pairs.retain(|pair| wanted.contains(&pair.pair));
     }
     let listen = vec![SocketAddr::from(([127, 0, 0, 1], 0)); world.venues.len()];
-    start_world(world, listen, false, struck)
+    start_world(world, listen, false, watch)
 }
 
 /// Starts a world on these addresses.
 ///
 /// # Errors
 /// Exit code 1 when no port can be bound.
-pub fn start_world(
-    config: WorldConfig,
-    listen: Vec<SocketAddr>,
-    tls: bool,
-    struck: Option<SyncSender<Struck>>,
-) -> Result<Simulated, Failure> {
+pub fn start_world(config: WorldConfig, listen: Vec<SocketAddr>, tls: bool, watch: Option<Watch>) -> Result<Simulated, Failure> {
     let unbound = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut venues: Vec<SimulatedVenue> = config.venues.iter().map(|venue| SimulatedVenue::of(venue, unbound)).collect();
     let tls = if tls {
@@ -99,7 +98,7 @@ pub fn start_world(
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("simulated-venues".into())
-        .spawn(move || run_world(config, ServerConfig { listen, tls }, &ready_sender, stopped, struck))
+        .spawn(move || run_world(config, ServerConfig { listen, tls }, &ready_sender, stopped, watch))
         .map_err(|e| Failure::failed(format!("can't start the simulated venues: {e}")))?;
     let (addresses, ca_pem) = ready
         .recv()
@@ -111,13 +110,7 @@ pub fn start_world(
 
 type Ready = std_mpsc::Sender<Result<(Vec<SocketAddr>, Option<String>), String>>;
 
-fn run_world(
-    config: WorldConfig,
-    server: ServerConfig,
-    ready: &Ready,
-    mut stopped: oneshot::Receiver<()>,
-    struck: Option<SyncSender<Struck>>,
-) {
+fn run_world(config: WorldConfig, server: ServerConfig, ready: &Ready, mut stopped: oneshot::Receiver<()>, watch: Option<Watch>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -138,17 +131,17 @@ fn run_world(
             Ok(handle) => {
                 let _ = ready.send(Ok((handle.addrs.clone(), handle.ca_pem.clone())));
                 // Ends by request, or when whoever started us is gone.
-                match struck {
+                match watch {
                     None => {
                         let _ = stopped.await;
                     }
-                    Some(struck) => loop {
-                        tokio::select! {
-                            _ = &mut stopped => break,
-                            () = tokio::time::sleep(FAULTS_EVERY) => {}
-                        }
-                        let to = struck.clone();
-                        if handle.with_world(move |world| bad_day::collect(world, &to)).await.is_err() {
+                    Some(watch) => loop {
+                        let ends = tokio::select! {
+                            _ = &mut stopped => true,
+                            () = tokio::time::sleep(LOOKS_EVERY) => false,
+                        };
+                        let (look, behind_ns) = (watch.clone(), handle.take_behind_ns());
+                        if handle.with_world(move |world| look(world, behind_ns)).await.is_err() || ends {
                             break;
                         }
                     },

@@ -33,6 +33,7 @@ mod scan;
 mod secrets;
 mod setup;
 mod sim_command;
+mod sim_told;
 mod snapshot;
 mod tape_args;
 mod tape_load;

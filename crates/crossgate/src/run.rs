@@ -1,7 +1,7 @@
 //! `run`: configuration → venues → engine → live loop → report.
 
 use crate::alerts::{self, Alert, AlertBus, AlertDesk, Level};
-use crate::bad_day::FaultBoard;
+use crate::bad_day::{self, FaultBoard};
 use crate::cli::RunArgs;
 use crate::config::{Loaded, Mode, load};
 use crate::demo;
@@ -19,6 +19,7 @@ use journal::{Header, LatchState, LogKind, LogSink, MarketConfig, RunDir};
 use node::NodeLogs;
 use secrecy::SecretString;
 use std::path::Path;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use venue_io::Clock;
 
@@ -86,12 +87,13 @@ async fn run_loaded(mut loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
     // Keys are read before any connection, so that a missing one is told first.
     let (venues, simulated) = match loaded.config.mode {
         Mode::Sim => {
-            let struck = loaded.config.sim.has_timed_faults().then(|| {
+            let watch = loaded.config.sim.has_timed_faults().then(|| {
                 let (struck, board) = FaultBoard::new();
                 faults = board;
-                struck
+                let watch: demo::Watch = Arc::new(move |world, _| bad_day::collect(world, &struck));
+                watch
             });
-            let simulated = demo::start(&loaded, struck)?;
+            let simulated = demo::start(&loaded, watch)?;
             (simulated.venues(&loaded)?, Some(simulated))
         }
         // Paper accounts are ours: no key is read, none can be used.

@@ -6,6 +6,7 @@ use crate::config::schema::Venue;
 use crate::demo;
 use crate::exit::Failure;
 use crate::report::print_line;
+use crate::sim_told::Teller;
 use serde_json::json;
 use sim_exchange::protocols;
 use std::net::SocketAddr;
@@ -45,7 +46,8 @@ pub fn sim_command(args: &SimArgs) -> Result<(), Failure> {
     let listen: Option<Vec<SocketAddr>> =
         (0..world.venues.len()).map(|index| port(index).map(|port| SocketAddr::new(first.ip(), port))).collect();
     let listen = listen.ok_or_else(|| Failure::usage(format!("--listen: {first} leaves no port for every venue")))?;
-    let simulated = demo::start_world(world, listen, args.tls, None)?;
+    let (watch, teller) = Teller::start(args.json).map_err(|e| Failure::failed(format!("nobody can tell what strikes: {e}")))?;
+    let simulated = demo::start_world(world, listen, args.tls, Some(watch))?;
     let ca_file = simulated.ca_pem.as_ref().map(|pem| write_ca(pem)).transpose()?;
     let venues: Vec<_> = simulated
         .venues
@@ -70,6 +72,7 @@ pub fn sim_command(args: &SimArgs) -> Result<(), Failure> {
     eprintln!("simulated venues serve {} until Ctrl-C (seed {}{faults})", pairs.join(" "), loaded.config.seed);
     wait_for_signal()?;
     simulated.stop();
+    teller.end();
     if let Some(path) = ca_file {
         let _ = std::fs::remove_file(path);
     }

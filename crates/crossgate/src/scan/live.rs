@@ -14,7 +14,7 @@ use crate::probe::Probe;
 use crate::record::Signals;
 use crate::report::{print_line, redundancy};
 use crate::setup::{self, Refused, Setup};
-use domain::{Amount, FeeRates, FrameReject, MonoNanos, PairId, ResyncReason, Verdict};
+use domain::{Amount, FeeRates, FrameReject, MonoNanos, PairId, ResyncReason, VenueId, Verdict};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
@@ -102,6 +102,7 @@ async fn scan(loaded: &Loaded, args: &ScanArgs, size: Amount) -> Result<(), Fail
     let result = Found {
         size,
         ran_ns: ended.since(started),
+        ended,
         cpu_ns: cpu_ns().saturating_sub(begun_cpu),
         venues: venue_counts(&probe, &setup),
         routes,
@@ -134,7 +135,7 @@ fn fees(loaded: &Loaded, setup: &Setup) -> Vec<FeeRates> {
 fn progress(routes: &Routes, ran_ns: u64) {
     let (books, live) = routes.books();
     let paying = routes.ranked().into_iter().filter(|route| route.verdict == Verdict::Balance).count();
-    let updates: u64 = routes.updates().iter().sum();
+    let updates = routes.updates();
     let line = format!("{} · {live} of {books} books · {updates} updates · {paying} routes pay now", short(ran_ns));
     let _ = write!(std::io::stderr(), "\r\x1b[K{line}");
 }
@@ -169,6 +170,7 @@ fn venue_counts(probe: &Probe, setup: &Setup) -> Vec<VenueCounts> {
 struct Found {
     size: Amount,
     ran_ns: u64,
+    ended: MonoNanos,
     cpu_ns: u64,
     venues: Vec<VenueCounts>,
     routes: Routes,
@@ -177,12 +179,20 @@ struct Found {
 
 impl Found {
     fn updates(&self) -> u64 {
-        self.routes.updates().iter().sum()
+        self.routes.updates()
     }
 
     /// CPU time for a thousand book updates, microseconds.
     fn cpu_us_per_1000(&self) -> Option<u64> {
         self.cpu_ns.checked_div(self.updates())
+    }
+
+    /// How often the books of a venue changed in a second, each from its first change on; best prices that are told apart not counted.
+    fn pace(&self, venue: VenueId) -> Value {
+        let mut paces: Vec<u64> = self.routes.counts_of(venue).map(|(_, counts)| counts.changes_per_1000_s(self.ended)).collect();
+        paces.sort_unstable();
+        let text = |pace: Option<&u64>| pace.map(|pace| domain::decimal::format_units(i128::from(*pace), 3));
+        json!({"min": text(paces.first()), "median": text(paces.get(paces.len() / 2)), "max": text(paces.last())})
     }
 
     fn resyncs(&self) -> Map<String, Value> {
@@ -197,16 +207,23 @@ impl Found {
     fn json(&self) -> Value {
         let tables = self.routes.tables();
         let (books, live) = self.routes.books();
-        let venues = self.venues.iter().zip(self.routes.updates()).map(|(venue, updates)| {
+        let name = |pair: PairId| tables.pair(pair).map(|info| info.symbol.to_string());
+        let venues = self.venues.iter().zip(tables.venue_ids()).map(|(venue, id)| {
             let resyncs: Map<String, Value> = venue.resyncs.iter().map(|(reason, n)| ((*reason).into(), json!(n))).collect();
+            let fetched = self.routes.counts_of(id).filter(|(_, counts)| counts.resyncs().next().is_some());
+            let fetched = fetched.map(|(pair, counts)| {
+                let reasons: Map<String, Value> =
+                    counts.resyncs().map(|(reason, n)| (reason.as_str().into(), json!(n))).collect();
+                json!({"pair": name(pair), "resyncs": reasons})
+            });
             json!({
                 "id": venue.id, "kind": venue.kind, "frames": venue.frames, "rejected_frames": venue.rejected,
-                "book_updates": updates, "resyncs": resyncs, "redundancy": venue.redundancy,
+                "book_updates": self.routes.updates_of(id), "changes_per_book_s": self.pace(id), "resyncs": resyncs,
+                "fetched_anew": fetched.collect::<Vec<_>>(), "redundancy": venue.redundancy,
             })
         });
         let counts = Verdict::ALL.iter().zip(self.routes.verdicts()).filter(|(_, count)| **count > 0);
         let verdicts: Map<String, Value> = counts.map(|(verdict, count)| (verdict.as_str().into(), json!(count))).collect();
-        let name = |pair: PairId| tables.pair(pair).map(|info| info.symbol.to_string());
         let routes = self.routes.ranked().into_iter().map(|route| {
             json!({
                 "pair": name(route.pair), "buy": tables.venue(route.buy), "sell": tables.venue(route.sell),

@@ -4,8 +4,10 @@
 //! first gate counts, in the order of the contract; a size below a venue's minimum, or above what a book holds, is `min_size`.
 //! Start at [`Routes::take`] and [`Routes::judge`].
 
-use domain::{Amount, Command, FeeRates, Input, InstrumentKind, InstrumentRules, LinkRole, LinkState, MonoNanos, PairId, Rate};
-use domain::{Notice, Tables, VenueId, Verdict, Waterfall};
+use domain::{
+    Amount, BookBody, BookUpdate, Command, FeeRates, Input, InstrumentKind, InstrumentRules, LinkRole, LinkState, MonoNanos,
+};
+use domain::{Notice, PairId, Rate, ResyncReason, Tables, VenueId, Verdict, Waterfall};
 use risk::Market;
 use spread_detector::tracker::VERDICTS;
 use spread_detector::{Assessment, DetectorConfig, Group, LegView, Tracker, assess, collar_reference, edge_at_value};
@@ -62,6 +64,52 @@ pub struct Route {
     pub pays: Lifetime,
 }
 
+/// Reasons for which a book is fetched anew.
+const RESYNCS: usize = ResyncReason::ALL.len();
+
+/// What came of one book.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BookCounts {
+    /// Whole books and increments.
+    pub changes: u64,
+    /// Best prices told apart from the book.
+    pub tops: u64,
+    /// Times it was fetched anew, in the order of [`ResyncReason::ALL`].
+    pub resyncs: [u64; RESYNCS],
+    /// When the first of its changes came.
+    since: Option<MonoNanos>,
+}
+
+impl BookCounts {
+    fn take(&mut self, update: &BookUpdate) {
+        match update.body {
+            BookBody::Snapshot { .. } | BookBody::Delta { .. } => {
+                self.changes += 1;
+                self.since.get_or_insert(update.received);
+            }
+            BookBody::Top { .. } => self.tops += 1,
+            BookBody::Untrusted { reason } => {
+                if let Some(count) = self.resyncs.get_mut(reason as usize) {
+                    *count += 1;
+                }
+            }
+            BookBody::Evidence { .. } => {}
+        }
+    }
+
+    /// Changes in a thousand seconds, from its first one until `ended`.
+    pub fn changes_per_1000_s(&self, ended: MonoNanos) -> u64 {
+        let nanos = self.since.map_or(0, |since| ended.since(since));
+        let changes = u128::from(self.changes.saturating_sub(1)) * 1_000_000_000_000;
+        u64::try_from(changes.checked_div(u128::from(nanos)).unwrap_or_default()).unwrap_or(u64::MAX)
+    }
+
+    /// Reasons and times.
+    pub fn resyncs(&self) -> impl Iterator<Item = (ResyncReason, u64)> + '_ {
+        ResyncReason::ALL.iter().copied().zip(self.resyncs).filter(|(_, count)| *count > 0)
+    }
+}
+
 /// All routes, their books and rules.
 pub struct Routes {
     tables: Arc<Tables>,
@@ -74,8 +122,8 @@ pub struct Routes {
     dirty: Vec<bool>,
     tracker: Tracker,
     notices: Vec<Notice>,
-    /// Book updates of each venue: snapshots, increments and tops.
-    updates: Vec<u64>,
+    /// What came of each book: all pairs of a venue, then those of the next.
+    counts: Vec<BookCounts>,
 }
 
 impl Routes {
@@ -113,7 +161,7 @@ impl Routes {
             dirty: vec![false; pairs],
             tracker: Tracker::new(pairs, venues),
             notices: Vec::new(),
-            updates: vec![0; venues],
+            counts: vec![BookCounts::default(); venues * pairs],
             tables,
         }
     }
@@ -123,9 +171,9 @@ impl Routes {
         match input {
             Input::Book(update) => {
                 self.touch(update.pair);
-                if let Some(count) = self.updates.get_mut(update.venue.index()) {
-                    use domain::BookBody::{Delta, Snapshot, Top};
-                    *count += u64::from(matches!(update.body, Snapshot { .. } | Delta { .. } | Top { .. }));
+                let place = update.venue.index() * self.tables.pairs.len() + update.pair.index();
+                if let Some(counts) = self.counts.get_mut(place) {
+                    counts.take(update);
                 }
                 let (venue, pair) = (update.venue, update.pair);
                 let fault = self.market.handle_book(update).err()?;
@@ -248,9 +296,22 @@ impl Routes {
         (cells().count(), cells().filter(|cell| cell.book.is_live()).count())
     }
 
-    /// Book updates of each venue.
-    pub fn updates(&self) -> &[u64] {
-        &self.updates
+    /// What came of the listed books of a venue.
+    pub fn counts_of(&self, venue: VenueId) -> impl Iterator<Item = (PairId, &BookCounts)> {
+        let begin = venue.index() * self.tables.pairs.len();
+        let of_venue = self.counts.get(begin..).unwrap_or_default();
+        let listed = move |pair: &PairId| self.market.at(venue, *pair).rules.is_some();
+        self.tables.pair_ids().zip(of_venue).filter(move |(pair, _)| listed(pair))
+    }
+
+    /// Book updates of a venue: whole books, increments and tops.
+    pub fn updates_of(&self, venue: VenueId) -> u64 {
+        self.counts_of(venue).map(|(_, counts)| counts.changes + counts.tops).sum()
+    }
+
+    /// Book updates of all venues.
+    pub fn updates(&self) -> u64 {
+        self.tables.venue_ids().map(|venue| self.updates_of(venue)).sum()
     }
 
     /// Names.
@@ -267,7 +328,7 @@ pub fn bps_text(rate: Rate) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{AssetId, BookBody, BookUpdate, Level, PairInfo, PairScale, Price, Qty, ResyncReason, Symbol};
+    use domain::{AssetId, Level, PairInfo, PairScale, Price, Qty, Symbol};
 
     const SECOND: u64 = 1_000_000_000;
 
@@ -348,7 +409,7 @@ mod tests {
         assert_eq!(there.best.map(|(_, verdict)| verdict), Some(Verdict::Balance));
         routes.end(MonoNanos(SECOND));
         assert_eq!(routes.verdicts().iter().sum::<u64>(), 1);
-        assert_eq!(routes.updates(), [1, 2, 0]);
+        assert_eq!([0, 1, 2].map(|venue| routes.updates_of(VenueId(venue))), [1, 2, 0]);
     }
 
     #[test]
@@ -387,5 +448,21 @@ mod tests {
         let update = BookUpdate { venue, pair, received, changed_at: None, sent_at: None, body };
         let asked = routes.take(received, &Input::Book(update));
         assert_eq!(asked, Some(Command::Resync { venue, pair, reason: ResyncReason::Gap }));
+    }
+
+    #[test]
+    fn what_comes_of_a_book_is_counted_by_book() {
+        let mut routes = rig(50);
+        (0..5).for_each(|n| book(&mut routes, 1, 10 + n * SECOND / 2, (9_990, 5_000), (10_000, 5_000)));
+        let body = BookBody::Untrusted { reason: ResyncReason::Gap };
+        let (venue, pair, received) = (VenueId(1), PairId(0), MonoNanos(2 * SECOND));
+        routes.take(received, &Input::Book(BookUpdate { venue, pair, received, changed_at: None, sent_at: None, body }));
+        let counts: Vec<_> = routes.counts_of(venue).map(|(pair, counts)| (pair, *counts)).collect();
+        assert_eq!((counts.len(), counts[0].0, counts[0].1.changes, counts[0].1.tops), (1, pair, 5, 0));
+        // Four more after the first, in two seconds; in four it would be half of it.
+        assert_eq!(counts[0].1.changes_per_1000_s(MonoNanos(10 + 2 * SECOND)), 2_000);
+        assert_eq!(counts[0].1.changes_per_1000_s(MonoNanos(10 + 4 * SECOND)), 1_000);
+        assert_eq!(counts[0].1.resyncs().collect::<Vec<_>>(), [(ResyncReason::Gap, 1)]);
+        assert_eq!((routes.counts_of(VenueId(0)).count(), routes.counts_of(VenueId(2)).count()), (1, 0), "c does not list it");
     }
 }

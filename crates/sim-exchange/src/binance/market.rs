@@ -305,11 +305,13 @@ pub(super) fn depth(params: &Params, call: &mut Call<'_>) -> Result<Value, ApiEr
         (_, Some(frozen)) => frozen.clone(),
         _ => BookCopy::of(call.exchange, pair, call.t_ns, limit),
     };
-    if let Some(rules) = call.state.symbols.rules(pair)
-        && let Some(crossing) = faults.crossing(&rules.id, false)
-        && let Some(bid) = crossing.bid(&copy.asks, rules.precision)
-    {
-        copy.bids.insert(0, bid);
+    if let Some(rules) = call.state.symbols.rules(pair) {
+        faults.struck.copied(&rules.id);
+        if let Some(crossing) = faults.crossing(&rules.id, false)
+            && let Some(bid) = crossing.bid(&copy.asks, rules.precision)
+        {
+            copy.bids.insert(0, bid);
+        }
     }
     copy.bids.truncate(limit);
     copy.asks.truncate(limit);

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     core::{BookChange, Event, Exchange, PairId, PublicTrade, Side},
-    faults::{Faults, take_one},
+    faults::Faults,
     shared::{bars::Bar, time::next_tick},
 };
 
@@ -187,6 +187,11 @@ impl Streams {
         follower.names.insert(name.to_owned(), feed);
         let Some(feed) = feed.filter(|_| !context.faults.acknowledge_without_service) else { return };
         let state = self.feeds.entry(feed).or_default();
+        if let ((Some(pair), Topic::Depth(_)), true) = (feed, state.followers.is_empty())
+            && let Some(rules) = context.symbols.rules(pair)
+        {
+            context.faults.struck.followed(&rules.id);
+        }
         state.followers.insert(conn, name.to_owned());
         // Whoever joins is told the state at the next tick.
         if !matches!(feed.1, Topic::Depth(_)) {
@@ -455,8 +460,10 @@ impl Streams {
         let Some(first_id) = state.first_id.take() else { return };
         let (changed, last_id) = (std::mem::take(&mut state.changed), state.last_id);
         self.deltas += 1;
-        let faults = &mut *context.faults;
-        if faults.skip_book_delta.contains(&self.deltas) || take_one(&mut faults.skip_next_deltas) {
+        let (symbols, faults) = (context.symbols, &mut *context.faults);
+        let id = symbols.rules(pair).map_or("", |rules| rules.id.as_str());
+        let followers = if faults.is_silent(id) { 0 } else { state.followers.len() };
+        if faults.withholds(faults.skip_book_delta.contains(&self.deltas), context.t_ns, id, followers) {
             return;
         }
         let mut bids: Vec<Value> = Vec::new();

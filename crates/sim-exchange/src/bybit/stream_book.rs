@@ -19,7 +19,6 @@ use super::{
 };
 use crate::{
     core::{Exchange, Level, PairId, Side},
-    faults::take_one,
     shared::{depth::WindowFeed, text::decimal},
 };
 
@@ -69,6 +68,11 @@ impl PushContext<'_> {
         self.config.clock_ms(t_ns)
     }
 
+    /// The stream brings the whole book.
+    fn renewed(&mut self, pair: PairId) {
+        self.config.faults.struck.renewed(self.symbols.id_of(pair));
+    }
+
     /// The bid that makes this book contradict itself, when a fault asks for it.
     fn crossing(&mut self, pair: PairId, asks: &[Level]) -> Option<Level> {
         let crossing = self.config.faults.crossing(self.symbols.id_of(pair), true)?;
@@ -105,7 +109,12 @@ impl Feed {
     /// What a new subscriber gets at once: the state as the others know it. Nothing for trades and candles.
     pub(super) fn first_frame(&mut self, pair: PairId, kind: FeedKind, context: &mut PushContext<'_>) -> Option<String> {
         match kind {
-            FeedKind::Book(_) => self.snapshot(pair, kind, context),
+            FeedKind::Book(depth) => {
+                if depth > 1 {
+                    context.renewed(pair);
+                }
+                self.snapshot(pair, kind, context)
+            }
             FeedKind::Ticker => Some(ticker_frame(pair, context)),
             FeedKind::Trades | FeedKind::Candles(_) => None,
         }
@@ -153,6 +162,7 @@ impl Feed {
         let changes = moved(feed, pair, context).filter(|(bids, asks)| !bids.is_empty() || !asks.is_empty());
         if feed.is_restarted {
             (feed.number, feed.is_restarted, feed.said_ns) = (1, false, context.at_ns);
+            context.renewed(pair);
             let text = self.snapshot(pair, kind, context);
             return text.map(|text| (text, self.subscribers.clone())).into_iter().collect();
         }
@@ -164,10 +174,14 @@ impl Feed {
             let made = *context.deltas;
             let best_asks = feed.window.asks.clone();
             bids.extend(context.crossing(pair, &best_asks));
-            let faults = &mut context.config.faults;
-            let is_left_out = faults.skip_book_delta.contains(&made) || take_one(&mut faults.skip_next_deltas);
-            let is_whole = faults.full_obu_push.contains(&made);
             let to: BTreeSet<u64> = self.subscribers.difference(&fresh).copied().collect();
+            let (symbols, faults) = (context.symbols, &mut context.config.faults);
+            let is_named = faults.skip_book_delta.contains(&made);
+            let is_left_out = faults.withholds(is_named, context.at_ns, symbols.id_of(pair), to.len());
+            let is_whole = faults.full_obu_push.contains(&made);
+            if is_whole && !is_left_out {
+                context.renewed(pair);
+            }
             let text = if is_whole {
                 self.snapshot(pair, kind, context)
             } else {
@@ -175,10 +189,9 @@ impl Feed {
             };
             frames.extend(text.filter(|_| !is_left_out).map(|text| (text, to)));
         }
-        if !fresh.is_empty()
-            && let Some(text) = self.snapshot(pair, kind, context)
-        {
-            frames.push((text, fresh));
+        if !fresh.is_empty() {
+            context.renewed(pair);
+            frames.extend(self.snapshot(pair, kind, context).map(|text| (text, fresh)));
         }
         frames
     }

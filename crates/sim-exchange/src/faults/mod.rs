@@ -11,11 +11,13 @@ pub(crate) mod incident;
 pub(crate) mod private;
 mod refusal;
 pub(crate) mod script;
+mod struck;
 pub(crate) mod tamper;
 mod visibility;
 
 pub use refusal::Refusal;
 pub use script::{Conditions, ScriptedFault, TimedFault};
+pub use struck::{Effect, Gap, Struck};
 pub use visibility::Visibility;
 
 use std::collections::BTreeMap;
@@ -281,6 +283,9 @@ pub struct Faults {
     pub maintenance: bool,
     /// The venue's clock.
     pub clock: VenueClock,
+
+    /// Gaps that struck so far, for those who count them.
+    pub struck: Struck,
 }
 
 impl Faults {
@@ -292,6 +297,18 @@ impl Faults {
             || named(&self.silent_pairs)
             || named(&self.halted_pairs)
             || named(&self.delisted_pairs)
+    }
+
+    /// Whether a change of a book is left out that would leave for so many connections; `is_named` when a fault names its ordinal. What
+    /// is left out is written down.
+    pub(crate) fn withholds(&mut self, is_named: bool, t_ns: u64, pair: &str, followers: usize) -> bool {
+        let is_withheld = is_named || take_one(&mut self.skip_next_deltas);
+        if is_withheld {
+            self.struck.withheld(t_ns, pair, followers);
+        } else if followers > 0 {
+            self.struck.told(pair);
+        }
+        is_withheld
     }
 
     /// How the book of `pair` is crossed now, if it is; `is_frame` counts one of the next frames.

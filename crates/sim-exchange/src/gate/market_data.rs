@@ -327,6 +327,7 @@ fn order_book(query: &Query, context: PublicContext<'_>) -> Result<String, ApiEr
             None => copy_of(exchange, pair, t_ns, wanted),
         },
     };
+    faults.struck.copied(symbols.pair(pair));
     if let Some(crossing) = faults.crossing(symbols.pair(pair), false)
         && let Some(bid) = symbols.rules(pair).and_then(|rules| crossing.bid(&copy.asks, rules.precision))
     {

@@ -245,6 +245,9 @@ impl Stream {
         if books.is_empty() {
             return answer.into_iter().collect();
         }
+        for (pair, _) in &books {
+            context.config.faults.struck.renewed(context.symbols.pair(*pair));
+        }
         // Captures show the whole book now before, now after the acknowledgement.
         let comes_first = context.jitter.chance(context.config.full_before_ack_per_mille);
         let book_ns = if comes_first { at_ns } else { at_ns + context.jitter.draw(context.config.delays.public_push) };
@@ -355,7 +358,7 @@ impl Stream {
         Ok(())
     }
 
-    fn set_feed(&mut self, conn: u64, pair: PairId, kind: FeedKind, is_subscribe: bool, context: &StreamContext<'_>) {
+    fn set_feed(&mut self, conn: u64, pair: PairId, kind: FeedKind, is_subscribe: bool, context: &mut StreamContext<'_>) {
         let Some(feeds) = self.feeds.get_mut(pair.index()) else { return };
         if !is_subscribe {
             if let Some(feed) = feeds.get_mut(&kind) {
@@ -371,6 +374,9 @@ impl Stream {
             return;
         }
         let feed = feeds.entry(kind).or_default();
+        if feed.subscribers.is_empty() && matches!(kind, FeedKind::Increments { .. }) {
+            context.config.faults.struck.followed(context.symbols.pair(pair));
+        }
         feed.subscribers.insert(conn);
         feed.open(pair, kind, context.exchange);
         let owes_first_push = match kind {

@@ -18,7 +18,6 @@ use super::{
 };
 use crate::{
     core::{Book, Exchange, Level, PairId, Side},
-    faults::take_one,
     shared::depth::{DepthFeed, WindowFeed},
 };
 
@@ -159,19 +158,21 @@ impl Feed {
         let increment = self.increments.as_mut().and_then(|feed| feed.tick(book.update_id(), &bids, &asks));
         let fresh = std::mem::take(&mut self.fresh);
         if !fresh.is_empty() {
+            context.config.faults.struck.renewed(name);
             let row = IncrementRow::new(book, name, kind, None, book.update_id(), &bids, &asks);
             frames.push((push(UPDATES, context.at_ns, row), fresh.clone()));
         }
         let Some(mut increment) = increment else { return frames };
         context.made.increments += 1;
         increment.bids.extend(context.crossing(pair, &asks));
+        let to: BTreeSet<u64> = self.subscribers.difference(&fresh).copied().collect();
         let faults = &mut context.config.faults;
-        if faults.skip_book_delta.contains(&context.made.increments) || take_one(&mut faults.skip_next_deltas) {
+        let is_named = faults.skip_book_delta.contains(&context.made.increments);
+        if faults.withholds(is_named, context.at_ns, name, to.len()) {
             return frames;
         }
         let row =
             IncrementRow::new(book, name, kind, Some(increment.first_id), increment.last_id, &increment.bids, &increment.asks);
-        let to: BTreeSet<u64> = self.subscribers.difference(&fresh).copied().collect();
         frames.push((push(UPDATES, context.at_ns, row), to));
         frames
     }
@@ -186,6 +187,7 @@ impl Feed {
         let increment = window.tick(book.update_id(), book.update_t_ns(), bids, asks);
         let name = context.symbols.pair(pair);
         if !fresh.is_empty() {
+            context.config.faults.struck.renewed(name);
             frames.push((whole_window(window, kind, name, context.at_ns), fresh.clone()));
         }
         let Some(mut increment) = increment else { return frames };
@@ -193,12 +195,13 @@ impl Feed {
         let best_asks = book.top(Side::Sell, 1);
         increment.bids.extend(context.crossing(pair, &best_asks));
         let made = context.made.obu;
+        let to: BTreeSet<u64> = self.subscribers.difference(&fresh).copied().collect();
         let faults = &mut context.config.faults;
-        if faults.skip_obu_delta.contains(&made) || take_one(&mut faults.skip_next_deltas) {
+        if faults.withholds(faults.skip_obu_delta.contains(&made), context.at_ns, name, to.len()) {
             return frames;
         }
-        let to: BTreeSet<u64> = self.subscribers.difference(&fresh).copied().collect();
         if faults.full_obu_push.contains(&made) {
+            faults.struck.renewed(name);
             frames.push((whole_window(window, kind, name, context.at_ns), to));
             return frames;
         }

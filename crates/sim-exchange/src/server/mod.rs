@@ -11,7 +11,10 @@ mod tls;
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::{
@@ -89,6 +92,7 @@ pub struct ServerHandle {
     commands: mpsc::Sender<Command>,
     stop: watch::Sender<bool>,
     owner: JoinHandle<World>,
+    behind: Arc<AtomicU64>,
 }
 
 impl ServerHandle {
@@ -107,6 +111,12 @@ impl ServerHandle {
         });
         self.commands.send(Command::Visit(visit)).await.map_err(|_| Stopped)?;
         replied.await.map_err(|_| Stopped)
+    }
+
+    /// How far the world was behind real time at most since the last call, nanoseconds: 0 while it keeps up. A world that is behind says
+    /// everything late, and its clock with it.
+    pub fn take_behind_ns(&self) -> u64 {
+        self.behind.swap(0, Ordering::Relaxed)
     }
 
     /// Base address of a venue's REST, `http://…/api/v4` or `https://…/api/v4`.
@@ -162,9 +172,10 @@ pub async fn serve(world: World, config: ServerConfig) -> Result<ServerHandle, S
         let acceptor = config.tls.as_ref().map(|tls| TlsAcceptor::from(tls.server_config()));
         tokio::spawn(accept(listener, acceptor, desk));
     }
-    let owner = tokio::spawn(owner::run(world, WorldClock::start(), received, stopped));
+    let behind = Arc::new(AtomicU64::new(0));
+    let owner = tokio::spawn(owner::run(world, WorldClock::start(), received, stopped, Arc::clone(&behind)));
     let ca_pem = config.tls.map(|tls| tls.ca_pem().to_owned());
-    Ok(ServerHandle { addrs, ca_pem, ws_paths: first_paths, commands, stop, owner })
+    Ok(ServerHandle { addrs, ca_pem, ws_paths: first_paths, commands, stop, owner, behind })
 }
 
 async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, desk: Desk) {

@@ -6,6 +6,10 @@
 
 use std::{
     collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -76,6 +80,10 @@ struct Owner {
     replies: BTreeMap<u64, oneshot::Sender<HttpResponse>>,
     next_ticket: u64,
     sockets: BTreeMap<(usize, u64), mpsc::Sender<WsFrame>>,
+    /// Told how far the world is behind real time, nanoseconds, when that is farther than ever since it was last asked for.
+    behind: Arc<AtomicU64>,
+    /// It has been on time once: what it lives through before anybody can connect takes time too.
+    was_on_time: bool,
 }
 
 /// Drives the world until `stop` turns true or all command senders are gone. Returns it as it then is.
@@ -84,8 +92,10 @@ pub(super) async fn run(
     clock: WorldClock,
     mut commands: mpsc::Receiver<Command>,
     mut stop: watch::Receiver<bool>,
+    behind: Arc<AtomicU64>,
 ) -> World {
-    let mut owner = Owner { world, clock, replies: BTreeMap::new(), next_ticket: 0, sockets: BTreeMap::new() };
+    let (replies, sockets) = (BTreeMap::new(), BTreeMap::new());
+    let mut owner = Owner { world, clock, replies, next_ticket: 0, sockets, behind, was_on_time: false };
     loop {
         let is_behind = owner.advance();
         owner.route_outputs();
@@ -121,7 +131,12 @@ impl Owner {
     fn advance(&mut self) -> bool {
         let (now, next) = (self.clock.now_ns(), self.world.now().saturating_add(STEP_NS));
         self.world.advance(now.min(next));
-        now > next
+        let is_behind = now > next;
+        if is_behind && self.was_on_time {
+            self.behind.fetch_max(now - next, Ordering::Relaxed);
+        }
+        self.was_on_time |= !is_behind;
+        is_behind
     }
 
     fn handle(&mut self, command: Command) {
