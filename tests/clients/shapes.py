@@ -114,6 +114,13 @@ def null(value):
 
 
 decimal = matching(DECIMAL_TEXT, "a decimal text")
+
+
+@named("a decimal text, or none where that side of the book is empty")
+def best_price(value):
+    return value == "" or decimal(value)
+
+
 seconds_text = matching(SECONDS_TEXT, "seconds as text")
 millis_text = matching(MILLIS_TEXT, "milliseconds as text")
 whole_millis_text = matching(WHOLE_MILLIS_TEXT, "whole milliseconds as text")
@@ -177,7 +184,7 @@ PAIR = {
     "down_rate?": decimal, "slippage?": decimal,
 }
 TICKER = {
-    "currency_pair": text, "last": decimal, "lowest_ask": decimal, "highest_bid": decimal, "change_percentage": decimal,
+    "currency_pair": text, "last": decimal, "lowest_ask": best_price, "highest_bid": best_price, "change_percentage": decimal,
     "base_volume": decimal, "quote_volume": decimal, "high_24h": decimal, "low_24h": decimal,
 }
 ONE_TICKER = {**TICKER, "lowest_size": decimal, "highest_size": decimal}
@@ -230,7 +237,7 @@ PUSH = {
     "spot.candlesticks": {
         "t": seconds_text, "o": decimal, "h": decimal, "l": decimal, "c": decimal, "v": decimal, "a": decimal, "n": text, "w": flag,
     },
-    "spot.book_ticker": {"t": millis, "u": whole, "s": text, "b": decimal, "B": decimal, "a": decimal, "A": decimal},
+    "spot.book_ticker": {"t": millis, "u": whole, "s": text, "b": best_price, "B": decimal, "a": best_price, "A": decimal},
     "spot.order_book": {"t": millis, "lastUpdateId": whole, "s": text, "l": text, "bids": [level], "asks": [level]},
     "spot.order_book_update": {"t": millis, "U": whole, "u": whole, "s": text, "b": [level], "a": [level]},
     "spot.obu": {"t": millis, "s": text, "u": whole, "U?": whole, "full?": one_of(True), "b?": [level], "a?": [level]},

@@ -461,7 +461,6 @@ impl Simulation {
                     self.person_needed = true;
                 }
             }
-            self.person_needed |= self.judge.orders.nameless;
             if decides {
                 self.arrivals.get_or_insert(0);
                 self.trace.add(self.t_ns, 1, &hash);

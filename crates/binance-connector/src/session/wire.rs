@@ -25,6 +25,7 @@ use domain::{
 use serde_json::{Map, Value, json};
 use venue::clock_sync::ClockPace;
 use venue::desk::TradesRead;
+use venue::desk::order_names::OrderName;
 use venue::desk::rows::{OrderRow, Stamp};
 use venue::desk::what::What;
 use venue::desk::wire::{
@@ -44,6 +45,8 @@ const ORDERS: Limit = Limit { count: 50, window_ns: 10 * SECOND };
 const MINUTE_NS: u64 = 60 * SECOND;
 /// A connection is closed after 24 hours.
 const LIFE_NS: (u64, u64) = (22 * 3600 * SECOND, 3600 * SECOND);
+/// Orders on a page of all orders: the most there is.
+const ORDERS_PAGE: i64 = 1000;
 /// The longest span of time that executions are listed of.
 const WINDOW_MS: i64 = 86_400_000;
 /// Paths of an account, all below the current version.
@@ -52,6 +55,7 @@ const OPEN_ORDERS: &str = "/api/v3/openOrders";
 const ACCOUNT: &str = "/api/v3/account";
 const COMMISSION: &str = "/api/v3/account/commission";
 const TRADES: &str = "/api/v3/myTrades";
+const ALL_ORDERS: &str = "/api/v3/allOrders";
 /// Permissions of the key; only on live hosts.
 const KEY_RIGHTS: &str = "/sapi/v1/account/apiRestrictions";
 
@@ -207,6 +211,10 @@ impl BinanceWire {
                 };
                 (Method::Get, TRADES, page)
             }
+            What::OrderNames(read) => {
+                let on = self.on(read.pair).with("orderId", read.from.to_string());
+                (Method::Get, ALL_ORDERS, on.with_number("limit", ORDERS_PAGE))
+            }
             What::Fees { pair, .. } => (Method::Get, COMMISSION, self.on(*pair)),
             What::Account { step: 0 } => (Method::Get, KEY_RIGHTS, Params::new()),
             What::Account { .. } => (Method::Get, ACCOUNT, all_balances()),
@@ -278,6 +286,8 @@ impl Wire for BinanceWire {
         // A day each, or a thousand of a busy one: about a year of silence.
         trades_pages_max: 400,
         trades_span_ns: i64::MAX,
+        // `myTrades` tells the venue's id only.
+        executions_named: false,
     };
     const PUBLIC: &'static [Limit] = &[public(Market::Spot), public(Market::UsdM), public(Market::CoinM)];
 
@@ -391,6 +401,10 @@ impl Wire for BinanceWire {
         Ok(page)
     }
 
+    fn order_names(&mut self, body: &mut [u8]) -> Result<Vec<OrderName>, Reject> {
+        self.decoder.order_names(body)
+    }
+
     fn fees(&mut self, body: &mut [u8], pair: PairId) -> Result<FeeRates, Reject> {
         self.decoder.fees(body, pair)
     }
@@ -463,7 +477,7 @@ impl Wire for BinanceWire {
     fn weight(&self, what: &What<BookCopy>) -> u32 {
         match what {
             What::Own(BookCopy { pair, .. }) => self.copy_depth(*pair).weight,
-            What::Rules(_) | What::Balances | What::Fees { .. } | What::Trades(_) => 20,
+            What::Rules(_) | What::Balances | What::Fees { .. } | What::Trades(_) | What::OrderNames(_) => 20,
             What::Account { step } if *step > 0 => 20,
             What::OpenOrders(_) => 80,
             What::LookUp { .. } => 4,

@@ -5,6 +5,7 @@ use super::{BODY_BYTES_MAX, Decoder, Reject, api, rows};
 use domain::{AccountFacts, Amount, AssetId, BalanceEntry, FeeRates, Fill, FrameReject, OrderUpdate, PairId, Rate};
 use rust_decimal::{Decimal, RoundingStrategy};
 use simd_json::prelude::*;
+use venue::desk::order_names::OrderName;
 use venue::desk::rows::{OrderRow, Stamp};
 use venue::desk::wire::{AccountAnswer, Page};
 use venue::fields;
@@ -72,6 +73,15 @@ impl Decoder {
             let cursor = last.and_then(|id| id.checked_add(1)).map(|id| id.to_string()).unwrap_or_default();
             Ok(Page { rows: found, elsewhere: 0, more: more && !cursor.is_empty(), cursor })
         })
+    }
+
+    /// A page of `GET /api/v3/allOrders`, read for its names only: orders of any type and state, most of them not ours.
+    ///
+    /// # Errors
+    /// See [`Decoder::order`].
+    pub fn order_names(&mut self, body: &mut [u8]) -> Result<Vec<OrderName>, Reject> {
+        self.reader
+            .read(body, BODY_BYTES_MAX, |root| items(&root, ROWS_MAX, "orders")?.map(|row| rows::order_name(&row)).collect())
     }
 
     /// Balances out of `GET /api/v3/account`: one entry for each asset of the tables; an asset that is not listed is zero.

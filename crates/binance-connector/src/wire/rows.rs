@@ -13,6 +13,7 @@ use domain::{
     Amount, AssetId, BalanceEntry, ClientOrderId, ErrorClass, Fill, Finish, FrameReject, Label, OrderReport, OrderUpdate, PairId,
     PairInfo, Price, Qty, Role, Side, TimeInForce, TradeId, VenueOrderId,
 };
+use venue::desk::order_names::OrderName;
 use venue::desk::rows::{EchoedTif, OrderRow, Stamp};
 use venue::fields;
 use venue::json::{Object, Value, counter, number_text, object, optional_flag, optional_text, required, text, whole_millis};
@@ -59,6 +60,18 @@ pub fn order(value: &Value<'_, '_>, names: &PairNames, stamp: Stamp) -> Result<O
         reason: None,
     };
     order_row(&raw, pair, info, names, stamp).map(Some)
+}
+
+/// Reads whose one order of `allOrders` is, which carries the id that it was placed with.
+///
+/// # Errors
+/// A missing field.
+pub fn order_name(value: &Value<'_, '_>) -> Result<OrderName, Reject> {
+    fields!(object(value, "order")?, "orderId" => id, "clientOrderId" => client);
+    Ok(OrderName {
+        venue_order_id: venue_id(counter(id, "orderId")?, "orderId")?,
+        client_id: optional_text(client, "clientOrderId")?.and_then(ClientOrderId::parse),
+    })
 }
 
 /// Reads one `executionReport`: the order, and the execution that it tells. `None` when it is about a pair that is not configured.

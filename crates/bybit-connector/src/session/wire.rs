@@ -120,6 +120,7 @@ impl Wire for BybitWire {
         trades_pages_max: 20,
         // With only a start given, Bybit lists seven days from it.
         trades_span_ns: 7 * 86_400 * SECOND as i64,
+        executions_named: true,
     };
 
     fn tables(&self) -> &Tables {
@@ -161,6 +162,8 @@ impl Wire for BybitWire {
                 let query = format!("{on}&startTime={from}&limit={TRADES_PAGE}{}", cursor_of(&read.cursor));
                 self.get("/v5/execution/list", query, at)
             }
+            // The desk asks where executions are not named only.
+            What::OrderNames(read) => self.get("/v5/order/history", self.on(read.pair), at),
             What::Fees { pair, .. } => self.get("/v5/account/fee-rate", self.on(*pair), at),
             What::Account { .. } => self.get("/v5/user/query-api", String::new(), at),
             // The desk sends none to a venue without a switch.

@@ -166,6 +166,8 @@ impl GateWire {
                 let query = format!("currency_pair={}&limit={TRADES_PAGE}&page={}&from={from}", self.name(read.pair), read.page);
                 get("/spot/my_trades", query)
             }
+            // The desk asks where executions are not named only.
+            What::OrderNames(read) => get("/spot/orders", format!("{}&status=finished", on(read.pair))),
             What::Fees { pair, .. } => get("/wallet/fee", format!("currency_pair={}", self.name(*pair))),
             What::Account { step: 0 } => get("/account/main_keys", String::new()),
             What::Account { .. } => get("/account/detail", String::new()),
@@ -241,6 +243,7 @@ impl Wire for GateWire {
         trades_pages_max: 20,
         // With only a start given, Gate lists seven days from it.
         trades_span_ns: 7 * 86_400 * SECOND as i64,
+        executions_named: true,
     };
 
     fn tables(&self) -> &Tables {

@@ -51,6 +51,8 @@ struct Deal {
     /// The most that it may have open, and one of its orders may be worth: what held when it was opened, or more.
     value_max: Amount,
     order_max: Amount,
+    /// Its end was told in the step in which a process died: that step's fills are in it, whether the log told them or not.
+    closed_unheard: bool,
     /// Part of it is in no log: made of orders whose intents were lost, or open when the state log failed.
     out_of_sight: bool,
     closed: bool,
@@ -136,6 +138,11 @@ impl Exposures {
             };
             if ended {
                 self.noticed(&notice);
+            }
+            if let Notice::DealClosed { deal, .. } = &notice
+                && let Some(deal) = self.deals.get_mut(deal).filter(|_| ended)
+            {
+                deal.closed_unheard = true;
             }
         }
     }
@@ -230,6 +237,7 @@ impl Exposures {
             value_max: Amount::ZERO,
             order_max: Amount::ZERO,
             out_of_sight: !opening,
+            closed_unheard: false,
             closed: false,
             counted: false,
             exposed_since: None,
@@ -305,8 +313,8 @@ impl Exposures {
         broken(Invariant::WireWithinLimits, format!("the hedge {} at {} units is outside its price band", order.client_id, price))
     }
 
-    /// A fill was told.
-    pub fn fill_told(&mut self, fill: &Fill) {
+    /// A fill was told; `news` when the engine said in the same step that it booked it.
+    pub fn fill_told(&mut self, fill: &Fill, news: bool) {
         if !self.seen.insert((fill.venue, fill.pair, fill.trade_id)) {
             return;
         }
@@ -318,7 +326,11 @@ impl Exposures {
         let Some(order) = fill.client_id.and_then(|id| self.orders.get_mut(&id)) else { return };
         order.filled += base;
         let Some(deal) = self.deals.get_mut(&order.deal) else { return };
-        (deal.closed, deal.counted) = (false, false);
+        // One that the failed log hid, or that came in the step in which a process died, is told again by a later life, of a deal that
+        // was over by then.
+        if !deal.out_of_sight && (news || !deal.closed_unheard) {
+            (deal.closed, deal.counted) = (false, false);
+        }
         match order.side {
             Side::Buy => {
                 deal.net += base - base_fee;

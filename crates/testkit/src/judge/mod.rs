@@ -281,7 +281,11 @@ impl Judge {
                 let named = fill.client_id.is_some();
                 let fill = ownership::owned(world, fill);
                 self.orders.fill_told(&fill, named)?;
-                self.exposures.fill_told(&fill);
+                let books = |notice: &Notice| {
+                    matches!(notice, Notice::Filled { venue, pair, side, price, qty, .. }
+                        if (*venue, *pair, *side, *price, *qty) == (fill.venue, fill.pair, fill.side, fill.price, fill.qty))
+                };
+                self.exposures.fill_told(&fill, notices.iter().any(books));
             }
         }
         for notice in notices {

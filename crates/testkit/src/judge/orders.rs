@@ -41,9 +41,6 @@ pub struct OrderBookkeeping {
     unnamed: BTreeSet<(VenueId, PairId, TradeId)>,
     /// Orders that left when the state log had failed, without an intent that can be read: hedges, as far as is right.
     unlogged: BTreeSet<ClientOrderId>,
-    /// Such a hedge was filled at a venue that lists executions without our ids: after a start nobody can tell it from a stranger's, and
-    /// a person has to look.
-    pub nameless: bool,
     /// Somebody else has been on the account: fills of no order of ours are the truth then.
     pub strangers: bool,
 }
@@ -197,7 +194,6 @@ impl OrderBookkeeping {
                 self.told.insert(key(fill));
                 if !named {
                     self.unnamed.insert(key(fill));
-                    self.nameless = true;
                 }
                 return Ok(());
             }
@@ -238,7 +234,7 @@ impl OrderBookkeeping {
     pub fn noticed(&mut self, notice: &Notice) -> Check {
         match notice {
             Notice::Filled { deal: Some(_), .. } => self.booked += 1,
-            Notice::Filled { deal: None, .. } if self.strangers || self.nameless => self.booked += 1,
+            Notice::Filled { deal: None, .. } if self.strangers => self.booked += 1,
             Notice::Filled { deal: None, venue, .. } => {
                 return broken(
                     Invariant::FillsBookedOnce,

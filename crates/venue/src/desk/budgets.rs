@@ -212,6 +212,7 @@ mod tests {
         open_orders_pages_max: 1,
         trades_pages_max: 1,
         trades_span_ns: i64::MAX,
+        executions_named: true,
     };
     const BALANCES: What<()> = What::Balances;
 

@@ -66,6 +66,7 @@ impl Intents {
 impl<W: Wire> Desk<W> {
     /// Tells what a row says about an order, and before that, once, that its terms are not ours.
     pub fn tell_row(&mut self, row: &OrderRow, updates: &mut Vec<Input>) {
+        self.order_names.note(&row.update);
         let differs = self.tell_other_terms(row, updates);
         // An order that has ended is told as that too: there is nothing to wait for.
         if !(differs && matches!(row.update.report, OrderReport::Open { .. })) {

@@ -10,6 +10,7 @@
 //! - [`private`]: order, fill and balance news of the private link, and the proof that it lives. [`private_links`]: the link itself,
 //!   for a venue that tells everything on one connection.
 //! - [`own`]: copies of books, which the session asks for by itself.
+//! - [`order_names`]: whose executions are, where a venue's list of them does not tell.
 //! - [`reads`]: balances, open orders, executions, fees, rights. [`rules`]: the rules of the pairs, read anew. [`clock`]: the venue's
 //!   clock. [`budgets`]: rate limits.
 //!
@@ -24,6 +25,7 @@ mod clock;
 mod dead_man;
 mod intents;
 mod link;
+pub mod order_names;
 mod orders;
 mod own;
 mod private;
@@ -45,6 +47,7 @@ use domain::time::{MILLI, SECOND};
 use domain::{Command, ErrorClass, Input, LinkRole, MonoNanos, PairId, UnixNanos, VenueId};
 use intents::Intents;
 use link::OrderLinks;
+use order_names::OrderNames;
 pub use orders::{CancelAll, Way};
 use own::OwnReads;
 use private::PrivateProof;
@@ -93,6 +96,7 @@ pub struct Desk<W: Wire> {
     private: PrivateProof,
     private_links: PrivateLinks,
     intents: Intents,
+    order_names: OrderNames,
     rules: PairRules,
     budgets: Budgets,
     /// The end of the ban that the engine knows of.
@@ -125,6 +129,7 @@ impl<W: Wire> Desk<W> {
             private: PrivateProof::default(),
             private_links: PrivateLinks::new(wire.has_keys() && !wire.private_asks().is_empty()),
             intents: Intents::default(),
+            order_names: OrderNames::default(),
             rules: PairRules::new(pairs),
             budgets: Budgets::new(&profile, &public, pairs),
             ban_told: MonoNanos(0),
@@ -445,7 +450,9 @@ impl<W: Wire> Desk<W> {
                     // Look-ups go over REST, which says most about orders in doubt for a broken order link. A repeat, and one that
                     // finds the budget of reads spent, takes the other way.
                     let looks_up = matches!(asked.what, What::LookUp { .. }) && self.wire.over_link(&asked.what);
-                    let link = self.link.ready().filter(|_| looks_up);
+                    // The address is shut out on both ways, and asking makes that longer.
+                    let banned = now < self.budgets.banned_until();
+                    let link = self.link.ready().filter(|_| looks_up && !banned);
                     match (link, self.may_read(&asked.what, now)) {
                         (Some(slot), budget) if asked.attempt > 0 || budget.is_err() => {
                             return Some(self.link_transmit(slot, asked, now, wall));

@@ -37,7 +37,9 @@ pub struct TradesRead {
     /// How far our wall clock, which `since` was read from, is ahead of the venue's; zero while it is behind.
     ahead_ns: i64,
     requested: Option<MonoNanos>,
-    fills: Vec<Fill>,
+    /// It reached its last page, and begins where it was to.
+    complete: bool,
+    pub(super) fills: Vec<Fill>,
 }
 
 impl TradesRead {
@@ -58,6 +60,7 @@ fn kind_of<O>(what: &What<O>) -> Option<ReadKind> {
         What::Balances => ReadKind::Balances,
         What::OpenOrders(_) => ReadKind::OpenOrders,
         What::Trades(read) => ReadKind::Trades { pair: read.pair, since: read.since },
+        What::OrderNames(read) => ReadKind::Trades { pair: read.pair, since: read.trades.since },
         What::Fees { .. } => ReadKind::Fees,
         What::Account { .. } => ReadKind::Account,
         What::Place { .. }
@@ -91,9 +94,16 @@ impl<W: Wire> Desk<W> {
             ReadKind::OpenOrders => {
                 What::OpenOrders(OpenOrdersRead { page: 1, cursor, requested: None, orders: Vec::new(), elsewhere: 0 })
             }
-            ReadKind::Trades { pair, since } => {
-                What::Trades(TradesRead { pair, page: 1, cursor, since, ahead_ns: 0, requested: None, fills: Vec::new() })
-            }
+            ReadKind::Trades { pair, since } => What::Trades(TradesRead {
+                pair,
+                page: 1,
+                cursor,
+                since,
+                ahead_ns: 0,
+                requested: None,
+                complete: false,
+                fills: Vec::new(),
+            }),
             ReadKind::Fees => return self.ask_fees(0),
             ReadKind::Account => What::Account { step: 0 },
             ReadKind::Time => return,
@@ -149,6 +159,13 @@ impl<W: Wire> Desk<W> {
                     .trades(&read, venue_ns, body, stamp)
                     .map(|page| self.on_trades(read, page, sent, venue_ns, now, updates))
             }
+            What::OrderNames(read) => {
+                let read = read.clone();
+                self.wire.order_names(body).map(|page| {
+                    self.order_names_came(read.pair, read.from, &page);
+                    self.tell_trades(read.trades, now, updates);
+                })
+            }
             What::Fees { index, pair } => {
                 let (index, pair) = (*index, *pair);
                 self.wire.fees(body, pair).map(|rates| {
@@ -181,6 +198,7 @@ impl<W: Wire> Desk<W> {
     ) {
         let requested = *read.requested.get_or_insert(sent);
         for row in page.rows {
+            self.order_names.note(&row.update);
             self.tell_other_terms(&row, updates);
             read.orders.push(row.update);
         }
@@ -207,7 +225,7 @@ impl<W: Wire> Desk<W> {
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
-        let requested = *read.requested.get_or_insert(sent);
+        read.requested.get_or_insert(sent);
         // Executions between two pages shift rows: the same one may come twice, none is skipped.
         for fill in page.rows {
             if !read.fills.iter().any(|known| known.trade_id == fill.trade_id) {
@@ -219,8 +237,14 @@ impl<W: Wire> Desk<W> {
             read.cursor = page.cursor;
             return self.ask(What::Trades(read));
         }
-        let complete = !page.more && venue_ns.saturating_sub(read.since.0) < W::PROFILE.trades_span_ns;
-        let TradesRead { pair, since, fills, .. } = read;
+        read.complete = !page.more && venue_ns.saturating_sub(read.since.0) < W::PROFILE.trades_span_ns;
+        self.tell_trades(read, now, updates);
+    }
+
+    /// Tells a list of executions, once it is known whose they are.
+    fn tell_trades(&mut self, read: TradesRead, now: MonoNanos, updates: &mut Vec<Input>) {
+        let Some(TradesRead { pair, since, requested, complete, fills, .. }) = self.trades_named(read) else { return };
+        let requested = requested.unwrap_or(now);
         updates.push(Input::Trades(TradesReport { venue: self.venue, pair, requested, received: now, since, complete, fills }));
     }
 

@@ -1,5 +1,6 @@
 //! What a REST request is for, and what is remembered while it is on its way.
 
+use super::order_names::OrderNamesRead;
 use super::orders::{CancelAll, Way};
 use super::reads::{OpenOrdersRead, TradesRead};
 use crate::session::{IoFailure, Ticket};
@@ -46,6 +47,8 @@ pub enum What<O> {
     OpenOrders(OpenOrdersRead),
     /// A page of executions.
     Trades(TradesRead),
+    /// The orders behind a page of executions that does not name them.
+    OrderNames(OrderNamesRead),
     /// The fees of the pair at this position.
     Fees {
         /// Position in the session's list of pairs.

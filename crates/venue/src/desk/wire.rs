@@ -4,6 +4,7 @@
 //! [`Failure`] with its class and what it proves. A venue whose placements are only received ([`OrderAnswer::Received`]) tells the
 //! end of an order on its private stream; one that answers with the order's row tells it at once.
 
+use super::order_names::OrderName;
 use super::reads::TradesRead;
 use super::rows::{OrderRow, Stamp};
 use super::what::What;
@@ -86,6 +87,9 @@ pub struct Profile {
     pub trades_pages_max: u32,
     /// A list of executions since a time reaches this far from it.
     pub trades_span_ns: i64,
+    /// Lists of executions tell our ids of their orders. Where they do not, ids of orders are whole numbers that grow, and
+    /// [`Wire::order_names`] tells.
+    pub executions_named: bool,
 }
 
 /// What an error answer to a placement proves.
@@ -372,6 +376,14 @@ pub trait Wire {
     /// # Errors
     /// See [`Wire::time`].
     fn trades(&mut self, read: &TradesRead, venue_ns: i64, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject>;
+    /// A page of orders of a pair in any state, from [`super::order_names::OrderNamesRead::from`] on; asked for only where
+    /// [`Profile::executions_named`] is not set.
+    ///
+    /// # Errors
+    /// See [`Wire::time`].
+    fn order_names(&mut self, _body: &mut [u8]) -> Result<Vec<OrderName>, Reject> {
+        Err(Reject::shape("orders that nothing asked for"))
+    }
     /// What the account is charged on a pair.
     ///
     /// # Errors

@@ -261,9 +261,70 @@ fn executions_are_read_in_pages_that_begin_where_the_last_one_ended() {
     let sent = account.run(0).request();
     assert!(sent.request.query.starts_with("symbol=BTCUSDT&limit=1000&fromId=1001&"), "{}", sent.request.query);
     account.answer(&sent, 200, &json!([trade(1001)]));
+    let names = account.run(0).request();
+    account.answer(&names, 200, &json!([]));
     let told = account.take();
     let [Input::Trades(report)] = told.as_slice() else { panic!("{told:?}") };
     assert_eq!((report.fills.len(), report.complete), (1001, true));
+}
+
+/// F45: a hedge that left while the log could not be written is in no log; after a restart only its name tells that it is ours.
+#[test]
+fn executions_of_orders_that_nobody_knows_are_told_with_the_names_of_their_orders() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let since = account.wall();
+    let read = Command::Read { venue: VenueId(0), read: ReadKind::Trades { pair: PairId(0), since } };
+    let trade = |id: u64, order: u64| {
+        json!({
+            "symbol": "BTCUSDT", "id": id, "orderId": order, "price": "61234.5", "qty": "0.0001", "commission": "0",
+            "commissionAsset": "BTC", "time": 1_750_000_000_123i64, "isBuyer": true, "isMaker": false,
+        })
+    };
+    let row =
+        |order: u64, name: &str| json!({"symbol": "BTCUSDT", "orderId": order, "clientOrderId": name, "status": "A_NEW_ONE"});
+    let (ours, later) = (order(1).client_id, order(2).client_id);
+    let trades = json!([trade(1, 100), trade(2, 99), trade(3, 5000), trade(4, 101)]);
+    let sent = account.submit(read).request();
+    account.answer(&sent, 200, &trades);
+    assert!(account.take().is_empty(), "whose they are is not known yet");
+    let asked = account.run(0).request();
+    assert_eq!(asked.request.path, "/api/v3/allOrders");
+    assert!(asked.request.query.starts_with("symbol=BTCUSDT&orderId=99&limit=1000&"), "{}", asked.request.query);
+    account.answer(&asked, 200, &json!([row(99, &ours.to_string()), row(100, "web_of_somebody"), row(102, "x")]));
+    // 101 was put away by the venue; 5000 is on no page yet.
+    let asked = account.run(0).request();
+    assert!(asked.request.query.starts_with("symbol=BTCUSDT&orderId=101&"), "{}", asked.request.query);
+    account.answer(&asked, 200, &json!([row(102, "x")]));
+    let asked = account.run(0).request();
+    assert!(asked.request.query.starts_with("symbol=BTCUSDT&orderId=5000&"), "{}", asked.request.query);
+    account.answer(&asked, 200, &json!([row(5000, &later.to_string())]));
+    let told = account.take();
+    let [Input::Trades(report)] = told.as_slice() else { panic!("{told:?}") };
+    let names: Vec<_> = report.fills.iter().map(|fill| fill.client_id).collect();
+    assert_eq!((names, report.complete), (vec![None, Some(ours), Some(later), None], true));
+    // Known now: the same list is told without a question.
+    let sent = account.submit(read).request();
+    account.answer(&sent, 200, &trades);
+    assert!(matches!(account.take().as_slice(), [Input::Trades(report)] if report.fills[1].client_id == Some(ours)));
+}
+
+#[test]
+fn a_list_of_executions_whose_orders_cannot_be_read_has_failed() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let kind = ReadKind::Trades { pair: PairId(0), since: account.wall() };
+    let sent = account.submit(Command::Read { venue: VenueId(0), read: kind }).request();
+    let trade = json!({
+        "symbol": "BTCUSDT", "id": 1, "orderId": 77, "price": "61234.5", "qty": "0.0001", "commission": "0", "commissionAsset": "BTC",
+        "time": 1_750_000_000_123i64, "isBuyer": true, "isMaker": false,
+    });
+    account.answer(&sent, 200, &json!([trade]));
+    for _ in 0..2 {
+        assert!(account.take().is_empty());
+        let asked = account.run(SECOND).request();
+        assert_eq!(asked.request.path, "/api/v3/allOrders");
+        account.answer(&asked, 200, &json!([{"orderId": "x"}]));
+    }
+    assert!(matches!(account.take().as_slice(), [Input::ReadFailed(failure)] if failure.read == kind));
 }
 
 #[test]
