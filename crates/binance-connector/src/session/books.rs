@@ -143,7 +143,7 @@ impl BinanceSession {
         if let Some(stream) = self.books.index(pair).and_then(|index| self.desk.stats.streams.get_mut(index)) {
             stream.frames += 1;
         }
-        let two_links = self.links.served(pair);
+        let two_links = self.links.served(pair, now);
         let connection = self.links.connection(link);
         let sent_at = sent_at.map(|at| SendStamp { at, connection });
         let stamps = Stamps { received: now, sent_at, changed_at };

@@ -23,6 +23,7 @@ pub(super) const PACE: Pace = Pace {
     silence_max_ns: 45 * SECOND,
     unserved_ns: 10 * SECOND,
     unserved_max_ns: 160 * SECOND,
+    quiet_max_ns: None,
     reconnect: Reconnect { first_ns: 100 * MILLI, max_ns: 20 * SECOND, stable_ns: 10 * SECOND },
     life_ns: Some((22 * 3600 * SECOND, 3600 * SECOND)),
     take_over_ns: 5 * SECOND,

@@ -7,6 +7,7 @@
 
 use super::BybitSession;
 use crate::wire::frames::BookFrame;
+use domain::time::SECOND;
 use domain::{Input, MonoNanos, PairId, ResyncReason, SendStamp, VenueId};
 use venue::book_sync::{Stamps, SyncOut};
 use venue::snapshot_sync::{Change, SnapshotSync, Whole};
@@ -52,6 +53,14 @@ impl BookChannel {
             BookChannel::Level1 => "orderbook.1",
             BookChannel::Level200 => "orderbook.200",
             BookChannel::Level1000 => "orderbook.1000",
+        }
+    }
+
+    /// How long a stream may say nothing: tops are sent again after three quiet seconds, deeper books change or are silent.
+    pub(super) const fn quiet_max_ns(self) -> Option<u64> {
+        match self {
+            BookChannel::Level1 => Some(10 * SECOND),
+            BookChannel::Level50 | BookChannel::Level200 | BookChannel::Level1000 => None,
         }
     }
 
@@ -156,13 +165,13 @@ impl BybitSession {
     /// No connection carries this book on.
     pub(super) fn book_down(&mut self, pair: PairId, now: MonoNanos, updates: &mut Vec<Input>) {
         self.with_book(pair, now, updates, |book, out| book.down(ResyncReason::Reconnect, now, out));
-        self.on_seam(pair);
+        self.on_seam(pair, now);
     }
 
     /// Another connection carries this book on. What it said before is the proof that it serves it.
-    pub(super) fn on_seam(&mut self, pair: PairId) {
+    pub(super) fn on_seam(&mut self, pair: PairId, now: MonoNanos) {
         if self.books.get_mut(pair).is_some_and(|book| book.is_carried()) {
-            self.feeds.served(pair);
+            self.feeds.served(pair, now);
         }
     }
 
@@ -181,7 +190,7 @@ impl BybitSession {
         }
         if whole {
             // Changes alone serve nobody.
-            self.feeds.served(pair);
+            self.feeds.served(pair, now);
         }
         let connection = self.feeds.connection(link);
         let sent_at = sent_at.map(|at| SendStamp { at, connection });

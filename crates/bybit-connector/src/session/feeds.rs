@@ -29,6 +29,7 @@ pub(super) const PACE: Pace = Pace {
     silence_max_ns: 45 * SECOND,
     unserved_ns: 10 * SECOND,
     unserved_max_ns: 160 * SECOND,
+    quiet_max_ns: None,
     // Bybit allows 500 new connections in five minutes.
     reconnect: Reconnect { first_ns: 100 * MILLI, max_ns: 20 * SECOND, stable_ns: 10 * SECOND },
     life_ns: Some((22 * 3600 * SECOND, 3600 * SECOND)),

@@ -21,7 +21,7 @@ use domain::{
 use feeds::Controls;
 use venue::backoff::Jitter;
 use venue::desk::Desk;
-use venue::feeds::{Feeds, Step};
+use venue::feeds::{Feeds, Pace, Step};
 use venue::{
     ConnectorError, LinkId, LossReason, Response, SessionConfig, SessionOptions, SessionStats, Ticket, Transmit, VenueSession,
 };
@@ -76,7 +76,7 @@ impl BybitSession {
         Ok(BybitSession {
             desk: Desk::new(config.venue, wire, &pairs, config.options, config.seed, stats),
             options: config.options,
-            feeds: Feeds::new(Controls, feeds::PACE, groups),
+            feeds: Feeds::new(Controls, Pace { quiet_max_ns: channel.quiet_max_ns(), ..feeds::PACE }, groups),
             books,
             tickers: vec![None; size],
             tops: vec![None; size],
@@ -102,7 +102,7 @@ impl BybitSession {
                 Step::Control { link, text } => self.desk.queue_frame(link, text),
                 Step::Unserved(pair) => self.distrust(pair, ResyncReason::Unserved, now, updates),
                 Step::Down(pair) => self.book_down(pair, now, updates),
-                Step::Seam(pair) => self.on_seam(pair),
+                Step::Seam(pair) => self.on_seam(pair, now),
                 Step::Tell(state) => {
                     let change = LinkChange { venue: self.desk.venue, role: LinkRole::Public, state, at: now };
                     updates.push(Input::Link(change));

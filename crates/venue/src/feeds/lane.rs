@@ -15,6 +15,8 @@ pub struct Stream {
     pub(super) book: Option<PairId>,
     /// A change came since it was asked for on the connection in use.
     pub(super) served: bool,
+    /// When the last change came.
+    pub(super) last: MonoNanos,
     pub(super) asked: Option<MonoNanos>,
     pub(super) unserved_ns: u64,
     pub(super) nudges: u32,
@@ -25,7 +27,16 @@ pub struct Stream {
 impl Stream {
     /// A stream, by the venue's name; with the pair whose book it carries, if it carries one.
     pub const fn new(name: String, book: Option<PairId>) -> Stream {
-        Stream { name, book, served: false, asked: None, unserved_ns: 0, nudges: 0, left: false }
+        Stream { name, book, served: false, last: MonoNanos(0), asked: None, unserved_ns: 0, nudges: 0, left: false }
+    }
+
+    /// When it is to be asked for again, unless it says something before.
+    pub(super) fn unserved_at(&self, pace: &Pace) -> Option<MonoNanos> {
+        if self.served {
+            pace.quiet_max_ns.map(|quiet| self.last.after(quiet))
+        } else {
+            self.asked.map(|asked| asked.after(self.unserved_ns))
+        }
     }
 
     /// The venue's name.
@@ -182,11 +193,8 @@ impl Feed {
     pub(super) fn next_timeout(&self, pace: &Pace) -> Option<MonoNanos> {
         let lanes = self.lanes.iter().filter_map(|lane| lane.next_timeout(pace));
         let serving = self.is_serving();
-        let unserved = self
-            .streams
-            .iter()
-            .filter(|s| serving && s.book.is_some() && !s.served)
-            .filter_map(|s| s.asked.map(|asked| asked.after(s.unserved_ns)));
+        let books = self.streams.iter().filter(|s| serving && s.book.is_some());
+        let unserved = books.filter_map(|s| s.unserved_at(pace));
         let replace = self.lanes[self.current].replace_at.filter(|_| serving && !self.replacing);
         let take_over = self.lanes[1 - self.current].subscribed.filter(|_| self.replacing).map(|at| at.after(pace.take_over_ns));
         lanes.chain(unserved).chain(replace).chain(take_over).min()

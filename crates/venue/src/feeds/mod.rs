@@ -42,6 +42,9 @@ pub struct Pace {
     pub unserved_ns: u64,
     /// The longest wait for that.
     pub unserved_max_ns: u64,
+    /// A book stream that served and says nothing for this long does no more, however much else its connection carries; `None` where a
+    /// book that does not change says nothing.
+    pub quiet_max_ns: Option<u64>,
     /// Back-off of reconnects.
     pub reconnect: Reconnect,
     /// A connection is replaced at this age, plus half to all of the second; `None` where it may live for ever.
@@ -175,11 +178,12 @@ impl<W: FeedWire> Feeds<W> {
     }
 
     /// Notes a change of a book; true while two connections carry it.
-    pub fn served(&mut self, pair: PairId) -> bool {
+    pub fn served(&mut self, pair: PairId, now: MonoNanos) -> bool {
         let unserved_ns = self.pace.unserved_ns;
         let Some((feed, at)) = self.book_stream(pair) else { return false };
         if let Some(stream) = feed.streams.get_mut(at) {
             stream.served = true;
+            stream.last = now;
             stream.unserved_ns = unserved_ns;
             stream.nudges = 0;
         }
@@ -424,12 +428,13 @@ impl<W: FeedWire> Feeds<W> {
         let Some(feed) = self.feeds.get_mut(index) else { return };
         let (mut asked, mut left) = (Vec::new(), Vec::new());
         for (at, stream) in feed.streams.iter_mut().enumerate() {
-            let due = stream.asked.is_some_and(|asked| asked.after(stream.unserved_ns) <= now);
-            let Some(pair) = stream.book.filter(|_| due && !stream.served) else { continue };
+            let due = stream.unserved_at(&pace).is_some_and(|at| at <= now);
+            let Some(pair) = stream.book.filter(|_| due) else { continue };
             stream.unserved_ns = stream.unserved_ns.saturating_mul(2).min(pace.unserved_max_ns);
             stream.asked = Some(now);
             stream.nudges += 1;
-            stream.left = stream.nudges > NUDGES;
+            // What served and fell silent is still subscribed, as far as anybody knows.
+            stream.left = std::mem::replace(&mut stream.served, false) || stream.nudges > NUDGES;
             if stream.left {
                 stream.nudges = 0;
                 left.push(at);

@@ -105,6 +105,23 @@ fn whole_tops_may_be_the_book_and_prove_it_while_it_is_quiet() {
     assert_eq!(rig.session.stats().streams[0].channel, "orderbook.1");
 }
 
+/// Bybit sends a top again after three quiet seconds: a stream that says nothing for longer is not there any more, whatever its first
+/// frame seemed to prove.
+#[test]
+fn tops_that_fall_silent_are_left_and_asked_for_again() {
+    let mut rig = Rig::live_tops(&[0]);
+    for _ in 0..5 {
+        rig.frame(SPOT, &top("BTCUSDT", 10, 1000));
+        assert!(!rig.run(9 * SECOND).asked.iter().any(|asked| asked.contains("orderbook")));
+    }
+    rig.book_news();
+    let asked: Vec<String> = rig.run(2 * SECOND).asked.into_iter().filter(|asked| asked != "ping").collect();
+    assert_eq!(asked, AGAIN.map(|asked| asked.replace("orderbook.50", "orderbook.1")));
+    assert_eq!(rig.book_news(), ["U unserved"]);
+    rig.frame(SPOT, &top("BTCUSDT", 20, 2000));
+    assert_eq!(rig.book_news(), ["S2000~"]);
+}
+
 #[test]
 fn tops_beside_a_deeper_book_count_by_the_same_sequence() {
     let mut rig = Rig::live_with(&[0], SessionOptions { book_ticker: true, ..SessionOptions::default() });
