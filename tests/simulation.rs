@@ -5,6 +5,7 @@
 //! The long runs, with figures that add up, are `cargo run --profile swarm -p testkit --example swarm`.
 
 use std::time::Instant;
+use testkit::faults::{ScriptedFault, TimedFault};
 use testkit::runner::{self, Totals};
 use testkit::simulation::Report;
 use testkit::{FaultMix, SimConfig};
@@ -94,6 +95,22 @@ fn faults_between_venues_of_several_kinds_break_no_invariant() {
     let (met, all) = totals.coverage.pairs_met(1);
     println!("pairs of faults that met: {met} of {all}");
     assert!(met * 10 > all * 9, "only {met} of {all} pairs of faults met in some run");
+}
+
+#[test]
+fn a_ban_is_kept_whatever_the_venue_and_its_end_is_no_storm() {
+    // Ten minutes at Bybit. What is asked for meanwhile must not wait for the end of it together: the judge counts requests.
+    let configure = |seed| {
+        let kinds = [["gate", "binance"], ["bybit", "gate"], ["binance", "bybit"]][seed as usize % 3];
+        let ban = |venue, at_ns| (venue, ScriptedFault { at_ns, fault: TimedFault::Ban { for_ns: 2_000_000_000 } });
+        let timed = vec![ban(0, 5_000_000_000), ban(1, 9_000_000_000)];
+        let config = SimConfig { faults: FaultMix { timed, ..FaultMix::none() }, ..SimConfig::calm(seed) };
+        config.between(kinds)
+    };
+    let totals = runner::run_many(0..6, configure).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(totals.coverage.runs_with(32), 6, "{totals}");
+    // Binance's two seconds are over within the run; Bybit's ten minutes are not.
+    assert!(totals.healed_after_max_ns > 500_000_000_000, "{totals}");
 }
 
 #[test]

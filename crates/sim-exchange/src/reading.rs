@@ -57,13 +57,18 @@ pub enum Spends {
 pub enum RateWord {
     /// Nothing.
     None,
-    /// Refused; Unix nanoseconds until when, where told.
+    /// Refused for now.
     Refused {
-        /// The time.
+        /// Until then, Unix nanoseconds, where told as a moment.
         until_ns: Option<u64>,
+        /// For so long from the answer, nanoseconds, where told so.
+        for_ns: Option<u64>,
     },
     /// Shut out altogether.
-    Banned,
+    Banned {
+        /// For so long, nanoseconds, where told or documented.
+        for_ns: Option<u64>,
+    },
 }
 
 /// How a protocol's bytes read.
@@ -160,6 +165,12 @@ pub(crate) fn cross(levels: &mut Value, bids: &str, asks: &str, is_gone: impl Fn
 pub(crate) fn text_field<'a>(frame: &'a str, field: &str) -> Option<&'a str> {
     let rest = frame.get(frame.find(field)? + field.len()..)?;
     rest.split_once('"').map(|(text, _)| text)
+}
+
+/// The seconds of a `Retry-After` header, as nanoseconds.
+pub(crate) fn retry_after_ns(response: &HttpResponse) -> Option<u64> {
+    let (_, value) = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))?;
+    value.parse::<u64>().ok().map(|seconds| seconds.saturating_mul(1_000_000_000))
 }
 
 /// The value of a parameter of a query or form, as it stands.

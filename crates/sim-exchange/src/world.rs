@@ -18,7 +18,7 @@ use std::{any::Any, collections::BTreeMap};
 use rust_decimal::Decimal;
 
 pub use config::{VenueConfig, WorldConfig};
-pub use dialect::{Dialect, FaultSettings, HttpRequest, HttpResponse, MoreKey, Settings, VenueKind, WsFrame};
+pub use dialect::{Dialect, FaultSettings, HttpRequest, HttpResponse, MoreKey, Settings, SocketLife, VenueKind, WsFrame};
 pub use output::{Output, OutputBody, OutputQueue};
 
 use crate::{

@@ -19,6 +19,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
+use testkit::coverage::INJECTED;
 use testkit::{SimConfig, runner};
 
 /// What the figures are about: these crates' sources and the manifest that fixes how they are built.
@@ -189,6 +190,9 @@ fn main() -> ExitCode {
     println!("public link up to trusted books: {}", totals.feeds_recovered);
     let (met, all) = totals.coverage.pairs_met(10);
     println!("faults that never struck: {:?}; pairs met in at least 10 runs: {met} of {all}", totals.coverage.missing());
+    println!("runs in which each was drawn: {:?}", totals.drawn);
+    let struck: BTreeMap<u8, u64> = INJECTED.iter().map(|number| (*number, totals.coverage.runs_with(*number))).collect();
+    println!("runs in which each struck: {struck:?}");
     failures.iter().for_each(|failure| println!("{failure}"));
     if let Some(file) = &args.into {
         let line = serde_json::json!({
@@ -197,7 +201,7 @@ fn main() -> ExitCode {
             "simulated_s": totals.simulated_ns / 1_000_000_000, "wall_s": took.as_secs(), "faults": totals.faults,
             "orders": totals.orders, "fills": totals.fills, "deals": totals.deals, "restarts": totals.restarts,
             "known_after": totals.known_after.to_string(), "unhedged": totals.unhedged.to_string(),
-            "feeds_recovered": totals.feeds_recovered.to_string(),
+            "feeds_recovered": totals.feeds_recovered.to_string(), "drawn": totals.drawn, "struck": struck,
         });
         let opened = fs::OpenOptions::new().create(true).append(true).open(file);
         if let Err(error) = opened.and_then(|mut out| writeln!(out, "{line}")) {

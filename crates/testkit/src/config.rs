@@ -1,6 +1,7 @@
 //! What a simulated run is made of. Everything is a number or a name; the same configuration gives the same run.
 
 use crate::faults::FaultMix;
+use crate::mixed;
 use domain::Amount;
 use domain::time::SECOND;
 use risk::Limits;
@@ -30,6 +31,14 @@ pub struct SimConfig {
     pub upgrades: [Option<u64>; 2],
     /// Whether each venue's orders go over the logged-in WebSocket link, with REST while it is down.
     pub order_entry: [bool; 2],
+    /// Whether each venue's public streams come over two connections.
+    pub redundant: [bool; 2],
+    /// Whether each venue is given the key that logs order links in, where it has one beside the usual.
+    pub logs_in: [bool; 2],
+    /// Thousandths of the fee token that each account owns, where fees may leave one; `None` pays as everybody does.
+    pub fee_token: [Option<u32>; 2],
+    /// How long each venue's sockets live, and how long before it is told, nanoseconds; `None` is as documented.
+    pub socket_life: [Option<(u64, u64)>; 2],
     /// Greatest distance between the two venues' prices; below the fees of both legs there is nothing to earn.
     pub basis_bps: u32,
     /// Decimals of every asset but the quote: eight of them make fees that must be rounded.
@@ -62,6 +71,10 @@ impl SimConfig {
             book_ticker,
             upgrades: [None; 2],
             order_entry: order_entry(seed),
+            redundant: [false; 2],
+            logs_in: [false; 2],
+            fee_token: [None; 2],
+            socket_life: [None; 2],
             basis_bps: 60 + rng.below(90) as u32,
             base_decimals: if rng.chance(500) { 8 } else { 12 },
             wall_offset_ns: if rng.chance(500) { rng.between(-2_000_000_000, 2_000_000_000) } else { 0 },
@@ -77,22 +90,34 @@ impl SimConfig {
         SimConfig { faults: FaultMix::draw(seed), upgrades: upgrades(seed), limits, ..SimConfig::calm(seed) }
     }
 
-    /// As [`SimConfig::faulty`], between two exchanges of which at least one is not Gate.
+    /// As [`SimConfig::faulty`], between two exchanges of which at least one is not Gate, with what [`mixed`] draws on top.
     pub fn mixed(seed: u64) -> SimConfig {
         let mut rng = Rng::fork(seed, 15);
         const MIXES: [[&str; 2]; 5] =
             [["gate", "binance"], ["bybit", "gate"], ["binance", "bybit"], ["binance", "binance"], ["bybit", "bybit"]];
         let kinds = MIXES[rng.below(MIXES.len() as u64) as usize];
-        let mut config = SimConfig { kinds, ..SimConfig::faulty(seed) };
+        let mut config = SimConfig::faulty(seed).with_kinds(kinds, &mut rng);
+        mixed::draw(&mut config);
+        config
+    }
+
+    /// The same between exchanges of these kinds, with book channels of theirs.
+    pub fn between(self, kinds: [&'static str; 2]) -> SimConfig {
+        let mut rng = Rng::fork(self.seed, 15);
+        self.with_kinds(kinds, &mut rng)
+    }
+
+    fn with_kinds(mut self, kinds: [&'static str; 2], rng: &mut Rng) -> SimConfig {
+        self.kinds = kinds;
         for (index, kind) in kinds.iter().enumerate() {
             if *kind != "gate" {
                 let channels = connectors::connector(kind).map_or(&[][..], |connector| connector.book_channels());
                 // The deepest ones cost time and are judged no further down.
                 let channels = channels.get(..2).unwrap_or(channels);
-                config.book_channels[index] = channels[rng.below(channels.len().max(1) as u64) as usize];
+                self.book_channels[index] = channels[rng.below(channels.len().max(1) as u64) as usize];
             }
         }
-        config
+        self
     }
 
     /// Whether one of its exchanges is not Gate.

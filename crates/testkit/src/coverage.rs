@@ -3,21 +3,21 @@
 //! | fault | how it is injected | what judges it besides I16, I17, I18 |
 //! |---|---|---|
 //! | F1 gaps | frames of the public link lost; increments left out by the venue | I4, I12, I13 |
-//! | F2 old copies | `/spot/order_book` answered from a copy 1–2 s old | I12, I13, I14 |
+//! | F2 old copies | copies of books answered from one 1–2 s old, or from a slow cache | I12, I13, I14 |
 //! | F3 duplicates, reordering | public frames doubled, overtaken | I12 |
-//! | F5 crossed books | a bid at the best ask, in the venue's own frame | I4, I12 |
+//! | F5 crossed books | a bid at the best ask, in the venue's own frame; books crossed or locked in every channel | I4, I12 |
 //! | F6, F7 silence | public channels say nothing while pongs go on, for one pair or all | I4, I13 |
 //! | F8 slow consumer | frames reach the engine late and all at once | I4 (by the venue's own times) |
 //! | F9 subscriptions | acknowledged and never served | I13 |
-//! | F10 absurd values | one number of a public frame becomes nonsense | I4, I12 |
-//! | F11 symbol halts | a pair closes and opens again | I5, I6, I7 |
+//! | F10 absurd values | one number or word of a frame or body becomes nonsense, of the account's too | I1, I2, I4, I12 |
+//! | F11 symbol halts, other rules | a pair closes, is halted with its book, leaves the list, or takes fewer decimals, and all of it ends | I5, I6, I7 |
 //! | F12 changed shapes | unknown fields; a number that is now a list | I12 |
 //! | F13, F14 lost replies, lost orders | requests and replies dropped, broken or timed out, by both ways of orders | I2, I3, I5, I9 |
 //! | F15 look-ups that hide | new orders and trades hidden; finished ones forgotten early | I2, I10 |
 //! | F17 fills first | slow acknowledgements; private frames overtaken | I1, I2, I10 |
 //! | F19 one leg | a faster trader takes what one leg was to take; orders that arrive late | I5, I6, I7, I11 |
 //! | F20 dust | orders filled up to less than the smallest order | I1, I6 |
-//! | F21 fees | another rate in mid-run | I1, I19 |
+//! | F21 fees | another rate in mid-run; fees in a token that runs out, or begin to be | I1, I19 |
 //! | F22 refusals | a closed pair, an empty bucket, a passed expiry | I6, I14 |
 //! | F23 answers to other requests | answers about orders that are those to the request before | I2, I10 |
 //! | F24 changed terms | orders accepted with less amount or at a worse price | I5, I11, I20 |
@@ -25,12 +25,12 @@
 //! | F28 mute private stream | its frames vanish while pongs go on | I5, I6 |
 //! | F29, F30 stale balances and look-ups | accounts as they were; orders as they were accepted | I1, I10 |
 //! | F31 strangers | another client trades on the account; somebody pays in | I1, I2, I20 |
-//! | F32 rate limits | requests answered 429 | I14 |
+//! | F32 rate limits | requests answered 429, limits cut to a part, refusals that say nothing of their end, bans | I14 |
 //! | F33 bad bodies | HTML, cut JSON, an error inside a 200 | I2 |
 //! | F34 maintenance | everything answered 503, no channel says anything | I4, I13, I14 |
-//! | F36, F37 clocks | wall clock stepped ±100 ms to ±1 h, drifting 500 ppm | I3, I4, I9 |
+//! | F36, F37 clocks | wall clock stepped ±100 ms to ±1 h, drifting 500 ppm; the venue's clock stepped ±100 ms to ±10 s, drifting | I3, I4, I9 |
 //! | F38 suspension | the process sleeps; what is buffered is old | I4 |
-//! | F39, F40 links, latency | links cut, refused; up to 45 ms each way, delays | I4, I5, I13 |
+//! | F39, F40 links, latency | links cut, refused, ended by their age with notice and without; up to 45 ms each way, delays | I4, I5, I13 |
 //! | F43 kill, also in recovery | death between events, in a write, between two sends; again while it starts | I1, I2, I3, I9 |
 //! | F45 low disk, failing state log | openings stop, hedges and cancels go on; a write fails half-way, and a start ends that | I1, I2, I6, I9, I20 |
 //! | F49 settings | limits, edge and collar patched while the engine runs, wider and tighter | I5, I7, I17 |

@@ -6,7 +6,8 @@ use crate::incidents::{self, Person};
 use domain::LinkRole;
 use domain::time::{MILLI, SECOND};
 use risk::Limits;
-use sim_exchange::faults::{Faults, ScriptedFault, TimedFault, Visibility};
+use sim_exchange::faults::{Faults, TamperTarget, Visibility};
+pub use sim_exchange::faults::{ScriptedFault, TimedFault};
 use sim_exchange::market::Rng;
 use sim_exchange::timing::{DelayRange, Delays};
 
@@ -142,6 +143,13 @@ pub enum Event {
         /// The new rate of takers, in 1/10000.
         taker_bps: u32,
     },
+    /// The account begins or ends to pay its fees with the venue's token (F21).
+    FeeToken {
+        /// Which venue.
+        venue: usize,
+        /// Whether it pays so.
+        on: bool,
+    },
     /// Somebody else is on our account (F31).
     Stranger {
         /// Which venue.
@@ -271,8 +279,18 @@ impl FaultMix {
     pub fn keeps_rate_limits(&self) -> bool {
         let bunched = |faults: &RequestFaults| faults.slow > 0;
         let forced = !self.venue.too_many_requests.is_empty() || self.venue.refuse_next_requests > 0;
-        let timed = self.timed.iter().any(|(_, entry)| matches!(entry.fault, TimedFault::TooManyRequests { .. }));
+        let timed = self.timed.iter().any(|(_, entry)| {
+            matches!(entry.fault, TimedFault::TooManyRequests { .. } | TimedFault::LowerLimits { .. } | TimedFault::Ban { .. })
+        });
         !(bunched(&self.orders) || bunched(&self.reads) || forced || timed || self.latency_ns.1 > LATENCY_NS.1)
+    }
+
+    /// When this venue shuts us out by a fault, nanoseconds after the start.
+    pub fn bans(&self, venue: usize) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.timed.iter().filter(move |(of, _)| *of == venue).filter_map(|(_, entry)| match entry.fault {
+            TimedFault::Ban { for_ns } => Some((entry.at_ns, entry.at_ns + for_ns)),
+            _ => None,
+        })
     }
 
     /// How late a public frame may be.
@@ -302,6 +320,17 @@ impl FaultMix {
                         | TimedFault::Silence { .. }
                         | TimedFault::Upgrade { .. }
                         | TimedFault::Maintenance { .. }
+                        | TimedFault::Ban { .. }
+                        | TimedFault::LowerLimits { .. }
+                        | TimedFault::Halt { .. }
+                        | TimedFault::Delisted { .. }
+                        | TimedFault::CrossedFrames { .. }
+                        | TimedFault::CrossedBooks { .. }
+                        | TimedFault::SlowDeepBooks { .. }
+                        | TimedFault::Tampered {
+                            target: TamperTarget::Book | TamperTarget::BookTicker | TamperTarget::BookReply,
+                            ..
+                        }
                 )
             })
     }

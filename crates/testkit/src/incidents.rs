@@ -225,6 +225,7 @@ pub fn waiting(fault: &TimedFault, faults: &Faults) -> Option<(u32, u32)> {
         TimedFault::StaleAnswers { count } => (*count, faults.stale_next_answers),
         TimedFault::ChangedAmounts { count } => (*count, faults.cut_next_amounts),
         TimedFault::ChangedPrices { count } => (*count, faults.shift_next_prices),
+        TimedFault::Tampered { count, .. } => (*count, faults.tampered.iter().map(|tampering| tampering.count).sum()),
         _ => return None,
     })
 }

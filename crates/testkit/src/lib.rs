@@ -5,7 +5,7 @@
 //! |---|---|
 //! | run one seed | [`runner::run`] with [`SimConfig::faulty`] or [`SimConfig::calm`] |
 //! | understand a run | [`simulation`], the loop, and `strikes`, what happens in it; [`wires`], the network between both sides; [`process`], one life of the engine |
-//! | add a fault | [`faults::FaultMix`], [`incidents`]; which is injected how: [`coverage`] |
+//! | add a fault | [`faults::FaultMix`], [`incidents`], [`mixed`]; which is injected how: [`coverage`] |
 //! | add an invariant | [`judge`] |
 //!
 //! What is the real thing here: the engine, [`node::Node`], the sessions with every byte they send and read, the log formats, and
@@ -22,6 +22,7 @@ pub mod faults;
 pub mod incidents;
 pub mod judge;
 pub mod log_tap;
+pub mod mixed;
 pub mod process;
 pub mod runner;
 pub mod simulation;

@@ -3,6 +3,7 @@
 use crate::config::SimConfig;
 use crate::coverage::Coverage;
 use crate::judge::{Invariant, Violation};
+use crate::mixed;
 use crate::simulation::{Report, Simulation};
 use std::any::Any;
 use std::cell::Cell;
@@ -112,6 +113,8 @@ pub struct Totals {
     pub drained: u64,
     /// Which faults struck, and which met.
     pub coverage: Coverage,
+    /// In how many runs, bad ones among them, each fault was drawn, by name and kind of venue.
+    pub drawn: BTreeMap<String, u64>,
     /// How long accepted orders whose reply was lost stayed unknown.
     pub known_after: Spread,
     /// How long deals had exposure above dust.
@@ -267,6 +270,9 @@ pub fn run_all_on(
                 return (totals, failures);
             }
             let config = configure(seed);
+            for name in mixed::drawn(&config) {
+                *totals.drawn.entry(name).or_default() += 1;
+            }
             match if twice { run_twice(&config) } else { run(&config) } {
                 Ok(report) => totals.add(&report),
                 Err(violation) => failures.push(Failure { seed, violation, command: command(&config) }),
@@ -303,6 +309,9 @@ impl Totals {
         self.healed_after_max_ns = self.healed_after_max_ns.max(other.healed_after_max_ns);
         self.drained += other.drained;
         self.coverage.merge(&other.coverage);
+        for (name, runs) in &other.drawn {
+            *self.drawn.entry(name.clone()).or_default() += runs;
+        }
         self.known_after.merge(&other.known_after);
         self.unhedged.merge(&other.unhedged);
         self.feeds_recovered.merge(&other.feeds_recovered);

@@ -33,7 +33,7 @@ const STEPS_IN_ONE_ROUND_MAX: u32 = 10_000;
 /// untold while it lasts.
 const HELD_MAX_NS: u64 = 180 * SECOND;
 /// After a hold the account is read within this.
-const READ_AFTER_HOLD_NS: u64 = 30 * SECOND;
+pub(crate) const READ_AFTER_HOLD_NS: u64 = 30 * SECOND;
 /// A death that waits for an intent comes without one after this long.
 pub(crate) const DEATH_WAITS_NS: u64 = 3 * SECOND;
 /// Everything must stay quiet for this long before a healed run counts as converged.
@@ -186,7 +186,8 @@ impl Simulation {
             latch: None,
             latched_at: None,
             silent: 0,
-            person_needed: false,
+            // An account whose fee token runs out pays other fees than it was told.
+            person_needed: config.fee_token.iter().any(Option::is_some),
             healing: false,
             drained: false,
             arrivals: None,
@@ -222,8 +223,10 @@ impl Simulation {
                 }
                 sim.t_ns.saturating_sub(*quiet_since.get_or_insert(sim.t_ns)) >= QUIET_NS
             })?;
-            // A private stream that told nothing holds its venue for a minute, on purpose: its end is waited for, and no more.
-            match self.held_until().filter(|held| *held > until && *held < healed_from + HELD_MAX_NS) {
+            // A private stream that told nothing holds its venue for a minute, on purpose, and a ban is kept as long as the venue said or
+            // documents: their end is waited for, and no more.
+            let held = self.held_until().filter(|held| *held < healed_from + HELD_MAX_NS);
+            match held.max(self.judge.wire.banned_until()).filter(|held| *held > until) {
                 Some(held) if self.unsettled().is_some() => until = held + READ_AFTER_HOLD_NS,
                 _ => break,
             }
@@ -446,7 +449,13 @@ impl Simulation {
             let (logged, notices) = (process.state.take_flushed(), process.node.take_notices());
             let decides = logged.iter().any(|entry| matches!(entry, crate::log_tap::Logged::Intent(_)));
             let (wires, silent, config) = (&self.wires, self.silent > 0, &self.config);
-            let obstructed = |venue| silent || wires.feed_obstructed(venue) || config.upgrades.iter().any(Option::is_some);
+            let waits: Vec<bool> = (0..self.world.venue_count())
+                .map(|venue| self.judge.wire.is_told_to_wait(VenueId(venue as u8), self.t_ns))
+                .collect();
+            let obstructed = |venue: VenueId| {
+                let upgraded = config.upgrades.iter().any(Option::is_some);
+                silent || upgraded || waits.get(venue.index()) == Some(&true) || wires.feed_obstructed(venue)
+            };
             let judged = self.judge.after_step(process, &self.world, (now, self.t_ns), &logged, &notices, obstructed);
             let hash = if decides { process.node.decider().output_hash() } else { [0; 32] };
             if self.verbose {
@@ -630,7 +639,7 @@ impl Simulation {
                     if let Err((invariant, text)) = judged {
                         return Err(self.violation(invariant, text));
                     }
-                    if matches!(self.setup.speech[venue.index()].reading.rate_word(&reply), RateWord::Refused { .. }) {
+                    if self.setup.speech[venue.index()].reading.rate_word(&reply) != RateWord::None {
                         self.struck.hit(32);
                     }
                     if self.setup.speech[venue.index()].reading.refuses_order(&path, &reply) {

@@ -1,7 +1,9 @@
 //! What each venue of a run speaks: its connector on our side, and how its bytes read on the wire between.
 
+use domain::LinkRole;
 use sim_exchange::reading::{Crossing, Reading};
 use sim_exchange::world::World;
+use venue::redundant::SECOND_SHARD;
 use venue::{Connector, Endpoints, HttpRequest, LinkId};
 
 /// One venue's protocol, from both sides.
@@ -43,7 +45,9 @@ impl Speech {
 
     /// The path on which a link is opened, without a query.
     pub fn path(&self, link: LinkId) -> String {
-        let url = self.connector.link_url(&self.endpoints, link);
+        // The second of two connections goes where the first does.
+        let shard = if link.role == LinkRole::Public { link.shard & !SECOND_SHARD } else { link.shard };
+        let url = self.connector.link_url(&self.endpoints, LinkId { shard, ..link });
         let path = url.split_once(NOWHERE).map_or("", |(_, path)| path);
         path.split('?').next().unwrap_or_default().to_owned()
     }

@@ -4,11 +4,11 @@
 use crate::faults::{Death, Event};
 use crate::incidents::{self, Person};
 use crate::judge::Violation;
-use crate::simulation::{DEATH_WAITS_NS, Ending, PlannedDeath, Simulation, Sleep};
+use crate::simulation::{DEATH_WAITS_NS, Ending, PlannedDeath, READ_AFTER_HOLD_NS, Simulation, Sleep};
 use crate::venues::{Bounds, heal_world, snatch};
 use domain::time::SECOND;
 use domain::{ConfigPatch, Input, OperatorCommand, Rate, StopKind, StopReason, VenueId};
-use sim_exchange::core::TradeStatus;
+use sim_exchange::core::{FeeDebit, TradeStatus};
 use sim_exchange::faults::{Faults, TimedFault};
 use sim_exchange::reading::Asked;
 
@@ -30,6 +30,7 @@ impl Simulation {
             (15, faults.order_hidden_ns > 0),
             (17, faults.slow_acknowledgements),
             (29, faults.balances_stale_ns > 0),
+            (39, self.config.socket_life.iter().any(Option::is_some)),
             (36, self.config.wall_offset_ns != 0),
             (40, faults.latency_ns != crate::faults::FaultMix::none().latency_ns),
         ];
@@ -92,7 +93,9 @@ impl Simulation {
         // A market that pays on and on is never quiet: from halfway through no new deals are ordered. A resume would end that, so it is
         // ordered again with each.
         let drain_after = self.config.heal_max_ns / 2;
-        for after in (1..self.config.heal_max_ns / PERSON_LOOKS_NS).map(|look| look * PERSON_LOOKS_NS) {
+        let banned_ns = self.judge.wire.banned_until().map_or(0, |until| until.saturating_sub(self.t_ns) + READ_AFTER_HOLD_NS);
+        let looks = self.config.heal_max_ns.max(banned_ns) / PERSON_LOOKS_NS;
+        for after in (1..looks).map(|look| look * PERSON_LOOKS_NS) {
             let at = self.t_ns + after;
             self.script.push_back((at, Event::Person(Person::Resume)));
             if after >= drain_after {
@@ -277,6 +280,13 @@ impl Simulation {
                     self.struck.hit(21);
                     self.person_needed = true;
                 }
+            }
+            Event::FeeToken { venue, on } => {
+                let account = self.world.account(venue);
+                let debit = if on { FeeDebit::Gt } else { FeeDebit::Received };
+                self.world.exchange_mut(venue).set_fee_debit(account, debit);
+                self.struck.hit(21);
+                self.person_needed = true;
             }
             Event::Stranger { venue, pair, pays_in } => self.stranger(venue, pair, pays_in),
             Event::Patch { limits, min_edge_bps, collar_bps } => {

@@ -10,6 +10,7 @@ use executor::ExecutorConfig;
 use risk::{Controls, Limits};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
+use sim_exchange::core::FeeDebit;
 use sim_exchange::faults::{Faults, ScriptedFault, TimedFault, Visibility};
 use sim_exchange::world::{HttpRequest, OutputBody, World, WorldConfig};
 use spread_detector::DetectorConfig;
@@ -26,6 +27,8 @@ const LAG_MAX_NS: u64 = 400 * MILLI;
 
 /// How long after its notice a connection is closed for an upgrade.
 const UPGRADE_CLOSE_NS: u64 = 3 * SECOND;
+/// The kind whose simulated exchange has its fee token among the assets of every world.
+const FEE_TOKEN_AT: &str = "binance";
 /// How long the venues ran before: longer than any stale statement is old, so that no statement is from before the accounts.
 const WARM_UP_NS: u64 = 5 * SECOND;
 
@@ -46,13 +49,23 @@ pub fn build_world(config: &SimConfig) -> World {
         // As deep as the judge compares; deeper books only cost time.
         market.levels = 20;
     }
+    let assets: Vec<String> = world.assets.iter().map(|asset| asset.name.clone()).collect();
     for (index, venue) in world.venues.iter_mut().enumerate() {
         let kind = config.kinds[index % 2];
         if venue.kind.settings().kind() != kind {
             let seed = config.seed.wrapping_add(index as u64 + 1);
             venue.kind = sim_exchange::protocols::protocol(kind, seed).expect("the harness names known kinds");
         }
+        let connector = connectors::connector(kind).expect("the harness names known kinds");
+        let token = connector.fee_assets().iter().find(|name| kind == FEE_TOKEN_AT && !assets.iter().any(|asset| asset == *name));
+        if let (Some(token), Some(thousandths)) = (token, config.fee_token[index % 2]) {
+            venue.balances.push(((*token).to_owned(), Decimal::new(i64::from(thousandths), 3)));
+            venue.fee_debit = FeeDebit::Gt;
+        }
         let settings = venue.kind.faults().expect("a protocol with faults");
+        if let (Some(sockets), Some((life_ns, notice_ns))) = (settings.sockets, config.socket_life[index % 2]) {
+            (*sockets.life_ns, *sockets.notice_ns) = (life_ns, notice_ns);
+        }
         let upgrade = config.upgrades.get(index).copied().flatten();
         let fault = TimedFault::Upgrade { close_after_ns: UPGRADE_CLOSE_NS };
         let mut script: Vec<ScriptedFault> = upgrade.map(|at_ns| ScriptedFault { at_ns, fault }).into_iter().collect();
@@ -152,6 +165,9 @@ pub struct Setup {
     channels: [&'static str; 2],
     book_ticker: [bool; 2],
     order_entry: [bool; 2],
+    redundant: [bool; 2],
+    /// When each venue shuts us out by a fault of the run, Unix nanoseconds.
+    pub banning: Vec<Vec<(u64, u64)>>,
     seed: u64,
     /// No fault of the run makes a venue refuse for its rate limits, nor bunches requests on their way.
     pub refusals_are_ours: bool,
@@ -216,22 +232,25 @@ impl Setup {
         }
         fee_assets.dedup();
         let (tables, rules) = build_tables(&symbols, &listed, &fee_assets).expect("the demo's pairs fit one scale");
-        let keys =
-            (0..world.venue_count()).map(|venue| world.venue(venue)).map(|v| (v.api_key.clone(), v.api_secret.clone())).collect();
+        let keys = (0..world.venue_count()).map(|index| key_of(world, index, config.logs_in[index % 2])).collect();
         Setup {
             names: tables.pairs.iter().map(|info| format!("{}_{}", info.symbol.base, info.symbol.quote)).collect(),
             tables: Arc::new(tables),
             rules,
             engine: engine_config(config.limits),
             keys,
-            speech,
             channels: config.book_channels,
             book_ticker: config.book_ticker,
             order_entry: config.order_entry,
+            redundant: config.redundant,
+            banning: (0..speech.len())
+                .map(|venue| config.faults.bans(venue).map(|(from, until)| (START_T_NS + from, START_T_NS + until)).collect())
+                .collect(),
             seed: config.seed,
             refusals_are_ours: config.faults.keeps_rate_limits(),
             behind_max_ns: BOOK_AGE_MAX_NS + LAG_MAX_NS + SECOND / 2 + config.faults.feed_delay_max_ns(),
             order_hidden_ns: config.faults.order_hidden_ns,
+            speech,
         }
     }
 
@@ -253,14 +272,22 @@ impl Setup {
                 options: SessionOptions {
                     book_ticker: self.book_ticker[index % self.book_ticker.len()],
                     order_entry: if self.order_entry[index % 2] { OrderEntry::WebSocket } else { OrderEntry::Rest },
+                    redundant: self.redundant[index % 2],
                     ..SessionOptions::default()
                 },
                 seed: self.seed.wrapping_mul(31).wrapping_add(life * 2 + index as u64),
             };
-            self.speech[index].connector.session(config).expect("the harness names known book channels")
+            venue::redundant::session(self.speech[index].connector, config).expect("the harness names known book channels")
         };
         self.keys.iter().enumerate().map(one).collect()
     }
+}
+
+/// The key and the secret of a venue's account; with `logs_in` those that order links log in with, where there are others than the usual.
+fn key_of(world: &World, index: usize, logs_in: bool) -> (String, String) {
+    let venue = world.venue(index);
+    let other = venue.kind.settings().more_keys(venue).into_iter().next().filter(|_| logs_in);
+    other.map_or_else(|| (venue.api_key.clone(), venue.api_secret.clone()), |more| (more.key, more.secret))
 }
 
 /// Whether a name is base and quote of `BASE_QUOTE` without anything between them.

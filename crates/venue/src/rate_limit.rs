@@ -34,6 +34,19 @@ pub struct RateNews {
     pub reset_at: Option<UnixNanos>,
 }
 
+impl RateNews {
+    /// With the end that `Retry-After` tells, where no other is told: a better one than a whole window. It counts from now, so that it is
+    /// known without the venue's time; returned is the time to count from.
+    #[must_use]
+    pub fn ending_after(self, after_ns: Option<u64>, venue_ns: Option<i64>) -> (RateNews, Option<i64>) {
+        let (None, Some(after)) = (self.reset_at, after_ns.and_then(|after_ns| i64::try_from(after_ns).ok())) else {
+            return (self, venue_ns);
+        };
+        let from = venue_ns.unwrap_or(0);
+        (RateNews { reset_at: from.checked_add(after).map(UnixNanos), ..self }, Some(from))
+    }
+}
+
 /// Our count, and until when the venue refuses everything on it.
 #[derive(Clone, Debug)]
 pub struct RateLimit {
@@ -77,6 +90,11 @@ impl RateLimit {
     /// The venue refuses everything for so long.
     pub fn park(&mut self, now: MonoNanos, nanos: u64) {
         self.parked_until = self.parked_until.max(now.after(nanos.min(RETRY_AFTER_MAX_NS)));
+    }
+
+    /// Nothing passes before this time, or a later one that was told before.
+    pub fn park_until(&mut self, until: MonoNanos) {
+        self.parked_until = self.parked_until.max(until);
     }
 
     /// Takes over what the venue says. `refused`: it would take no more; `venue_ns` is the venue's time, where known.
@@ -182,5 +200,21 @@ mod tests {
         assert_eq!(header("Retry-After", " 7 "), Some(7 * SECOND));
         assert_eq!(header("retry-after", "soon"), None);
         assert_eq!(header("age", "7"), None);
+    }
+
+    #[test]
+    fn a_wait_that_is_told_in_seconds_needs_no_clock() {
+        let now = MonoNanos(SECOND);
+        for venue_ns in [None, Some(1_700_000_000_000_000_000)] {
+            let mut limit = RateLimit::new(Limit { count: 10, window_ns: 60 * SECOND });
+            let (news, from) = RateNews::default().ending_after(Some(26 * SECOND), venue_ns);
+            limit.reconcile(now, news, true, from);
+            assert_eq!(limit.parked_until(), now.after(26 * SECOND), "{venue_ns:?}");
+        }
+        // Nobody says until when: one window.
+        let mut limit = RateLimit::new(Limit { count: 10, window_ns: 60 * SECOND });
+        let (news, from) = RateNews::default().ending_after(None, None);
+        limit.reconcile(now, news, true, from);
+        assert_eq!(limit.parked_until(), now.after(60 * SECOND));
     }
 }

@@ -225,6 +225,15 @@ pub trait VenueSession: Send {
     /// Asks for all links to be closed. No reconnects after this.
     fn shutdown(&mut self, now: MonoNanos);
 
+    /// Until when public reads of the limit with this number wait because the venue said so, past when they don't; `None` past the last
+    /// limit. Two sessions behind one address tell each other ([`crate::redundant`]).
+    fn public_parked_until(&self, _limit: usize) -> Option<MonoNanos> {
+        None
+    }
+
+    /// Another session of this address was told to wait with public reads of this limit.
+    fn park_public(&mut self, _limit: usize, _until: MonoNanos) {}
+
     /// Plain counters, copied out by the ops thread.
     fn stats(&self) -> &SessionStats;
 }

@@ -80,6 +80,13 @@ fn order_rows_say_where_an_order_stands() {
         let text = changes.iter().fold(ORDER.to_string(), |text, (from, to)| text.replacen(from, to, 1));
         assert_eq!(order(&text).unwrap().unwrap().update.report, expected, "{changes:?}");
     }
+    for (status, filled) in
+        [("Filled", ""), ("Filled", "0"), ("Filled", "0.1"), ("PartiallyFilled", ""), ("PartiallyFilledCanceled", "0")]
+    {
+        let text =
+            ORDER.replace("PartiallyFilled", status).replace("\"cumExecQty\":\"0.1\"", &format!("\"cumExecQty\":\"{filled}\""));
+        assert_eq!(order(&text).unwrap_err().reason, FrameReject::OutOfRange, "{status} with {filled:?} executed");
+    }
     let rejected = ORDER.replace("PartiallyFilled", "Rejected").replace("\"cumExecQty\":\"0.1\"", "\"cumExecQty\":\"0\"");
     for (reason, class_of) in [
         ("EC_NoError", ErrorClass::FilterReject),

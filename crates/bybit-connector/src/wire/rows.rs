@@ -38,7 +38,8 @@ fn pair_of<'n>(
 /// Reads one order. `None` when it stands on a pair that is not configured.
 ///
 /// # Errors
-/// A missing field, an unknown status, side or type, or a number that is not exact in the pair's scale.
+/// A missing field, an unknown status, side or type, a number that is not exact in the pair's scale, or an executed quantity that the
+/// status contradicts: an order that is filled with nothing executed would pass for one that never was.
 pub fn order(value: &Value<'_, '_>, listed: Option<Market>, names: &PairNames, stamp: Stamp) -> Result<Option<OrderRow>, Reject> {
     let row = object(value, "order")?;
     fields!(row,
@@ -67,7 +68,16 @@ pub fn order(value: &Value<'_, '_>, listed: Option<Market>, names: &PairNames, s
     if qty.is_some_and(|qty| filled > qty) {
         return Err(Reject::new(FrameReject::OutOfRange, "cumExecQty"));
     }
-    let report = match text(status, "orderStatus")? {
+    let status = text(status, "orderStatus")?;
+    let contradicts = match status {
+        "Filled" => qty.is_some_and(|qty| filled != qty) || filled.is_zero(),
+        "PartiallyFilled" | "PartiallyFilledCanceled" => filled.is_zero(),
+        _ => false,
+    };
+    if contradicts {
+        return Err(Reject::new(FrameReject::OutOfRange, "cumExecQty"));
+    }
+    let report = match status {
         "New" | "PartiallyFilled" | "Untriggered" | "Triggered" => OrderReport::Open { filled },
         "Filled" => OrderReport::Finished { finish: Finish::Filled, filled },
         "Rejected" if filled.is_zero() => {

@@ -219,6 +219,14 @@ impl VenueSession for GateSession {
         self.desk.close_links();
     }
 
+    fn public_parked_until(&self, limit: usize) -> Option<MonoNanos> {
+        self.desk.public_parked_until(limit)
+    }
+
+    fn park_public(&mut self, limit: usize, until: MonoNanos) {
+        self.desk.park_public(limit, until);
+    }
+
     fn stats(&self) -> &SessionStats {
         &self.desk.stats
     }

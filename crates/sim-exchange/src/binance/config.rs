@@ -10,7 +10,7 @@ use crate::{
     faults::{Conditions, Faults, ScriptedFault, Visibility, script::FaultScript},
     reading::Reading,
     timing::{Delays, Jitter},
-    world::{Dialect, DialectParts, FaultSettings, MoreKey, Settings, VenueConfig},
+    world::{Dialect, DialectParts, FaultSettings, MoreKey, Settings, SocketLife, VenueConfig},
 };
 
 const MS: u64 = 1_000_000;
@@ -159,6 +159,7 @@ impl Settings for BinanceConfig {
             script: &mut self.script,
             from_ns: &mut self.faults_from_ns,
             seed: &mut self.faults_seed,
+            sockets: Some(SocketLife { life_ns: &mut self.life_ns, notice_ns: &mut self.notice_ns }),
         })
     }
 

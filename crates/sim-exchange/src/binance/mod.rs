@@ -287,18 +287,23 @@ impl BinanceDialect {
         }
     }
 
+    /// A ban is of the address: REST and the WebSocket API know of it alike (Binance spot API, IP limits).
+    fn heed_ban(&mut self, t_ns: u64) {
+        let faults = &mut self.state.config.faults;
+        faults.banned_until_ns = faults.banned_until_ns.filter(|until| *until > t_ns);
+        if let Some(until_ns) = faults.banned_until_ns {
+            self.state.limits.ban(until_ns);
+        }
+    }
+
     /// The answer to everything while the venue's edge lets nothing in.
     fn shut(&mut self, t_ns: u64, is_private: bool) -> Option<HttpResponse> {
         self.private_requests += u64::from(is_private);
+        self.heed_ban(t_ns);
         let faults = &mut self.state.config.faults;
-        faults.banned_until_ns = faults.banned_until_ns.filter(|until| *until > t_ns);
-        let until_ns = faults.banned_until_ns;
         let is_refused = is_private
             && (faults.too_many_requests.contains(&self.private_requests) || take_one(&mut faults.refuse_next_requests));
         let (is_down, bare) = (faults.maintenance, faults.bare_refusals);
-        if let Some(until_ns) = until_ns {
-            self.state.limits.ban(until_ns);
-        }
         let error = match self.state.limits.banned(t_ns) {
             Some(error) => error,
             None if is_down => ApiError::unavailable(),
@@ -407,6 +412,7 @@ impl Dialect for BinanceDialect {
             _ if path == "/ws" || path.starts_with("/ws/") || path.starts_with("/stream") => Door::Streams,
             _ => return out.ws_close(t_ns, conn),
         };
+        self.heed_ban(t_ns);
         if self.state.limits.banned(t_ns).is_some() {
             return out.ws_close(t_ns, conn);
         }
@@ -464,6 +470,7 @@ impl Dialect for BinanceDialect {
             return;
         }
         self.group_account(exchange);
+        self.heed_ban(t_ns);
         self.state.limits.divide_by(self.state.config.faults.limits_divided_by);
         let stamp = self.state.stamp(t_ns);
         let mut call = Call { t_ns, state: &mut self.state, exchange, monitor, stamp, accepted: 0 };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     core::AccountTrade,
-    reading::{Asked, Crossing, RateWord, Reading, Spends, cross, parameter, side_of, text_field},
+    reading::{Asked, Crossing, RateWord, Reading, Spends, cross, parameter, retry_after_ns, side_of, text_field},
     world::HttpResponse,
 };
 
@@ -12,6 +12,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct BinanceReading;
 
+/// Weights are counted by the minute (Binance spot API, IP limits).
+const WEIGHT_WINDOW_NS: u64 = 60_000_000_000;
 const ORDER: &str = "/api/v3/order";
 
 /// The order among these parameters, if it is a limit order.
@@ -81,9 +83,9 @@ impl Reading for BinanceReading {
 
     fn rate_word(&self, response: &HttpResponse) -> RateWord {
         match response.status {
-            // How long is told in seconds from now, not as a moment.
-            429 => RateWord::Refused { until_ns: None },
-            403 | 418 => RateWord::Banned,
+            // Without a word of when it ends, it is over with the window of weights.
+            429 => RateWord::Refused { until_ns: None, for_ns: Some(retry_after_ns(response).unwrap_or(WEIGHT_WINDOW_NS)) },
+            403 | 418 => RateWord::Banned { for_ns: retry_after_ns(response) },
             _ => RateWord::None,
         }
     }

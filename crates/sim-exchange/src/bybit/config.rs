@@ -110,6 +110,7 @@ impl Settings for BybitConfig {
             script: &mut self.script,
             from_ns: &mut self.faults_from_ns,
             seed: &mut self.faults_seed,
+            sockets: None,
         })
     }
 

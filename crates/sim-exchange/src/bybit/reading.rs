@@ -29,6 +29,8 @@ fn code(response: &HttpResponse) -> Option<i64> {
     root.get("retCode")?.as_i64()
 }
 
+/// "403, access too frequent": the address is shut out for ten minutes (Bybit API v5, rate limit rules).
+const SHUT_OUT_NS: u64 = 600_000_000_000;
 /// "Too many visits!"
 const TOO_MANY_VISITS: i64 = 10006;
 
@@ -63,14 +65,14 @@ impl Reading for BybitReading {
 
     fn rate_word(&self, response: &HttpResponse) -> RateWord {
         if response.status == 403 {
-            return RateWord::Banned;
+            return RateWord::Banned { for_ns: Some(SHUT_OUT_NS) };
         }
         if code(response) != Some(TOO_MANY_VISITS) {
             return RateWord::None;
         }
         let reset = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-bapi-limit-reset-timestamp"));
         let until_ms = reset.and_then(|(_, value)| value.parse::<u64>().ok());
-        RateWord::Refused { until_ns: until_ms.map(|ms| ms.saturating_mul(1_000_000)) }
+        RateWord::Refused { until_ns: until_ms.map(|ms| ms.saturating_mul(1_000_000)), for_ns: None }
     }
 
     fn refuses_order(&self, path: &str, response: &HttpResponse) -> bool {
@@ -175,7 +177,7 @@ mod tests {
         assert_eq!(BybitReading.age_order(br#"{"retCode":0,"result":{"list":[]}}"#), None);
         let headers = vec![("X-Bapi-Limit-Reset-Timestamp".to_owned(), "5".to_owned())];
         let refused = HttpResponse { status: 200, headers, body: br#"{"retCode":10006}"#.to_vec() };
-        assert_eq!(BybitReading.rate_word(&refused), RateWord::Refused { until_ns: Some(5_000_000) });
+        assert_eq!(BybitReading.rate_word(&refused), RateWord::Refused { until_ns: Some(5_000_000), for_ns: None });
         assert_eq!(BybitReading.rate_word(&HttpResponse { body: br#"{"retCode":0}"#.to_vec(), ..refused }), RateWord::None);
     }
 }

@@ -111,6 +111,7 @@ impl Settings for GateConfig {
             script: &mut self.script,
             from_ns: &mut self.faults_from_ns,
             seed: &mut self.faults_seed,
+            sockets: None,
         })
     }
 

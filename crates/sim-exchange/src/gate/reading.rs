@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    reading::{Asked, Crossing, RateWord, Reading, Spends, cross, parameter, side_of, text_field},
+    reading::{Asked, Crossing, RateWord, Reading, Spends, cross, parameter, retry_after_ns, side_of, text_field},
     world::HttpResponse,
 };
 
@@ -62,14 +62,14 @@ impl Reading for GateReading {
 
     fn rate_word(&self, response: &HttpResponse) -> RateWord {
         if response.status == 418 || response.status == 403 && response.body.windows(3).any(|part| part == b"BAN") {
-            return RateWord::Banned;
+            return RateWord::Banned { for_ns: retry_after_ns(response) };
         }
         if response.status != 429 {
             return RateWord::None;
         }
         let reset = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-gate-ratelimit-reset-timestamp"));
         let seconds = reset.and_then(|(_, value)| value.parse::<u64>().ok());
-        RateWord::Refused { until_ns: seconds.map(|seconds| seconds.saturating_mul(1_000_000_000)) }
+        RateWord::Refused { until_ns: seconds.map(|seconds| seconds.saturating_mul(1_000_000_000)), for_ns: None }
     }
 
     fn refuses_order(&self, path: &str, response: &HttpResponse) -> bool {

@@ -58,6 +58,16 @@ pub struct FaultSettings<'a> {
     pub from_ns: &'a mut u64,
     /// Draws faults from this seed.
     pub seed: &'a mut Option<u64>,
+    /// How long sockets live; `None` where no end is documented.
+    pub sockets: Option<SocketLife<'a>>,
+}
+
+/// How long a venue's sockets live.
+pub struct SocketLife<'a> {
+    /// From the opening to the end, nanoseconds.
+    pub life_ns: &'a mut u64,
+    /// The end is told this long before it.
+    pub notice_ns: &'a mut u64,
 }
 
 /// A further key of a venue's account.

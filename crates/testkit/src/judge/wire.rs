@@ -18,6 +18,11 @@ use venue::{Ticket, Transmit};
 const BOOK_COPIES_MAX: usize = 100;
 /// The window of [`BOOK_COPIES_MAX`].
 const COPIES_WINDOW_NS: u64 = 10 * SECOND;
+/// Requests that one venue gets over REST within a second at most, whatever they are: more is a storm. Bybit shuts an address out for 600
+/// in five seconds.
+const REQUESTS_MAX: usize = 100;
+/// An answer may come so much later than it was given.
+const TOLD_LATE_NS: u64 = 10 * SECOND;
 /// How far the connector's idea of the venue's clock may be off when it waits for a time of the venue.
 const CLOCK_TOLERANCE_NS: u64 = SECOND / 4;
 /// Beyond this the connector does not wait, whatever the venue says.
@@ -37,6 +42,14 @@ pub struct WireWatch {
     /// The run has no fault that makes the venue refuse for its rate limits.
     refusals_are_ours: bool,
     in_flight: BTreeMap<(VenueId, Ticket), Spends>,
+    /// When each venue bans us by a fault of the run, Unix nanoseconds: then it is no fault of ours.
+    banning: Vec<Vec<(u64, u64)>>,
+    /// When requests left for each venue within the last second.
+    recent: BTreeMap<VenueId, VecDeque<u64>>,
+    /// Until when a venue told us to wait with anything, Unix nanoseconds. It knows it over restarts of ours.
+    waits: BTreeMap<VenueId, u64>,
+    /// Until when nothing may leave over REST, by what a ban said; Unix nanoseconds.
+    banned: BTreeMap<VenueId, u64>,
     /// Until when the venue refuses, by what was refused; Unix nanoseconds.
     parked: BTreeMap<(VenueId, Spends), u64>,
     copies: BTreeMap<VenueId, VecDeque<u64>>,
@@ -53,6 +66,7 @@ impl WireWatch {
         secrets: Vec<(String, String)>,
         speech: Vec<Speech>,
         refusals_are_ours: bool,
+        banning: Vec<Vec<(u64, u64)>>,
     ) -> WireWatch {
         let venues = tables.venues.len();
         WireWatch {
@@ -61,6 +75,10 @@ impl WireWatch {
             speech,
             secrets: secrets.into_iter().map(|(key, secret)| (Needle::new(key), Needle::new(secret))).collect(),
             refusals_are_ours,
+            banning,
+            recent: BTreeMap::new(),
+            waits: BTreeMap::new(),
+            banned: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             parked: BTreeMap::new(),
             copies: BTreeMap::new(),
@@ -83,6 +101,17 @@ impl WireWatch {
     pub fn new_life(&mut self) {
         self.in_flight.clear();
         self.parked.clear();
+        self.banned.clear();
+    }
+
+    /// Whether a venue told us to wait with something, and still does.
+    pub fn is_told_to_wait(&self, venue: VenueId, t_ns: u64) -> bool {
+        self.waits.get(&venue).is_some_and(|until| t_ns < *until)
+    }
+
+    /// When the last ban that this process was told of ends, Unix nanoseconds.
+    pub fn banned_until(&self) -> Option<u64> {
+        self.banned.values().copied().max()
     }
 
     /// Something leaves the engine.
@@ -93,6 +122,20 @@ impl WireWatch {
         self.check_secrets(venue, transmit)?;
         self.check_kept("the Debug text of what leaves", format!("{transmit:?}").as_bytes())?;
         let Transmit::Request { ticket, request, .. } = transmit else { return Ok(()) };
+        if let Some(until) = self.banned.get(&venue).filter(|until| t_ns < **until) {
+            let (method, path, early_ms) = (request.method.as_str(), &request.path, (until - t_ns) / 1_000_000);
+            let text = format!("{method} {path} leaves {early_ms} ms before the ban of {} ends", self.tables.venue(venue));
+            return broken(Invariant::LimitsRespected, text);
+        }
+        let recent = self.recent.entry(venue).or_default();
+        while recent.front().is_some_and(|at| t_ns - at >= SECOND) {
+            recent.pop_front();
+        }
+        recent.push_back(t_ns);
+        if recent.len() > REQUESTS_MAX {
+            let text = format!("{} requests leave for {} within a second", recent.len(), self.tables.venue(venue));
+            return broken(Invariant::LimitsRespected, text);
+        }
         let reading = self.speech[venue.index()].reading;
         let key_header = reading.key_header();
         let signed = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(key_header));
@@ -129,12 +172,32 @@ impl WireWatch {
     /// # Errors
     /// I14 for a refusal that we earned ourselves, and for a ban.
     pub fn answered(&mut self, t_ns: u64, venue: VenueId, ticket: Ticket, reply: Option<&HttpResponse>) -> Check {
-        let Some(spends) = self.in_flight.remove(&(venue, ticket)) else { return Ok(()) };
+        let spends = self.in_flight.remove(&(venue, ticket));
         let Some(reply) = reply else { return Ok(()) };
-        let until_ns = match self.speech[venue.index()].reading.rate_word(reply) {
-            RateWord::Banned => return broken(Invariant::LimitsRespected, format!("{} bans us", self.tables.venue(venue))),
+        let word = self.speech[venue.index()].reading.rate_word(reply);
+        if let RateWord::Banned { for_ns } = word {
+            let by_fault =
+                |spans: &Vec<(u64, u64)>| spans.iter().any(|(from, until)| (*from..until + TOLD_LATE_NS).contains(&t_ns));
+            if !self.banning.get(venue.index()).is_some_and(by_fault) {
+                return broken(Invariant::LimitsRespected, format!("{} bans us", self.tables.venue(venue)));
+            }
+            let until = self.banned.entry(venue).or_default();
+            *until = (*until).max(t_ns + for_ns.unwrap_or(0));
+        }
+        let wait_until = match word {
+            RateWord::None => None,
+            RateWord::Banned { for_ns } => for_ns.map(|for_ns| t_ns + for_ns),
+            RateWord::Refused { until_ns, for_ns } => until_ns.max(for_ns.map(|for_ns| t_ns + for_ns)),
+        };
+        if let Some(until) = wait_until {
+            let waits = self.waits.entry(venue).or_default();
+            *waits = (*waits).max(until);
+        }
+        let Some(spends) = spends else { return Ok(()) };
+        let until_ns = match word {
+            RateWord::Banned { .. } => return Ok(()),
             RateWord::None => return Ok(()),
-            RateWord::Refused { until_ns } => until_ns,
+            RateWord::Refused { .. } => wait_until,
         };
         self.refused += 1;
         if self.refusals_are_ours {

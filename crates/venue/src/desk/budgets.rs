@@ -2,12 +2,14 @@
 //! all leaves over REST.
 
 use super::Desk;
-use super::what::What;
+use super::orders::Told;
+use super::what::{Asked, What};
 use super::wire::{Ban, Failure, Profile, Wire};
 use crate::rate_limit::{Limit, RETRY_AFTER_MAX_NS, RateLimit, RateNews, retry_after_ns};
+use crate::session::IoFailure;
 use domain::command::OrderRef;
 use domain::time::MILLI;
-use domain::{Amend, Budget, BudgetBucket, ErrorClass, Input, MonoNanos, NewOrder, PairId, UnixNanos};
+use domain::{Amend, Budget, BudgetBucket, ErrorClass, Input, MonoNanos, NewOrder, PairId};
 
 /// The status of a request that is over a limit.
 const LIMITED: u16 = 429;
@@ -114,6 +116,33 @@ impl Budgets {
 }
 
 impl<W: Wire> Desk<W> {
+    /// Until when public reads of the limit with this number wait because the venue said so; `None` past the last one.
+    pub fn public_parked_until(&self, limit: usize) -> Option<MonoNanos> {
+        self.budgets.public.get(limit).map(RateLimit::parked_until)
+    }
+
+    /// Another session of this address was told to wait with public reads of this limit.
+    pub fn park_public(&mut self, limit: usize, until: MonoNanos) {
+        if let Some(limit) = self.budgets.public.get_mut(limit) {
+            limit.park_until(until);
+        }
+    }
+
+    /// A ban holds. What would have waited for its end is answered at once, as refused: whoever wants it asks again, and would have had
+    /// all of it asked at the very moment when the ban ends.
+    pub(super) fn refuse_in_ban(&mut self, asked: Asked<W::Own>, now: MonoNanos, updates: &mut Vec<Input>) {
+        let class = ErrorClass::RateLimited;
+        match asked.what {
+            What::Time => {
+                let again = self.clock.conclude(self.venue, Some(class), now, &mut self.jitter, updates);
+                debug_assert!(!again, "Invariant: a round that was refused for its rate is over");
+            }
+            What::Rules(pair) => self.rules_unread(pair, now),
+            What::LookUp { .. } => self.on_order_told(asked, now, Told::Silent(IoFailure::NotSent), now, updates),
+            _ => self.read_failed(asked, class, now, updates),
+        }
+    }
+
     /// Takes budget for a request that may wait.
     ///
     /// # Errors
@@ -132,12 +161,9 @@ impl<W: Wire> Desk<W> {
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
-        let (mut rate, after_ns) = (self.wire.rate(what, headers), retry_after_ns(headers));
-        if let (None, Some(after_ns), Some(venue_ns)) = (rate.reset_at, after_ns, self.clock.carried_ns(now)) {
-            // What is told in this way is a better end than a whole window.
-            rate.reset_at = i64::try_from(after_ns).ok().and_then(|after| venue_ns.checked_add(after)).map(UnixNanos);
-        }
-        self.on_rate(what, rate, status == LIMITED, now, updates);
+        let after_ns = retry_after_ns(headers);
+        let (rate, venue_ns) = self.wire.rate(what, headers).ending_after(after_ns, self.clock.carried_ns(now));
+        self.on_rate(what, rate, status == LIMITED, (now, venue_ns), updates);
         self.on_retry_after(what, status, after_ns, now);
     }
 
@@ -150,7 +176,7 @@ impl<W: Wire> Desk<W> {
     /// A request was refused, perhaps for a limit that its status did not tell.
     pub(super) fn on_refused(&mut self, what: &What<W::Own>, failure: &Failure, now: MonoNanos, updates: &mut Vec<Input>) {
         if failure.class == ErrorClass::RateLimited && failure.status != LIMITED {
-            self.on_rate(what, RateNews::default(), true, now, updates);
+            self.on_rate(what, RateNews::default(), true, (now, self.clock.carried_ns(now)), updates);
         }
     }
 
@@ -161,7 +187,7 @@ impl<W: Wire> Desk<W> {
         what: &What<W::Own>,
         rate: RateNews,
         refused: bool,
-        now: MonoNanos,
+        (now, venue_ns): (MonoNanos, Option<i64>),
         updates: &mut Vec<Input>,
     ) {
         if let (Some(remaining), Some(limit)) = (rate.remain, rate.limit) {
@@ -173,7 +199,7 @@ impl<W: Wire> Desk<W> {
                 self.stats.rate_remaining = Some((remaining, limit));
             }
         }
-        let (venue, venue_ns) = (self.venue, self.clock.carried_ns(now));
+        let venue = self.venue;
         let market = self.wire.public_limit(what);
         let Some((name, spent)) = self.budgets.limit(what, market) else { return };
         spent.reconcile(now, rate, refused, venue_ns);

@@ -373,7 +373,7 @@ impl<W: Wire> Desk<W> {
             Sending::Cancels(cancels) => cancels.first().map(|asked| &asked.what),
         };
         if let Some(what) = what {
-            self.on_rate(what, reply.rate, reply.limited, now, updates);
+            self.on_rate(what, reply.rate, reply.limited, (now, self.clock.carried_ns(now)), updates);
             if let (LinkBody::Failed(failure), Some(until), Some(venue_ns)) =
                 (&reply.body, reply.rate.reset_at, self.clock.carried_ns(now))
             {

@@ -255,13 +255,13 @@ impl<W: Wire> Desk<W> {
         Transmit::Request { ticket, request, timeout_ns, order }
     }
 
-    /// Asks again after a pause when the failure may pass, at most once.
+    /// Asks again after a pause when the failure may pass, at most once; not while a ban holds.
     ///
     /// # Errors
     /// Gives the request back when it must be answered as failed.
     fn try_again(&mut self, asked: Asked<W::Own>, class: ErrorClass, now: MonoNanos) -> Result<(), Asked<W::Own>> {
         let passes = matches!(class, ErrorClass::RateLimited | ErrorClass::ClockSkew | ErrorClass::Unknown);
-        if asked.attempt > 0 || !passes || self.stopped {
+        if asked.attempt > 0 || !passes || self.stopped || now < self.budgets.banned_until() {
             return Err(asked);
         }
         let first = if class == ErrorClass::RateLimited { SECOND } else { 200 * MILLI };
@@ -458,6 +458,7 @@ impl<W: Wire> Desk<W> {
                             return Some(self.link_transmit(slot, asked, now, wall));
                         }
                         (_, Ok(())) => return Some(self.transmit_request(asked, now, wall)),
+                        (_, Err(_)) if now < self.budgets.banned_until() => self.refuse_in_ban(asked, now, updates),
                         (_, Err(at)) => self.ask_later(at, asked),
                     }
                 }

@@ -248,7 +248,7 @@ impl<W: Wire> Desk<W> {
         updates.push(Input::Trades(TradesReport { venue: self.venue, pair, requested, received: now, since, complete, fills }));
     }
 
-    fn read_failed(&mut self, asked: Asked<W::Own>, class: ErrorClass, now: MonoNanos, updates: &mut Vec<Input>) {
+    pub(super) fn read_failed(&mut self, asked: Asked<W::Own>, class: ErrorClass, now: MonoNanos, updates: &mut Vec<Input>) {
         if let Err(asked) = self.try_again(asked, class, now)
             && let Some(read) = kind_of(&asked.what)
         {

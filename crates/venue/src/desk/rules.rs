@@ -1,6 +1,6 @@
 //! The rules of the pairs, read anew while the session runs (F11): steps, minimums, and whether trading is open.
 //!
-//! They are asked for on a timer, every ten seconds while the pair is closed, and at once when the venue refuses an order for its
+//! They are asked for on a timer, every ten seconds while the pair is closed or they could not be read, and at once when the venue refuses an order for its
 //! figures or its market: an engine that goes on with old rules would be refused for ever. Start at [`Desk::rules_timeout`]; each
 //! answer is one [`Input::Rules`]. A pair that is no longer listed, or whose steps no longer fit the scale that everything is counted
 //! in, is told as closed in both directions.
@@ -74,9 +74,7 @@ impl<W: Wire> Desk<W> {
         if rules.can_buy && rules.can_sell {
             return;
         }
-        if let Some((_, due, _)) = self.rules.0.iter_mut().find(|(known, ..)| *known == rules.pair) {
-            *due = due.map(|at| at.min(now.after(REFUSAL_PAUSE_NS)));
-        }
+        self.rules_unread(rules.pair, now);
     }
 
     pub(super) fn on_rules(&mut self, pair: PairId, venue_ns: i64, answer: Answer<'_>, now: MonoNanos, updates: &mut Vec<Input>) {
@@ -88,7 +86,7 @@ impl<W: Wire> Desk<W> {
                 self.watch_closed(&rules, now);
                 return updates.push(Input::Rules(rules));
             }
-            Err(_) => return,
+            Err(_) => return self.rules_unread(pair, now),
         };
         let Some(symbol) = self.wire.tables().pair(pair).map(|info| info.symbol.clone()) else { return };
         match self.wire.rules(&symbol, body, venue_ns) {
@@ -98,7 +96,17 @@ impl<W: Wire> Desk<W> {
                 self.watch_closed(&rules, now);
                 updates.push(Input::Rules(rules));
             }
-            Err(reject) => self.stats.reject(reject.reason),
+            Err(reject) => {
+                self.stats.reject(reject.reason);
+                self.rules_unread(pair, now);
+            }
+        }
+    }
+
+    /// They were asked for in doubt, or of a closed pair, or by the timer: what could not be read is asked for again soon.
+    pub(super) fn rules_unread(&mut self, pair: PairId, now: MonoNanos) {
+        if let Some((_, due, _)) = self.rules.0.iter_mut().find(|(known, ..)| *known == pair) {
+            *due = due.map(|at| at.min(now.after(REFUSAL_PAUSE_NS)));
         }
     }
 

@@ -80,6 +80,19 @@ pub(super) struct Merged {
 pub(super) enum Fault {
     /// Its changes are in no order: it is to have its book anew.
     Unordered,
+    /// Its best bid is not below its best ask (F5): the same. The engine, which sees only what is told first, could not know it of the
+    /// other half, and would be led from one book to the other over levels that never were.
+    Crossed,
+}
+
+impl Fault {
+    /// Why its book is to be had anew.
+    pub(super) const fn reason(self) -> ResyncReason {
+        match self {
+            Fault::Unordered => ResyncReason::Gap,
+            Fault::Crossed => ResyncReason::Crossed,
+        }
+    }
 }
 
 /// What the merger writes to.
@@ -123,7 +136,7 @@ impl Merged {
         let BookUpdate { received, changed_at, sent_at, body, .. } = update;
         let stamps = (received, changed_at, sent_at);
         match body {
-            BookBody::Snapshot { id, bids, asks } => self.on_whole(half, id, Sides { bids, asks }, stamps, out),
+            BookBody::Snapshot { id, bids, asks } => return self.on_whole(half, id, Sides { bids, asks }, stamps, out),
             BookBody::Delta { last, bids, asks, .. } => return self.on_change(half, last, Sides { bids, asks }, stamps, out),
             BookBody::Top { id, bid, ask } => {
                 let newer = self.top.is_none_or(|(last, by)| id > last || (id == last && (by == half || sent_at.is_none())));
@@ -142,7 +155,10 @@ impl Merged {
         Ok(())
     }
 
-    fn on_whole(&mut self, half: Half, id: u64, sides: Sides, stamps: Stamps, out: &mut Out<'_>) {
+    fn on_whole(&mut self, half: Half, id: u64, sides: Sides, stamps: Stamps, out: &mut Out<'_>) -> Result<(), Fault> {
+        if crossed(sides.bids.first(), sides.asks.first()) {
+            return Err(Fault::Crossed);
+        }
         let own = &mut self.own[half.index()];
         own.id = Some(id);
         own.sides = sides;
@@ -154,6 +170,7 @@ impl Merged {
         } else {
             self.second(half, id, stamps.0, out);
         }
+        Ok(())
     }
 
     fn on_change(&mut self, half: Half, last: u64, changes: Sides, stamps: Stamps, out: &mut Out<'_>) -> Result<(), Fault> {
@@ -162,6 +179,10 @@ impl Merged {
         let own = &mut self.own[half.index()];
         if own.id.is_none() {
             return Ok(());
+        }
+        let bid = best_after(&own.sides.bids, &changes.bids, BookSide::Bids);
+        if crossed(bid, best_after(&own.sides.asks, &changes.asks, BookSide::Asks)) {
+            return Err(Fault::Crossed);
         }
         let ordered = apply_changes(&mut own.sides.bids, &changes.bids, BookSide::Bids)
             && apply_changes(&mut own.sides.asks, &changes.asks, BookSide::Asks);
@@ -317,6 +338,17 @@ impl Own {
         self.received = self.received.max(received);
         self.changed_at = changed_at.or(self.changed_at);
     }
+}
+
+fn crossed(bid: Option<&Level>, ask: Option<&Level>) -> bool {
+    bid.zip(ask).is_some_and(|(bid, ask)| bid.price >= ask.price)
+}
+
+/// The best level of a side once these changes, in its order, are made.
+fn best_after<'a>(side: &'a [Level], changes: &'a [Level], of: BookSide) -> Option<&'a Level> {
+    let kept = side.iter().find(|level| !changes.iter().any(|change| change.price == level.price));
+    let new = changes.iter().find(|change| !change.qty.is_zero());
+    kept.into_iter().chain(new).min_by(|left, right| of.order(left.price, right.price))
 }
 
 /// The changes that make one side another one: zero deletes. In the order of the side.

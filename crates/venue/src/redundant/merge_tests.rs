@@ -271,3 +271,38 @@ fn whatever_is_late_or_lost_the_engine_holds_a_state_of_the_venue() {
         }
     }
 }
+
+#[test]
+fn a_book_that_contradicts_itself_is_never_a_half_s_own_however_late_it_is_told() {
+    let mut rig = Rig::new();
+    let whole = |id| BookBody::Snapshot { id, bids: levels(&[(100, 5), (99, 5)]), asks: levels(&[(101, 5), (102, 5)]) };
+    let update = |rig: &Rig, body| BookUpdate {
+        venue: VenueId(0),
+        pair: PairId(0),
+        received: rig.now,
+        changed_at: None,
+        sent_at: None,
+        body,
+    };
+    for half in Half::ALL {
+        let body = update(&rig, whole(5));
+        rig.act(|book, out| assert_eq!(book.on_update(half, body, out), Ok(())));
+    }
+    let change = |bids: &[(i64, i64)]| BookBody::Delta { first: 6, last: 6, bids: levels(bids), asks: levels(&[(101, 0)]) };
+    let told = update(&rig, change(&[]));
+    rig.act(|book, out| assert_eq!(book.on_update(First, told, out), Ok(())));
+    // The second tells the same change with a bid at the best ask: its book is no longer what may be gone over to.
+    let crossed = update(&rig, change(&[(102, 1)]));
+    assert!(rig.act(|book, out| assert_eq!(book.on_update(Second, crossed, out), Err(Fault::Crossed))).is_empty());
+    let lost = update(&rig, BookBody::Untrusted { reason: ResyncReason::Crossed });
+    assert!(rig.act(|book, out| assert_eq!(book.on_update(Second, lost, out), Ok(()))).is_empty(), "the other one has it");
+    let next = update(&rig, BookBody::Delta { first: 7, last: 7, bids: levels(&[(101, 2)]), asks: levels(&[]) });
+    assert!(rig.act(|book, out| assert_eq!(book.on_update(Second, next, out), Ok(()))).is_empty());
+    let (id, sides) = rig.engine.as_ref().expect("a book");
+    assert_eq!((*id, &sides.bids), (6, &levels(&[(100, 5), (99, 5)])));
+    // Crossed in the half whose book the engine holds: nothing of it is told.
+    let crossed = update(&rig, BookBody::Delta { first: 7, last: 7, bids: levels(&[(102, 1)]), asks: levels(&[]) });
+    assert!(rig.act(|book, out| assert_eq!(book.on_update(First, crossed, out), Err(Fault::Crossed))).is_empty());
+    let crossed = update(&rig, BookBody::Snapshot { id: 9, bids: levels(&[(102, 1)]), asks: levels(&[(102, 1)]) });
+    assert!(rig.act(|book, out| assert_eq!(book.on_update(Second, crossed, out), Err(Fault::Crossed))).is_empty());
+}

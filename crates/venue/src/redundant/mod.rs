@@ -9,7 +9,7 @@
 //! |---|---|
 //! | links | the first's names with [`SECOND_SHARD`] in the shard, so that drivers and tapes tell them apart |
 //! | connections of send stamps | odd numbers; the first's are even: lag is judged for each by itself |
-//! | requests | public ones only, out of a share of their limits ([`crate::ReadShare`]); none while either half is banned |
+//! | requests | public ones only, out of a share of their limits ([`crate::ReadShare`]); none of a limit that either half was told to wait for, none at all while either is banned |
 //! | start | when all books of the first are there, or after [`START_MAX_NS`]: a start is not a storm |
 //!
 //! The public side is `Up` while one half says so.
@@ -192,8 +192,8 @@ impl Redundant {
         for input in inputs.drain(..) {
             self.take(half, input, updates, &mut faults);
         }
-        for pair in faults {
-            let command = Command::Resync { venue: self.venue(), pair, reason: ResyncReason::Gap };
+        for (pair, reason) in faults {
+            let command = Command::Resync { venue: self.venue(), pair, reason };
             let mut more = Vec::new();
             if let Some(session) = self.halves.get_mut(half.index()) {
                 session.submit(now, &command, &mut more);
@@ -204,7 +204,7 @@ impl Redundant {
         }
     }
 
-    fn take(&mut self, half: Half, input: Input, updates: &mut Vec<Input>, faults: &mut Vec<PairId>) {
+    fn take(&mut self, half: Half, input: Input, updates: &mut Vec<Input>, faults: &mut Vec<(PairId, ResyncReason)>) {
         match input {
             Input::Book(update) => self.on_book(half, update, updates, faults),
             Input::Link(change) if change.role == LinkRole::Public => self.on_link(half, change, updates),
@@ -233,14 +233,20 @@ impl Redundant {
         }
     }
 
-    fn on_book(&mut self, half: Half, mut update: BookUpdate, updates: &mut Vec<Input>, faults: &mut Vec<PairId>) {
+    fn on_book(
+        &mut self,
+        half: Half,
+        mut update: BookUpdate,
+        updates: &mut Vec<Input>,
+        faults: &mut Vec<(PairId, ResyncReason)>,
+    ) {
         let stamp = |sent: SendStamp| SendStamp { connection: half.connection(sent.connection), ..sent };
         update.sent_at = update.sent_at.map(stamp);
         let pair = update.pair;
         let Redundant { books, stats, .. } = self;
         let Some(book) = books.get_mut(pair.index()).and_then(Option::as_mut) else { return };
         let fault = with_out(stats, updates, |out| book.on_update(half, update, out));
-        faults.extend(fault.err().map(|Fault::Unordered| pair));
+        faults.extend(fault.err().map(|fault: Fault| (pair, fault.reason())));
     }
 
     fn on_link(&mut self, half: Half, change: LinkChange, updates: &mut Vec<Input>) {
@@ -268,6 +274,16 @@ impl Redundant {
         if until <= now || self.books.iter().flatten().all(there) {
             self.start = Start::Done;
             self.halves[Half::Second.index()].start(now);
+        }
+    }
+
+    /// What the venue told one half to wait for, it told the address.
+    fn share_waits(&mut self, half: Half) {
+        let [first, second] = &mut self.halves;
+        let (from, to) = if half == Half::First { (first, second) } else { (second, first) };
+        let waits = (0..).map_while(|limit| from.public_parked_until(limit).map(|until| (limit, until)));
+        for (limit, until) in waits.collect::<Vec<_>>() {
+            to.park_public(limit, until);
         }
     }
 
@@ -369,6 +385,7 @@ impl VenueSession for Redundant {
     fn handle_response(&mut self, ticket: Ticket, now: MonoNanos, response: Response<'_>, updates: &mut Vec<Input>) {
         let (half, ticket) = Half::of_ticket(ticket);
         self.with(half, now, updates, |session, inputs| session.handle_response(ticket, now, response, inputs));
+        self.share_waits(half);
         self.start_second_if_due(now);
     }
 
