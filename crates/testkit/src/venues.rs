@@ -2,6 +2,7 @@
 //! one learns it (rules out of dialect bytes).
 
 use crate::config::{START_T_NS, SimConfig};
+use crate::mixed;
 use crate::speech::Speech;
 use domain::time::{MILLI, SECOND};
 use domain::{InstrumentRules, PairId, Rate, Symbol, Tables, VenueId};
@@ -27,8 +28,6 @@ const LAG_MAX_NS: u64 = 400 * MILLI;
 
 /// How long after its notice a connection is closed for an upgrade.
 const UPGRADE_CLOSE_NS: u64 = 3 * SECOND;
-/// The kind whose simulated exchange has its fee token among the assets of every world.
-const FEE_TOKEN_AT: &str = "binance";
 /// How long the venues ran before: longer than any stale statement is old, so that no statement is from before the accounts.
 const WARM_UP_NS: u64 = 5 * SECOND;
 
@@ -57,7 +56,8 @@ pub fn build_world(config: &SimConfig) -> World {
             venue.kind = sim_exchange::protocols::protocol(kind, seed).expect("the harness names known kinds");
         }
         let connector = connectors::connector(kind).expect("the harness names known kinds");
-        let token = connector.fee_assets().iter().find(|name| kind == FEE_TOKEN_AT && !assets.iter().any(|asset| asset == *name));
+        let token =
+            connector.fee_assets().iter().find(|name| kind == mixed::BINANCE && !assets.iter().any(|asset| asset == *name));
         if let (Some(token), Some(thousandths)) = (token, config.fee_token[index % 2]) {
             venue.balances.push(((*token).to_owned(), Decimal::new(i64::from(thousandths), 3)));
             venue.fee_debit = FeeDebit::Gt;

@@ -199,7 +199,8 @@ pub(super) fn replacement(stage: &mut Stage) {
     assert!(matches!(stage.one_report(), OrderReport::Finished { .. }));
 }
 
-/// Once the venue shuts the address out nothing at all leaves over REST, orders included, and it goes on when that is over.
+/// Once the venue shuts the address out nothing at all leaves over REST, orders included, and it goes on when that is over. What is asked
+/// for meanwhile is told as failed at once and asked for by nobody later: a ban's end is no storm.
 pub(super) fn ban(stage: &mut Stage) {
     stage.live(true);
     stage.take();
@@ -209,13 +210,30 @@ pub(super) fn ban(stage: &mut Stage) {
     stage.submit(Command::Place(order(2)));
     stage.submit(Command::Cancel(named(&order(1))));
     let told: Vec<OrderReport> = stage.orders().into_iter().map(|update| update.report).collect();
-    let [OrderReport::Refused { class, .. }, OrderReport::CancelFailed { class: cancel }] = told.as_slice() else {
+    let [OrderReport::Unknown { .. }, OrderReport::Refused { class, .. }, OrderReport::CancelFailed { class: cancel }] =
+        told.as_slice()
+    else {
         panic!("{told:?}")
     };
     assert_eq!((*class, *cancel), (ErrorClass::RateLimited, ErrorClass::RateLimited));
-    let requests = |out: Vec<Transmit>| out.into_iter().filter(|out| matches!(out, Transmit::Request { .. })).count();
-    assert_eq!(requests(stage.run(60 * SECOND)), 0);
-    assert!(requests(stage.run(3600 * SECOND)) > 0);
+    let requests = |out: &[Transmit]| out.iter().filter(|out| matches!(out, Transmit::Request { .. })).count();
+    for _ in 0..20 {
+        stage.submit(Command::LookUp(named(&order(1))));
+        stage.submit(Command::Read { venue: VenueId(0), read: ReadKind::OpenOrders });
+        assert_eq!(requests(&stage.run(SECOND)), 0);
+        let told = stage.take();
+        let failed = |input: &Input| match input {
+            Input::ReadFailed(failure) => failure.class == ErrorClass::RateLimited,
+            Input::Order(update) => matches!(update.report, OrderReport::Unknown { .. }),
+            _ => false,
+        };
+        assert_eq!(told.iter().filter(|input| failed(input)).count(), 2, "{told:?}");
+    }
+    assert_eq!(requests(&stage.run(40 * SECOND)), 0);
+    let later = stage.run(3600 * SECOND);
+    assert!(requests(&later) > 0);
+    let kept = |out: &&Transmit| stage.script.asked(out) == Asked::LookUp;
+    assert_eq!(later.iter().find(kept), None);
     stage.take();
     stage.place(order(3));
 }
