@@ -53,7 +53,7 @@ fn assert_run_keys(value: &Value) {
     for key in ["seed", "frames", "book_updates", "opportunities", "deals", "orders_sent", "orders_unknown", "fills"] {
         count(value, key);
     }
-    for key in ["duration_s", "pnl_quote", "unhedged_notional_seconds", "max_unhedged_s"] {
+    for key in ["duration_s", "pnl_quote", "unhedged_notional_seconds", "max_unhedged_s", "max_unhedged_unpaused_s"] {
         assert_decimal(&value[key]);
     }
     for key in ["pnl", "fees"] {

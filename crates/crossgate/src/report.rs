@@ -196,6 +196,7 @@ pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
         "unhedged_notional_seconds": execution.unhedged_notional_seconds.to_text(),
         "unwinds": unwinds,
         "max_unhedged_s": seconds(execution.unhedged_max_ns),
+        "max_unhedged_unpaused_s": seconds(execution.unhedged_unpaused_max_ns),
         "halts": halts,
         "balances": balances,
         "reconciled": reconciled(node),
@@ -217,6 +218,12 @@ pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
 /// The pause that every orderly end sets: no news.
 fn is_orderly_end(stop: &risk::Stop) -> bool {
     (stop.kind, stop.reason) == (StopKind::Pause, StopReason::Signal)
+}
+
+/// The longest time that a deal was exposed, and from when on openings were paused for it, if they were.
+fn longest_unhedged(execution: &executor::ExecutionReport) -> String {
+    let (longest, unpaused) = (execution.unhedged_max_ns, execution.unhedged_unpaused_max_ns);
+    if unpaused < longest { format!("{}, openings paused after {}", short(longest), short(unpaused)) } else { short(longest) }
 }
 
 /// Adds what struck the simulated venues to the JSON of a run; nothing when nothing could.
@@ -249,7 +256,7 @@ pub fn bad_day_text(node: &Node, facts: &RunFacts, faults: &BTreeMap<&'static st
         "  fills told late or twice  {} late, {} twice; each booked once",
         execution.fills_late, execution.fills_repeated
     );
-    let _ = writeln!(text, "  longest unhedged          {}", short(execution.unhedged_max_ns));
+    let _ = writeln!(text, "  longest unhedged          {}", longest_unhedged(&execution));
     let equal = if reconciled(node) { "yes, every balance is the venue's to the last digit" } else { "NO" };
     let _ = write!(text, "  reconciled                {equal}");
     text
@@ -296,7 +303,7 @@ pub fn run_text(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
     line(format_args!(
         "Unhedged        {} quote-seconds, longest {}",
         execution.unhedged_notional_seconds,
-        short(execution.unhedged_max_ns)
+        longest_unhedged(execution)
     ));
     let h = &latency.tick_to_order;
     if h.count() > 0 {

@@ -390,7 +390,11 @@ impl Executor {
             deal.unhedged.add(deal.notional, elapsed);
             self.tally.unhedged_ns = self.tally.unhedged_ns.saturating_add(elapsed);
             self.tally.unhedged.add(deal.notional, elapsed);
-            self.tally.unhedged_max_ns = self.tally.unhedged_max_ns.max(now.since(since));
+            let lasts = now.since(since);
+            self.tally.unhedged_max_ns = self.tally.unhedged_max_ns.max(lasts);
+            if !(self.pauses.unhedged_time || self.pauses.unknown_order) {
+                self.tally.unhedged_unpaused_max_ns = self.tally.unhedged_unpaused_max_ns.max(lasts);
+            }
         }
         deal.accounted_at = now;
         deal.notional = if exposed { value } else { Amount::ZERO };

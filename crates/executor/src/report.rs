@@ -77,6 +77,9 @@ pub struct ExecutionReport {
     pub unhedged_notional_seconds: Amount,
     /// Longest time that one deal had exposure above dust, nanoseconds.
     pub unhedged_max_ns: u64,
+    /// The longest of it during which openings went on: neither the pause for such exposure nor that for orders in doubt held yet,
+    /// nanoseconds. Bounded by the configured time and a step.
+    pub unhedged_unpaused_max_ns: u64,
     /// Sum over deals of the time with exposure above dust, nanoseconds.
     pub unhedged_ns: u64,
     /// The ledger: every asset held or used.
@@ -105,6 +108,7 @@ pub(crate) struct Tally {
     pub(crate) flows: Vec<(PairId, Flow)>,
     pub(crate) unhedged: NotionalTime,
     pub(crate) unhedged_max_ns: u64,
+    pub(crate) unhedged_unpaused_max_ns: u64,
     pub(crate) unhedged_ns: u64,
 }
 
@@ -266,6 +270,7 @@ impl Executor {
             dust: self.dust.lines(),
             unhedged_notional_seconds: tally.unhedged.whole,
             unhedged_max_ns: tally.unhedged_max_ns,
+            unhedged_unpaused_max_ns: tally.unhedged_unpaused_max_ns,
             unhedged_ns: tally.unhedged_ns,
             balances: balances.collect(),
             reconciled: self.venues.iter().map(|venue| venue.reconciled).collect(),

@@ -178,6 +178,9 @@ fn beyond_every_cap_it_waits_and_pauses() {
     assert!(rig.has_stop(clear));
     let report = rig.exec.report();
     assert!(report.unhedged_max_ns >= 5 * SECOND && report.unhedged_max_ns < 6 * SECOND);
+    // The pause came at five seconds; what was longer, was so with no openings.
+    let unpaused = report.unhedged_unpaused_max_ns;
+    assert!(unpaused >= 5 * SECOND && unpaused < report.unhedged_max_ns, "{unpaused} of {}", report.unhedged_max_ns);
     assert!(report.unhedged_notional_seconds > amount("3000") && report.unhedged_notional_seconds < amount("3600"));
 }
 
