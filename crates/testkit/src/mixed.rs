@@ -111,6 +111,10 @@ const OF_ACCOUNTS: [Absurd; 9] = [
     Absurd::UnknownWord,
     Absurd::ExtraField,
 ];
+/// The same of balances. Their word is an asset's name: one that is not known is another asset, and what it stood for is not there. And
+/// one below zero is a debt, which Bybit's accounts may have.
+const OF_ASSETS: [Absurd; 7] =
+    [Absurd::NotANumber, Absurd::Huge, Absurd::TooFine, Absurd::Empty, Absurd::Null, Absurd::Missing, Absurd::ExtraField];
 /// What answers become that hold nothing but a text, which may be any.
 const OF_IDS: [Absurd; 4] = [Absurd::Empty, Absurd::Null, Absurd::Missing, Absurd::ExtraField];
 const TARGETS: [TamperTarget; 8] = [
@@ -131,10 +135,11 @@ fn words(config: &mut SimConfig, rng: &mut Rng) {
             let of_book = matches!(target, TamperTarget::Book | TamperTarget::BookTicker | TamperTarget::BookReply);
             // Bybit acknowledges an order with its id alone (Bybit API v5, place order).
             let of_id = target == TamperTarget::OrderReply && config.kinds[venue] == "bybit";
-            let how = match (of_book, of_id) {
-                (true, _) => one_of(rng, &OF_BOOKS),
-                (false, true) => one_of(rng, &OF_IDS),
-                (false, false) => one_of(rng, &OF_ACCOUNTS),
+            let how = match target {
+                _ if of_book => one_of(rng, &OF_BOOKS),
+                _ if of_id => one_of(rng, &OF_IDS),
+                TamperTarget::Accounts | TamperTarget::Balances => one_of(rng, &OF_ASSETS),
+                _ => one_of(rng, &OF_ACCOUNTS),
             };
             add(config, venue, at, TimedFault::Tampered { target, how, count: 1 + rng.below(3) as u32 });
         }
