@@ -1,5 +1,5 @@
-//! Bad lines and bad peers between the real engine and the simulated venues: whatever a line does, no order is lost or doubled, no
-//! byte goes to a peer that did not prove who it is, no frame ends the engine, and no flood keeps a halt waiting.
+//! Bad lines and bad peers between the real engine and simulated venues of every kind: whatever a line does, no order is lost or
+//! doubled, no byte goes to a peer that did not prove who it is, no frame ends the engine, and no flood keeps a halt waiting.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -7,6 +7,7 @@ mod support;
 use domain::{Input, OperatorCommand, Purpose};
 use journal::{Record, RunFiles};
 use rustix::process::Signal;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -27,9 +28,13 @@ use support::{count, dir};
 
 const TOKEN: &str = "a-token-of-this-test";
 
-/// An engine behind proxies, ready.
-fn behind_lines(dir: &Path, arguments: &[&str]) -> (Sim, Vec<Proxy>, Running, String) {
-    let sim = Sim::start(dir, arguments);
+/// One venue of each kind.
+const EVERY_KIND: [&str; 6] = ["--venue", "gate", "--venue", "binance", "--venue", "bybit"];
+
+/// An engine behind proxies, ready; `ways` are those that orders take to each venue.
+fn behind_lines(dir: &Path, arguments: &[&str], venues: &[&str], ways: &[&str]) -> (Sim, Vec<Proxy>, Running, String) {
+    let mut sim = Sim::start(dir, &[arguments, venues].concat());
+    sim.orders_over(ways);
     let (lines, fronts) = proxies(&sim.venues);
     write(dir, "live.toml", &live(&fronts));
     let engine = Running::start(sim.engine(dir, &GO).env(TOKEN_ENV, TOKEN));
@@ -45,7 +50,10 @@ fn reconnects(ops: &str) -> f64 {
 #[test]
 fn whatever_the_line_does_no_order_is_lost_or_doubled() {
     let dir = dir();
-    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "31"]);
+    let ways = ["rest", "ws", "ws"];
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "31"], &EVERY_KIND, &ways);
+    // A stream of books and a private one each, and the links of two.
+    let links = 8.0;
     until("it trades", || deals(&ops) > 0);
     for strike in [Strike::Reset, Strike::HalfClose] {
         let before = reconnects(&ops);
@@ -66,12 +74,13 @@ fn whatever_the_line_does_no_order_is_lost_or_doubled() {
         // How long the spell lasts; it ends whatever the engine did.
         std::thread::sleep(Duration::from_secs(seconds));
         let (tries, accepted) = (reconnects(&ops) - before, lines.iter().map(|line| line.accepted_since(began)).sum::<usize>());
-        // Waits double from 100 ms: five tries in the first three seconds, on two links of two venues, one of them lost first.
-        assert!(tries <= 4.0 * 6.0, "{tries} lost links in {seconds} s of {weather:?}: that is a storm");
+        // Waits double from 100 ms: five tries in the first three seconds, on each link, which is lost first.
+        assert!(tries <= links * 6.0, "{tries} lost links in {seconds} s of {weather:?}: that is a storm");
         // REST needs a connection for each request while every one of them is reset. Two orders of each of four pairs get into doubt,
         // then their pair opens nothing more. In two seconds each is looked up four times, a read that failed is tried once more:
         // 64 look-ups, and about half as many lists and trades.
-        let most = if weather == Weather::ResetNew { 120 } else { 80 };
+        // That is what two venues may take.
+        let most = if weather == Weather::ResetNew { 120 } else { 80 } * lines.len() / 2;
         let asked: Vec<String> = lines.iter().flat_map(Proxy::take_cut_off).collect();
         assert!(accepted <= most, "{asked:#?}\n{accepted} connections in {seconds} s of {weather:?}: that is a storm");
         lines.iter().for_each(|line| line.weather(Weather::Fair));
@@ -83,13 +92,23 @@ fn whatever_the_line_does_no_order_is_lost_or_doubled() {
 
 #[test]
 fn an_order_whose_request_or_reply_breaks_is_known_again_and_never_sent_twice() {
+    break_orders(&["--seed", "32"], "rest");
+}
+
+#[test]
+fn so_is_one_whose_link_breaks() {
+    break_orders(&["--seed", "38"], "ws");
+}
+
+/// Every fault of an order, on the lines of all venues at once.
+fn break_orders(arguments: &[&str], way: &str) {
     let dir = dir();
-    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "32"]);
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), arguments, &EVERY_KIND, &[way; 3]);
     let each = setting("CROSSGATE_BROKEN_ORDERS", 1) as usize;
     // A cut order is only known to be absent when the venue could not hide it any longer: that wait is the test's longest part.
     for fault in shuffled_order_faults(each, setting("CROSSGATE_SEED", 1)) {
-        lines[0].break_orders(&[fault]);
-        until("an order met it", || lines[0].order_faults_left() == 0);
+        lines.iter().for_each(|line| line.break_orders(&[fault]));
+        until("an order of each venue met it", || lines.iter().all(|line| line.order_faults_left() == 0));
         until("no order is unknown", || count(&status(&ops), "orders_unknown") == 0);
         if fault == OrderFault::ReplyTruncated {
             until_it_trades(&ops);
@@ -101,7 +120,8 @@ fn an_order_whose_request_or_reply_breaks_is_known_again_and_never_sent_twice() 
 #[test]
 fn over_tls_a_line_that_is_cut_in_mid_stream_costs_no_order() {
     let dir = dir();
-    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "33", "--tls"]);
+    let ways = ["ws", "rest", "ws"];
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "33", "--tls"], &EVERY_KIND, &ways);
     for strike in [Strike::Reset, Strike::HalfClose, Strike::Reset] {
         until("it trades", || deals(&ops) > 0);
         let before = reconnects(&ops);
@@ -115,48 +135,50 @@ fn over_tls_a_line_that_is_cut_in_mid_stream_costs_no_order() {
 #[test]
 fn no_byte_goes_to_a_peer_whose_certificate_is_not_good() {
     let dir = dir();
-    let sim = Sim::start(dir.path(), &["--seed", "34", "--tls"]);
-    for flaw in [Flaw::Expired, Flaw::WrongName, Flaw::UnknownAuthority, Flaw::Nothing] {
+    let sim = Sim::start(dir.path(), &[&["--seed", "34", "--tls"][..], &EVERY_KIND].concat());
+    for (flaw, rest_of) in [(Flaw::Expired, 0), (Flaw::WrongName, 1), (Flaw::UnknownAuthority, 2), (Flaw::Nothing, 0)] {
         let trap = TlsTrap::start(flaw);
         let own = std::fs::read_to_string(sim.venues[0]["ca_file"].as_str().expect("TLS")).expect("the authority's file");
         let ca_file = write(dir.path(), "ca.pem", &format!("{own}{}", trap.ca_pem));
-        let trapped = |keys: &[&str]| {
+        let trapped = |of: &[usize], keys: &[&str]| {
             let mut venues = sim.venues.clone();
-            for venue in &mut venues {
+            for (index, venue) in venues.iter_mut().enumerate() {
                 venue["ca_file"] = ca_file.to_str().expect("a plain path").into();
-            }
-            for key in keys {
-                let scheme = if *key == "rest" { "https" } else { "wss" };
-                venues[0][*key] = format!("{scheme}://{}/ws/v4/", trap.address).trim_end_matches("/ws/v4/").into();
-                if *key != "rest" {
-                    venues[0][*key] = format!("{scheme}://{}/ws/v4/", trap.address).into();
+                for key in keys.iter().filter(|_| of.contains(&index)) {
+                    let url = venue[*key].as_str().expect("a URL").to_string();
+                    let host = url.split('/').nth(2).expect("a host");
+                    venue[*key] = url.replace(host, &trap.address.to_string()).into();
                 }
             }
             write(dir.path(), "live.toml", &live(&venues));
         };
-        // The streams: signed log-ins would be the first bytes of the private one.
-        trapped(&["ws", "private_ws"]);
+        // The streams of all but one venue: signed log-ins would be the first bytes of the private ones.
+        trapped(&[1, 2], &["ws", "private_ws"]);
         let engine = Running::start(&mut sim.engine(dir.path(), &[&GO[..], &["--state-dir", "trapped"]].concat()));
         let ops = engine.ops();
         let began = Instant::now();
-        until("it was tried more than once", || trap.counts().0 >= 4);
+        until("it was tried more than once", || trap.counts().0 >= 8);
         let (connections, handshakes, bytes) = trap.counts();
         if flaw == Flaw::Nothing {
             until("a good certificate gets a handshake", || trap.counts().2 > 0);
             continue;
         }
         assert_eq!((handshakes, bytes), (0, 0), "{flaw:?}: bytes before a valid handshake");
-        assert!(connections as f64 <= 8.0 + 4.0 * began.elapsed().as_secs_f64(), "{flaw:?}: {connections} tries: a storm");
-        until("the reason is counted", || Metrics::of(&ops).sum("reconnects_total", &["reason=\"tls_refused\""]) > 0.0);
-        assert_eq!(deals(&ops), 0, "nothing is traded with half of the venues");
+        assert!(connections as f64 <= 16.0 + 8.0 * began.elapsed().as_secs_f64(), "{flaw:?}: {connections} tries: a storm");
+        for venue in &sim.venues[1..] {
+            let labels = ["reason=\"tls_refused\"".to_string(), format!("venue={}", venue["id"])];
+            let labels = labels.each_ref().map(String::as_str);
+            until("the reason is counted", || Metrics::of(&ops).sum("reconnects_total", &labels) > 0.0);
+        }
+        assert_eq!(deals(&ops), 0, "nothing is traded with one of the venues");
         engine.signal(Signal::TERM);
         engine.signal(Signal::TERM);
         let done = engine.end();
         assert!(done.code.is_some_and(|code| code != 0), "{}", done.stderr);
         // REST: it does not even start.
-        trapped(&["rest"]);
+        trapped(&[rest_of], &["rest"]);
         let done = run(&mut sim.engine(dir.path(), &[&GO[..], &["--state-dir", "trapped"]].concat())).expect(1);
-        assert!(done.complaint().contains("gate-a"), "{}", done.stderr);
+        assert!(done.complaint().contains(sim.venues[rest_of]["id"].as_str().expect("an id")), "{}", done.stderr);
         assert_eq!((trap.counts().1, trap.counts().2), (0, 0), "{flaw:?}: bytes before a valid handshake");
     }
 }
@@ -164,8 +186,8 @@ fn no_byte_goes_to_a_peer_whose_certificate_is_not_good() {
 #[test]
 fn a_lost_stream_is_a_trusted_book_again_soon() {
     let dir = dir();
-    let arguments = ["--seed", "35", "--venue", "gate:a", "--venue", "gate:b", "--venue", "gate:c", "--venue", "gate:d"];
-    let (sim, lines, engine, ops) = behind_lines(dir.path(), &arguments);
+    let venues = ["--venue", "gate:a", "--venue", "binance:b", "--venue", "bybit:c", "--venue", "binance:d"];
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "35"], &venues, &["rest"; 4]);
     let losses = setting("CROSSGATE_RECONNECTS", 8);
     for _ in 0..losses.div_ceil(lines.len() as u64) {
         // A link that stood for ten seconds begins its waits anew; one that keeps falling waits longer, as it should.
@@ -184,14 +206,17 @@ fn a_lost_stream_is_a_trusted_book_again_soon() {
 #[test]
 fn a_hostile_peer_is_left_within_a_second_and_costs_no_memory() {
     let dir = dir();
-    let arguments = ["--seed", "36", "--venue", "gate:a", "--venue", "gate:b", "--venue", "gate:c"];
-    let (sim, lines, engine, ops) = behind_lines(dir.path(), &arguments);
+    let twice = ["gate:a", "binance:b", "bybit:c", "gate:d", "binance:e", "bybit:f"].map(|venue| ["--venue", venue]).concat();
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "36"], &twice, &["rest"; 6]);
     until("it trades", || deals(&ops) > 0);
-    // By turns: a link that falls again and again waits longer each time, which is right and would make this slow.
-    let mut turns = lines.iter().cycle();
-    let mut next_line = || turns.next().expect("a cycle has no end");
+    // Every kind at once, by turns: a link that falls again and again waits longer each time, which is right and would make this slow.
+    let mut turns = lines.chunks(3).zip(sim.venues.chunks(3)).cycle();
+    let mut next_lines = || turns.next().expect("a cycle has no end");
+    let reconnects_of = |venue: &Value, reason: &str| {
+        let labels = [format!("reason=\"{reason}\""), format!("venue={}", venue["id"])];
+        Metrics::of(&ops).sum("reconnects_total", &labels.each_ref().map(String::as_str))
+    };
     let fragment = frame(0x00, &[b'a'; 60_000]);
-    let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
     let cases: [(&str, Vec<u8>, Vec<u8>, u64); 5] = [
         ("a frame header of 1 GiB", [&[0x81, 127][..], &(1u64 << 30).to_be_bytes()].concat(), vec![b'a'; 60_000], 20_000),
         ("fragments without an end", frame(0x01, b"{"), fragment, 20_000),
@@ -202,58 +227,76 @@ fn a_hostile_peer_is_left_within_a_second_and_costs_no_memory() {
     let memory = engine.status_kb("VmRSS");
     let grown = || (engine.status_kb("VmHWM").saturating_sub(memory)) >> 10;
     for (name, first, again, times) in cases {
-        let line = next_line();
-        let before = Metrics::of(&ops).sum("reconnects_total", &["reason=\"protocol_error\""]);
-        line.strike(Strike::Malice { first, again, times });
-        let mut ended = Vec::new();
-        until(name, || {
-            ended.extend(line.take_malice_ended());
-            !ended.is_empty()
+        let (lines, venues) = next_lines();
+        let before = venues.iter().map(|venue| reconnects_of(venue, "protocol_error")).collect::<Vec<_>>();
+        lines.iter().for_each(|line| {
+            line.strike(Strike::Malice { first: first.clone(), again: again.clone(), times });
         });
-        println!("{name}: left after {ended:?}, {} bytes taken, memory + {} MiB", line.malice_bytes(), grown());
-        assert!(ended.iter().all(|after| *after < Duration::from_secs(1)), "{name}: left after {ended:?}");
+        for ((line, venue), before) in lines.iter().zip(venues).zip(before) {
+            let mut ended = Vec::new();
+            until(name, || {
+                ended.extend(line.take_malice_ended());
+                !ended.is_empty()
+            });
+            println!("{name}: {} left it after {ended:?}, {} bytes taken", venue["id"], line.malice_bytes());
+            assert!(ended.iter().all(|after| *after < Duration::from_secs(1)), "{name}: left after {ended:?}");
+            until("the reason is counted", || reconnects_of(venue, "protocol_error") > before);
+        }
         assert!(grown() < 32, "{name}: {} MiB more memory", grown());
-        until("the reason is counted", || Metrics::of(&ops).sum("reconnects_total", &["reason=\"protocol_error\""]) > before);
         until("it is ready again", || ready(&ops));
     }
     // Frames that are well made and say something absurd: refused by the decoder, which counts why.
-    for (name, text) in [
-        ("JSON of 10,000 levels", deep.as_str()),
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    for (name, texts) in [
+        ("JSON of 10,000 levels", [deep.as_str(); 3]),
         (
             "keys that stand twice",
-            r#"{"time":1,"time":2,"channel":"spot.order_book","channel":"spot.order_book","event":"update","event":"update","result":{"s":"BTC_USDT","s":"BTC_USDT","bids":[],"bids":[["1","1"]],"asks":[],"asks":[["0.5","1"]]}}"#,
+            [
+                r#"{"time":1,"time":2,"channel":"spot.order_book","channel":"spot.order_book","event":"update","event":"update","result":{"s":"BTC_USDT","s":"BTC_USDT","bids":[],"bids":[["1","1"]],"asks":[],"asks":[["0.5","1"]]}}"#,
+                r#"{"stream":"btcusdt@depth@100ms","stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","e":"depthUpdate","E":1,"E":2,"s":"BTCUSDT","s":"BTCUSDT","U":9,"U":1,"u":2,"u":1,"b":[],"b":[["1","1"]],"a":[],"a":[["0.5","1"]]}}"#,
+                r#"{"topic":"orderbook.50.BTCUSDT","topic":"orderbook.50.BTCUSDT","type":"snapshot","type":"snapshot","ts":1,"ts":2,"data":{"s":"BTCUSDT","s":"BTCUSDT","b":[],"b":[["1","1"]],"a":[],"a":[["0.5","1"]],"u":7,"seq":7},"cts":1}"#,
+            ],
         ),
-        ("no JSON at all", "HTTP/1.1 200 OK"),
+        ("no JSON at all", ["HTTP/1.1 200 OK"; 3]),
     ] {
-        let line = next_line();
-        let before = Metrics::of(&ops).sum("frames_rejected_total", &[]);
-        line.strike(Strike::Malice { first: frame(0x81, text.as_bytes()), again: Vec::new(), times: 0 });
-        until(name, || Metrics::of(&ops).sum("frames_rejected_total", &[]) > before);
-        assert!(grown() < 32, "{name}: {} MiB more memory", grown());
-        // The line says nothing more after malice: it is reset, as a peer that gives up would.
-        line.strike(Strike::Reset);
+        let (lines, venues) = next_lines();
+        let rejected = |venue: &Value| Metrics::of(&ops).sum("frames_rejected_total", &[&format!("venue={}", venue["id"])]);
+        for ((line, venue), text) in lines.iter().zip(venues).zip(texts) {
+            let before = rejected(venue);
+            line.strike(Strike::Malice { first: frame(0x81, text.as_bytes()), again: Vec::new(), times: 0 });
+            until(&format!("{name}: {} refuses it", venue["id"]), || rejected(venue) > before);
+            assert!(grown() < 32, "{name}: {} MiB more memory", grown());
+            // The line says nothing more after malice: it is reset, as a peer that gives up would.
+            line.strike(Strike::Reset);
+        }
         until("it is ready again", || ready(&ops));
     }
     // A flood of pings may stay, as long as it costs nobody else anything.
-    let line = next_line();
+    let (flooded, _) = next_lines();
     let pings = frame(0x89, &[b'p'; 125]).repeat(400);
-    line.strike(Strike::Malice { first: Vec::new(), again: pings, times: 2_000 });
-    let taken = line.malice_bytes();
-    until("pings are taken", || line.malice_bytes() > taken);
+    for line in flooded {
+        line.strike(Strike::Malice { first: Vec::new(), again: pings.clone(), times: 2_000 });
+        let taken = line.malice_bytes();
+        until("pings are taken", || line.malice_bytes() > taken);
+    }
     let asked = Instant::now();
     status(&ops);
     assert!(asked.elapsed() < Duration::from_secs(1), "a flood of pings kept the ops port waiting: {:?}", asked.elapsed());
     assert!(grown() < 32, "pings: {} MiB more memory", grown());
-    line.strike(Strike::Reset);
+    flooded.iter().for_each(|line| line.strike(Strike::Reset));
     // Handshakes without an end.
     for weather in [Weather::EndlessHeaders, Weather::NoHandshake] {
-        let line = next_line();
-        let before = Metrics::of(&ops).sum("reconnects_total", &["reason=\"connect_failed\""]);
-        line.weather(weather);
-        line.strike(Strike::Reset);
-        until("the handshake is given up", || Metrics::of(&ops).sum("reconnects_total", &["reason=\"connect_failed\""]) > before);
+        let (lines, venues) = next_lines();
+        let before = venues.iter().map(|venue| reconnects_of(venue, "connect_failed")).collect::<Vec<_>>();
+        for line in lines {
+            line.weather(weather);
+            line.strike(Strike::Reset);
+        }
+        for (venue, before) in venues.iter().zip(before) {
+            until("the handshake is given up", || reconnects_of(venue, "connect_failed") > before);
+        }
         assert!(grown() < 32, "{weather:?}: {} MiB more memory", grown());
-        line.weather(Weather::Fair);
+        lines.iter().for_each(|line| line.weather(Weather::Fair));
     }
     println!("hostile peers: commit {} memory at most + {} MiB", commit(), grown());
     until_it_trades(&ops);
@@ -265,8 +308,8 @@ fn a_flood_of_books_keeps_no_halt_and_no_order_waiting() {
     let dir = dir();
     // A fast market, so that there are orders to be stopped.
     write(dir.path(), "sim.toml", &gates(&[("volatility_bps = \"3\"", "volatility_bps = \"40\"")]));
-    let arguments = ["-c", "sim.toml", "--seed", "37", "--venue", "gate:a", "--venue", "gate:b", "--venue", "gate:c"];
-    let (sim, lines, engine, ops) = behind_lines(dir.path(), &arguments);
+    let venues = ["--venue", "gate:a", "--venue", "gate:b", "--venue", "gate:c"];
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["-c", "sim.toml", "--seed", "37"], &venues, &["rest"; 3]);
     until("it trades", || deals(&ops) > 0);
     let memory = engine.status_kb("VmRSS");
     let (quiet_count, quiet_sum) = round_trips(&ops);

@@ -1,10 +1,12 @@
 //! Bad lines between an engine and a venue: a TCP proxy on loopback that delays, resets, half-closes, swallows, drips, refuses,
-//! breaks the reply of an order, and puts a peer's malice on a stream. It needs no privilege and no kernel module.
+//! breaks the reply of an order, and puts a peer's malice on a stream. It needs no privilege and no kernel module. It stands before all
+//! of a venue's hosts, whichever of the kinds the venue is of; what it knows of them are the marks of an order and of a book.
 //!
 //! Start at [`Proxy::start`]. [`Weather`] holds until it is changed, also for connections to come; a [`Strike`] hits the
 //! connections that stand at that moment, once. Both spare what [`Proxy::only_stream`] does not name.
 
 use super::dice::Dice;
+use super::ws::client_payloads;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,6 +19,13 @@ use tokio::sync::watch;
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 64 << 10;
+/// How a request begins that places an order: at Gate, Binance, Bybit.
+const PLACING_REQUESTS: [&[u8]; 3] = [b"POST /api/v4/spot/orders", b"POST /api/v3/order", b"POST /v5/order/create"];
+/// What a message has in it that places an order over a link: there, too.
+const PLACING_MESSAGES: [&[u8]; 3] = [b"\"spot.order_place\"", b"\"order.place\"", b"\"order.create\""];
+/// What a frame of books has in it, and what one that tells both sides: there, too. Bybit's whole books come only as its first.
+const BOOKS: [(&[u8], &[u8]); 3] =
+    [(b"\"spot.order_book", b"\"bids\""), (b"\"depthUpdate\"", b"\"b\":[["), (b"\"orderbook.", b"\"snapshot\"")];
 
 /// What lies on the line for as long as it is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -335,7 +344,7 @@ async fn carry(mut engine: TcpStream, shared: Arc<Shared>) {
                         _ => {}
                     }
                 }
-                if kind == Kind::Rest && bytes.starts_with(b"POST /api/v4/spot/orders") {
+                if places_order(kind, bytes) {
                     let fault = next_order_fault(&shared);
                     if fault == Some(OrderFault::OrderCut) {
                         let _ = venue.write_all(&bytes[..count / 2]).await;
@@ -353,9 +362,11 @@ async fn carry(mut engine: TcpStream, shared: Arc<Shared>) {
                 if kind == Kind::Handshake {
                     kind = Kind::Stream;
                 }
-                if kind != Kind::Rest && contains(bytes, b"\"spot.order_book") {
+                if kind != Kind::Rest
+                    && let Some((_, whole)) = BOOKS.iter().find(|(book, _)| contains(bytes, book))
+                {
                     kind = Kind::Books;
-                    if contains(bytes, b"\"bids\"") && is_one_frame(bytes) {
+                    if contains(bytes, whole) && is_one_frame(bytes) {
                         book_frame = bytes.to_vec();
                     }
                 }
@@ -394,6 +405,17 @@ async fn carry(mut engine: TcpStream, shared: Arc<Shared>) {
                 tokio::task::yield_now().await;
             }
         }
+    }
+}
+
+/// Whether what the engine says on such a connection places an order.
+fn places_order(kind: Kind, bytes: &[u8]) -> bool {
+    match kind {
+        Kind::Rest => PLACING_REQUESTS.iter().any(|request| bytes.starts_with(request)),
+        Kind::Stream => {
+            client_payloads(bytes).iter().any(|payload| PLACING_MESSAGES.iter().any(|message| contains(payload, message)))
+        }
+        Kind::Handshake | Kind::Books => false,
     }
 }
 
