@@ -5,10 +5,15 @@
 mod support;
 
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use support::config::{gates, write};
-use support::process::{Done, crossgate, run};
+use support::ops::{status, until};
+use support::process::{Done, Running, crossgate, run};
+use support::proxy::{Strike, Weather, proxies};
+use support::venue::Sim;
 use support::{count, dir};
 use tempfile::TempDir;
 
@@ -114,6 +119,70 @@ fn a_run_verifies_and_every_changed_byte_is_found() {
         let done = verify(dir.path(), copy.path()).expect(1);
         assert!(!done.stderr.contains("internal error"), "{}", done.stderr);
         assert_eq!(done.stderr.lines().count(), 1, "one sentence: {}", done.stderr);
+    }
+}
+
+/// A paper account on venues that serve elsewhere, with two connections for every stream.
+fn doubled(venues: &[Value]) -> String {
+    let mut text = String::from(
+        "mode = \"paper\"\nseed = 1\n[state]\ndir = \"state\"\n[ops]\nlisten = \"127.0.0.1:0\"\n\
+         [risk]\norder_value_max = \"2500\"\ndeal_value_max = \"2500\"\nunhedged_value_max = \"10000\"\nopen_deals_max = 4\n\
+         daily_loss_max = \"1000\"\n",
+    );
+    for venue in venues {
+        text += "[[venue]]\nredundant = true\n";
+        for key in ["id", "kind", "rest", "ws", "private_ws"] {
+            let _ = writeln!(text, "{key} = {}", venue[key]);
+        }
+    }
+    text + "[[pair]]\nsymbol = \"BTC/USDT\"\n[[pair]]\nsymbol = \"ETH/USDT\"\n"
+}
+
+#[test]
+fn a_run_with_two_connections_for_every_stream_verifies_and_its_recording_replays_whole() {
+    let dir = dir();
+    let sim = Sim::start(dir.path(), &["--venue", "gate", "--venue", "binance", "--venue", "bybit", "--seed", "3"]);
+    let (lines, fronts) = proxies(&sim.venues);
+    write(dir.path(), "paper.toml", &doubled(&fronts));
+    let go = ["run", "-c", "paper.toml", "--for", "25s", "--no-tui", "--json"];
+    let engine = Running::start(crossgate(dir.path()).args(go));
+    let ops = engine.ops();
+    until("both connections of every venue stand", || lines.iter().all(|line| line.streams() >= 2));
+    // The first is late until the second has told things first, then it is lost and opened anew.
+    lines.iter().for_each(|line| line.only_stream(0));
+    lines.iter().for_each(|line| line.weather(Weather::Late(Duration::from_millis(60))));
+    let second_was_first = |venue: &Value| venue["redundancy"]["first"][1].as_u64().is_some_and(|count| count > 10);
+    until("the second connection of every venue is ahead", || {
+        status(&ops)["venues"].as_array().expect("`venues` is a list").iter().all(second_was_first)
+    });
+    lines.iter().for_each(|line| line.strike(Strike::Reset));
+    until("the lost one is opened anew", || lines.iter().all(|line| line.streams() >= 3));
+    let ran = engine.end().expect(0).json();
+    assert!(count(&ran, "deals") > 0, "{ran}");
+    let replay = verify(dir.path(), &dir.path().join("state")).expect(0).json();
+    assert_eq!((&replay["verified"], &replay["first_difference"]), (&true.into(), &Value::Null), "{replay}");
+    for key in ["output_hash", "deals", "opportunities", "verdicts", "book_updates"] {
+        assert_eq!(replay[key], ran[key], "`{key}` of the replay and of the run");
+    }
+
+    // What both connections of the three say, recorded and replayed.
+    write(dir.path(), "record.toml", &doubled(&sim.venues));
+    let record = ["record", "-c", "record.toml", "--out", "tapes", "--for", "6s", "--json"];
+    let recorded = run(crossgate(dir.path()).args(record)).expect(0).json();
+    let files = recorded["files"].as_array().expect("`files` is a list");
+    assert_eq!(files.len(), 3, "a tape for each venue: {recorded}");
+    let mut replay = crossgate(dir.path());
+    replay.args(["replay", "--json"]);
+    for (venue, file) in sim.venues.iter().zip(files) {
+        let (id, kind) = (venue["id"].as_str().expect("an id"), venue["kind"].as_str().expect("a kind"));
+        replay.args(["--tape", &format!("venue={kind}:{id},format=crossgate:{}", file.as_str().expect("a path"))]);
+    }
+    let replayed = run(&mut replay).expect(0).json();
+    assert_replay_keys(&replayed);
+    assert!(count(&replayed, "book_updates") > 100, "{replayed}");
+    assert_eq!(replayed["frames"], recorded["frames"], "every frame is on the tape");
+    for key in ["rejected_frames", "gaps", "crossed"] {
+        assert_eq!(count(&replayed, key), 0, "`{key}`: {replayed}");
     }
 }
 

@@ -7,6 +7,7 @@ use domain::{Amount, AssetId, ConfigPatch, PairId, Rate, VenueId};
 use executor::ExecutorConfig;
 use risk::{Controls, Limits, LimitsError};
 use spread_detector::DetectorConfig;
+use std::collections::BTreeSet;
 
 /// Settings of one engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +29,7 @@ pub struct EngineConfig {
     /// Balances that openings never touch.
     pub floors: Vec<(VenueId, AssetId, Amount)>,
     /// Routes (pair, buy, sell) that are judged and never opened.
-    pub vetoes: Vec<(PairId, VenueId, VenueId)>,
+    pub vetoes: BTreeSet<(PairId, VenueId, VenueId)>,
     /// Time without a word from us after which a venue cancels our orders, nanoseconds; zero arms no switch.
     pub dead_man_ns: u64,
 }

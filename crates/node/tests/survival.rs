@@ -69,7 +69,7 @@ fn engine(epoch: u64) -> Engine {
         latency_allowance: Rate::ZERO,
         plan_expiry_ns: 500_000_000,
         floors: Vec::new(),
-        vetoes: Vec::new(),
+        vetoes: std::collections::BTreeSet::new(),
         dead_man_ns: 0,
     };
     Engine::new(config, tables(), IdSource::new(0, epoch, 0).unwrap())

@@ -354,7 +354,7 @@ fn engine_config(limits: Limits) -> EngineConfig {
         latency_allowance: bps(1),
         plan_expiry_ns: order_expiry_ns,
         floors: Vec::new(),
-        vetoes: Vec::new(),
+        vetoes: std::collections::BTreeSet::new(),
         dead_man_ns: 0,
     }
 }

@@ -7,6 +7,7 @@ use engine_core::EngineConfig;
 use executor::ExecutorConfig;
 use risk::{Controls, Limits};
 use spread_detector::DetectorConfig;
+use std::collections::BTreeSet;
 
 /// Limits of a simulated run whose file names none: small, in quote.
 pub fn default_risk() -> Risk {
@@ -75,7 +76,7 @@ fn order_qty_max(risk: &Risk, tables: &Tables) -> Vec<(PairId, Qty)> {
 }
 
 /// Routes that may not be opened; those of pairs or venues that are not configured rule out nothing.
-fn vetoes(config: &Config, tables: &Tables) -> Vec<(PairId, VenueId, VenueId)> {
+fn vetoes(config: &Config, tables: &Tables) -> BTreeSet<(PairId, VenueId, VenueId)> {
     let venue = |id: &str| config.venue.iter().position(|v| v.id == id).map(|index| VenueId(index as u8));
     let one = |veto: &super::schema::Veto| {
         Some((tables.pair_id(&Symbol::parse(&veto.symbol).ok()?)?, venue(&veto.buy)?, venue(&veto.sell)?))

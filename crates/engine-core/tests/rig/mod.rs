@@ -70,7 +70,7 @@ impl Rig {
             latency_allowance: Rate::ZERO,
             plan_expiry_ns: 500 * MILLI,
             floors: Vec::new(),
-            vetoes: Vec::new(),
+            vetoes: std::collections::BTreeSet::new(),
             dead_man_ns: 0,
         };
         change(&mut config);

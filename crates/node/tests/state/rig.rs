@@ -76,7 +76,7 @@ pub(crate) fn engine_on(epoch: u64, tables: Arc<Tables>) -> Engine {
         latency_allowance: Rate::ZERO,
         plan_expiry_ns: 500 * MILLI,
         floors: Vec::new(),
-        vetoes: Vec::new(),
+        vetoes: std::collections::BTreeSet::new(),
         dead_man_ns: 0,
     };
     Engine::new(config, tables, IdSource::new(INSTANCE, epoch, 0).unwrap())
