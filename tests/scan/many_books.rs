@@ -20,7 +20,7 @@ const KINDS: [&str; 3] = ["gate", "binance", "bybit"];
 /// Gaps are scheduled at these hundredths of the time: the last early enough to show before the end.
 const AT: [u64; 4] = [40, 55, 70, 85];
 /// How often the books of the measurement change in a second, at least in the median.
-const PACE_MIN: f64 = 1.9;
+const PACE_MIN: f64 = 2.0;
 
 /// How large it is.
 struct Size {

@@ -19,7 +19,7 @@ use crate::{
 const VALUES_PER_MILLE: u64 = 100;
 
 /// How many times slower than the usual event interval of 30 ms a made-up pair lives: two changes a second.
-const MADE_UP_SLOWNESS: u32 = 17;
+const MADE_UP_SLOWNESS: u32 = 16;
 
 /// The number of a made-up pair, by its name.
 fn made_up(name: &str) -> Option<u32> {
