@@ -1,13 +1,19 @@
 //! Whether assets are the same and can be moved, through the real binary: three simulated exchanges that publish chains and contracts
-//! each in its own way, what a person attests, and routes that are ruled out.
+//! each in its own way, what a person attests, routes that are ruled out, and an asset that one venue names otherwise.
 
 #[path = "support/mod.rs"]
 mod support;
 
+use journal::tape::{FrameLink, TapeReader};
 use serde_json::Value;
+use std::path::Path;
 use support::config::write;
 use support::process::{crossgate, run};
+use support::state_log::StateLog;
 use support::{count, dir};
+
+/// Bybit calls Bitcoin otherwise.
+const XBT: &str = "[[identity]]\nasset = \"BTC\"\nvenue = \"bybit\"\nnamed = \"XBT\"\n";
 
 /// Three exchanges, with further lines.
 fn three(pairs: &[&str], strategy: &str, more: &str) -> String {
@@ -110,9 +116,108 @@ fn mistakes_in_what_is_attested_are_told_with_file_and_line() {
     wrong("[[identity]]\nasset = \"BTC\"\nvenue = \"okx\"\n", &["identity[0].venue", "no venue `okx`"]);
     wrong("[[identity]]\nasset = \"DOGE\"\nvenue = \"gate\"\n", &["identity[0].asset", "`DOGE`"]);
     wrong("[[identity]]\nasset = \"BTC\"\nvenue = \"gate\"\nmultiplier = 0\n", &["identity[0].multiplier"]);
-    wrong("[[identity]]\nasset = \"BTC\"\nvenue = \"gate\"\nnamed = \"XBT\"\n", &["identity[0].named", "one name"]);
+    let named = |name: &str| format!("[[identity]]\nasset = \"BTC\"\nvenue = \"gate\"\nnamed = \"{name}\"\n");
+    wrong(&named("x-bt"), &["identity[0].named", "`x-bt` is no name"]);
+    wrong(&named("USDT"), &["identity[0].named", "`USDT` on `gate` can't be both BTC and USDT"]);
+    wrong(&named("GT"), &["identity[0].named", "`GT` pays fees on `gate`"]);
+    let both = named("XBT") + "[[identity]]\nasset = \"USDT\"\nvenue = \"gate\"\nnamed = \"XBT\"\n";
+    wrong(&both, &["identity[0].named", "can't be both BTC and USDT"]);
     let twice = "[[identity]]\nasset = \"BTC\"\nvenue = \"gate\"\n";
     wrong(&[twice, twice].concat(), &["identity[1].asset", "twice"]);
     wrong("[[veto]]\nsymbol = \"DOGE/USDT\"\nbuy = \"gate\"\nsell = \"bybit\"\n", &["veto[0].symbol"]);
     wrong("[[veto]]\nsymbol = \"BTC/USDT\"\nbuy = \"gate\"\nsell = \"okx\"\n", &["veto[0].sell"]);
+}
+
+#[test]
+fn an_asset_that_a_venue_names_otherwise_is_traded_and_told_under_our_name() {
+    let dir = dir();
+    let file = write(dir.path(), "xbt.toml", &three(&["BTC/USDT", "ETH/USDT"], "transfers_required = true", XBT));
+    let doctor = run(crossgate(dir.path()).args(["doctor", "--json", "-c"]).arg(&file)).expect(0).json();
+    let rules = |venue: &str| check(&doctor, "rules", Some(venue))["detail"].as_str().unwrap_or_default();
+    assert!(rules("bybit").contains("2 pairs, all open both ways; BTC is XBT there"), "{doctor}");
+    assert!(!rules("gate").contains("XBT") && !rules("binance").contains("XBT"), "{doctor}");
+    assert_eq!(check(&doctor, "rules", None)["detail"], "3 assets are the same wherever they meet", "{doctor}");
+
+    let done = run(crossgate(dir.path()).args(["run", "--for", "12s", "--no-tui", "--json", "-c"]).arg(&file)).expect(0);
+    let json = done.json();
+    assert!(count(&json, "deals") > 0 && json["reconciled"] == true, "{json}");
+    assert!(!done.stdout.contains("XBT") && !done.stderr.contains("XBT"), "{}{}", done.stdout, done.stderr);
+    let balances = json["balances"].as_array().expect("`balances` is a list");
+    let held = |venue: &str| balances.iter().any(|row| row["venue"] == venue && row["asset"] == "BTC");
+    assert!(held("gate") && held("binance") && held("bybit"), "{json}");
+    let log = StateLog::read(&dir.path().join(json["run_dir"].as_str().expect("a path")));
+    let there = log.executions.keys().filter(|(venue, pair, _)| venue == "bybit" && pair == "BTC/USDT").count();
+    assert!(there > 0, "nothing was executed where the name differs: {json}");
+    let replay = run(crossgate(dir.path()).args(["replay", "state", "--verify", "--json"])).expect(0).json();
+    assert_eq!(replay["verified"], true, "{replay}");
+}
+
+/// How many frames and requests of a tape hold each text, told and received.
+fn frames_with(tape: &Path, texts: [&str; 2]) -> [usize; 2] {
+    let mut found = [0; 2];
+    for entry in TapeReader::open(tape).expect("a tape") {
+        let entry = entry.expect("a whole tape");
+        let path = match &entry.link {
+            FrameLink::Rest { path_and_query, .. } => path_and_query.as_str(),
+            FrameLink::Ws { .. } | FrameLink::Opened { .. } => "",
+        };
+        let said = format!("{path} {}", String::from_utf8_lossy(&entry.bytes));
+        for (count, text) in found.iter_mut().zip(texts) {
+            *count += usize::from(said.contains(text));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_venue_hears_and_says_its_own_names_only_and_its_tape_replays_under_ours() {
+    let dir = dir();
+    let file = write(dir.path(), "xbt.toml", &three(&["BTC/USDT", "ETH/USDT"], "", XBT));
+    let recorded = run(crossgate(dir.path()).args(["record", "--out", "tapes", "--for", "4s", "--json", "-c"]).arg(&file));
+    let recorded = recorded.expect(0).json();
+    let files: Vec<&str> = recorded["files"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    assert_eq!(files.len(), 3, "{recorded}");
+    let of = |venue: &str| *files.iter().find(|file| file.contains(&format!("{venue}-"))).expect("a tape of each venue");
+    let [ours, theirs] = frames_with(&dir.path().join(of("bybit")), ["BTC", "XBT"]);
+    assert!(ours == 0 && theirs > 10, "{ours} frames of bybit hold BTC, {theirs} hold XBT");
+    let [ours, theirs] = frames_with(&dir.path().join(of("gate")), ["BTC", "XBT"]);
+    assert!(ours > 10 && theirs == 0, "{ours} frames of gate hold BTC, {theirs} hold XBT");
+
+    let tape = |venue: &str| format!("venue={venue},format=crossgate:{}", of(venue));
+    let (gate, bybit) = (tape("gate"), tape("bybit"));
+    let told = |more: &[&str]| -> Vec<String> {
+        let replay = run(crossgate(dir.path()).args(["replay", "--json", "--tape", &gate, "--tape", &bybit]).args(more));
+        let replay = replay.expect(0).json();
+        let streams = replay["streams"].as_array().expect("`streams` is a list");
+        assert!(streams.iter().all(|stream| count(stream, "frames") > 0), "{replay}");
+        assert_eq!((count(&replay, "rejected_frames"), count(&replay, "gaps")), (0, 0), "{replay}");
+        let name = |stream: &Value| format!("{} {}", stream["venue"], stream["pair"]).replace('"', "");
+        let mut names: Vec<String> = streams.iter().map(name).collect();
+        names.sort();
+        names
+    };
+    let config = file.to_str().expect("a path");
+    assert_eq!(told(&["-c", config]), ["bybit BTC/USDT", "bybit ETH/USDT", "gate BTC/USDT", "gate ETH/USDT"]);
+    // Nobody tells the reader: the names are the venue's own.
+    assert_eq!(told(&[]), ["bybit ETH/USDT", "bybit XBT/USDT", "gate BTC/USDT", "gate ETH/USDT"]);
+    let scan = run(crossgate(dir.path()).args(["scan", "--json", "--tape", &gate, "--tape", &bybit, "-c"]).arg(&file));
+    let scan = scan.expect(0).json();
+    let compared = scan["pairs"].as_array().expect("`pairs` is a list");
+    assert!(compared.iter().any(|row| row.to_string().contains("BTC/USDT")), "{scan}");
+    assert_eq!(compared.len(), 2, "{scan}");
+}
+
+#[test]
+fn what_is_not_listed_under_the_venues_name_is_told_by_both() {
+    let dir = dir();
+    let named = |name: &str| format!("[[identity]]\nasset = \"BTC\"\nvenue = \"gate\"\nnamed = \"{name}\"\n");
+    let gone = "[sim.faults]\ndelisted_pairs = [\"BTC_USDT\"]\n";
+    for (name, more, part) in [
+        ("XBT", gone, "BTC/USDT (XBT/USDT there) is not listed on venue `gate`"),
+        ("LTC", "", "the simulator lists another asset LTC"),
+    ] {
+        let file = write(dir.path(), "gone.toml", &three(&["BTC/USDT"], "", &(named(name) + more)));
+        let done = run(crossgate(dir.path()).args(["run", "--for", "2s", "--no-tui", "-c"]).arg(&file)).expect(3);
+        assert!(done.complaint().contains(part), "{}", done.stderr);
+    }
 }

@@ -1,11 +1,11 @@
 //! The simulated venues of a configuration: on a thread of their own, reached over real loopback sockets like any venue.
 
 use crate::config::Loaded;
-use crate::config::schema::{Sim, Venue};
+use crate::config::schema::{Config, Venue};
 use crate::exit::Failure;
 use crate::registry;
 use crate::secrets::KeyPair;
-use crate::setup::{VenueSetup, symbols};
+use crate::setup::{VenueSetup, aliases, symbols};
 use domain::Rate;
 use rust_decimal::Decimal;
 use secrecy::SecretString;
@@ -173,6 +173,7 @@ impl Simulated {
                 endpoints: simulated.endpoints(false),
                 tls: TlsRoots::bundled(),
                 keys: Some(keys),
+                aliases: aliases(&loaded.config, &venue.id),
             });
         }
         Ok(venues)
@@ -276,8 +277,9 @@ pub fn world_config(loaded: &Loaded, venues: &[Venue]) -> Result<WorldConfig, Fa
             let (id, kind, known) = (&venue.id, &venue.kind, protocols::kinds().join(", "));
             return Err(Failure::config(format!("venue `{id}`: no simulator for `{kind}`; known: {known}")));
         };
-        let mut account = simulated_venue(&world, kind, &config.sim, index, venue);
+        let mut account = simulated_venue(&world, kind, index, venue, config);
         own_assets(&world, &mut account, &wanted, &balances);
+        name_assets(loaded, &world, &mut account, &wanted)?;
         simulated.push(account);
     }
     world.venues = simulated;
@@ -311,7 +313,25 @@ fn own_assets(world: &WorldConfig, account: &mut VenueConfig, traded: &[String],
     }
 }
 
-fn simulated_venue(world: &WorldConfig, kind: VenueKind, sim: &Sim, index: usize, venue: &Venue) -> VenueConfig {
+/// The venue lists assets under the names that `[[identity]]` gives them there.
+fn name_assets(loaded: &Loaded, world: &WorldConfig, account: &mut VenueConfig, traded: &[String]) -> Result<(), Failure> {
+    let aliases = aliases(&loaded.config, &account.id);
+    let is_traded = |name: &str| traded.iter().any(|pair| pair.split('_').any(|asset| asset == name));
+    for (ours, theirs) in aliases.iter() {
+        // A traded one that has this name everywhere else has another here, or the file would be refused.
+        if world.assets.iter().any(|asset| asset.name == theirs && !is_traded(theirs)) {
+            let row =
+                loaded.config.identity.iter().position(|one| one.venue == account.id && one.asset == ours).unwrap_or_default();
+            let what = format!("the simulator lists another asset {theirs}; name {ours} otherwise");
+            return Err(loaded.error(&format!("identity[{row}].named"), what).into());
+        }
+        account.names.push((ours.into(), theirs.into()));
+    }
+    Ok(())
+}
+
+fn simulated_venue(world: &WorldConfig, kind: VenueKind, index: usize, venue: &Venue, config: &Config) -> VenueConfig {
+    let sim = &config.sim;
     let template = &world.venues[index % world.venues.len()];
     let fee = Decimal::new(sim.fee_bps.0.nano(), domain::number::RATE_DECIMALS).normalize();
     let mut simulated = template.clone();
@@ -327,7 +347,7 @@ fn simulated_venue(world: &WorldConfig, kind: VenueKind, sim: &Sim, index: usize
     simulated.kind = kind;
     if let Some(faults) = simulated.kind.faults() {
         *faults.from_ns = WARM_UP_NS;
-        sim.apply_faults(faults);
+        sim.on_venue(&aliases(config, &venue.id)).apply_faults(faults);
     }
     if sim.key_may_withdraw {
         simulated.extra_permissions.push(("withdraw".into(), false));

@@ -193,11 +193,14 @@ async fn venue_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Check
                 checks.add("reach_rest", Some(&venue.id), Status::Ok, format!("{} answers", venue.endpoints.rest), "");
                 let closed: Vec<String> =
                     rules.iter().filter(|r| !(r.can_buy && r.can_sell)).map(|r| r.symbol.to_string()).collect();
-                let (status, detail) = if closed.is_empty() {
+                let (status, mut detail) = if closed.is_empty() {
                     (Status::Ok, format!("{} pairs, all open both ways", rules.len()))
                 } else {
                     (Status::Warn, format!("not open both ways: {}", closed.join(", ")))
                 };
+                for (ours, theirs) in venue.aliases.iter() {
+                    detail.push_str(&format!("; {ours} is {theirs} there"));
+                }
                 checks.add("rules", Some(&venue.id), status, detail, "openings there are refused until the venue opens them");
                 listed.push((venue.id.clone(), rules));
             }
@@ -310,7 +313,8 @@ async fn check_up(
     checks: &mut Checks,
 ) -> Result<(), Failure> {
     let Some(keys) = &venue.keys else { return Ok(()) };
-    let config = CheckupConfig { key: keys.key.clone(), secret: keys.secret.clone(), symbols: symbols.to_vec() };
+    let symbols = symbols.iter().map(|symbol| venue.aliases.to_venue(symbol)).collect();
+    let config = CheckupConfig { key: keys.key.clone(), secret: keys.secret.clone(), symbols };
     let Some(mut checkup) = venue.connector.checkup(config) else {
         for id in ["account_mode", "fee_token", "rate_headroom", "dead_man"] {
             checks.add(id, Some(&venue.id), Status::Skip, "this connector knows nothing to ask", "");
@@ -351,6 +355,7 @@ async fn ask_all(loaded: &Loaded, venues: &[VenueSetup]) -> Result<Vec<Told>, Fa
             endpoints: v.endpoints.clone(),
             tls: v.tls.clone(),
             keys: v.keys.as_ref().map(|k| crate::secrets::KeyPair { key: k.key.clone(), secret: k.secret.clone() }),
+            aliases: v.aliases.clone(),
         })
         .collect();
     let setup = setup::prepare(loaded, owned).await?;

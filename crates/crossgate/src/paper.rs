@@ -30,8 +30,11 @@ pub fn wrap(loaded: &Loaded, setup: &Setup, sessions: Vec<Box<dyn VenueSession>>
             balances.push((asset, balance.amount.0));
         }
         let pairs: Vec<_> = setup.rules.iter().filter(|r| r.venue == id).map(|r| r.pair).collect();
-        let dearest =
-            pairs.iter().filter_map(|p| setup.tables.pair(*p)).map(|info| venue.connector.base_taker_fee(&info.symbol)).max();
+        let dearest = pairs
+            .iter()
+            .filter_map(|p| setup.tables.pair(*p))
+            .map(|info| venue.connector.base_taker_fee(&venue.aliases.to_venue(&info.symbol)))
+            .max();
         let taker = paper.fee_bps.map(|bps| bps.0).or(dearest).unwrap_or_default();
         let config = PaperConfig {
             venue: id,

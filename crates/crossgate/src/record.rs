@@ -130,7 +130,8 @@ async fn record(loaded: Loaded, args: &RecordArgs) -> Result<(), Failure> {
             venue: venue.id.clone(),
             kind: venue.connector.kind().into(),
             host_class: class.into(),
-            tables: Some((*setup.tables).clone()),
+            // By the venue's own names: its frames are found by them.
+            tables: Some(venue.aliases.tables(&setup.tables)),
             build: format!("crossgate {}", env!("CARGO_PKG_VERSION")),
             started: clock.wall(),
         };

@@ -1,5 +1,6 @@
 //! From a configuration to sessions and tables: fetches every venue's rules, fixes the scales, builds the sessions.
 
+use crate::config::schema::Config;
 use crate::config::{Loaded, effective};
 use crate::exit::Failure;
 use crate::registry;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use venue::connector::RulesRequest;
 use venue::rate_limit::{RETRY_AFTER_MAX_NS, retry_after_ns};
-use venue::{Connector, ConnectorError, Endpoints, RawRules, SessionConfig, VenueSession, build_tables};
+use venue::{Aliases, Connector, ConnectorError, Endpoints, RawRules, SessionConfig, VenueSession, build_tables};
 use venue_io::{HttpOutcome, Routes, TlsRoots, request_once};
 
 /// How long one start-up request may take.
@@ -35,6 +36,8 @@ pub struct VenueSetup {
     pub tls: TlsRoots,
     /// Keys, unless only public data is wanted.
     pub keys: Option<KeyPair>,
+    /// Assets that it names otherwise than we do.
+    pub aliases: Aliases,
 }
 
 /// Everything a node is made of.
@@ -69,12 +72,19 @@ pub fn live_venues(loaded: &Loaded, with_keys: bool) -> Result<Vec<VenueSetup>, 
             None => TlsRoots::bundled(),
         };
         let keys = if with_keys { Some(crate::secrets::key_pair(loaded, index)?) } else { None };
-        venues.push(VenueSetup { id: venue.id.clone(), connector, endpoints, tls, keys });
+        let aliases = aliases(&loaded.config, &venue.id);
+        venues.push(VenueSetup { id: venue.id.clone(), connector, endpoints, tls, keys, aliases });
     }
     if with_keys {
         crate::secrets::warn_of_environment(loaded);
     }
     Ok(venues)
+}
+
+/// The assets that a venue names otherwise than `[[pair]]` does. One in another unit is not among them: it is not traded there.
+pub fn aliases(config: &Config, venue: &str) -> Aliases {
+    let of_venue = config.identity.iter().filter(|one| one.venue == venue && one.multiplier == 1);
+    Aliases::new(of_venue.filter_map(|one| Some((one.asset.clone(), one.named.clone()?))))
 }
 
 /// Fetches the rules and builds tables and settings.
@@ -157,7 +167,7 @@ pub fn symbols(loaded: &Loaded) -> Result<Vec<Symbol>, Failure> {
     loaded.config.pair.iter().map(|p| Symbol::parse(&p.symbol).map_err(Failure::config)).collect()
 }
 
-/// One venue's rules of these pairs, as they are to be had now: a venue that takes no requests for a while is an error.
+/// One venue's rules of these pairs, by our names, as they are to be had now: a venue that takes no requests for a while is an error.
 ///
 /// # Errors
 /// As [`prepare`].
@@ -165,8 +175,8 @@ pub async fn fetch_rules(loaded: &Loaded, venue: &VenueSetup, symbols: &[Symbol]
     fetch_rules_of(loaded, venue, symbols, None, Duration::ZERO).await
 }
 
-/// The rules of these pairs. Pairs that the venue does not list go to `missing`, or are an error without it. A venue that says when
-/// it takes requests again is waited for, `patience` in all.
+/// The rules of these pairs, by our names; the venue is asked by its own. Pairs that it does not list go to `missing`, or are an error
+/// without it. A venue that says when it takes requests again is waited for, `patience` in all.
 async fn fetch_rules_of(
     loaded: &Loaded,
     venue: &VenueSetup,
@@ -175,6 +185,7 @@ async fn fetch_rules_of(
     mut patience: Duration,
 ) -> Result<Vec<RawRules>, Failure> {
     let mut rules = Vec::new();
+    let symbols: &[Symbol] = &symbols.iter().map(|symbol| venue.aliases.to_venue(symbol)).collect::<Vec<_>>();
     let mut left = venue.connector.rules_requests(symbols);
     while let Some(asked) = left.pop() {
         let wanted = asked.symbols.clone();
@@ -187,10 +198,11 @@ async fn fetch_rules_of(
             }
         }
     }
-    Ok(rules)
+    let ours = |rules: RawRules| Some(RawRules { symbol: venue.aliases.to_ours(&rules.symbol)?, ..rules });
+    Ok(rules.into_iter().filter_map(ours).collect())
 }
 
-/// The rules that one request is for, page by page; `None` when the venue does not list all and does not say which it does.
+/// The rules that one request is for, by the venue's names, page by page; `None` when the venue does not list all and does not say which it does.
 async fn fetch_rules_list(
     loaded: &Loaded,
     venue: &VenueSetup,
@@ -246,11 +258,13 @@ async fn fetch_rules_page(
                     Err(ConnectorError::SomeUnlisted(some)) if some.len() > 1 => return Ok(None),
                     Err(ConnectorError::UnknownPair(symbol)) if missing.is_some() && asked.symbols.contains(&symbol) => {
                         asked.symbols.retain(|one| *one != symbol);
-                        missing.iter_mut().for_each(|list| list.push(symbol.clone()));
+                        missing.iter_mut().for_each(|list| list.extend(venue.aliases.to_ours(&symbol)));
                     }
                     Err(ConnectorError::UnknownPair(symbol)) => {
                         let index = symbols.iter().position(|s| *s == symbol).unwrap_or_default();
-                        let what = format!("{symbol} is not listed on venue `{}`; remove it or correct its spelling", venue.id);
+                        let told =
+                            venue.aliases.to_ours(&symbol).map_or_else(|| symbol.to_string(), |ours| venue.aliases.told(&ours));
+                        let what = format!("{told} is not listed on venue `{}`; remove it or correct its spelling", venue.id);
                         return Err(loaded.error(&format!("pair[{index}].symbol"), what).into());
                     }
                     Err(error @ ConnectorError::Refused { status: 401 | 403, .. }) => {
@@ -298,7 +312,7 @@ impl Setup {
             let channel = loaded.config.venue.get(index).and_then(|v| v.book_channel.clone());
             let config = SessionConfig {
                 venue: id,
-                tables: self.tables.clone(),
+                tables: tables_of(venue, &self.tables),
                 pairs,
                 key: venue.keys.as_ref().map(|k| k.key.clone()),
                 secret: venue.keys.as_ref().map(|k| k.secret.clone()),
@@ -311,4 +325,9 @@ impl Setup {
         }
         Ok(sessions)
     }
+}
+
+/// The tables as a venue names things.
+pub fn tables_of(venue: &VenueSetup, tables: &Arc<Tables>) -> Arc<Tables> {
+    if venue.aliases.is_empty() { tables.clone() } else { Arc::new(venue.aliases.tables(tables)) }
 }

@@ -6,7 +6,9 @@
 //!
 //! Start at [`load`].
 
+use crate::config::Loaded;
 use crate::exit::Failure;
+use crate::setup::aliases;
 use crate::tape_args::{TapeArg, connector_of};
 use domain::{Amount, InstrumentKind, InstrumentRules, LinkRole, PairId, Rate, Symbol, Tables, VenueId};
 use journal::tape::{TapeEntry, TapeError, TapeFormat, TapeHeader, TapeKind, TapeReader, merge, open_tape, recorder};
@@ -15,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use venue::redundant::SECOND_SHARD;
-use venue::{Connector, LinkId, RawRules, SessionConfig, SessionOptions, VenueSession, build_tables};
+use venue::{Aliases, Connector, LinkId, RawRules, SessionConfig, SessionOptions, VenueSession, build_tables};
 
 /// Price and quantity decimals together.
 const SCALE_DECIMALS: u8 = 18;
@@ -36,6 +38,8 @@ pub struct TapeVenue {
     pub book_channel: String,
     /// What else they hold.
     pub options: SessionOptions,
+    /// Assets that it names otherwise than we do.
+    pub aliases: Aliases,
 }
 
 /// One stream: an instrument of a venue.
@@ -108,8 +112,10 @@ struct TapeFile {
     path: PathBuf,
     /// Pairs asked for; empty: all.
     wanted: Vec<Symbol>,
-    /// Names and scales as recorded, of our own tapes.
+    /// Names and scales as recorded, of our own tapes; by our names.
     recorded: Option<Tables>,
+    /// Assets that its venue names otherwise.
+    aliases: Aliases,
     survey: Survey,
 }
 
@@ -162,18 +168,18 @@ pub enum Scales {
     SharedPrices,
 }
 
-/// Reads the tapes for the first time.
+/// Reads the tapes for the first time. Assets that a venue names otherwise have our names where the configuration tells them.
 ///
 /// # Errors
 /// Exit code 2 for arguments that contradict each other or a tape that holds nothing of its pair, 1 for unreadable files.
-pub fn load(args: &[TapeArg], scales: Scales) -> Result<TapeSet, Failure> {
+pub fn load(args: &[TapeArg], scales: Scales, loaded: Option<&Loaded>) -> Result<TapeSet, Failure> {
     let (mut venues, mut files) = (Vec::new(), Vec::new());
     let mut origins = Vec::new();
     for arg in args {
-        let venue = venue_of(&mut venues, arg)?;
+        let venue = venue_of(&mut venues, arg, loaded)?;
         let mut own = Vec::new();
         for (path, header) in paths_of(arg)? {
-            own.push(file_of(&mut files, venue, venues[venue].connector, arg, path, header)?);
+            own.push(file_of(&mut files, venue, &venues[venue], arg, path, header)?);
         }
         origins.push((venue, own));
     }
@@ -187,7 +193,7 @@ pub fn load(args: &[TapeArg], scales: Scales) -> Result<TapeSet, Failure> {
         let book = venues[venue].book_channel.as_str();
         let beside = |s: &PairSurvey| s.top_channels.keys().any(|channel| *channel != book);
         let has_ticker = surveys(&files, venue, &symbol).any(|s| s.tops > 0 || beside(s));
-        let fee = fee.unwrap_or_else(|| venues[venue].connector.base_taker_fee(&symbol));
+        let fee = fee.unwrap_or_else(|| venues[venue].connector.base_taker_fee(&venues[venue].aliases.to_venue(&symbol)));
         let pair = tables.pair_id(&symbol)?;
         Some(TapeStream { venue: VenueId(venue as u8), pair, symbol, fee, has_ticker })
     });
@@ -205,7 +211,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn venue_of(venues: &mut Vec<TapeVenue>, arg: &TapeArg) -> Result<usize, Failure> {
+fn venue_of(venues: &mut Vec<TapeVenue>, arg: &TapeArg, loaded: Option<&Loaded>) -> Result<usize, Failure> {
     let connector = connector_of(arg)?;
     if let Some(index) = venues.iter().position(|v| v.id == arg.id) {
         let kind = venues[index].connector.kind();
@@ -223,6 +229,7 @@ fn venue_of(venues: &mut Vec<TapeVenue>, arg: &TapeArg) -> Result<usize, Failure
         symbols: Vec::new(),
         book_channel: connector.book_channels().first().map_or_else(String::new, |c| (*c).to_string()),
         options: SessionOptions::default(),
+        aliases: loaded.map(|loaded| aliases(&loaded.config, &arg.id)).unwrap_or_default(),
     });
     Ok(venues.len() - 1)
 }
@@ -261,7 +268,7 @@ fn paths_of(arg: &TapeArg) -> Result<Vec<(PathBuf, Option<TapeHeader>)>, Failure
 fn file_of(
     files: &mut Vec<TapeFile>,
     venue: usize,
-    connector: &'static dyn Connector,
+    of: &TapeVenue,
     arg: &TapeArg,
     path: PathBuf,
     header: Option<TapeHeader>,
@@ -278,8 +285,20 @@ fn file_of(
             index
         }
         None => {
-            let (wanted, recorded) = (arg.pair.iter().cloned().collect(), header.and_then(|h| h.tables));
-            files.push(TapeFile { venue, connector, format: arg.format, path, wanted, recorded, survey: Survey::default() });
+            let (connector, aliases) = (of.connector, of.aliases.clone());
+            let wanted = arg.pair.iter().cloned().collect();
+            let mut recorded = header.and_then(|h| h.tables);
+            if let Some(tables) = &mut recorded {
+                tables.pairs.retain_mut(|pair| match aliases.to_ours(&pair.symbol) {
+                    Some(ours) => {
+                        pair.symbol = ours;
+                        true
+                    }
+                    None => false,
+                });
+            }
+            let (format, survey) = (arg.format, Survey::default());
+            files.push(TapeFile { venue, connector, format, path, wanted, recorded, aliases, survey });
             files.len() - 1
         }
     };
@@ -319,6 +338,7 @@ fn survey(file: &TapeFile) -> Result<Survey, TapeError> {
     let listed = file.recorded.iter().flat_map(|tables| &tables.pairs).map(|pair| pair.symbol.clone());
     let asked: Vec<Symbol> = if file.wanted.is_empty() { listed.collect() } else { file.wanted.clone() };
     let mut survey = Survey { pairs: asked.iter().cloned().map(PairSurvey::new).collect(), ..Survey::default() };
+    let asked: Vec<Symbol> = asked.iter().map(|symbol| file.aliases.to_venue(symbol)).collect();
     let mut last = i64::MIN;
     for entry in open_tape(file.format, &file.path)? {
         let entry = entry?;
@@ -331,6 +351,7 @@ fn survey(file: &TapeFile) -> Result<Survey, TapeError> {
 }
 
 impl Survey {
+    /// `asked` by the venue's names.
     fn look_at(&mut self, file: &TapeFile, asked: &[Symbol], entry: &TapeEntry) -> Mark {
         let mut doubled = false;
         let path = match &entry.kind {
@@ -348,10 +369,12 @@ impl Survey {
             let of_one = file.format == TapeFormat::Hftbacktest && !self.pairs.is_empty();
             return if of_one { Mark::new(0, false) } else { Mark::default() };
         };
-        let index = match self.pairs.iter().position(|p| p.symbol == found.symbol) {
+        // A pair of the venue whose name is ours for something else is none of ours.
+        let Some(symbol) = file.aliases.to_ours(&found.symbol) else { return Mark::default() };
+        let index = match self.pairs.iter().position(|p| p.symbol == symbol) {
             Some(index) => index,
             None if self.pairs.len() < Mark::PAIRS_MAX - 1 => {
-                self.pairs.push(PairSurvey::new(found.symbol));
+                self.pairs.push(PairSurvey::new(symbol));
                 self.pairs.len() - 1
             }
             None => return Mark::default(),
@@ -382,7 +405,7 @@ fn public_link(file: &TapeFile, url: Option<&str>) -> Option<LinkId> {
         return Some(LinkId { role: LinkRole::Public, shard });
     }
     // One session is one host, so every pair of the file says the same.
-    file.wanted.first().map(|symbol| file.connector.public_link(symbol))
+    file.wanted.first().map(|symbol| file.connector.public_link(&file.aliases.to_venue(symbol)))
 }
 
 fn surveys<'a>(files: &'a [TapeFile], venue: usize, symbol: &'a Symbol) -> impl Iterator<Item = &'a PairSurvey> {
@@ -581,7 +604,7 @@ impl TapeSet {
         let session = |(index, venue): (usize, &TapeVenue)| {
             let config = SessionConfig {
                 venue: VenueId(index as u8),
-                tables: self.tables.clone(),
+                tables: Arc::new(venue.aliases.tables(&self.tables)),
                 pairs: venue.symbols.iter().filter_map(|symbol| self.tables.pair_id(symbol)).collect(),
                 key: None,
                 secret: None,
@@ -598,7 +621,9 @@ impl TapeSet {
     /// The pair of a request for a book snapshot; `None` for other requests.
     pub fn asked_pair(&self, venue: VenueId, path_and_query: &str) -> Option<PairId> {
         let venue = self.venues.get(venue.index())?;
-        self.tables.pair_id(&venue.connector.book_request_symbol(&venue.symbols, path_and_query)?)
+        let theirs: Vec<Symbol> = venue.symbols.iter().map(|symbol| venue.aliases.to_venue(symbol)).collect();
+        let asked = venue.connector.book_request_symbol(&theirs, path_and_query)?;
+        self.tables.pair_id(&venue.aliases.to_ours(&asked)?)
     }
 }
 

@@ -48,7 +48,7 @@ pub fn replay_tapes(texts: &[String], config: Option<&str>) -> Result<ReplayResu
         Some(path) => load(path)?,
         None => crate::config::load::load_text("demo.toml (built in)", crate::run::DEMO, &Default::default())?,
     };
-    let tapes = tape_load::load(&tape_args(texts, Some(&loaded))?, Scales::Own)?;
+    let tapes = tape_load::load(&tape_args(texts, Some(&loaded))?, Scales::Own, Some(&loaded))?;
     let ids = IdSource::new(0, 1, 0).ok_or_else(|| Failure::failed("no id source"))?;
     let mut settings = effective::engine_config(&loaded.config, &tapes.tables);
     // A tape holds no measure of the venue's clock.

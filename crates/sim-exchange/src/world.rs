@@ -96,7 +96,7 @@ impl World {
             exchange.set_fee_debit(account, venue.fee_debit);
             for (name, amount) in &venue.balances {
                 let unknown = || ConfigError::UnknownAsset { user: venue.id.clone(), asset: name.clone() };
-                let asset = exchange.asset_by_name(name).ok_or_else(unknown)?;
+                let asset = exchange.asset_by_name(venue.asset_name(name)).ok_or_else(unknown)?;
                 if !amount.is_zero() {
                     let refused = |_: Reject| ConfigError::BadAmount { asset: name.clone(), amount: *amount };
                     exchange.deposit(start_t_ns, account, asset, *amount).map_err(refused)?;
@@ -108,10 +108,7 @@ impl World {
             exchanges.push(exchange);
         }
         let market = match &config.market {
-            Some(market) => {
-                let lags: Vec<u64> = config.venues.iter().map(|venue| venue.market_lag_ns).collect();
-                Some(Market::new(market, config.seed, &lags, &mut exchanges, start_t_ns)?)
-            }
+            Some(market) => Some(Market::new(market, config.seed, &config.venues, &mut exchanges, start_t_ns)?),
             None => None,
         };
         let mut world = World { now_t_ns: start_t_ns, exchanges, venues, market, out: OutputQueue::new() };

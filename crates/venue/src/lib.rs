@@ -9,10 +9,12 @@
 //! - [`redundant::Redundant`]: two connections for every public stream, of any venue.
 //! - [`connection::Connection`]: one connection's phases and waits. [`rate_limit::RateLimit`]: our count and the venue's word.
 //! - [`json`], [`levels`], [`number`]: bounded, exact reading of venues' JSON. [`names`]: a venue's names of pairs. [`filters`]:
-//!   limits and steps of their rules. [`identity`]: whether two venues mean the same asset.
+//!   limits and steps of their rules. [`identity`]: whether two venues mean the same asset. [`aliases`]: assets that a venue names
+//!   otherwise than we do.
 //! - [`book_sync::BookSync`]: a book kept by changes on a fetched copy. [`snapshot_sync::SnapshotSync`]: one whose stream carries
 //!   its snapshots. [`clock_sync::ClockSync`]: the venue's clock, measured.
 
+pub mod aliases;
 pub mod backoff;
 pub mod book_sync;
 pub mod budget;
@@ -36,6 +38,7 @@ pub mod snapshot_sync;
 pub mod stats;
 pub mod tables;
 
+pub use aliases::Aliases;
 pub use budget::TokenBucket;
 pub use checkup::{Checkup, CheckupConfig, Finding, Grade};
 pub use connector::{

@@ -88,16 +88,11 @@ fn check_assets(loaded: &Loaded) -> Result<(), ConfigError> {
         if identity.multiplier == 0 {
             return Err(loaded.error(&path("multiplier"), "must be above zero; 1 for the same unit"));
         }
-        if identity.multiplier == 1 && identity.named.as_ref().is_some_and(|named| *named != identity.asset) {
-            return Err(loaded.error(
-                &path("named"),
-                "pairs are traded under one name on all venues: leave this venue out, or use the name that all share",
-            ));
-        }
         if config.identity[..index].iter().any(|one| (&one.venue, &one.asset) == (&identity.venue, &identity.asset)) {
             return Err(loaded.error(&path("asset"), format!("`{}` on `{}` stands twice", identity.asset, identity.venue)));
         }
     }
+    check_aliases(loaded, &symbols)?;
     for (index, veto) in config.veto.iter().enumerate() {
         let path = |key: &str| format!("veto[{index}].{key}");
         if !symbols.iter().any(|s| Ok(s) == Symbol::parse(&veto.symbol).as_ref()) {
@@ -107,6 +102,39 @@ fn check_assets(loaded: &Loaded) -> Result<(), ConfigError> {
             if !is_venue(id) {
                 return Err(loaded.error(&path(key), format!("no venue `{id}` is configured")));
             }
+        }
+    }
+    Ok(())
+}
+
+/// A venue's name must lead to one asset.
+fn check_aliases(loaded: &Loaded, symbols: &[Symbol]) -> Result<(), ConfigError> {
+    let config = &loaded.config;
+    let assets = || symbols.iter().flat_map(|symbol| [symbol.base.as_str(), symbol.quote.as_str()]);
+    for (index, identity) in config.identity.iter().enumerate() {
+        let Some(named) = identity.named.as_ref().filter(|named| **named != identity.asset && identity.multiplier == 1) else {
+            continue;
+        };
+        let (venue, asset) = (&identity.venue, &identity.asset);
+        let refuse = |what: String| Err(loaded.error(&format!("identity[{index}].named"), what));
+        let is_name = (1..=32).contains(&named.len()) && named.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        if !is_name {
+            return refuse(format!("`{named}` is no name of an asset; use 1 to 32 of [A-Z0-9]"));
+        }
+        let kind = config.venue.iter().find(|one| one.id == *venue).and_then(|one| registry::connector(&one.kind));
+        let fee_assets = kind.map(|connector| connector.fee_assets()).unwrap_or_default();
+        if let Some(token) = fee_assets.iter().find(|token| **token == asset || **token == named) {
+            return refuse(format!("`{token}` pays fees on `{venue}` and has no other name there; remove this [[identity]]"));
+        }
+        // What others are called there: by their own rows, else as everywhere.
+        let called = |other: &str| {
+            let own = config.identity.iter().find(|one| one.venue == *venue && one.asset == other && one.multiplier == 1);
+            own.and_then(|one| one.named.clone()).unwrap_or_else(|| other.to_string())
+        };
+        if let Some(other) = assets().find(|other| other != asset && called(other) == *named) {
+            return refuse(format!(
+                "`{named}` on `{venue}` can't be both {asset} and {other}: say what {other} is called there, or remove one of them"
+            ));
         }
     }
     Ok(())

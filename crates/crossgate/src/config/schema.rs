@@ -216,7 +216,7 @@ pub struct Pair {
     pub symbol: String,
 }
 
-/// `[[identity]]`: you attest that a venue's asset is ours
+/// `[[identity]]`: you attest that a venue's asset is ours, and say what it is called there
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
@@ -224,7 +224,8 @@ pub struct Identity {
     pub asset: String,
     /// On which venue, by its id.
     pub venue: String,
-    /// The venue's name of it; default: the same.
+    /// The venue's name of it; default: the same. With multiplier 1 the asset's pairs are traded there under this name, and told
+    /// everywhere under ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named: Option<String>,
     /// How many of ours one of the venue's is (`1000PEPE`: 1000). Only 1 can be traded: quantities are not converted.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sim_exchange::core::FeeDebit;
 use sim_exchange::faults::{Absurd, Breakage, Crossing, Refusal, ScriptedFault, TamperTarget, TimedFault};
 use sim_exchange::world::FaultSettings;
+use venue::Aliases;
 
 /// `[sim]`
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -382,6 +383,10 @@ fn two() -> u32 {
     2
 }
 
+fn default_pair() -> String {
+    "BTC_USDT".to_owned()
+}
+
 fn usdt() -> String {
     "USDT".to_owned()
 }
@@ -418,6 +423,27 @@ impl Sim {
     /// True when faults begin at times while the venues run, drawn or written down.
     pub fn has_timed_faults(&self) -> bool {
         self.faults_seed.is_some() || !self.fault.is_empty()
+    }
+
+    /// The faults as a venue sees them that names assets otherwise.
+    pub fn on_venue(&self, aliases: &Aliases) -> Sim {
+        let mut sim = self.clone();
+        let rename = |pair: &mut String| {
+            let assets: Vec<&str> = pair.split('_').map(|asset| aliases.theirs(asset)).collect();
+            *pair = assets.join("_");
+        };
+        let faults = &mut sim.faults;
+        let lists = [&mut faults.silent_pairs, &mut faults.halted_pairs, &mut faults.delisted_pairs];
+        lists.into_iter().flatten().for_each(rename);
+        for fault in &mut sim.fault {
+            use SimFaultKind::{CoarserRules, Delisted, ForeignTrade, Halt};
+            if matches!(fault.kind, Halt | CoarserRules | Delisted | ForeignTrade) {
+                fault.pair.get_or_insert_with(default_pair);
+            }
+            fault.pair.iter_mut().for_each(rename);
+            fault.asset = aliases.theirs(&fault.asset).into();
+        }
+        sim
     }
 
     /// Puts the faults of one venue into its settings.
@@ -471,7 +497,7 @@ fn nanos(span: Span) -> i64 {
 impl SimFault {
     fn timed(&self) -> TimedFault {
         let (for_ns, count, age_ns, amount) = (self.lasts.0, self.count, self.age.0, self.amount);
-        let pair = || self.pair.clone().unwrap_or_else(|| "BTC_USDT".to_owned());
+        let pair = || self.pair.clone().unwrap_or_else(default_pair);
         let absurd = |target| TimedFault::Tampered { target, how: self.value.absurd(), count };
         match self.kind {
             SimFaultKind::Silence => TimedFault::Silence { pair: self.pair.clone(), for_ns },

@@ -123,7 +123,8 @@ async fn scan(loaded: &Loaded, args: &ScanArgs, size: Amount) -> Result<(), Fail
 fn fees(loaded: &Loaded, setup: &Setup) -> Vec<FeeRates> {
     let of = |rules: &domain::InstrumentRules| {
         let venue = setup.venues.get(rules.venue.index())?;
-        let base = venue.connector.base_taker_fee(&setup.tables.pair(rules.pair)?.symbol);
+        let symbol = venue.aliases.to_venue(&setup.tables.pair(rules.pair)?.symbol);
+        let base = venue.connector.base_taker_fee(&symbol);
         let simulated = (loaded.config.mode == Mode::Sim).then_some(loaded.config.sim.fee_bps);
         let taker = simulated.or(loaded.config.paper.fee_bps).map_or(base, |bps| bps.0);
         Some(FeeRates { venue: rules.venue, pair: rules.pair, taker, maker: taker, paid_in: None })

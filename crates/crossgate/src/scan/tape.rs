@@ -34,7 +34,7 @@ pub fn scan_tapes(args: &ScanArgs) -> Result<(), Failure> {
         .latency_ms
         .checked_mul(MILLI)
         .ok_or_else(|| Failure::usage(format!("--latency-ms {}: it is too long", args.latency_ms)))?;
-    let mut tapes = tape_load::load(&tapes, Scales::SharedPrices)?;
+    let mut tapes = tape_load::load(&tapes, Scales::SharedPrices, loaded.as_ref())?;
     for venue in &mut tapes.venues {
         // Their receive times are the stream's too, so they are decoded also where the first pass can't tell them.
         venue.options.trades = true;

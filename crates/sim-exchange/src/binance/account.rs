@@ -192,7 +192,8 @@ pub(super) fn coins(params: &Params, call: &Call<'_>, caller: Caller) -> Result<
     };
     let rows = call.exchange.balances(caller.account).map(|(asset, balance)| {
         let coin = call.state.symbols.asset(asset);
-        let named = NETWORKS.iter().filter(|(name, ..)| *name == coin);
+        let known = call.state.symbols.coin(coin);
+        let named = NETWORKS.iter().filter(|(name, ..)| *name == known);
         let mut networks: Vec<(&str, &str, &str)> =
             named.map(|(_, network, title, contract)| (*network, *title, *contract)).collect();
         if networks.is_empty() {

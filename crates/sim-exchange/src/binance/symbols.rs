@@ -20,6 +20,11 @@ impl Symbols {
         Symbols { config: config.clone(), names, ids }
     }
 
+    /// What others call the asset that is listed here as `name`.
+    pub(super) fn coin<'a>(&'a self, name: &'a str) -> &'a str {
+        self.config.coin(name)
+    }
+
     /// The symbol of a pair.
     pub(super) fn name(&self, pair: PairId) -> &str {
         self.names.get(pair.index()).map_or("", String::as_str)

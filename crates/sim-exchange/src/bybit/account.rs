@@ -235,7 +235,7 @@ pub(super) fn coin_info(params: &Params, faults: &Faults, context: &RowContext<'
         .assets()
         .filter(|(_, name)| wanted.is_none_or(|wanted| wanted == *name))
         .map(|(asset, name)| {
-            let chains: Vec<Value> = chains_of(name)
+            let chains: Vec<Value> = chains_of(context.symbols.coin(name))
                 .iter()
                 .map(|chain| {
                     let open = |closed: &std::collections::BTreeMap<String, Vec<String>>| {

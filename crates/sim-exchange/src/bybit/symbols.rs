@@ -61,6 +61,11 @@ impl Symbols {
         self.assets().find(|(_, known)| *known == name).map(|(id, _)| id)
     }
 
+    /// What others call the asset that is listed here as `name`.
+    pub(super) fn coin<'a>(&'a self, name: &'a str) -> &'a str {
+        self.config.coin(name)
+    }
+
     /// Decimals of an asset.
     pub(super) fn decimals(&self, asset: AssetId) -> u32 {
         self.config.assets.get(asset.index()).map_or(0, |asset| asset.decimals)

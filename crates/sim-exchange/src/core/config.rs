@@ -176,6 +176,7 @@ impl Default for ExchangeConfig {
         ExchangeConfig {
             assets: Vec::new(),
             pairs: Vec::new(),
+            names: Vec::new(),
             unfillable: UnfillablePolicy::Refuse,
             client_ids: ClientIdPolicy::Shadowed,
             deduction: DeductionConfig::default(),
@@ -193,6 +194,8 @@ pub struct ExchangeConfig {
     pub assets: Vec<AssetConfig>,
     /// Pairs; a [`PairId`](super::PairId) is a position in this list.
     pub pairs: Vec<PairConfig>,
+    /// Assets that have another name elsewhere: that one, and the one here.
+    pub names: Vec<(String, String)>,
     /// Treatment of post-only and fill-or-kill orders that can't live.
     pub unfillable: UnfillablePolicy,
     /// What client ids are unique among.
@@ -205,6 +208,13 @@ pub struct ExchangeConfig {
     pub first_id: u64,
     /// Book update id each pair starts with.
     pub first_book_id: u64,
+}
+
+impl ExchangeConfig {
+    /// What others call the asset that is listed here as `name`: the same coin on the same chains.
+    pub fn coin<'a>(&'a self, name: &'a str) -> &'a str {
+        self.names.iter().find(|(_, here)| here == name).map_or(name, |(elsewhere, _)| elsewhere)
+    }
 }
 
 /// Why a configuration was refused.

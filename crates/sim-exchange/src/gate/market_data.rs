@@ -246,12 +246,12 @@ pub(super) fn answer(endpoint: PublicEndpoint<'_>, query: &Query, context: Publi
         // Stamps of replies are moved by whatever the clock is off as they leave.
         PublicEndpoint::Time => Ok(json!({"server_time": t_ns / 1_000_000}).to_string()),
         PublicEndpoint::Currencies => {
-            let rows = symbols.assets().map(|(_, name)| wallet::currency_row(name, faults));
+            let rows = symbols.assets().map(|(_, name)| wallet::currency_row(name, symbols, faults));
             Ok(Value::from_iter(rows).to_string())
         }
         PublicEndpoint::Currency(name) => {
             symbols.find_asset(name).ok_or_else(|| ApiError::invalid_currency(name))?;
-            Ok(wallet::currency_row(name, faults).to_string())
+            Ok(wallet::currency_row(name, symbols, faults).to_string())
         }
         PublicEndpoint::CurrencyChains => Ok(wallet::currency_chains(query, symbols, faults)?.to_string()),
         PublicEndpoint::Pairs => {

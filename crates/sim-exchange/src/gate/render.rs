@@ -59,6 +59,11 @@ impl Symbols {
         self.pairs().find(|(_, pair)| pair.id == name).map(|(id, _)| id)
     }
 
+    /// What others call the asset that is listed here as `name`.
+    pub(super) fn coin<'a>(&'a self, name: &'a str) -> &'a str {
+        self.config.coin(name)
+    }
+
     /// Decimals of an asset of this exchange.
     pub(super) fn decimals(&self, id: AssetId) -> u32 {
         self.config.assets.get(id.index()).map_or(0, |asset| asset.decimals)

@@ -65,10 +65,10 @@ pub(super) fn chains_of(currency: &str) -> &'static [Chain] {
 }
 
 /// One currency as `/spot/currencies` lists it.
-pub(super) fn currency_row(name: &str, faults: &Faults) -> Value {
+pub(super) fn currency_row(name: &str, symbols: &Symbols, faults: &Faults) -> Value {
     let (no_deposit, no_withdrawal) =
         (faults.deposits_disabled.contains_key(name), faults.withdrawals_disabled.contains_key(name));
-    let chains: Vec<Value> = chains_of(name)
+    let chains: Vec<Value> = chains_of(symbols.coin(name))
         .iter()
         .map(|chain| {
             json!({
@@ -89,7 +89,7 @@ pub(super) fn currency_row(name: &str, faults: &Faults) -> Value {
         "deposit_disabled": no_deposit,
         "trade_disabled": false,
         "fixed_rate": "",
-        "chain": chains_of(name).first().map_or("", |chain| chain.name),
+        "chain": chains_of(symbols.coin(name)).first().map_or("", |chain| chain.name),
         "chains": chains,
         "total_supply": "0",
         "market_cap": "0",
@@ -109,7 +109,7 @@ fn is_disabled(closed: &std::collections::BTreeMap<String, Vec<String>>, currenc
 pub(super) fn currency_chains(query: &Query, symbols: &Symbols, faults: &Faults) -> Result<Value, ApiError> {
     let (asset, name) = symbols.find_asset_any_case(query.required("currency")?)?;
     let decimals = symbols.decimals(asset);
-    let rows = chains_of(name).iter().map(|chain| {
+    let rows = chains_of(symbols.coin(name)).iter().map(|chain| {
         let (no_deposit, no_withdrawal) =
             (is_disabled(&faults.deposits_disabled, name, chain), is_disabled(&faults.withdrawals_disabled, name, chain));
         json!({
@@ -134,7 +134,7 @@ pub(super) fn currency_chains(query: &Query, symbols: &Symbols, faults: &Faults)
 pub(super) fn withdraw_status(query: &Query, symbols: &Symbols) -> Result<Value, ApiError> {
     let wanted = query.get("currency").map(|name| symbols.find_asset_any_case(name)).transpose()?;
     let rows = symbols.assets().filter(|asset| wanted.is_none_or(|wanted| wanted == *asset)).map(|(_, name)| {
-        let chains = chains_of(name);
+        let chains = chains_of(symbols.coin(name));
         let fees: serde_json::Map<String, Value> =
             chains.iter().map(|chain| (chain.name.to_owned(), Value::from(chain.fee))).collect();
         let percents: serde_json::Map<String, Value> =
@@ -192,7 +192,7 @@ pub(super) fn deposits(query: &Query, caller: &Caller, exchange: &Exchange, symb
                 "address": "",
                 "memo": "",
                 "status": "DONE",
-                "chain": chains_of(currency).first().map_or("", |chain| chain.name),
+                "chain": chains_of(symbols.coin(currency)).first().map_or("", |chain| chain.name),
             })
         });
     Ok(Value::Array(page_of(rows.skip(offset).collect(), 1, limit)))
@@ -217,7 +217,7 @@ pub(super) fn withdrawals(query: &Query, caller: &Caller, symbols: &Symbols) -> 
 pub(super) fn deposit_address(query: &Query, user_id: u64, symbols: &Symbols) -> Result<Value, ApiError> {
     let (_, name) = symbols.find_asset_any_case(query.required("currency")?)?;
     let address = |chain: &Chain| format!("sim-{}-{user_id}", chain.name.to_ascii_lowercase());
-    let chains = chains_of(name);
+    let chains = chains_of(symbols.coin(name));
     let rows: Vec<Value> = chains
         .iter()
         .map(|chain| {

@@ -34,6 +34,7 @@ pub use rng::Rng;
 use rust_decimal::Decimal;
 
 use crate::core::{AccountId, AssetId, ConfigError, Exchange, FeeRates, PairId, Reject, Side, exact};
+use crate::world::VenueConfig;
 use process::{Basis, EfficientPrice, RATE_ONE, amplitude_share};
 use quotes::{Quotes, Touch};
 
@@ -83,14 +84,14 @@ struct Follower {
 }
 
 impl Market {
-    /// Makes the market and quotes all books in full.
+    /// Makes the market of these venues, whose exchanges are `exchanges`, and quotes all books in full.
     ///
     /// # Errors
     /// [`ConfigError`] for an unknown pair or a figure out of range.
     pub fn new(
         config: &MarketConfig,
         seed: u64,
-        lags_ns: &[u64],
+        venues: &[VenueConfig],
         exchanges: &mut [Exchange],
         start_t_ns: u64,
     ) -> Result<Market, ConfigError> {
@@ -105,10 +106,14 @@ impl Market {
             frozen: vec![false; exchanges.len()],
             rng: Rng::fork(seed, 0),
         };
+        // A venue may list a pair under a name of its own.
+        let listed =
+            |venue: &VenueConfig, exchange: &Exchange, pair: &MarketPair| exchange.pair_by_name(&venue.pair_name(&pair.pair));
         for (index, pair) in config.pairs.iter().enumerate() {
-            let precisions = exchanges
+            let precisions = venues
                 .iter()
-                .filter_map(|exchange| exchange.pair_by_name(&pair.pair).map(|id| exchange.pair(id).config.precision));
+                .zip(exchanges.iter())
+                .filter_map(|(venue, exchange)| Some(exchange.pair(listed(venue, exchange, pair)?).config.precision));
             let unknown = || ConfigError::UnknownPair { user: "market".to_owned(), pair: pair.pair.clone() };
             let finest = precisions.max().ok_or_else(unknown)?;
             let rng = Rng::fork(seed, 1 + index as u64);
@@ -118,9 +123,9 @@ impl Market {
             market.crowds.push(add_crowd(exchange, start_t_ns)?);
         }
         let pair_count = market.prices.len() as u64;
-        for (venue, exchange) in exchanges.iter().enumerate() {
+        for (venue, (settings, exchange)) in venues.iter().zip(exchanges.iter()).enumerate() {
             for (index, pair) in config.pairs.iter().enumerate() {
-                let Some(id) = exchange.pair_by_name(&pair.pair) else { continue };
+                let Some(id) = listed(settings, exchange, pair) else { continue };
                 let rules = &exchange.pair(id).config;
                 let price = &market.prices[index];
                 let stream = 1_000 + venue as u64 * pair_count + index as u64;
@@ -131,7 +136,7 @@ impl Market {
                     ticks_per_unit: 10_i128.pow(price.precision - rules.precision),
                     basis: Basis::new(start_t_ns),
                     seen: price.now,
-                    lag_ns: lags_ns.get(venue).copied().unwrap_or(0),
+                    lag_ns: settings.market_lag_ns,
                     last_t_ns: start_t_ns,
                     half_spread: half_spread_of(config, pair),
                     quotes: Quotes::new(pair, rules, Rng::fork(seed, stream)),

@@ -16,9 +16,8 @@ fn market_of(change: impl FnOnce(&mut WorldConfig)) -> (Market, Vec<Exchange>) {
     change(&mut config);
     let mut exchanges: Vec<Exchange> =
         config.venues.iter().map(|venue| Exchange::new(config.exchange_config(venue)).expect("good configuration")).collect();
-    let lags: Vec<u64> = config.venues.iter().map(|venue| venue.market_lag_ns).collect();
     let settings = config.market.as_ref().expect("the demo has a market");
-    let market = Market::new(settings, config.seed, &lags, &mut exchanges, SECOND).expect("good configuration");
+    let market = Market::new(settings, config.seed, &config.venues, &mut exchanges, SECOND).expect("good configuration");
     (market, exchanges)
 }
 
@@ -197,7 +196,7 @@ fn bad_knobs_are_refused_by_name() {
         change(settings(&mut config));
         let mut exchanges = vec![Exchange::new(config.exchange_config(&config.venues[0])).expect("good")];
         let settings = config.market.as_ref().expect("the demo has a market");
-        Market::new(settings, 1, &[0], &mut exchanges, 0).expect_err("bad knob").to_string()
+        Market::new(settings, 1, &config.venues[..1], &mut exchanges, 0).expect_err("bad knob").to_string()
     };
     assert_eq!(refused(|market| market.levels = 0), "market levels is out of range: from 1 to 1000");
     assert_eq!(refused(|market| market.pairs[0].pair = "DOGE_USDT".to_owned()), "market names the unknown pair DOGE_USDT");

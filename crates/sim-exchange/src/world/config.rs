@@ -69,8 +69,10 @@ pub struct VenueConfig {
     pub fees: FeeRates,
     /// The asset that the account's fees leave.
     pub fee_debit: FeeDebit,
-    /// What the account owns at the start, by asset name.
+    /// What the account owns at the start, by the world's name of the asset.
     pub balances: Vec<(String, Decimal)>,
+    /// Assets that it lists under another name than the world's: the world's, and its own.
+    pub names: Vec<(String, String)>,
     /// Rules of its own in place of [`WorldConfig::pairs`].
     pub pairs: Option<Vec<PairConfig>>,
     /// How late its books follow the efficient price, as a time constant in nanoseconds.
@@ -84,6 +86,38 @@ pub struct VenueConfig {
 impl std::fmt::Debug for VenueConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("VenueConfig").field("id", &self.id).field("user_id", &self.user_id).finish_non_exhaustive()
+    }
+}
+
+impl VenueConfig {
+    /// The venue's name of one of the world's assets.
+    pub fn asset_name<'a>(&'a self, world: &'a str) -> &'a str {
+        self.names.iter().find(|(of, _)| of == world).map_or(world, |(_, own)| own)
+    }
+
+    /// The venue's id of one of the world's pairs (`BTC_USDT`).
+    pub fn pair_name(&self, world: &str) -> String {
+        let assets: Vec<&str> = world.split('_').map(|asset| self.asset_name(asset)).collect();
+        assets.join("_")
+    }
+
+    fn rename(&self, exchange: &mut ExchangeConfig) {
+        if self.names.is_empty() {
+            return;
+        }
+        exchange.names.clone_from(&self.names);
+        let rename = |name: &mut String| *name = self.asset_name(name).to_owned();
+        exchange.assets.iter_mut().for_each(|asset| rename(&mut asset.name));
+        for pair in &mut exchange.pairs {
+            pair.id = self.pair_name(&pair.id);
+            rename(&mut pair.base);
+            rename(&mut pair.quote);
+            pair.trade_quotes.iter_mut().flatten().for_each(rename);
+        }
+        let deduction = &mut exchange.deduction;
+        rename(&mut deduction.gt_asset);
+        rename(&mut deduction.point_asset);
+        deduction.gt_prices.iter_mut().chain(&mut deduction.point_prices).for_each(|(quote, _)| rename(quote));
     }
 }
 
@@ -124,6 +158,7 @@ impl WorldConfig {
             balances: [("USDT", 250_000), ("BTC", 4), ("ETH", 80), ("SOL", 1_500), ("XRP", 100_000)]
                 .map(|(name, amount): (&str, i64)| (name.to_owned(), Decimal::from(amount)))
                 .to_vec(),
+            names: Vec::new(),
             pairs: None,
             market_lag_ns,
             first_id: number * 1_000_000_000,
@@ -218,7 +253,7 @@ impl WorldConfig {
         }
     }
 
-    /// What the exchange of one venue is made of.
+    /// What the exchange of one venue is made of; assets and pairs by the venue's own names.
     pub fn exchange_config(&self, venue: &VenueConfig) -> ExchangeConfig {
         let mut config = ExchangeConfig {
             assets: self.assets.clone(),
@@ -230,6 +265,7 @@ impl WorldConfig {
             ..ExchangeConfig::default()
         };
         venue.kind.settings().adapt(&mut config);
+        venue.rename(&mut config);
         config
     }
 

@@ -289,3 +289,18 @@ fn made_up_pairs_are_added_by_name_and_trade() {
     assert!(exchange.book(pair).best(Side::Buy).is_some() && exchange.book(pair).best(Side::Sell).is_some());
     world.conservation_check().unwrap();
 }
+
+#[test]
+fn a_venue_lists_an_asset_under_a_name_of_its_own() {
+    let mut config = WorldConfig::demo(3);
+    config.venues[1].names.push(("BTC".to_owned(), "XBT".to_owned()));
+    let world = World::new(config, START).expect("good configuration");
+    let owned = |venue: usize, asset: &str| world.balances(venue, world.venue(venue).user_id).contains_key(asset);
+    assert_eq!((owned(0, "BTC"), owned(0, "XBT")), (true, false));
+    assert_eq!((owned(1, "BTC"), owned(1, "XBT")), (false, true));
+    assert!(world.exchange(1).pair_by_name("BTC_USDT").is_none());
+    for (venue, name) in [(0, "BTC_USDT"), (1, "XBT_USDT")] {
+        let pair = world.exchange(venue).pair_by_name(name).expect("listed");
+        assert!(world.exchange(venue).book(pair).best(Side::Buy).is_some(), "{name} is quoted");
+    }
+}
