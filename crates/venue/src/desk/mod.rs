@@ -216,6 +216,19 @@ impl<W: Wire> Desk<W> {
         }
     }
 
+    /// Asks for a read, unless one that serves as well still waits to leave: nothing in its answer will be older than either question.
+    /// The engine asks again for what does not come, and while a venue takes no requests all of that would leave in one burst after.
+    fn ask_once(&mut self, what: What<W::Own>) {
+        let queued = self.queue.iter_mut().filter_map(|out| match out {
+            Outgoing::Ask(asked) => Some(asked),
+            _ => None,
+        });
+        let later = self.later.iter_mut().map(|(_, asked)| asked);
+        if !queued.chain(later).any(|asked| asked.what.also_serves(&what)) {
+            self.ask(what);
+        }
+    }
+
     fn ask_later(&mut self, at: MonoNanos, asked: Asked<W::Own>) {
         self.later.push((at, asked));
     }

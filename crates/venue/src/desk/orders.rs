@@ -186,7 +186,7 @@ impl<W: Wire> Desk<W> {
             let report = OrderReport::Unknown { cause: UnknownCause::LinkLost };
             return updates.push(about(order, OrderSource::Edge, now, now, report));
         }
-        self.ask(What::LookUp { order: *order, place: 0 });
+        self.ask_once(What::LookUp { order: *order, place: 0 });
     }
 
     /// There is a key, and the pair is configured.

@@ -49,6 +49,15 @@ impl TradesRead {
         UnixNanos(self.since.0.saturating_sub(self.ahead_ns))
     }
 
+    /// Takes another list in that is on its first page, too: it begins with the earlier of both.
+    pub(super) fn begins_with(&mut self, other: &TradesRead) -> bool {
+        let same = (self.pair, self.page, other.page) == (other.pair, 1, 1);
+        if same {
+            self.since = self.since.min(other.since);
+        }
+        same
+    }
+
     pub(super) fn clock_is_ahead(&mut self, ahead_ns: i64) {
         self.ahead_ns = ahead_ns.max(0);
     }
@@ -104,11 +113,14 @@ impl<W: Wire> Desk<W> {
                 complete: false,
                 fills: Vec::new(),
             }),
-            ReadKind::Fees => return self.ask_fees(0),
+            ReadKind::Fees => match self.pairs.first().copied() {
+                Some(pair) => What::Fees { index: 0, pair },
+                None => return,
+            },
             ReadKind::Account => What::Account { step: 0 },
             ReadKind::Time => return,
         };
-        self.ask(what);
+        self.ask_once(what);
     }
 
     /// Asks for the fees of the pair at this position; nothing past the last one.

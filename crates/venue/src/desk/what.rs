@@ -65,6 +65,27 @@ pub enum What<O> {
     Own(O),
 }
 
+impl<O> What<O> {
+    /// Makes a read that has not left serve another one as well, where it can: the same list from its first page, from the earlier time;
+    /// the same order, with the venue's id once that is known.
+    pub(super) fn also_serves(&mut self, other: &What<O>) -> bool {
+        match (self, other) {
+            (What::Balances, What::Balances)
+            | (What::Account { step: 0 }, What::Account { step: 0 })
+            | (What::Fees { index: 0, .. }, What::Fees { index: 0, .. }) => true,
+            (What::OpenOrders(waiting), What::OpenOrders(read)) => waiting.page == read.page,
+            (What::Trades(waiting), What::Trades(read)) => waiting.begins_with(read),
+            (What::LookUp { order: waiting, place: 0 }, What::LookUp { order, place: 0 })
+                if waiting.client_id == order.client_id =>
+            {
+                waiting.venue_order_id = waiting.venue_order_id.or(order.venue_order_id);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
 /// A request: what it is for, and how often it was tried before.
 pub(super) struct Asked<O> {
     pub(super) what: What<O>,

@@ -79,6 +79,8 @@ pub(super) struct Account {
     pub(super) updates: Vec<Input>,
     /// Links are opened, and what a healthy venue says to log-ons, subscriptions and pings is said.
     pub(super) healthy: bool,
+    /// The venue tells its time.
+    pub(super) clock: bool,
 }
 
 impl Account {
@@ -93,7 +95,8 @@ impl Account {
             options: SessionOptions { order_entry, ..SessionOptions::default() },
             seed: 7,
         });
-        let mut account = Account { session: session.unwrap(), now: MonoNanos(SECOND), updates: Vec::new(), healthy: true };
+        let mut account =
+            Account { session: session.unwrap(), now: MonoNanos(SECOND), updates: Vec::new(), healthy: true, clock: true };
         account.session.start(account.now);
         account
     }
@@ -137,8 +140,13 @@ impl Account {
     }
 
     pub(super) fn answer(&mut self, sent: &Sent, status: u16, body: &Value) {
+        self.answer_with(sent, status, &[], body);
+    }
+
+    pub(super) fn answer_with(&mut self, sent: &Sent, status: u16, headers: &[(&str, &str)], body: &Value) {
+        let headers: Vec<(String, String)> = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let mut body = body.to_string().into_bytes();
-        let response = Response::Http { status, headers: &[], body: &mut body };
+        let response = Response::Http { status, headers: &headers, body: &mut body };
         self.session.handle_response(sent.ticket, self.now, response, &mut self.updates);
     }
 
@@ -167,7 +175,8 @@ impl Account {
                 }
                 Transmit::Request { ticket, request, .. } if request.path.ends_with("/time") => {
                     let body = json!({"serverTime": self.wall().millis()});
-                    self.answer(&Sent { ticket, request }, 200, &body);
+                    let status = if self.clock { 200 } else { 429 };
+                    self.answer(&Sent { ticket, request }, status, &body);
                 }
                 Transmit::Request { ticket, request, .. } => all.sent.push(Sent { ticket, request }),
                 Transmit::Frame { link, text, order } => {

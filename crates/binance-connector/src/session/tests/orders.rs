@@ -1,12 +1,12 @@
 //! Orders on both ways, and what is never done with them: nothing is sent twice, since a client id may be used again once its order is
 //! done.
 
-use super::account_rig::{Account, ED25519, HMAC, KEY, entry, named, order, private, report, row};
+use super::account_rig::{Account, ED25519, HMAC, KEY, Out, entry, named, order, private, report, row};
 use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
 use domain::{
-    Amend, Command, ErrorClass, Finish, Input, NewOrder, OrderReport, OrderSource, PairId, Purpose, Qty, ReadKind, UnknownCause,
-    VenueId,
+    Amend, Command, ErrorClass, Finish, Input, NewOrder, OrderReport, OrderSource, PairId, Purpose, Qty, ReadKind, UnixNanos,
+    UnknownCause, VenueId,
 };
 use serde_json::json;
 use venue::{IoFailure, Method, OrderEntry, VenueSession};
@@ -238,6 +238,46 @@ fn orders_are_counted_by_what_the_venue_counts_and_a_ban_on_the_link_is_of_every
     assert!(out.sent.is_empty() && account.place(order(5)).asked.is_empty());
     let out = account.run(2 * SECOND);
     assert_eq!(out.request().request.path, "/api/v3/account");
+}
+
+/// Found by `kill -9` in a row: each start is refused until the minute ends, the engine asks again and again for what does not come, and
+/// all of that left in one burst, more than fits on the way at once.
+#[test]
+fn what_is_asked_again_while_the_venue_takes_nothing_leaves_once() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let venue = VenueId(0);
+    let sent = account.submit(Command::Read { venue, read: ReadKind::Balances }).request();
+    account.answer(&sent, 418, &json!({"code": -1003, "msg": "Way too much request weight used; IP banned"}));
+    let later = account.wall();
+    let earlier = UnixNanos(later.0 - 5 * SECOND as i64);
+    for since in [later, earlier, later] {
+        let trades = |pair| ReadKind::Trades { pair: PairId(pair), since };
+        for read in [ReadKind::Balances, ReadKind::OpenOrders, trades(0), trades(1), ReadKind::Fees] {
+            assert!(account.submit(Command::Read { venue, read }).sent.is_empty());
+        }
+        assert!(account.look_up(&order(1)).sent.is_empty() && account.look_up(&order(2)).sent.is_empty());
+        account.run(20 * SECOND);
+    }
+    let sent = account.run(61 * SECOND).sent;
+    let mut asked: Vec<&str> = sent.iter().map(|sent| sent.request.path.as_str()).collect();
+    asked.sort_unstable();
+    let once = ["/api/v3/account", "/api/v3/account/commission", "/api/v3/myTrades", "/api/v3/myTrades", "/api/v3/openOrders"];
+    assert_eq!(asked, [&once[..], &["/api/v3/order"; 2]].concat());
+    let from = format!("startTime={}&", earlier.millis());
+    let lists = sent.iter().filter(|sent| sent.request.path.ends_with("/myTrades"));
+    assert!(lists.into_iter().all(|sent| sent.request.query.contains(&from)), "from the earlier time: {sent:?}");
+}
+
+#[test]
+fn a_limit_that_is_told_before_the_clock_is_known_ends_when_the_venue_says() {
+    let mut account = Account::new(HMAC, OrderEntry::Rest);
+    account.clock = false;
+    account.run(SECOND);
+    let sent = account.submit(Command::Read { venue: VenueId(0), read: ReadKind::Balances }).request();
+    account.answer_with(&sent, 429, &[("retry-after", "7")], &json!({"code": -1003, "msg": "Too many requests"}));
+    let balances = |out: Out| out.sent.iter().filter(|sent| sent.request.path == "/api/v3/account").count();
+    assert_eq!(balances(account.run(7 * SECOND - MILLI)), 0);
+    assert_eq!(balances(account.run(MILLI)), 1);
 }
 
 #[test]
