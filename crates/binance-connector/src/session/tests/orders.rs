@@ -252,7 +252,7 @@ fn what_is_asked_again_while_the_venue_takes_nothing_leaves_once() {
     let earlier = UnixNanos(later.0 - 5 * SECOND as i64);
     for since in [later, earlier, later] {
         let trades = |pair| ReadKind::Trades { pair: PairId(pair), since };
-        for read in [ReadKind::Balances, ReadKind::OpenOrders, trades(0), trades(1), ReadKind::Fees] {
+        for read in [ReadKind::Balances, ReadKind::OpenOrders, trades(0), trades(3), ReadKind::Fees] {
             assert!(account.submit(Command::Read { venue, read }).sent.is_empty());
         }
         assert!(account.look_up(&order(1)).sent.is_empty() && account.look_up(&order(2)).sent.is_empty());
