@@ -234,10 +234,17 @@ fn orders_are_counted_by_what_the_venue_counts_and_a_ban_on_the_link_is_of_every
     account.refuse(&asked, 418, banned);
     account.take();
     account.run(89 * SECOND);
-    let out = account.submit(Command::Read { venue: VenueId(0), read: ReadKind::Balances });
+    account.take();
+    let read = Command::Read { venue: VenueId(0), read: ReadKind::Balances };
+    let out = account.submit(read);
     assert!(out.sent.is_empty() && account.place(order(5)).asked.is_empty());
-    let out = account.run(2 * SECOND);
-    assert_eq!(out.request().request.path, "/api/v3/account");
+    let told = account.take();
+    assert!(
+        told.iter().any(|input| matches!(input, Input::ReadFailed(failure) if failure.class == ErrorClass::RateLimited)),
+        "{told:?}"
+    );
+    account.run(2 * SECOND);
+    assert_eq!(account.submit(read).request().request.path, "/api/v3/account");
 }
 
 /// Found by `kill -9` in a row: each start is refused until the minute ends, the engine asks again and again for what does not come, and
@@ -247,7 +254,7 @@ fn what_is_asked_again_while_the_venue_takes_nothing_leaves_once() {
     let mut account = Account::live(HMAC, OrderEntry::Rest);
     let venue = VenueId(0);
     let sent = account.submit(Command::Read { venue, read: ReadKind::Balances }).request();
-    account.answer(&sent, 418, &json!({"code": -1003, "msg": "Way too much request weight used; IP banned"}));
+    account.answer_with(&sent, 429, &[("retry-after", "61")], &json!({"code": -1003, "msg": "Too many requests"}));
     let later = account.wall();
     let earlier = UnixNanos(later.0 - 5 * SECOND as i64);
     for since in [later, earlier, later] {
