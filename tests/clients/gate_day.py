@@ -32,6 +32,7 @@ INTERVALS = ("1s", "10s", "1m", "5m", "15m", "30m", "1h", "4h", "8h", "1d", "7d"
 GATEWAY_HEADERS = ("X-In-Time", "X-Out-Time", "X-Gate-Trace-Id")
 RATE_HEADERS = ("X-Gate-RateLimit-Requests-Remain", "X-Gate-RateLimit-Limit", "X-Gate-RateLimit-Reset-Timestamp")
 PATIENCE_SECONDS = 12
+MEETING_PAIRS, MEETING_TRIES = ("SOL_USDT", "ETH_USDT", "BTC_USDT"), 4
 
 
 class Day:
@@ -674,9 +675,13 @@ def self_trades(day):
 
 
 def meeting(day, act):
-    """An own bid one per cent down, and a sale through all bids above it; both as they ended. None where the book is too deep."""
-    held = ledger.totals(day.accounts())
-    for pair in ("SOL_USDT", "ETH_USDT", "BTC_USDT"):
+    """An own bid one per cent down, and a sale through all bids above it; both as they ended. None where every book was too deep.
+
+    The market quotes on between the look at the book and the sale, the more so into a book that the last sale emptied. A sale that
+    the market's own bids took whole says nothing: its own bid is cancelled, and the book is looked at again.
+    """
+    for pair in MEETING_PAIRS * MEETING_TRIES:
+        held = ledger.totals(day.accounts())
         bid, _ = day.touch(pair)
         price = Decimal(day.price(pair, bid * Decimal("0.99")))
         depth = sum(Decimal(amount) for level, amount in day.book(pair, 100)["bids"] if Decimal(level) >= price)
@@ -684,7 +689,11 @@ def meeting(day, act):
             continue
         first = day.place(pair, "buy", day.amount(pair, 20, price), str(price), stp_act=act)
         second = day.place(pair, "sell", str(depth * 2), str(price), tif="ioc", stp_act=act)
-        return day.read(first), second
+        first = day.read(first)
+        if Decimal(first["filled_amount"]) == 0 and second["finish_as"] == "filled":
+            cancel_or_read(day, first)
+            continue
+        return first, second
     return None
 
 
