@@ -51,6 +51,8 @@ class CountedPro(CountingPro, ccxt.pro.binance):
         self.judge.frames += 1
         if self.kept is not None and isinstance(message, dict) and "event" in message:
             self.kept.rows[message["event"]["e"]].append(message["event"])
+        elif self.kept is not None and isinstance(message, dict) and "subscriptionId" in (message.get("result") or {}):
+            self.kept.subscribed += 1
         return super().handle_message(client, message)
 
 
@@ -138,8 +140,11 @@ class BinanceDay(SpotDay):
         pro, named = self.pro, "newClientOrderId"
         for number in range(8):
             symbol, side = SYMBOLS[number % 4], ("buy", "sell")[number // 4]
-            price = await self.through(symbol, side)
-            order = await self.place(symbol, "limit", side, 60, price, pro.create_order_ws, named, timeInForce="IOC")
+
+            def send(price, symbol=symbol, side=side):
+                return self.place(symbol, "limit", side, 60, price, pro.create_order_ws, named, timeInForce="IOC")
+
+            order, _ = await self.through("an IOC over WebSocket", symbol, side, 60, send)
             self.judge.equal((await soon(pro.fetch_order_ws(order["id"], symbol)))["status"], "closed", "an IOC over WebSocket, read there")
         symbol = "BTC/USDT"
         price = await self.away(symbol, "buy")
@@ -164,11 +169,15 @@ class BinanceDay(SpotDay):
             await soon(other.load_markets(), 30)
             mine = await soon(other.fetch_balance())
             self.judge.must(mine["USDT"]["total"] > 0, "the Ed25519 key sees no USDT")
-            price = await self.through("ETH/USDT", "buy")
-            for send in (other.create_order, other.create_order_ws):
-                order = self.note(await soon(send("ETH/USDT", "limit", "buy", self.amount("ETH/USDT", 50, price), price, {"timeInForce": "IOC"})))
-                self.judge.orders += 1
-                self.judge.equal((await self.read(order))["status"], "closed", "an order of the Ed25519 key")
+            for create in (other.create_order, other.create_order_ws):
+
+                async def send(price, create=create):
+                    self.judge.orders += 1
+                    return self.note(await soon(create("ETH/USDT", "limit", "buy", self.amount("ETH/USDT", 50, price), price, {"timeInForce": "IOC"})))
+
+                what = "an order of the Ed25519 key"
+                _, again = await self.through(what, "ETH/USDT", "buy", 50, send)
+                self.judge.equal(again["status"], "closed", what)
         finally:
             await other.close()
 

@@ -11,7 +11,6 @@ Needs: pip install -r requirements.txt
 import asyncio
 import logging
 import sys
-import time
 from collections import defaultdict
 from decimal import Decimal
 
@@ -24,6 +23,7 @@ from binance_sdk_spot.rest_api.models import NewOrderTypeEnum as Type
 from binance_sdk_spot.spot import Spot
 
 import ledger
+import market
 from judge import text_of
 from simulated import check_unmodified, run_day
 
@@ -40,6 +40,8 @@ class Day:
         self.spot = self.spot_of(simulated.venues[0]["key"])
         self.rest = self.spot.rest_api
         self.texts, self.orders, self.events = 0, {}, []
+        # Orders placed since the private stream was subscribed.
+        self.session = set()
 
     def spot_of(self, key):
         """A client with its defaults, whose REST has this key."""
@@ -61,16 +63,46 @@ class Day:
         return f"sdk{self.seed}-{self.texts}"
 
     def touch(self, symbol):
-        book = self.ask("depth", symbol=symbol, limit=5)
+        """Best bid and ask; a side that was sold out is waited for."""
+        book = market.looked(
+            f"{symbol}: a book with both sides", lambda: self.ask("depth", symbol=symbol, limit=5), lambda book: book.bids and book.asks
+        )
         return Decimal(book.bids[0][0]), Decimal(book.asks[0][0])
 
     def quantity(self, symbol, quote, price):
         return float(round(Decimal(quote) / price, SYMBOLS[symbol]))
 
-    def through(self, symbol, side):
-        bid, ask = self.touch(symbol)
-        price = ask * Decimal("1.004") if side == Side.BUY else bid * Decimal("0.996")
-        return float(round(price, 1 if symbol == "BTCUSDT" else 2 if symbol != "XRPUSDT" else 4))
+    def deep(self, symbol, side, quote):
+        """A book that offers so much quote to take from."""
+
+        def enough(book):
+            return market.offers(book.bids, book.asks, side == Side.BUY, quote)
+
+        return market.looked(f"{symbol}: {quote} to {side.value}", lambda: self.ask("depth", symbol=symbol, limit=50), enough)
+
+    def through(self, symbol, side, quote=100):
+        """A price through the touch, and the number of the book that it was made of."""
+        book = self.deep(symbol, side, quote)
+        price = market.through(book.bids, book.asks, side == Side.BUY)
+        return float(round(price, 1 if symbol == "BTCUSDT" else 2 if symbol != "XRPUSDT" else 4)), book.last_update_id
+
+    def says_nothing(self, symbol, before, row):
+        """An order that was not filled whole, while others changed the book since the look that it was made of."""
+        if row.status == "FILLED":
+            return False
+        after = self.ask("depth", symbol=symbol, limit=5).last_update_id
+        return not market.stood_still(before, after, len(self.ask("my_trades", symbol=symbol, order_id=row.order_id)))
+
+    def taking(self, symbol, side, quote, place):
+        """An order through the touch, made by `place(price)`: filled whole, or what became of it where nobody else came in between."""
+
+        def once():
+            price, before = self.through(symbol, side, quote)
+            row = place(price)
+            self.note(symbol, row.order_id)
+            return None if self.says_nothing(symbol, before, row) else row
+
+        return market.asked_again(f"{symbol}: an order to {side.value} through the touch", once)
 
     def refused(self, what, kind, code, method, **params):
         """The request must be refused with exactly this class and code."""
@@ -91,7 +123,8 @@ class Day:
 
     def reading(self):
         judge = self.judge
-        judge.must(abs(self.ask("time").server_time / 1000 - time.time()) < 2, "the venue's clock is more than two seconds off")
+        bracket = market.Bracket()
+        judge.must(bracket.holds(self.ask("time").server_time), "the venue's clock is more than two seconds off")
         info = self.ask("exchange_info")
         judge.must(set(SYMBOLS) <= {row.symbol for row in info.symbols}, "a symbol of the day is not listed")
         for symbol in SYMBOLS:
@@ -106,19 +139,26 @@ class Day:
         judge = self.judge
         for number, symbol in enumerate(list(SYMBOLS) * 3):
             side = Side.BUY if number % 2 else Side.SELL
-            price = self.through(symbol, side)
-            row = self.ask(
-                "new_order", symbol=symbol, side=side, type=Type.LIMIT, time_in_force=Tif.IOC, price=price,
-                quantity=self.quantity(symbol, 50 + number, Decimal(str(price))), new_client_order_id=self.text(),
-            )
-            self.note(symbol, row.order_id)
+
+            def place(price, symbol=symbol, side=side, quote=50 + number):
+                return self.ask(
+                    "new_order", symbol=symbol, side=side, type=Type.LIMIT, time_in_force=Tif.IOC, price=price,
+                    quantity=self.quantity(symbol, quote, Decimal(str(price))), new_client_order_id=self.text(),
+                )
+
+            row = self.taking(symbol, side, 50 + number, place)
             judge.equal(row.status, "FILLED", f"an IOC through the touch of {symbol}")
             judge.equal(sum(Decimal(fill.qty) for fill in row.fills), Decimal(row.executed_qty), "the fills of a FULL reply")
             again = self.ask("get_order", symbol=symbol, orig_client_order_id=row.client_order_id)
             judge.equal((again.order_id, again.status), (row.order_id, "FILLED"), "the order found by its client id")
         for side in (Side.BUY, Side.SELL):
-            row = self.ask("new_order", symbol="BTCUSDT", side=side, type=Type.MARKET, quote_order_qty=99.5, new_order_resp_type=RespType.FULL)
-            self.note("BTCUSDT", row.order_id)
+
+            def place_market(_, side=side):
+                return self.ask(
+                    "new_order", symbol="BTCUSDT", side=side, type=Type.MARKET, quote_order_qty=99.5, new_order_resp_type=RespType.FULL
+                )
+
+            row = self.taking("BTCUSDT", side, "99.5", place_market)
             judge.equal(row.status, "FILLED", "a market order by quote")
             judge.must(Decimal(row.cummulative_quote_qty) <= Decimal("99.5"), "a market order by quote moved more than was asked for")
 
@@ -165,26 +205,32 @@ class Day:
         judge.ws += 2
         for number, symbol in enumerate(SYMBOLS):
             side = Side.BUY if number % 2 else Side.SELL
-            price = await asyncio.to_thread(self.through, symbol, side)
-            reply = await api.order_place(symbol=symbol, side=side.value, type="LIMIT", time_in_force="IOC", price=price,
-                                          quantity=self.quantity(symbol, 70, Decimal(str(price))), new_client_order_id=self.text())
-            judge.ws += 1
-            row = reply.data().result
-            self.note(symbol, row.order_id)
+
+            async def once(symbol=symbol, side=side):
+                price, before = await asyncio.to_thread(self.through, symbol, side)
+                reply = await api.order_place(symbol=symbol, side=side.value, type="LIMIT", time_in_force="IOC", price=price,
+                                              quantity=self.quantity(symbol, 70, Decimal(str(price))), new_client_order_id=self.text())
+                judge.ws += 1
+                row = reply.data().result
+                self.note(symbol, row.order_id)
+                self.session.add(row.order_id)
+                return None if await asyncio.to_thread(self.says_nothing, symbol, before, row) else row
+
+            row = await market.asked_again_soon(f"{symbol}: an IOC over WebSocket", once)
             judge.equal(row.status, "FILLED", f"an IOC over WebSocket of {symbol}")
             again = (await api.order_status(symbol=symbol, order_id=row.order_id)).data().result
             judge.ws += 1
             judge.equal(again.executed_qty, row.executed_qty, "the order asked for over WebSocket")
-        price = await asyncio.to_thread(self.through, "ETHUSDT", Side.SELL)
+        price, _ = await asyncio.to_thread(self.through, "ETHUSDT", Side.SELL)
         reply = await api.order_place(symbol="ETHUSDT", side="BUY", type="LIMIT", time_in_force="GTC", price=round(price * 0.97, 2),
                                       quantity=0.05, new_client_order_id=self.text())
         self.note("ETHUSDT", reply.data().result.order_id)
+        self.session.add(reply.data().result.order_id)
         gone = (await api.order_cancel(symbol="ETHUSDT", order_id=reply.data().result.order_id)).data().result
         judge.equal(gone.status, "CANCELED", "a cancel over WebSocket")
         account = (await api.account_status(omit_zero_balances=True)).data().result
         judge.must(any(row.asset == "USDT" for row in account.balances), "no USDT over WebSocket")
         judge.ws += 3
-        await asyncio.sleep(1)
 
     async def streaming(self):
         """Public streams: each must speak, and best prices must not cross."""
@@ -229,6 +275,7 @@ class Day:
         judge, trades = self.judge, []
         for symbol in SYMBOLS:
             trades += self.ask("my_trades", symbol=symbol, limit=1000)
+        market.caught_up(lambda: len(self.events), lambda: self.session <= self.ends().keys())
         trades = judge.told(trades)
         final, moved, by_order = self.balances(), defaultdict(Decimal), defaultdict(Decimal)
         for row in trades:
@@ -248,16 +295,25 @@ class Day:
 
     def check_events(self, final):
         """The private stream told each order of the session once to its end, and the last balances."""
-        judge, ends, last = self.judge, defaultdict(int), {}
-        for event in self.events:
-            body = event.actual_instance if hasattr(event, "actual_instance") else event
-            if getattr(body, "x", None) is not None and getattr(body, "X", None) is not None:
-                ends[body.i] += body.X in ("FILLED", "CANCELED", "EXPIRED")
+        judge, ends, last = self.judge, self.ends(), {}
+        for body in self.bodies():
             for row in getattr(body, "B", None) or []:
                 last[row.a] = ledger.exact(row.f) + ledger.exact(row.l)
-        judge.must(len(ends) == 5 and all(count == 1 for count in ends.values()), f"ends told by the private stream: {dict(ends)}")
+        once = ends.keys() == self.session and all(count == 1 for count in ends.values())
+        judge.must(once and len(self.session) >= 5, f"ends told by the private stream: {ends}, orders of the session: {self.session}")
         for asset, total in last.items():
             judge.equal(total, final.get(asset), f"the last streamed total of {asset}")
+
+    def bodies(self):
+        return [event.actual_instance if hasattr(event, "actual_instance") else event for event in list(self.events)]
+
+    def ends(self):
+        """Order → how often the private stream told its end."""
+        ends = defaultdict(int)
+        for body in self.bodies():
+            if getattr(body, "x", None) is not None and getattr(body, "X", None) is not None:
+                ends[body.i] += body.X in ("FILLED", "CANCELED", "EXPIRED")
+        return dict(ends)
 
     async def run(self):
         self.opened = []

@@ -27,6 +27,8 @@ class Frames:
         self.count = defaultdict(int)
         self.replies = []
         self.books = {}
+        # Channels whose subscription was acknowledged, and what looks at the client after each frame.
+        self.subscribed, self.after = set(), None
 
     def keep(self, message):
         """Looks at one frame, before the client does."""
@@ -38,6 +40,8 @@ class Frames:
         channel = message.get("channel")
         self.judge.must(isinstance(message.get("time_ms"), int), f"a frame of {channel} has no time_ms")
         if message.get("event") != "update":
+            if message.get("event") == "subscribe" and not message.get("error"):
+                self.subscribed.add(channel)
             return None
         result = message.get("result")
         self.count[channel] += 1
@@ -141,7 +145,10 @@ class CountedProGate(CountingPro, ccxt.pro.gate):
     def handle_message(self, client, message):
         if self.frames is not None:
             self.frames.keep(message)
-        return super().handle_message(client, message)
+        told = super().handle_message(client, message)
+        if self.frames is not None and self.frames.after is not None:
+            self.frames.after(self)
+        return told
 
 
 def point_at(exchange, venue):

@@ -17,19 +17,23 @@ import sys
 import time
 from collections import defaultdict
 from decimal import Decimal
+from functools import partial
 
 import ccxt
 
 import ccxt_refusals
 import ledger
+import market
 import shapes
-from ccxt_client import Frames, connect, connect_pro, soon
+from ccxt_client import PRIVATE, Frames, connect, connect_pro, soon
 from judge import Pace, text_of
 from simulated import check_unmodified, run_day
 
 VERSION = "4.5.90"
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT")
-PATIENCE_SECONDS = 12
+PATIENCE_SECONDS, PATIENCE_ROUNDS = 12, 30
+# Copies of a book that are held against the client's own, and how many are read at most to get them.
+COPIES, COPIES_MAX = 6, 200
 
 
 class Day:
@@ -81,15 +85,22 @@ class Day:
         return row
 
     async def touch(self, symbol):
-        book = await self.pro.fetch_order_book(symbol, 5)
+        """Best bid and ask; a side that was sold out is waited for."""
+        what = f"{symbol}: a book with both sides"
+        book = await market.looked_soon(what, lambda: self.pro.fetch_order_book(symbol, 5), market.both_sides)
         return Decimal(str(book["bids"][0][0])), Decimal(str(book["asks"][0][0]))
 
     def worth(self, symbol, quote, price):
         return float(self.pro.amount_to_precision(symbol, float(Decimal(quote) / Decimal(price))))
 
-    async def place(self, symbol, kind, side, quote, price=None, ws=False, **params):
-        """One order over REST or WebSocket, by worth in quote."""
+    async def turn(self, symbol, ws=False):
+        """Waits until one more order is below the limits."""
         await asyncio.sleep(self.placing.delay("all" if ws else symbol))
+
+    async def place(self, symbol, kind, side, quote, price=None, ws=False, paced=False, **params):
+        """One order over REST or WebSocket, by worth in quote; `paced`: its turn was waited for before the look that it was made of."""
+        if not paced:
+            await self.turn(symbol, ws)
         if price is None or kind == "market":
             bid, ask = await self.touch(symbol)
         reference = Decimal(price) if price is not None else (bid + ask) / 2
@@ -117,10 +128,58 @@ class Day:
         fetch = self.pro.fetch_order_ws if ws else self.pro.fetch_order
         return self.note(await soon(fetch(order["id"], order["symbol"])), shapes.WS_ORDER if ws else None)
 
-    async def through(self, symbol, side):
-        """A price that takes whatever the market does meanwhile."""
-        bid, ask = await self.touch(symbol)
-        return self.pro.price_to_precision(symbol, float(ask * Decimal("1.004") if side == "buy" else bid * Decimal("0.996")))
+    async def taking(self, symbol, side, quote, kind=None, ws=False):
+        """An order through the touch: filled whole, or what the venue made of it where nobody else came in between.
+
+        `kind`: `market`, or a time in force (none: good till cancelled).
+        """
+
+        async def once():
+            await self.turn(symbol, ws)
+            before = await self.deep(symbol, side, quote)
+            price = self.pro.price_to_precision(symbol, float(market.through(before["bids"], before["asks"], side == "buy")))
+            try:
+                if kind == "market":
+                    order = await self.place(symbol, "market", side, quote, None, ws, True)
+                else:
+                    order = await self.place(symbol, "limit", side, quote, price, ws, True, **({"timeInForce": kind} if kind else {}))
+            except ccxt.ExchangeError as error:
+                # A fill-or-kill that is not filled, and a market order that finds nobody.
+                unfilled = any(label in str(error) for label in ("FOK_NOT_FILL", "ORDER_BOOK_NOT_FOUND"))
+                if not unfilled or market.stood_still(before["nonce"], await self.number(symbol)):
+                    raise
+                return None
+            if order["info"]["finish_as"] == "filled":
+                return order
+            after = await self.number(symbol)
+            own = await self.pro.fetch_order_trades(order["id"], symbol)
+            rests = order["info"]["status"] == "open"
+            if market.stood_still(before["nonce"], after, len(own) + rests):
+                return order
+            if rests:
+                await self.cancel_or_read(order)
+            return None
+
+        return await market.asked_again_soon(f"{symbol}: a {kind} {side}", once)
+
+    async def deep(self, symbol, side, quote):
+        """A book that offers so much quote to take from."""
+
+        def enough(book):
+            return market.offers(book["bids"], book["asks"], side == "buy", quote)
+
+        return await market.looked_soon(f"{symbol}: {quote} to {side}", lambda: self.pro.fetch_order_book(symbol, 50), enough)
+
+    async def number(self, symbol):
+        """The number of a book now."""
+        return (await self.pro.fetch_order_book(symbol, 5))["nonce"]
+
+    async def cancel_or_read(self, order):
+        """Ends an order that may be done."""
+        try:
+            self.note(await soon(self.pro.cancel_order(order["id"], order["symbol"])))
+        except ccxt.InvalidOrder:
+            await self.read(order)
 
     async def accounts(self):
         return await self.pro.privateSpotGetAccounts()
@@ -163,7 +222,9 @@ def looks_right(judge, name, answer):
         judge.must(answer["nonce"] is not None, f"{name}: the client's book has no id")
     elif kind in ("tickers", "bids_asks"):
         for symbol, ticker in answer.items():
-            judge.must(symbol in SYMBOLS and ticker["bid"] < ticker["ask"], f"{name}: {symbol} bid {ticker['bid']}, ask {ticker['ask']}")
+            # A side that is sold out has no price.
+            crossed = ticker["bid"] is not None and ticker["ask"] is not None and ticker["bid"] >= ticker["ask"]
+            judge.must(symbol in SYMBOLS and not crossed, f"{name}: {symbol} bid {ticker['bid']}, ask {ticker['ask']}")
     elif kind == "trades":
         judge.must(all(trade["price"] > 0 and trade["side"] in ("buy", "sell") for trade in answer), f"{name}: a trade without price or side")
     elif kind == "candles":
@@ -194,7 +255,13 @@ async def subscribe(day):
     await soon(day.other.load_markets(), 30)
     day.follow("orders BTC/USDT", day.other.watch_orders, "BTC/USDT")
     day.follow("my_trades BTC/USDT", day.other.watch_my_trades, "BTC/USDT")
-    await asyncio.sleep(2)
+    # What happens before a private channel is subscribed is never told there.
+    for _ in range(market.WAITS):
+        if set(PRIVATE) <= day.frames.subscribed and set(PRIVATE[:2]) <= day.single.subscribed:
+            break
+        await asyncio.sleep(market.WAIT_SECONDS)
+    heard = (sorted(day.frames.subscribed & set(PRIVATE)), sorted(day.single.subscribed & set(PRIVATE)))
+    day.judge.equal(heard, (sorted(PRIVATE), sorted(PRIVATE[:2])), "private channels that acknowledged")
 
 
 # ------------------------------------------------------------------------------------------------------------------ reading
@@ -206,7 +273,8 @@ def synchronous(day):
     exchange = connect(judge, day.venue)
     markets = exchange.load_markets()
     judge.must(set(SYMBOLS) <= set(markets), "a symbol of the day is not among the synchronous client's markets")
-    judge.must(abs(exchange.fetch_time() - time.time() * 1000) < 2000, "the venue's clock is more than two seconds off")
+    bracket = market.Bracket()
+    judge.must(bracket.holds(exchange.fetch_time()), "the venue's clock is more than two seconds off")
     codes = exchange.fetch_currencies()
     judge.must({"USDT", "BTC"} <= set(codes), "an asset is not among the currencies")
     exchange.fetch_deposit_withdraw_fees(["USDT", "BTC"])
@@ -217,9 +285,10 @@ def synchronous(day):
     for round_ in range(8):
         judge.must(set(SYMBOLS) <= set(exchange.fetch_tickers()), "a symbol has no ticker")
         for symbol in SYMBOLS:
-            ticker = exchange.fetch_ticker(symbol)
+            ticker = market.looked(f"{symbol}: a ticker with both prices", partial(exchange.fetch_ticker, symbol), market.both_prices)
             judge.must(ticker["bid"] < ticker["ask"], f"{symbol}: the ticker is crossed")
-            book = exchange.fetch_order_book(symbol, (5, 20, 50, 100)[round_ % 4])
+            read = partial(exchange.fetch_order_book, symbol, (5, 20, 50, 100)[round_ % 4])
+            book = market.looked(f"{symbol}: a book with both sides", read, market.both_sides)
             judge.must(book["nonce"] is not None and book["bids"][0][0] < book["asks"][0][0], f"{symbol}: the book has no id or is crossed")
             trades = exchange.fetch_trades(symbol, limit=50)
             judge.must(all(trade["timestamp"] for trade in trades), f"{symbol}: a trade without a time")
@@ -245,19 +314,25 @@ async def copies(day):
     """REST copies of the book equal the streamed book with the same id, to the digit."""
     for symbol in SYMBOLS:
         name = f"ob.{day.pro.market_id(symbol)}.50"
-        equal = 0
-        for _ in range(25):
-            copy = await day.pro.publicSpotGetOrderBook({"currency_pair": day.pro.market_id(symbol), "limit": "20", "with_id": "true"})
-            await asyncio.sleep(0.15)
+        equal, behind = 0, []
+        for number in range(25 + market.LOOKS):
+            # After the last copy the stream only has to come as far.
+            if number < 25:
+                behind.append(await day.pro.publicSpotGetOrderBook({"currency_pair": day.pro.market_id(symbol), "limit": "20", "with_id": "true"}))
+            await asyncio.sleep(0.15 if number < 25 else market.BEAT_SECONDS)
             streamed = day.frames.books.get(name)
-            state = streamed and streamed.states.get(int(copy["id"]))
-            if not state:
+            if streamed is None:
                 continue
-            sides = [[tuple(map(ledger.exact, level)) for level in copy[side]] for side in ("bids", "asks")]
-            same = sides == [state[0][: len(sides[0])], state[1][: len(sides[1])]]
-            day.judge.must(same, f"{name}: the REST copy {copy['id']} differs from the stream")
-            equal += 1
-            if equal == 3:
+            for copy in [copy for copy in behind if int(copy["id"]) <= streamed.id]:
+                behind.remove(copy)
+                state = streamed.states.get(int(copy["id"]))
+                if not state:
+                    continue
+                sides = [[tuple(map(ledger.exact, level)) for level in copy[side]] for side in ("bids", "asks")]
+                same = sides == [state[0][: len(sides[0])], state[1][: len(sides[1])]]
+                day.judge.must(same, f"{name}: the REST copy {copy['id']} differs from the stream")
+                equal += 1
+            if equal >= 3 or number >= 24 and not behind:
                 break
         day.judge.must(equal, f"{name}: no REST copy had the id of a streamed book")
         book = day.pro.orderbooks.get(symbol)
@@ -274,13 +349,32 @@ async def updates(day):
     try:
         await soon(pro.load_markets(), 30)
         url, symbol = pro.urls["api"]["spot"], "ETH/USDT"
-        equal, subscription = 0, {"symbol": symbol, "limit": 100}
+        copies_, kept, subscription = {}, {}, {"symbol": symbol, "limit": 100}
+
+        def keep(client):
+            """The client's own book after each frame, by its number: a copy may be older or newer than the book is when it comes."""
+            book = client.orderbooks.get(symbol)
+            if book is not None and book["nonce"] is not None and book["nonce"] not in kept:
+                kept[book["nonce"]] = {side: [list(level[:2]) for level in book[side][:10]] for side in ("bids", "asks")}
+
+        frames.after = keep
         for number in range(60):
             watched = pro.subscribe_public(url, f"orderbook:{symbol}", ["ETH_USDT", "100ms"], "spot.order_book_update", {}, subscription)
             book = await soon(watched)
             looks_right(day.judge, "book by updates", book)
-            if number % 10 == 9:
-                equal += await same_as_rest(day, pro, symbol)
+        # At any time between two updates: a copy has the id of the client's book where nothing changed since the last one.
+        for _ in range(COPIES_MAX):
+            await asyncio.sleep(day.random.uniform(0, 0.1))
+            copy = await pro.publicSpotGetOrderBook({"currency_pair": pro.market_id(symbol), "limit": "10", "with_id": "true"})
+            copies_[int(copy["id"])] = copy
+            if len(copies_.keys() & kept.keys()) >= COPIES:
+                break
+        for _ in range(market.LOOKS):
+            if max(kept, default=0) >= max(copies_):
+                break
+            await asyncio.sleep(market.BEAT_SECONDS)
+        frames.after = None
+        equal = sum(same_as_rest(day, symbol, kept, copy) for copy in copies_.values())
         day.judge.must(equal, f"{symbol}: no REST copy had the id of the book that the client keeps by updates")
         whole = asyncio.ensure_future(pro.subscribe_public(url, "whole", ["SOL_USDT", "20", "100ms"], "spot.order_book"))
         fast = asyncio.ensure_future(pro.subscribe_public(url, "fast", ["SOL_USDT", "20ms"], "spot.order_book_update"))
@@ -304,18 +398,13 @@ async def updates(day):
         await pro.close()
 
 
-async def same_as_rest(day, pro, symbol):
-    """The client's own book equals a REST copy with the same id; false when none had it."""
-    for _ in range(20):
-        copy = await pro.publicSpotGetOrderBook({"currency_pair": pro.market_id(symbol), "limit": "10", "with_id": "true"})
-        book = pro.orderbooks[symbol]
-        if book["nonce"] == int(copy["id"]):
-            for side in ("bids", "asks"):
-                theirs = [[float(value) for value in level] for level in copy[side]]
-                day.judge.equal([list(level[:2]) for level in book[side][:10]], theirs, f"{symbol}: {side} kept by updates")
-            return True
-        await asyncio.sleep(0.03)
-    return False
+def same_as_rest(day, symbol, kept, copy):
+    """The client's own book equals a REST copy with the same id; false where it never had that id."""
+    book = kept.get(int(copy["id"]))
+    for side in ("bids", "asks") if book else ():
+        theirs = [[float(value) for value in level] for level in copy[side]]
+        day.judge.equal(book[side], theirs, f"{symbol}: {side} kept by updates")
+    return book is not None
 
 
 # ------------------------------------------------------------------------------------------------------------------ trading
@@ -328,10 +417,7 @@ async def rest_orders(day):
         symbol, side = SYMBOLS[number % 4], ("buy", "sell")[(number // 4) % 2]
         tif = ("IOC", "FOK", None, "market")[(number // 8) % 4]
         quote = day.random.randint(10, 250)
-        if tif == "market":
-            order = await day.place(symbol, "market", side, quote)
-        else:
-            order = await day.place(symbol, "limit", side, quote, await day.through(symbol, side), **({"timeInForce": tif} if tif else {}))
+        order = await day.taking(symbol, side, quote, tif)
         judge.equal(order["status"], "closed" if order["info"]["status"] == "closed" else order["status"], f"status of a {tif} order")
         judge.equal(order["info"]["finish_as"], "filled", f"finish_as of a {tif} {side} through the touch")
         again = await day.read(order)
@@ -412,12 +498,30 @@ async def switch(day):
     """The dead-man switch through the client: armed again, disarmed, fired."""
     arm = day.pro.privateSpotPostCountdownCancelAll
     order = await day.resting("SOL/USDT")
-    for timeout in (5, 30, 0, 5):
+    for timeout in (5, 30, 0):
         answer = await arm({"timeout": timeout})
         day.judge.must("triggerTime" in answer, "the switch tells no triggerTime")
-    await asyncio.sleep(4)
-    day.judge.equal((await day.read(order))["status"], "open", "an order before the switch fires")
+
+    async def before_it_fires():
+        armed = time.monotonic()
+        answer = await arm({"timeout": 5})
+        await asyncio.sleep(4)
+        status = (await day.read(order))["status"]
+        # Read so late that the switch was due, it says nothing: the order is made anew, and the switch armed again.
+        late = time.monotonic() - armed >= 5
+        return None if late and status != "open" else (status, answer)
+
+    async def once():
+        nonlocal order
+        if day.orders[order["id"]]["status"] != "open":
+            order = await day.resting("SOL/USDT")
+        return await before_it_fires()
+
+    status, answer = await market.asked_again_soon("an order read before the switch fires", once)
+    day.judge.equal(status, "open", "an order before the switch fires")
     await asyncio.sleep(2.5)
+    due = float(answer["triggerTime"]) + 500
+    await market.looked_soon("the venue's clock past the switch", day.pro.fetch_time, lambda now: now > due)
     row = await day.read(order)
     day.judge.equal((row["status"], row["finish_as"]), ("cancelled", "cancelled"), "an order after the switch fired")
 
@@ -432,8 +536,10 @@ async def makers(day):
                 rows.append(await day.place(symbol, "limit", side, 30, bid if side == "buy" else ask, True, postOnly=True))
             except ccxt.OrderImmediatelyFillable:
                 pass
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while rows and time.monotonic() < deadline:
+    # A slow machine goes round less often within the time.
+    deadline, rounds = time.monotonic() + PATIENCE_SECONDS, 0
+    while rows and (time.monotonic() < deadline or rounds < PATIENCE_ROUNDS):
+        rounds += 1
         for order in list(rows):
             row = await day.read(order, ws=True)
             if row["status"] != "open":
@@ -464,10 +570,7 @@ async def ws_orders(day):
         symbol, side = SYMBOLS[number % 4], ("buy", "sell")[(number // 4) % 2]
         tif = ("IOC", "FOK", None, "market")[(number // 8) % 4]
         quote = day.random.randint(10, 250)
-        if tif == "market":
-            order = await day.place(symbol, "market", side, quote, None, True)
-        else:
-            order = await day.place(symbol, "limit", side, quote, await day.through(symbol, side), True, **({"timeInForce": tif} if tif else {}))
+        order = await day.taking(symbol, side, quote, tif, True)
         judge.equal(order["info"]["finish_as"], "filled", f"finish_as of a {tif} {side} over WebSocket")
         again = await day.read(order, ws=True)
         judge.equal(again["filled_total"], order["info"]["filled_total"], "filled_total of the order read over WebSocket")
@@ -535,7 +638,7 @@ async def fees_in_gt(day):
     pro, judge = day.pro, day.judge
     await pro.privateAccountPostDebitFee({"enabled": True})
     for side in ("buy", "sell") * 2:
-        order = await day.place("ETH/USDT", "limit", side, 120, await day.through("ETH/USDT", side), side == "sell", timeInForce="IOC")
+        order = await day.taking("ETH/USDT", side, 120, "IOC", side == "sell")
         row = await day.read(order)
         judge.must(Decimal(row["fee"]) == 0 and Decimal(row["gt_fee"]) > 0, f"fee {row['fee']}, gt_fee {row['gt_fee']} with the GT switch on")
     fees = [fee for trade in await pro.fetch_order_trades(order["id"], "ETH/USDT") for fee in trade["fees"] if fee["cost"]]
@@ -561,8 +664,8 @@ async def closing(day, start, began, opening):
     pro, judge = day.pro, day.judge
     await pro.cancel_all_orders()
     judge.equal(await pro.fetch_open_orders(), [], "open orders at the end")
-    await asyncio.sleep(1)
     trades = await paged(lambda page, limit: pro.fetch_my_trades(None, None, limit, {"page": page, "from": began}), 50)
+    await streams_end(day, trades)
     trades = judge.told(trades)
     judge.equal(len({trade["id"] for trade in trades}), len(trades), "distinct trades")
     for row in list(day.orders.values()):
@@ -591,6 +694,19 @@ async def closing(day, start, began, opening):
             judge.equal(balance[asset]["total"], float(total), f"the client's own balance of {asset}")
     for name in [name for name, times in day.seen.items() if not times]:
         judge.differs(f"{name}: the stream never said anything")
+
+
+async def streams_end(day, trades):
+    """Waits until the private streams told every trade and every order's end, on both connections."""
+    rows, single = day.frames.rows, day.single.rows
+
+    def is_complete():
+        ended = {row["id"] for row in rows["spot.orders"] if row["event"] == "finish"}
+        told = {str(row["id"]) for row in rows["spot.usertrades"]}
+        only = [len([row for row in rows[channel] if row["currency_pair"] == "BTC_USDT"]) for channel in PRIVATE[:2]]
+        return day.orders.keys() <= ended and {trade["id"] for trade in trades} <= told and only == [len(single[channel]) for channel in PRIVATE[:2]]
+
+    await market.caught_up_soon(lambda: sum(len(some[channel]) for some in (rows, single) for channel in PRIVATE), is_complete)
 
 
 def check_streamed_orders(day):

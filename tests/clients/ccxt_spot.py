@@ -10,10 +10,12 @@ import asyncio
 import random
 from collections import defaultdict
 from decimal import Decimal
+from functools import partial
 
 import ccxt
 
 import ledger
+import market
 from ccxt_client import soon
 from judge import text_of
 
@@ -26,6 +28,8 @@ class Kept:
     def __init__(self, judge):
         self.judge = judge
         self.rows = defaultdict(list)
+        # Private subscriptions that were acknowledged.
+        self.subscribed = 0
 
 
 class SpotDay:
@@ -33,6 +37,8 @@ class SpotDay:
 
     # What a refusal is called by the client, and the venue's code.
     REFUSALS = {}
+    # How many private subscriptions the client makes for orders, trades and balances.
+    SUBSCRIPTIONS = 1
 
     def __init__(self, simulated, judge, seed):
         self.simulated, self.judge, self.seed = simulated, judge, seed
@@ -102,24 +108,61 @@ class SpotDay:
         try:
             answer = await soon(awaitable)
         except Exception as error:
-            self.judge.errors[type(error).__name__] += 1
-            self.judge.labels[code] += 1
-            self.judge.equal(type(error).__name__, kind.__name__, f"{what}: the class of {text_of(error)}")
-            self.judge.must(code in str(error), f"{what}: {text_of(error)} does not name {code}")
+            self.judge_refusal(what, error, kind, code)
             return
         self.judge.differs(f"{what}: was accepted ({str(answer)[:100]})")
 
+    def judge_refusal(self, what, error, kind, code):
+        """A refusal must be of exactly this class, with its code in the text."""
+        self.judge.errors[type(error).__name__] += 1
+        self.judge.labels[code] += 1
+        self.judge.equal(type(error).__name__, kind.__name__, f"{what}: the class of {text_of(error)}")
+        self.judge.must(code in str(error), f"{what}: {text_of(error)} does not name {code}")
+
     async def touch(self, symbol):
-        book = await self.pro.fetch_order_book(symbol, 5)
+        """Best bid and ask; a side that was sold out is waited for."""
+        read = partial(self.pro.fetch_order_book, symbol, 5)
+        book = await market.looked_soon(f"{symbol}: a book with both sides", read, market.both_sides)
         return Decimal(str(book["bids"][0][0])), Decimal(str(book["asks"][0][0]))
+
+    async def deep(self, symbol, side, quote):
+        """A book that offers so much quote to take from."""
+
+        def enough(book):
+            return market.offers(book["bids"], book["asks"], side == "buy", quote)
+
+        return await market.looked_soon(f"{symbol}: {quote} to {side}", partial(self.numbered, symbol, 50), enough)
+
+    async def numbered(self, symbol, limit):
+        """A book with its number as `nonce`."""
+        return await self.pro.fetch_order_book(symbol, limit)
+
+    async def number(self, symbol):
+        """The number of a book now."""
+        return (await self.numbered(symbol, 5))["nonce"]
+
+    def limit_through(self, symbol, before, side):
+        """A price through the touch of a book."""
+        return float(self.pro.price_to_precision(symbol, float(market.through(before["bids"], before["asks"], side == "buy"))))
+
+    async def through(self, what, symbol, side, quote, order):
+        """An order through the touch, made by `order(price)`, and what became of it: filled, or what it is where nobody else came in between."""
+
+        async def once():
+            before = await self.deep(symbol, side, quote)
+            made = await order(self.limit_through(symbol, before, side))
+            after = await self.number(symbol)
+            again = await self.read(made)
+            filled = ledger.exact(self.order(again["info"])["filled"])
+            if filled and again["status"] == "closed":
+                return made, again
+            own = await soon(self.pro.fetch_order_trades(made["id"], symbol)) if filled else []
+            return (made, again) if market.stood_still(before["nonce"], after, len(own)) else None
+
+        return await market.asked_again_soon(what, once)
 
     def amount(self, symbol, quote, price):
         return float(self.pro.amount_to_precision(symbol, float(Decimal(quote) / Decimal(price))))
-
-    async def through(self, symbol, side):
-        """A price that takes whatever the market does meanwhile."""
-        bid, ask = await self.touch(symbol)
-        return float(self.pro.price_to_precision(symbol, float(ask * Decimal("1.004") if side == "buy" else bid * Decimal("0.996"))))
 
     async def away(self, symbol, side, by="0.03"):
         bid, ask = await self.touch(symbol)
@@ -185,7 +228,12 @@ class SpotDay:
         self.follow("trades", self.pro.watch_trades, "BTC/USDT")
         self.follow("ticker", self.pro.watch_ticker, "ETH/USDT")
         self.follow("candles", self.pro.watch_ohlcv, "BTC/USDT", "1m")
-        await asyncio.sleep(6)
+        # What happens before a private stream is subscribed is never told there.
+        for _ in range(market.WAITS):
+            if self.kept.subscribed >= self.SUBSCRIPTIONS:
+                break
+            await asyncio.sleep(market.WAIT_SECONDS)
+        self.judge.equal(self.kept.subscribed, self.SUBSCRIPTIONS, "private subscriptions that were acknowledged")
 
     async def reading(self):
         """The synchronous client reads everything public and private, in a thread of its own."""
@@ -196,9 +244,9 @@ class SpotDay:
         client.load_markets()
         for round_ in range(3):
             for symbol in SYMBOLS:
-                ticker = client.fetch_ticker(symbol)
+                ticker = market.looked(f"{symbol}: a ticker with both prices", partial(client.fetch_ticker, symbol), market.both_prices)
                 judge.must(ticker["bid"] < ticker["ask"], f"{symbol}: the ticker is crossed")
-                book = client.fetch_order_book(symbol, 50)
+                book = market.looked(f"{symbol}: a book with both sides", partial(client.fetch_order_book, symbol, 50), market.both_sides)
                 judge.must(book["bids"][0][0] < book["asks"][0][0], f"{symbol}: the book is crossed")
                 trades = client.fetch_trades(symbol, limit=50)
                 judge.must(all(trade["timestamp"] and trade["price"] > 0 for trade in trades), f"{symbol}: a trade without time or price")
@@ -206,7 +254,8 @@ class SpotDay:
                 judge.must(rows == sorted(rows) and all(low <= min(o, c) <= max(o, c) <= high for _, o, high, low, c, _ in rows), f"{symbol}: candles")
             judge.must(set(SYMBOLS) <= set(client.fetch_tickers(list(SYMBOLS))), "a symbol has no ticker")
         judge.must(client.fetch_balance()["USDT"]["total"] > 0, "the account holds no USDT")
-        judge.must(abs(client.fetch_time() - client.milliseconds()) < 2000, "the venue's clock is more than two seconds off")
+        bracket = market.Bracket()
+        judge.must(bracket.holds(client.fetch_time()), "the venue's clock is more than two seconds off")
 
     async def taking(self):
         """Orders that take, looked up by every key."""
@@ -214,20 +263,27 @@ class SpotDay:
             symbol, side = SYMBOLS[number % 4], ("buy", "sell")[(number // 4) % 2]
             kind = ("IOC", "FOK", "market")[(number // 8) % 3]
             quote = self.random.randint(20, 250)
-            if kind == "market":
-                order = await self.place(symbol, "market", side, quote)
-            else:
-                order = await self.place(symbol, "limit", side, quote, await self.through(symbol, side), timeInForce=kind)
-            again = await self.read(order)
-            self.judge.equal(again["status"], "closed", f"a {kind} {side} through the touch")
+
+            def send(price, symbol=symbol, side=side, kind=kind, quote=quote):
+                if kind == "market":
+                    return self.place(symbol, "market", side, quote)
+                return self.place(symbol, "limit", side, quote, price, timeInForce=kind)
+
+            what = f"a {kind} {side} through the touch"
+            order, again = await self.through(what, symbol, side, quote, send)
+            self.judge.equal(again["status"], "closed", what)
             self.judge.equal((await self.by_text(order))["id"], order["id"], "the order found by its client id")
 
     async def by_quote(self):
         """Market orders by quote."""
         for symbol in SYMBOLS[:2]:
-            order = self.note(await soon(self.pro.create_market_buy_order_with_cost(symbol, 77.5)))
-            self.judge.orders += 1
-            filled = self.order((await self.read(order))["info"])
+
+            async def send(_, symbol=symbol):
+                self.judge.orders += 1
+                return self.note(await soon(self.pro.create_market_buy_order_with_cost(symbol, 77.5)))
+
+            _, again = await self.through("a market buy for 77.5", symbol, "buy", "77.5", send)
+            filled = self.order(again["info"])
             self.judge.must(0 < ledger.exact(filled["total"]) <= Decimal("77.5"), f"a market buy for 77.5 spent {filled['total']}")
 
     async def resting(self):
@@ -267,10 +323,10 @@ class SpotDay:
     async def refusing(self):
         """Every common refusal by its class and code."""
         symbol = "BTC/USDT"
-        far, crossing = await self.away(symbol, "buy", "0.2"), await self.through(symbol, "buy")
+        far = await self.away(symbol, "buy", "0.2")
         create = self.pro.create_order
         await self.refused("more than is owned", "funds", create(symbol, "limit", "buy", 50.0, far))
-        await self.refused("a post-only order that takes", "post only", create(symbol, "limit", "buy", 0.01, crossing, {"postOnly": True}))
+        await self.post_only(symbol)
         await self.refused("too small a value", "notional", create(symbol, "limit", "buy", 0.00002, far))
         await self.refused("an order that does not exist", "no such order", self.pro.fetch_order("1", symbol))
         text = self.text()
@@ -284,16 +340,53 @@ class SpotDay:
         await self.refused("a key that nobody has", "key", self.pro.fetch_balance())
         self.pro.apiKey = key
 
+    async def post_only(self, symbol):
+        """A post-only order that would take is refused; one that came when the other side was empty rests, and is asked again."""
+        what = "a post-only order that takes"
+
+        async def once():
+            before = await self.deep(symbol, "buy", 40)
+            price = self.limit_through(symbol, before, "buy")
+            try:
+                order = await soon(self.pro.create_order(symbol, "limit", "buy", 0.01, price, {"postOnly": True}))
+            except ccxt.ExchangeError as error:
+                return error
+            after = await self.number(symbol)
+            self.judge.orders += 1
+            self.note({**order, "symbol": symbol})
+            row = await self.read({"id": order["id"], "symbol": symbol})
+            if row["status"] == "open":
+                await self.cancel_or_not({"id": order["id"], "symbol": symbol})
+            elif not ledger.exact(self.order(row["info"])["filled"]):
+                return row
+            return row if market.stood_still(before["nonce"], after, 1) else None
+
+        self.judge_post_only(what, await market.asked_again_soon(what, once))
+
+    async def cancel_or_not(self, order):
+        """Ends an order that may have been filled meanwhile."""
+        try:
+            await soon(self.pro.cancel_order(order["id"], order["symbol"]))
+        except (ccxt.OrderNotFound, ccxt.InvalidOrder) as error:
+            self.judge.equal((await self.read(order))["status"], "closed", f"an order that could not be cancelled: {text_of(error)}")
+
+    def judge_post_only(self, what, answer):
+        """What became of a post-only order that would take: it was refused."""
+        if isinstance(answer, Exception):
+            self.judge_refusal(what, answer, *self.REFUSALS["post only"])
+        else:
+            self.judge.differs(f"{what}: was accepted ({str(answer)[:100]})")
+
     async def closing(self):
         """All orders closed: ledger and streams must be exact."""
         for symbol in SYMBOLS:
             if await soon(self.pro.fetch_open_orders(symbol)):
                 await soon(self.pro.cancel_all_orders(symbol))
-        await asyncio.sleep(1)
         judge = self.judge
         trades = []
         for symbol in SYMBOLS:
             trades += [self.trade(trade["info"]) for trade in await self.all_trades(symbol)]
+        await self.streams_end(trades)
         trades = judge.told(trades)
         balance = (await soon(self.pro.fetch_balance()))["info"]
         final, moved = self.totals(balance), defaultdict(Decimal)
@@ -318,6 +411,15 @@ class SpotDay:
             judge.equal((ledger.exact(row["filled"]), ledger.exact(row["total"])), (filled, total), f"order {name}: what was filled, the trades make")
         judge.must(not by_order, f"trades name orders that were never placed: {sorted(by_order)}")
         self.check_streams(trades, final)
+
+    async def streams_end(self, trades):
+        """Waits until the private streams told every trade, and the end of every order that they told of."""
+
+        def is_complete():
+            ended = {name for name, count in self.streamed_ends().items() if count}
+            return {trade["id"] for trade in trades} <= {trade["id"] for trade in self.streamed_trades()} and self.orders.keys() <= ended
+
+        await market.caught_up_soon(lambda: sum(map(len, self.kept.rows.values())), is_complete)
 
     async def all_trades(self, symbol):
         """Own trades of a symbol, oldest first."""

@@ -65,7 +65,8 @@ async def watch(venue, judge):
             [(Decimal(price), Decimal(levels[price])) for price in sorted(levels.keys(), reverse=down)[:DEPTH]]
             for levels, down in ((book.book.bids, True), (book.book.asks, False))
         ]
-        judge.must(sides[0][0][0] < sides[1][0][0], f"{book.symbol}: crossed at {number}")
+        # A side may be sold out for a beat.
+        judge.must(not sides[0] or not sides[1] or sides[0][0][0] < sides[1][0][0], f"{book.symbol}: crossed at {number}")
         states[book.symbol][number] = sides
 
     async def on_trade(trade, _):

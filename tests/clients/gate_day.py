@@ -23,15 +23,19 @@ from gate_api.exceptions import GateApiException
 
 import gate_refusals
 import ledger
+import market
 import shapes
+from gate_market_data import market_data, public_since
+from gate_refusals import cancel_or_read
 from judge import Pace, raw
 from simulated import check_unmodified, run_day
 
 VERSION = "7.2.161"
-INTERVALS = ("1s", "10s", "1m", "5m", "15m", "30m", "1h", "4h", "8h", "1d", "7d", "30d")
 GATEWAY_HEADERS = ("X-In-Time", "X-Out-Time", "X-Gate-Trace-Id")
 RATE_HEADERS = ("X-Gate-RateLimit-Requests-Remain", "X-Gate-RateLimit-Limit", "X-Gate-RateLimit-Reset-Timestamp")
-PATIENCE_SECONDS = 12
+PATIENCE_SECONDS, PATIENCE_ROUNDS = 12, 30
+# What a side that is bought up may be worth: the account has to last for the day.
+WHOLE_LEVEL_MAX = 15_000
 MEETING_PAIRS, MEETING_TRIES = ("SOL_USDT", "ETH_USDT", "BTC_USDT"), 4
 
 
@@ -113,10 +117,11 @@ class Day:
         more.setdefault("text", self.text())
         return gate_api.Order(currency_pair=pair, side=side, amount=amount, price=price, time_in_force=tif, type=kind, **more)
 
-    def place(self, *arguments, **named):
-        """Places one order and notes the answer."""
+    def place(self, *arguments, paced=False, **named):
+        """Places one order and notes the answer; `paced`: its turn was waited for before the look that it was made of."""
         order = self.order(*arguments, **named)
-        self.placing.wait(order.currency_pair)
+        if not paced:
+            self.placing.wait(order.currency_pair)
         row = self.call(self.spot.create_order, order, shape=shapes.ORDER)
         self.judge.orders += 1
         for key in ("currency_pair", "side", "type", "time_in_force", "text"):
@@ -151,14 +156,60 @@ class Day:
         self.judge.must(len(bids) <= limit and len(asks) <= limit, f"{pair}: more levels than asked for")
         return book
 
+    def whole(self, pair, limit=20):
+        """A book with both sides; one that was sold out is waited for."""
+        return market.looked(f"{pair}: a book with both sides", lambda: self.book(pair, limit), market.both_sides)
+
     def touch(self, pair):
-        """Best bid and ask; a side that was sold out is waited for."""
-        for _ in range(40):
-            book = self.book(pair)
-            if book["bids"] and book["asks"]:
-                break
-            time.sleep(0.05)
+        """Best bid and ask."""
+        book = self.whole(pair)
         return Decimal(book["bids"][0][0]), Decimal(book["asks"][0][0])
+
+    def deep(self, pair, side, quote):
+        """A book that offers so much quote to take from."""
+
+        def enough(book):
+            return market.offers(book["bids"], book["asks"], side == "buy", quote)
+
+        return market.looked(f"{pair}: {quote} to {side}", lambda: self.book(pair, 100), enough)
+
+    def stood_still(self, pair, before, own=0):
+        """Nobody but the day itself changed a pair's book since the look `before`."""
+        return market.stood_still(before["id"], self.book(pair, 1)["id"], own)
+
+    def taking(self, pair, side, quote, kind="ioc", place=None, **more):
+        """An order through the touch, with its limit price: filled whole, or what the venue made of it where nobody else came in between."""
+
+        def once():
+            self.placing.wait(pair)
+            before = self.deep(pair, side, quote)
+            price = self.price(pair, market.through(before["bids"], before["asks"], side == "buy"))
+            try:
+                row = (place or self.place_taking)(pair, side, quote, kind, price, **more)
+            except GateApiException as error:
+                # A fill-or-kill that is not filled, and a market order that finds nobody.
+                if error.label not in ("FOK_NOT_FILL", "ORDER_BOOK_NOT_FOUND") or self.stood_still(pair, before):
+                    raise
+                return None
+            if row.get("finish_as", "filled") == "filled":
+                return row, price
+            after = self.book(pair, 1)
+            own = self.call(self.spot.list_my_trades, currency_pair=pair, order_id=row["id"], shape=[shapes.TRADE])
+            if market.stood_still(before["id"], after["id"], len(own) + (row["status"] == "open")):
+                return row, price
+            if row["status"] == "open":
+                cancel_or_read(self, row)
+            return None
+
+        return market.asked_again(f"{pair}: a {kind} {side}", once)
+
+    def place_taking(self, pair, side, quote, kind, price, tif=None):
+        """An order that takes, of its kind: `market`, or a time in force at this price."""
+        if kind == "market" and side == "buy":
+            return self.place(pair, side, f"{quote}.37", tif=tif or "ioc", kind="market", paced=True)
+        if kind == "market":
+            return self.place(pair, side, self.amount(pair, quote, price), tif=tif or "ioc", kind="market", paced=True)
+        return self.place(pair, side, self.amount(pair, quote, price), price, tif=kind, paced=True)
 
     def resting(self, pair, side="buy", quote=40, away="0.03", **more):
         """An order far from the touch."""
@@ -187,8 +238,9 @@ class Day:
 def reference(day):
     """What every client reads when it starts."""
     judge, spot = day.judge, day.spot
+    bracket = market.Bracket()
     server = day.call(spot.get_system_time, shape=shapes.TIME)["server_time"]
-    judge.must(abs(server - time.time() * 1000) < 2000, "the venue's clock is more than two seconds off")
+    judge.must(bracket.holds(server), "the venue's clock is more than two seconds off")
     day.rules = {row["id"]: row for row in day.call(spot.list_currency_pairs, shape=[shapes.PAIR])}
     day.pairs = [name for name in ("BTC_USDT", "ETH_USDT", "SOL_USDT", "XRP_USDT") if name in day.rules]
     judge.equal(len(day.pairs), 4, "the number of pairs of the day")
@@ -243,62 +295,6 @@ def private_facts(day):
         judge.equal([entry["currency"] for entry in alone], [row["currency"]], "the account asked for")
 
 
-def market_data(day):
-    """Tickers, books, trades, candlesticks: every parameter."""
-    judge, spot = day.judge, day.spot
-    tickers = day.call(spot.list_tickers, shape=[shapes.TICKER])
-    judge.equal(sorted(row["currency_pair"] for row in tickers), sorted(day.rules), "the pairs of the tickers")
-    for zone in ("utc0", "utc8", "all"):
-        day.call(spot.list_tickers, timezone=zone, shape=[shapes.TICKER])
-    for pair in day.pairs:
-        ticker = day.call(spot.list_tickers, currency_pair=pair, shape=[shapes.ONE_TICKER])[0]
-        judge.must(Decimal(ticker["highest_bid"]) < Decimal(ticker["lowest_ask"]), f"{pair}: the ticker is crossed")
-        for limit in (1, 2, 5, 10, 50, 100):
-            day.book(pair, limit)
-        plain = day.call(spot.list_order_book, pair, shape=shapes.ORDER_BOOK)
-        judge.must("id" not in plain, f"{pair}: the book has an id that was not asked for")
-        judge.equal(max(len(plain["bids"]), len(plain["asks"])), 10, f"{pair}: levels by default")
-        ids = [day.book(pair, 5)["id"] for _ in range(3)]
-        judge.equal(ids, sorted(ids), f"{pair}: book ids in order")
-        tick = Decimal(1).scaleb(1 - day.rules[pair]["precision"])
-        grouped = day.call(spot.list_order_book, pair, interval=str(tick), limit=10, shape=shapes.ORDER_BOOK)
-        for price, _ in grouped["bids"] + grouped["asks"]:
-            judge.must(Decimal(price) % tick == 0, f"{pair}: {price} is not grouped by {tick}")
-        for interval in INTERVALS:
-            candles(day, pair, interval)
-        trades(day, pair)
-
-
-def candles(day, pair, interval):
-    """Candlesticks by count and by time."""
-    rows = day.call(day.spot.list_candlesticks, pair, interval=interval, limit=20, shape=[shapes.CANDLE])
-    times = [int(row[0]) for row in rows]
-    day.judge.must(times == sorted(set(times)) and len(times) <= 20, f"{pair} {interval}: candles out of order")
-    for row in rows:
-        close, high, low, open_ = map(Decimal, row[2:6])
-        day.judge.must(low <= min(open_, close) and high >= max(open_, close), f"{pair} {interval}: a candle beyond its high or low: {row}")
-    if interval == "1m":
-        now = int(time.time())
-        rows = day.call(day.spot.list_candlesticks, pair, interval=interval, _from=now - 600, to=now, shape=[shapes.CANDLE])
-        for row in rows:
-            day.judge.must(now - 660 <= int(row[0]) <= now, f"{pair}: a candle outside the time asked for")
-
-
-def trades(day, pair):
-    """Public trades: newest first, paged, by time."""
-    rows = day.call(day.spot.list_trades, pair, limit=100, shape=[shapes.PUBLIC_TRADE])
-    ids = [int(row["id"]) for row in rows]
-    day.judge.must(ids == sorted(set(ids), reverse=True), f"{pair}: trades are not newest first")
-    day.judge.must(len(day.call(day.spot.list_trades, pair, limit=5)) <= 5, f"{pair}: more trades than asked for")
-    now = int(time.time())
-    first = day.call(day.spot.list_trades, pair, limit=10, page=1, _from=now - 3600, to=now - 1, shape=[shapes.PUBLIC_TRADE])
-    second = day.call(day.spot.list_trades, pair, limit=10, page=2, _from=now - 3600, to=now - 1, shape=[shapes.PUBLIC_TRADE])
-    day.judge.must(not {row["id"] for row in first} & {row["id"] for row in second}, f"{pair}: a trade stands on two pages")
-    if ids:
-        later = day.call(day.spot.list_trades, pair, last_id=str(ids[-1]), limit=100, shape=[shapes.PUBLIC_TRADE])
-        day.judge.must(all(int(row["id"]) != ids[-1] for row in later), f"{pair}: last_id is part of its own answer")
-
-
 # ------------------------------------------------------------------------------------------------------------------ trading
 
 
@@ -309,14 +305,7 @@ def takers(day):
         side = ("buy", "sell")[(number // 4) % 2]
         kind = ("ioc", "fok", "gtc", "market")[(number // 8) % 4]
         quote = day.random.randint(10, 250)
-        bid, ask = day.touch(pair)
-        price = day.price(pair, ask * Decimal("1.004") if side == "buy" else bid * Decimal("0.996"))
-        if kind == "market" and side == "buy":
-            row = day.place(pair, side, f"{quote}.37", tif="ioc", kind="market")
-        elif kind == "market":
-            row = day.place(pair, side, day.amount(pair, quote, price), tif=("ioc", "fok")[number % 2], kind="market")
-        else:
-            row = day.place(pair, side, day.amount(pair, quote, price), price, tif=kind)
+        row, price = day.taking(pair, side, quote, kind, **({"tif": ("ioc", "fok")[number % 2]} if (kind, side) == ("market", "sell") else {}))
         day.judge.equal((row["status"], row["finish_as"]), ("closed", "filled"), f"a {kind} {side} through the touch of {pair}")
         if kind != "market":
             worst = Decimal(row["avg_deal_price"])
@@ -330,8 +319,9 @@ def takers(day):
         day.judge.all_of(ledger.check_orders({row["id"]: again}, own))
         day.judge.must(own and all(trade["role"] == "taker" and trade["text"] == row["text"] for trade in own), "trades of a taker")
     for pair in day.pairs:
-        told = {row["id"]: row for row in day.call(day.spot.list_trades, pair, limit=1000, shape=[shapes.PUBLIC_TRADE])}
-        for trade in day.call(day.spot.list_my_trades, currency_pair=pair, limit=5, shape=[shapes.TRADE]):
+        mine = day.call(day.spot.list_my_trades, currency_pair=pair, limit=5, shape=[shapes.TRADE])
+        told = public_since(day, pair, min(int(trade["id"]) for trade in mine))
+        for trade in mine:
             public = told.get(trade["id"])
             if day.judge.must(public is not None, f"{pair}: own trade {trade['id']} is not among the public trades"):
                 same = all(public[key] == trade[key] for key in ("amount", "price", "side", "sequence_id"))
@@ -341,20 +331,25 @@ def takers(day):
 def modes(day):
     """What an answer holds by `action_mode`, and the text of an order without one."""
     pair = "XRP_USDT"
-    bid, ask = day.touch(pair)
-    price = day.price(pair, ask * Decimal("1.004"))
     for mode, names in (("ACK", {"id", "text", "amend_text"}), ("RESULT", None), ("FULL", None)):
-        order = day.order(pair, "buy", day.amount(pair, 20, ask), price, "ioc", action_mode=mode)
-        day.placing.wait(pair)
-        # The SDK's own model refuses an answer that lacks the pair: it is asked for the plain answer.
-        row = day.call(day.spot.create_order, order, _preload_content=False)
-        day.judge.orders += 1
+        said = {}
+
+        def with_mode(pair, side, quote, tif, price, mode=mode, said=said):
+            order = day.order(pair, side, day.amount(pair, quote, price), price, tif, action_mode=mode)
+            # The SDK's own model refuses an answer that lacks the pair: it is asked for the plain answer.
+            said["row"] = day.call(day.spot.create_order, order, _preload_content=False)
+            day.judge.orders += 1
+            return day.read({"id": said["row"]["id"], "currency_pair": pair})
+
+        again, _ = day.taking(pair, "buy", 20, place=with_mode)
+        row = said["row"]
         day.judge.must(names is None or set(row) == names, f"action_mode {mode}: the answer names {sorted(row)}")
         if mode == "FULL":
             day.judge.all_of(shapes.faults(row, shapes.ORDER))
         if mode != "ACK":
             day.judge.equal(row["finish_as"], "filled", f"finish_as with action_mode {mode}")
-        day.judge.equal(day.read({"id": row["id"], "currency_pair": pair})["finish_as"], "filled", f"the order placed with {mode}")
+        day.judge.equal(again["finish_as"], "filled", f"the order placed with {mode}")
+    bid, _ = day.touch(pair)
     row = day.place(pair, "buy", day.amount(pair, 20, bid), day.price(pair, bid * Decimal("0.97")), text=None)
     day.judge.equal(row["text"], "apiv4", "text of an order that was placed without one")
     day.cancel(row)
@@ -363,8 +358,7 @@ def modes(day):
 def remainders(day):
     """Orders that take a part: the rest of an IOC is cancelled, the rest of a GTC rests."""
     for pair in day.pairs:
-        book = day.book(pair)
-        price, first = book["asks"][0]
+        price, first = best_ask(day, pair)
         much = str(Decimal(first) * 3 + Decimal(day.rules[pair]["min_base_amount"] or "0"))
         row = day.place(pair, "buy", much, price, tif="ioc")
         if row["status"] == "cancelled":
@@ -385,10 +379,19 @@ def remainders(day):
             day.read(row)
 
 
+def best_ask(day, pair):
+    """The best ask and its amount; one that is worth too much for the account is let go."""
+
+    def small(book):
+        return book["asks"] and Decimal(book["asks"][0][0]) * Decimal(book["asks"][0][1]) <= WHOLE_LEVEL_MAX
+
+    return market.looked(f"{pair}: a best ask that the account can pay for", lambda: day.book(pair), small)["asks"][0]
+
+
 def partly_filled(day, pair):
     """A resting order with a part filled that is worth more than the least notional; None if the market never leaves one."""
     for _ in range(6):
-        price, first = day.book(pair)["asks"][0]
+        price, first = best_ask(day, pair)
         row = day.read(day.place(pair, "buy", str(Decimal(first) * 2), price))
         if row["status"] == "open" and Decimal(row["filled_total"]) > 10:
             return row
@@ -408,8 +411,10 @@ def makers(day):
                 rows.append(day.place(pair, side, day.amount(pair, 30, price), price, tif="poc"))
             except GateApiException as error:
                 day.judge.equal(error.label, "POC_FILL_IMMEDIATELY", "a post-only order at a touch that moved")
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while rows and time.monotonic() < deadline:
+    # A slow machine goes round less often within the time.
+    deadline, rounds = time.monotonic() + PATIENCE_SECONDS, 0
+    while rows and (time.monotonic() < deadline or rounds < PATIENCE_ROUNDS):
+        rounds += 1
         for row in list(rows):
             row = day.read(row)
             if row["status"] != "open":
@@ -434,14 +439,6 @@ def follow(day, row, price):
     except GateApiException as error:
         allowed = ("POC_FILL_IMMEDIATELY", "ORDER_CLOSED", "ORDER_FINISHED", "ORDER_CANCELLED", "NO_CHANGE")
         day.judge.must(error.label in allowed, f"amending a post-only order at the touch: {error.label} {error.message}")
-
-
-def cancel_or_read(day, row):
-    try:
-        day.cancel(row)
-    except GateApiException as error:
-        day.judge.must(error.label in ("ORDER_CLOSED", "ORDER_FINISHED", "ORDER_CANCELLED"), f"cancelling an order that may be done: {error.label}")
-        day.read(row)
 
 
 def resting(day):
@@ -517,19 +514,29 @@ def amend(day, row, number):
 
 
 def iceberg(day):
-    """Only the visible part stands in the book."""
+    """Only the visible part stands in the book. The market may fill it, or come to stand at its price, too: then it is asked again."""
     pair = "ETH_USDT"
-    bids = [Decimal(price) for price, _ in day.book(pair)["bids"]]
     tick = Decimal(1).scaleb(-day.rules[pair]["precision"])
-    price = next((bids[n] - tick for n in range(3, len(bids) - 1) if bids[n] - bids[n + 1] > tick), None)
-    if price is None:
-        return
-    row = day.place(pair, "buy", "0.5", str(price), iceberg="0.05")
-    day.judge.equal(Decimal(row["iceberg"]), Decimal("0.05"), "the visible part of an iceberg")
-    shown = {Decimal(level): Decimal(amount) for level, amount in day.book(pair, 100)["bids"]}
-    if day.read(row)["status"] == "open" and Decimal(day.orders[row["id"]]["filled_amount"]) == 0 and price in shown:
-        day.judge.must(shown[price] < Decimal("0.5"), f"the book shows {shown[price]} of an iceberg whose visible part is 0.05")
-    cancel_or_read(day, row)
+
+    def once():
+        before = market.looked(f"{pair}: a gap between two bids", lambda: day.book(pair), lambda book: gap_of(book, tick) is not None)
+        price = gap_of(before, tick)
+        row = day.place(pair, "buy", "0.5", str(price), iceberg="0.05")
+        day.judge.equal(Decimal(row["iceberg"]), Decimal("0.05"), "the visible part of an iceberg")
+        book = day.book(pair, 100)
+        shown = {Decimal(level): Decimal(amount) for level, amount in book["bids"]}.get(price)
+        cancel_or_read(day, row)
+        alone = shown == Decimal("0.05")
+        return shown if alone or market.stood_still(before["id"], book["id"], 1) else None
+
+    shown = market.asked_again(f"{pair}: an iceberg", once)
+    day.judge.equal(shown, Decimal("0.05"), "what the book shows of an iceberg whose visible part is 0.05")
+
+
+def gap_of(book, tick):
+    """A price between two bids behind the third, one tick below the upper; None without one."""
+    bids = [Decimal(price) for price, _ in book["bids"]]
+    return next((bids[n] - tick for n in range(3, len(bids) - 1) if bids[n] - bids[n + 1] > tick), None)
 
 
 def batches(day):
@@ -580,10 +587,17 @@ def countdown(day):
     judge = day.judge
 
     def arm(timeout, **named):
+        bracket = market.Bracket()
         answer = day.call(day.spot.countdown_cancel_all_spot, gate_api.CountdownCancelAllSpotTask(timeout=timeout, **named))
         at = int(answer["triggerTime"])
         if timeout:
-            judge.must(abs(at - time.time() * 1000 - timeout * 1000) < 2000, f"triggerTime is {at}, {timeout} s from now were asked for")
+            judge.must(bracket.holds(at - timeout * 1000), f"triggerTime is {at}, {timeout} s from now were asked for")
+        return at
+
+    def fire(at):
+        """Waits until the switch is due by the venue's own clock, and a while longer."""
+        watch(day, 6.5)
+        market.looked("the venue's clock past the switch", lambda: day.call(day.spot.get_system_time)["server_time"], lambda now: now > at + 500)
 
     rows = [day.resting(pair) for pair in day.pairs]
     arm(5)
@@ -591,11 +605,9 @@ def countdown(day):
     watch(day, 6)
     judge.equal({day.read(row)["status"] for row in rows}, {"open"}, "orders under a switch that was armed again")
     arm(0)
-    arm(5, currency_pair=day.pairs[0])
-    watch(day, 6.5)
+    fire(arm(5, currency_pair=day.pairs[0]))
     judge.equal([day.read(row)["status"] for row in rows], ["cancelled", "open", "open", "open"], "orders after the switch of one market")
-    arm(5)
-    watch(day, 6.5)
+    fire(arm(5))
     judge.equal({day.read(row)["status"] for row in rows}, {"cancelled"}, "orders after the switch of all markets")
     judge.equal({day.orders[row["id"]]["finish_as"] for row in rows}, {"cancelled"}, "finish_as after the switch")
     judge.all_of(ledger.check_idle(day.accounts()))
@@ -622,9 +634,7 @@ def fees_in_gt(day):
     judge, pair = day.judge, "ETH_USDT"
 
     def one(side):
-        bid, ask = day.touch(pair)
-        price = day.price(pair, ask * Decimal("1.004") if side == "buy" else bid * Decimal("0.996"))
-        return day.place(pair, side, day.amount(pair, 120, price), price, tif="ioc")
+        return day.taking(pair, side, 120)[0]
 
     before = ledger.totals(day.accounts())
     judge.must(before.get("GT", 0) > 0, "the account holds no GT, so fees can't be paid in it")
@@ -682,9 +692,9 @@ def meeting(day, act):
     """
     for pair in MEETING_PAIRS * MEETING_TRIES:
         held = ledger.totals(day.accounts())
-        bid, _ = day.touch(pair)
-        price = Decimal(day.price(pair, bid * Decimal("0.99")))
-        depth = sum(Decimal(amount) for level, amount in day.book(pair, 100)["bids"] if Decimal(level) >= price)
+        book = day.whole(pair, 100)
+        price = Decimal(day.price(pair, Decimal(book["bids"][0][0]) * Decimal("0.99")))
+        depth = sum(Decimal(amount) for level, amount in book["bids"] if Decimal(level) >= price)
         if depth * 2 > held[pair.split("_")[0]]:
             continue
         first = day.place(pair, "buy", day.amount(pair, 20, price), str(price), stp_act=act)

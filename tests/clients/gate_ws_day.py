@@ -13,15 +13,16 @@ that it signs: all of that is its own doing, and must be served.
 
 import asyncio
 import sys
-import time
 from collections import defaultdict
 from decimal import Decimal
+from functools import partial
 
 import gate_api
 import gate_ws
 from gate_ws import spot as channels
 
 import ledger
+import market
 import shapes
 from judge import Pace, raw
 from simulated import check_unmodified, run_day
@@ -30,7 +31,8 @@ VERSION = "0.5.6"
 REST_VERSION = "7.2.161"
 PAIRS = ("BTC_USDT", "ETH_USDT", "SOL_USDT", "XRP_USDT")
 PLACING = Pace(9, 1.1)
-REPLY_SECONDS = 5
+# A reply is looked for so often, every five milliseconds: a slow machine looks for a longer time.
+REPLY_LOOKS, REPLY_BEAT_SECONDS = 1000, 0.005
 
 
 class Connection(gate_ws.Connection):
@@ -84,24 +86,27 @@ class Day:
         elif frame.get("channel") == "spot.pong":
             self.pushes["spot.pong"].append(frame)
 
-    async def ask(self, kind, payload):
-        """One request of order entry; its final reply."""
-        if kind in (channels.SpotOrderPlaceChannel, channels.SpotOrderAmendChannel):
-            delay = PLACING.delay("user", len(payload) if isinstance(payload, list) else 1)
-            await asyncio.sleep(delay)
+    async def ask(self, kind, payload, paced=False):
+        """One request of order entry; its final reply. `paced`: its turn was waited for before the look that it was made of."""
+        if kind in (channels.SpotOrderPlaceChannel, channels.SpotOrderAmendChannel) and not paced:
+            await asyncio.sleep(PLACING.delay("user"))
         self.requests += 1
         name = f"{kind.__name__}-{self.requests}"
         kind(self.connection).api_request(payload, req_id=name)
-        until = time.monotonic() + REPLY_SECONDS
-        while name not in self.replies and time.monotonic() < until:
-            await asyncio.sleep(0.005)
+        for _ in range(REPLY_LOOKS):
+            if name in self.replies:
+                break
+            await asyncio.sleep(REPLY_BEAT_SECONDS)
         reply = self.replies.get(name)
         self.judge.must(reply is not None, f"{kind.name} was never answered: {payload}")
         return reply or {"header": {"status": "none"}, "data": {}}
 
     async def done(self, kind, payload, shape=None):
         """A request that must succeed; its result."""
-        reply = await self.ask(kind, payload)
+        return self.succeeded(kind, payload, await self.ask(kind, payload), shape)
+
+    def succeeded(self, kind, payload, reply, shape=None):
+        """The result of a reply that must be one of success."""
         if kind in (channels.SpotOrderPlaceChannel, channels.SpotOrderAmendChannel):
             names = [name for name in reply["header"] if name.startswith(("x_gate_ratelimit", "x_gat_ratelimit"))]
             self.judge.must(len(names) >= 2, f"{kind.name}: the rate limit is not in the header of the reply: {reply['header']}")
@@ -116,7 +121,10 @@ class Day:
 
     async def refused(self, what, status, labels, kind, payload):
         """A request that must fail with this status and one of these labels."""
-        reply = await self.ask(kind, payload)
+        self.was_refused(what, status, labels, await self.ask(kind, payload))
+
+    def was_refused(self, what, status, labels, reply):
+        """A reply must be a refusal with this status and one of these labels."""
         label = reply["data"].get("errs", {}).get("label")
         self.judge.labels[label] += 1
         self.judge.errors["errs"] += 1
@@ -132,9 +140,53 @@ class Day:
         }  # fmt: skip
 
     def price(self, pair, side, factor):
-        book = self.call(self.rest.list_order_book, pair, limit=1)
+        book = market.looked(f"{pair}: a book with both sides", lambda: self.book(pair, 1), market.both_sides)
         touch = Decimal(book["asks" if side == "buy" else "bids"][0][0])
-        return (touch * Decimal(factor)).quantize(Decimal(1).scaleb(-self.rules[pair]["precision"]))
+        return self.rounded(pair, touch * Decimal(factor))
+
+    def rounded(self, pair, price):
+        return price.quantize(Decimal(1).scaleb(-self.rules[pair]["precision"]))
+
+    def book(self, pair, limit):
+        return self.call(self.rest.list_order_book, pair, limit=limit, with_id=True)
+
+    async def deep(self, pair, side, quote):
+        """A book that offers so much quote to take from."""
+
+        async def read():
+            return self.book(pair, 50)
+
+        def enough(book):
+            return market.offers(book["bids"], book["asks"], side == "buy", quote)
+
+        return await market.looked_soon(f"{pair}: {quote} to {side}", read, enough)
+
+    async def taking(self, what, pair, side, quote, order):
+        """An order through the touch, made by `order(price)`: filled whole, or what became of it where nobody else came in between."""
+
+        async def once():
+            await asyncio.sleep(PLACING.delay("user"))
+            before = await self.deep(pair, side, quote)
+            payload = order(self.rounded(pair, market.through(before["bids"], before["asks"], side == "buy")))
+            reply = await self.ask(channels.SpotOrderPlaceChannel, payload, paced=True)
+            after = self.book(pair, 1)
+            # A fill-or-kill that is not filled, and a market order that finds nobody.
+            label = reply["data"].get("errs", {}).get("label")
+            if label in ("FOK_NOT_FILL", "ORDER_BOOK_NOT_FOUND") and not market.stood_still(before["id"], after["id"]):
+                return None
+            row = self.succeeded(channels.SpotOrderPlaceChannel, payload, reply, shapes.WS_ORDER)
+            self.judge.orders += 1
+            self.final[row["id"]] = row
+            if row["finish_as"] == "filled":
+                return row
+            own = self.call(self.rest.list_my_trades, currency_pair=pair, order_id=row["id"])
+            if market.stood_still(before["id"], after["id"], len(own) + (row["status"] == "open")):
+                return row
+            if row["status"] == "open":
+                await self.ask(channels.SpotOrderCancelChannel, {"order_id": row["id"], "currency_pair": pair})
+            return None
+
+        return await market.asked_again_soon(what, once)
 
 
 async def subscribe(day):
@@ -149,8 +201,12 @@ async def subscribe(day):
         kind(day.connection).subscribe(payload)
     # Its own default: an object where the channel has no payload.
     channels.SpotBalanceChannel(day.connection).subscribe()
-    await asyncio.sleep(3)
-    for kind in [kind for kind, _ in wanted] + [channels.SpotBalanceChannel]:
+    kinds = [kind for kind, _ in wanted] + [channels.SpotBalanceChannel]
+    for _ in range(market.WAITS):
+        if day.pushes["spot.pong"] and all((kind.name, "subscribe") in day.acks for kind in kinds):
+            break
+        await asyncio.sleep(market.WAIT_SECONDS)
+    for kind in kinds:
         ack = day.acks.get((kind.name, "subscribe"))
         if day.judge.must(ack is not None, f"{kind.name}: the subscription was never acknowledged"):
             day.judge.must(not ack.get("error") and ack["result"] == {"status": "success"}, f"{kind.name}: the acknowledgement is {ack}")
@@ -162,18 +218,17 @@ async def trade(day):
     judge = day.judge
     for number in range(24):
         pair, side, tif = PAIRS[number % 4], ("buy", "sell")[number % 2], ("ioc", "fok", "gtc")[number % 3]
-        price = day.price(pair, side, "1.004" if side == "buy" else "0.996")
-        row = await day.done(channels.SpotOrderPlaceChannel, day.order(pair, side, 40 + number, price, tif), shapes.WS_ORDER)
-        judge.orders += 1
-        judge.equal((row["status"], row["finish_as"]), ("closed", "filled"), f"a {tif} {side} through the touch")
-        day.final[row["id"]] = row
+        what = f"a {tif} {side} through the touch"
+        row = await day.taking(what, pair, side, 40 + number, partial(day.order, pair, side, 40 + number, tif=tif))
+        judge.equal((row["status"], row["finish_as"]), ("closed", "filled"), what)
         seen = await day.done(channels.SpotOrderStatusChannel, {"order_id": row["id"], "currency_pair": pair}, shapes.WS_ORDER)
         judge.equal(seen["filled_total"], row["filled_total"], "filled_total by order_status")
-    spend = {**day.order("SOL_USDT", "buy", 33, 1, "ioc"), "type": "market", "amount": "33.3"}
-    market = await day.done(channels.SpotOrderPlaceChannel, spend, shapes.WS_ORDER)
-    judge.orders += 1
-    judge.equal(Decimal(market["amount"]) - Decimal(market["left"]), Decimal(market["filled_total"]), "what a market buy spent")
-    day.final[market["id"]] = market
+
+    def spend(_):
+        return {**day.order("SOL_USDT", "buy", 33, 1, "ioc"), "type": "market", "amount": "33.3"}
+
+    spent = await day.taking("a market buy", "SOL_USDT", "buy", "33.3", spend)
+    judge.equal(Decimal(spent["amount"]) - Decimal(spent["left"]), Decimal(spent["filled_total"]), "what a market buy spent")
     textless = day.order("SOL_USDT", "buy", 30, day.price("SOL_USDT", "buy", "0.97"))
     del textless["text"]
     row = await day.done(channels.SpotOrderPlaceChannel, textless, shapes.WS_ORDER)
@@ -216,18 +271,41 @@ async def refusals(day):
     await day.refused("too large", "400", ("BALANCE_NOT_ENOUGH",), place, {**good, "amount": "20000"})
     await day.refused("too small", "400", ("INVALID_PARAM_VALUE", "AMOUNT_TOO_LITTLE"), place, {**good, "amount": "0.01"})
     await day.refused("too precise", "400", ("INVALID_PRECISION",), place, {**good, "price": f"{low}111"})
-    await day.refused("post-only that takes", "400", ("POC_FILL_IMMEDIATELY",), place, {**good, "time_in_force": "poc", "price": str(low * 2)})
+    await post_only(day, {**good, "time_in_force": "poc"})
     await day.refused("fill or kill", "400", ("FOK_NOT_FILL",), place, {**good, "time_in_force": "fok"})
     await day.refused("no side", "400", ("MISSING_REQUIRED_PARAM", "INVALID_PARAM_VALUE"), place, {k: v for k, v in good.items() if k != "side"})
     for kind in (cancel, status):
         await day.refused("an unknown order", "404", ("ORDER_NOT_FOUND",), kind, {"order_id": "123456789", "currency_pair": "SOL_USDT"})
 
 
+async def post_only(day, order):
+    """A post-only order that would take is refused; one that came when the other side was empty rests, and is asked again."""
+    pair, place = order["currency_pair"], channels.SpotOrderPlaceChannel
+
+    async def once():
+        await asyncio.sleep(PLACING.delay("user"))
+        before = await day.deep(pair, "buy", 40)
+        price = day.rounded(pair, Decimal(before["asks"][0][0]) * 2)
+        payload = {**order, "price": str(price)}
+        reply = await day.ask(place, payload, paced=True)
+        if "errs" in reply["data"] or reply["header"]["status"] == "none":
+            return reply
+        stood_still = market.stood_still(before["id"], day.book(pair, 1)["id"], 1)
+        row = day.succeeded(place, payload, reply)
+        day.judge.orders += 1
+        day.final[row["id"]] = row
+        await day.ask(channels.SpotOrderCancelChannel, {"order_id": row["id"], "currency_pair": pair})
+        return reply if stood_still else None
+
+    what = "a post-only order that takes"
+    day.was_refused(what, "400", ("POC_FILL_IMMEDIATELY",), await market.asked_again_soon(what, once))
+
+
 async def closing(day, start):
     """Streams, REST and balances tell the same."""
     judge = day.judge
-    await asyncio.sleep(1)
     trades = [row for pair in PAIRS for row in day.call(day.rest.list_my_trades, currency_pair=pair, limit=1000)]
+    await streams_end(day, trades)
     trades = judge.told(trades)
     streamed = [row for push in day.pushes["spot.usertrades"] for row in push]
     judge.all_of(ledger.check_streamed_trades(trades, streamed))
@@ -249,6 +327,20 @@ async def closing(day, start):
             judge.all_of(f"{channel}: {fault}" for push in pushes[:200] for fault in shapes.faults(push, shapes.PUSH[channel]))
     updates = [push for push in day.pushes["spot.order_book_update"] if push["s"] == "BTC_USDT"]
     judge.must(all(new["U"] == old["u"] + 1 for old, new in zip(updates, updates[1:])), "spot.order_book_update has a gap")
+
+
+async def streams_end(day, trades):
+    """Waits until the private streams told every trade and every order's end."""
+    private = ("spot.orders", "spot.usertrades", "spot.balances")
+
+    def rows(channel):
+        return [row for push in day.pushes[channel] for row in push]
+
+    def is_complete():
+        ended = {row["id"] for row in rows("spot.orders") if row["event"] == "finish"}
+        return day.final.keys() <= ended and {trade["id"] for trade in trades} <= {str(row["id"]) for row in rows("spot.usertrades")}
+
+    await market.caught_up_soon(lambda: sum(len(day.pushes[channel]) for channel in private), is_complete)
 
 
 async def run(simulated, judge, seed):

@@ -93,12 +93,22 @@ class Pace:
     def __init__(self, most, span):
         self.most = most
         self.span = span
-        self.past = {}
+        self.past, self.last = {}, {}
 
     def delay(self, key, units=1):
-        """Seconds to wait before the next `units` calls for `key`; they are counted as made then."""
+        """Seconds to wait before the next `units` calls for `key`; they are counted as made then.
+
+        A caller asks when it has the answer to what it asked for before. Between its turn and the call a slow machine may have let
+        time pass, so what went out together is counted as made by now at the latest.
+        """
         past = self.past.setdefault(key, deque())
         now = time.monotonic()
+        together = self.last.get(key, 1)
+        if together > 1:
+            for _ in range(min(together, len(past))):
+                past.pop()
+            past.extend([now] * min(together, self.most))
+        self.last[key] = units
         at = now
         for _ in range(units):
             if len(past) >= self.most:

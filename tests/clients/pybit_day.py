@@ -15,19 +15,24 @@ import threading
 import time
 from collections import defaultdict
 from decimal import Decimal
+from functools import partial
 
 import pybit._websocket_trading
 import pybit.unified_trading as bybit
 from pybit.exceptions import FailedRequestError, InvalidRequestError
 
 import ledger
+import market
 from judge import Pace, text_of
 from simulated import check_unmodified, run_day
 
 VERSION = "5.17.0"
 SYMBOLS = {"BTCUSDT": ("BTC", "USDT"), "ETHUSDT": ("ETH", "USDT"), "SOLUSDT": ("SOL", "USDT"), "XRPUSDT": ("XRP", "USDT")}
 ENDS = ("Filled", "Cancelled", "PartiallyFilledCanceled", "Rejected")
-PATIENCE_SECONDS = 5
+# What a stream tells is looked for so often, every five milliseconds: a slow machine looks for a longer time.
+PATIENCE_LOOKS, PATIENCE_BEAT_SECONDS = 1000, 0.005
+# Orders at the touch until one of them was filled there.
+MAKERS, MAKERS_MAX = 10, 60
 # Below the venue's limits: 20 orders and 10 amendments a second, 5 questions about fees.
 PLACING, AMENDING, SLOW = Pace(17, 1.1), Pace(8, 1.1), Pace(4, 1.1)
 
@@ -77,6 +82,20 @@ class CountedStream(bybit.WebSocket):
         super()._on_message(message)
 
 
+class Entry(bybit.WebSocketTrading):
+    """The SDK's order entry. It notes whom to call back only after it has sent a request: a reply that comes sooner would be dropped.
+
+    So its reader waits for its sender.
+    """
+
+    def _handle_incoming_message(self, message):
+        for _ in range(PATIENCE_LOOKS):
+            if message.get("op") == "auth" or message.get("reqId") in self.callback_directory:
+                break
+            time.sleep(PATIENCE_BEAT_SECONDS)
+        super()._handle_incoming_message(message)
+
+
 class Day:
     """One trader's day."""
 
@@ -93,9 +112,10 @@ class Day:
             other.endpoint = venue["rest"]
         self.rows, self.books, self.seen = defaultdict(list), {}, defaultdict(int)
         self.lock, self.orders = threading.Lock(), {}
-        self.private = CountedStream(judge, self.keep, "private", **keys)
+        self.subscribed = 0
+        self.private = CountedStream(judge, self.keep_private, "private", **keys)
         self.public = CountedStream(judge, self.keep, "spot", testnet=True)
-        self.entry = bybit.WebSocketTrading(recv_window=5000, **keys)
+        self.entry = Entry(recv_window=5000, **keys)
 
     def keep(self, frame):
         """Every frame of the streams comes here first."""
@@ -106,6 +126,13 @@ class Day:
                 self.books.setdefault(topic, Book(self.judge, topic)).apply(frame)
             elif topic in ("order", "execution", "execution.fast", "wallet"):
                 self.rows[topic] += frame["data"]
+
+    def keep_private(self, frame):
+        """The same for the private stream, whose subscriptions are counted as they are acknowledged."""
+        self.keep(frame)
+        if frame.get("op") == "subscribe" and frame.get("success"):
+            with self.lock:
+                self.subscribed += 1
 
     def call(self, method, **arguments):
         """A REST call; its `result`."""
@@ -133,21 +160,56 @@ class Day:
 
     def until(self, what, holds):
         """Waits until something has come by a stream."""
-        end = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < end:
+        for _ in range(PATIENCE_LOOKS):
             with self.lock:
                 found = holds()
             if found:
                 return found
-            time.sleep(0.005)
-        self.judge.differs(f"{what}: nothing came within {PATIENCE_SECONDS} s")
+            time.sleep(PATIENCE_BEAT_SECONDS)
+        self.judge.differs(f"{what}: nothing came within {PATIENCE_LOOKS} looks")
         return None
 
     def price(self, symbol, side, factor):
-        book = self.call(self.http.get_orderbook, category="spot", symbol=symbol, limit=1)
-        touch = Decimal(book["a" if side == "Buy" else "b"][0][0])
+        return self.rounded(symbol, Decimal(self.whole(symbol)["a" if side == "Buy" else "b"][0][0]) * Decimal(factor))
+
+    def rounded(self, symbol, price):
         tick = Decimal(self.rules[symbol]["priceFilter"]["tickSize"])
-        return (touch * Decimal(factor) / tick).quantize(Decimal(1)) * tick
+        return (price / tick).quantize(Decimal(1)) * tick
+
+    def book(self, symbol, limit):
+        return self.call(self.http.get_orderbook, category="spot", symbol=symbol, limit=limit)
+
+    def whole(self, symbol, limit=1):
+        """A book with both sides; one that was sold out is waited for."""
+        return market.looked(f"{symbol}: a book with both sides", partial(self.book, symbol, limit), lambda book: book["b"] and book["a"])
+
+    def deep(self, symbol, side, quote):
+        """A book that offers so much quote to take from."""
+
+        def enough(book):
+            return market.offers(book["b"], book["a"], side == "Buy", quote)
+
+        return market.looked(f"{symbol}: {quote} to {side}", partial(self.book, symbol, 50), enough)
+
+    def taking(self, symbol, side, quote, place, took=lambda row: row["orderStatus"] == "Filled"):
+        """An order through the touch, made by `place(price)`, as it ended: it took all, or nobody else came in between.
+
+        `took`: whether that end is one of an order that did what it was meant to.
+        """
+
+        def once():
+            PLACING.wait("user")
+            before = self.deep(symbol, side, quote)
+            order = place(self.rounded(symbol, market.through(before["b"], before["a"], side == "Buy")))
+            after = self.book(symbol, 1)["u"]
+            row = self.end_of(order)
+            if row["orderStatus"] == "none" or took(row):
+                return row
+            with self.lock:
+                own = {told["execId"] for told in self.rows["execution"] if told["orderId"] == order}
+            return row if market.stood_still(before["u"], after, len(own)) else None
+
+        return market.asked_again(f"{symbol}: an order to {side} through the touch", once)
 
     def terms(self, symbol, side, worth, price, **more):
         """A limit order of about this worth."""
@@ -158,9 +220,10 @@ class Day:
             "orderLinkId": self.name(), **more,
         }  # fmt: skip
 
-    def place(self, terms):
-        """Places an order over REST: its answer is ids and nothing else."""
-        PLACING.wait("user")
+    def place(self, terms, paced=False):
+        """Places an order over REST: its answer is ids and nothing else. `paced`: its turn was waited for before."""
+        if not paced:
+            PLACING.wait("user")
         result = self.call(self.http.place_order, **terms)
         return self.note(terms, result)
 
@@ -187,14 +250,15 @@ class Day:
 def loading(day):
     """Everything public."""
     judge, http = day.judge, day.http
-    judge.must(abs(int(day.call(http.get_server_time)["timeNano"]) / 1e9 - time.time()) < 2, "the venue's clock is off")
+    bracket = market.Bracket()
+    judge.must(bracket.holds(int(day.call(http.get_server_time)["timeNano"]) / 1e6), "the venue's clock is off")
     rows = day.call(http.get_instruments_info, category="spot")["list"]
     day.rules = {row["symbol"]: row for row in rows}
     judge.must(set(SYMBOLS) <= set(day.rules), "a symbol of the day is not listed")
     for category in ("linear", "inverse", "option"):
         judge.equal(day.call(http.get_instruments_info, category=category)["list"], [], f"instruments of {category}")
     for symbol in SYMBOLS:
-        book = day.call(http.get_orderbook, category="spot", symbol=symbol, limit=50)
+        book = day.whole(symbol, 50)
         judge.must(Decimal(book["b"][0][0]) < Decimal(book["a"][0][0]), f"{symbol}: the book is crossed")
         judge.must(book["cts"] <= book["ts"], f"{symbol}: cts is after ts")
         ticker = day.call(http.get_tickers, category="spot", symbol=symbol)["list"][0]
@@ -245,6 +309,8 @@ def subscribe(day):
     day.judge.ws += 10
     for topic in ("orderbook.1.BTCUSDT", "orderbook.50.BTCUSDT", "orderbook.200.ETHUSDT", "tickers.XRPUSDT"):
         day.until(topic, lambda topic=topic: day.seen[topic])
+    # What happens before a private topic is subscribed is never told there.
+    day.until("the private subscriptions", lambda: day.subscribed >= 4)
 
 
 def trade(day):
@@ -253,24 +319,58 @@ def trade(day):
     for number in range(16):
         symbol, side = list(SYMBOLS)[number % 4], ("Buy", "Sell")[number // 4 % 2]
         tif = ("IOC", "FOK")[number % 2]
-        factor = "1.004" if side == "Buy" else "0.996"
-        order = day.place(day.terms(symbol, side, 30 + number, day.price(symbol, side, factor), timeInForce=tif))
-        judge.equal(day.end_of(order)["orderStatus"], "Filled", f"a {tif} {side} through the touch")
+
+        def place(price, symbol=symbol, side=side, worth=30 + number, tif=tif):
+            return day.place(day.terms(symbol, side, worth, price, timeInForce=tif), paced=True)
+
+        judge.equal(day.taking(symbol, side, 30 + number, place)["orderStatus"], "Filled", f"a {tif} {side} through the touch")
     markets = (("Buy", None, "50"), ("Buy", "quoteCoin", "41.5"), ("Buy", "baseCoin", "0.02"), ("Sell", None, "0.02"), ("Sell", "quoteCoin", "33"))
     for side, unit, size in markets:
-        terms = {"category": "spot", "symbol": "ETHUSDT", "side": side, "orderType": "Market", "qty": size, "orderLinkId": day.name()}
-        if unit:
-            terms["marketUnit"] = unit
-        row = day.end_of(day.place(terms))
+        terms = {"category": "spot", "symbol": "ETHUSDT", "side": side, "orderType": "Market", "qty": size, **({"marketUnit": unit} if unit else {})}
+
+        def place_market(_, terms=terms):
+            return day.place({**terms, "orderLinkId": day.name()}, paced=True)
+
+        def took(row):
+            return Decimal(row["cumExecQty"]) > 0
+
+        row = day.taking("ETHUSDT", side, 70, place_market, took)
         judge.must(row["orderStatus"] in ("Filled", "PartiallyFilledCanceled"), f"a market {side} by {unit}: {row['orderStatus']}")
         by_quote = unit == "quoteCoin" or (unit is None and side == "Buy")
         judge.must(not by_quote or 0 < Decimal(row["cumExecValue"]) <= Decimal(terms["qty"]), f"a market {side} by {unit} moved {row['cumExecValue']}")
-    post_only = day.end_of(day.place(day.terms("SOLUSDT", "Buy", 40, day.price("SOLUSDT", "Buy", "1.004"), timeInForce="PostOnly")))
+    post_only = post_only_that_takes(day)
     judge.equal((post_only["orderStatus"], post_only["rejectReason"]), ("Cancelled", "EC_PostOnlyWillTakeLiquidity"), "a post-only order that takes")
     low = day.price("SOLUSDT", "Buy", "0.97")
     for tif in ("IOC", "FOK"):
         row = day.end_of(day.place(day.terms("SOLUSDT", "Buy", 40, low, timeInForce=tif)))
         judge.equal(row["orderStatus"], "Cancelled", f"a {tif} that finds nothing")
+
+
+def post_only_that_takes(day):
+    """A post-only order through the touch as it ended; one that came when the other side was empty rests, and is asked again."""
+    symbol, side = "SOLUSDT", "Buy"
+
+    def once():
+        PLACING.wait("user")
+        before = day.deep(symbol, side, 40)
+        price = day.rounded(symbol, market.through(before["b"], before["a"], True))
+        order = day.place(day.terms(symbol, side, 40, price, timeInForce="PostOnly"), paced=True)
+        after = day.book(symbol, 1)["u"]
+        # It is cancelled at once, or else it rests now; a cancel of what is gone changes nothing.
+        cancel_or_not(day, symbol, order)
+        row = day.end_of(order)
+        done = row["rejectReason"] == "EC_PostOnlyWillTakeLiquidity" or row["orderStatus"] == "none"
+        return row if done or market.stood_still(before["u"], after, 1) else None
+
+    return market.asked_again("a post-only order that takes", once)
+
+
+def cancel_or_not(day, symbol, order):
+    """Cancels an order that may have ended meanwhile."""
+    try:
+        day.call(day.http.cancel_order, category="spot", symbol=symbol, orderId=order)
+    except InvalidRequestError as error:
+        day.judge.must(error.status_code in (170139, 170142), f"a cancel that came late: {text_of(error)}")
 
 
 def rest(day):
@@ -325,15 +425,15 @@ def rest(day):
 
 def make(day):
     """Resting orders at the touch, until some were filled as makers."""
-    for number in range(10):
+    for number in range(MAKERS_MAX):
+        with day.lock:
+            was_maker = any(row["isMaker"] for row in day.rows["execution"])
+        if number >= MAKERS and was_maker:
+            break
         symbol = list(SYMBOLS)[number % 4]
-        book = day.call(day.http.get_orderbook, category="spot", symbol=symbol, limit=1)
-        order = day.place(day.terms(symbol, "Buy", 50, Decimal(book["b"][0][0]), timeInForce="PostOnly"))
+        order = day.place(day.terms(symbol, "Buy", 50, Decimal(day.whole(symbol)["b"][0][0]), timeInForce="PostOnly"))
         time.sleep(0.5)
-        try:
-            day.call(day.http.cancel_order, category="spot", symbol=symbol, orderId=order)
-        except InvalidRequestError as error:
-            day.judge.must(error.status_code in (170139, 170142), f"a cancel that came late: {text_of(error)}")
+        cancel_or_not(day, symbol, order)
         day.end_of(order)
 
 
@@ -342,14 +442,15 @@ def entry(day):
     judge = day.judge
     for number in range(12):
         symbol, side = list(SYMBOLS)[number % 4], ("Buy", "Sell")[number % 2]
-        factor = "1.004" if side == "Buy" else "0.996"
-        terms = day.terms(symbol, side, 30 + number, day.price(symbol, side, factor), timeInForce="IOC")
-        PLACING.wait("user")
-        reply = day.ask(day.entry.place_order, **terms)
-        judge.equal(reply["retCode"], 0, "an order over WebSocket")
-        judge.must("X-Bapi-Limit-Status" in reply.get("header", {}), "the limit is not in the header of a reply")
-        order = day.note(terms, reply["data"])
-        judge.equal(day.end_of(order)["orderStatus"], "Filled", "an IOC through the touch over WebSocket")
+
+        def place(price, symbol=symbol, side=side, worth=30 + number):
+            terms = day.terms(symbol, side, worth, price, timeInForce="IOC")
+            reply = day.ask(day.entry.place_order, **terms)
+            judge.equal(reply["retCode"], 0, "an order over WebSocket")
+            judge.must("X-Bapi-Limit-Status" in reply.get("header", {}), "the limit is not in the header of a reply")
+            return day.note(terms, reply["data"])
+
+        judge.equal(day.taking(symbol, side, 30 + number, place)["orderStatus"], "Filled", "an IOC through the touch over WebSocket")
     terms = day.terms("BTCUSDT", "Buy", 40, day.price("BTCUSDT", "Buy", "0.96"), timeInForce="GTC")
     order = day.note(terms, day.ask(day.entry.place_order, **terms)["data"])
     more = {"category": "spot", "symbol": "BTCUSDT", "orderId": order}
@@ -379,14 +480,19 @@ def refuse(day):
     # `max_retries` of the SDK would hide a refusal for rate: it is asked for by many requests of which one must be refused.
     session = bybit.HTTP(api_key=http.api_key, api_secret=http.api_secret, max_retries=1, retry_codes={1})
     session.endpoint = http.endpoint
-    codes = []
-    for _ in range(8):
-        day.judge.count_http()
-        try:
-            session.get_fee_rates(category="spot", symbol="BTCUSDT")
-        except InvalidRequestError as error:
-            codes.append(error.status_code)
-    day.judge.equal(set(codes), {10006}, "what too many requests are refused with")
+
+    def burst():
+        """The codes of what was refused. None where the requests took more than a second, and none of them was one too many."""
+        began, codes = time.monotonic(), []
+        for _ in range(8):
+            day.judge.count_http()
+            try:
+                session.get_fee_rates(category="spot", symbol="BTCUSDT")
+            except InvalidRequestError as error:
+                codes.append(error.status_code)
+        return codes if codes or time.monotonic() - began < 1 else None
+
+    day.judge.equal(set(market.asked_again("8 requests within a second", burst)), {10006}, "what too many requests are refused with")
 
 
 def by_pages(day, method, **arguments):
@@ -405,11 +511,28 @@ def totals(day):
     return {row["coin"]: ledger.exact(row["walletBalance"]) for row in account["coin"]}, account
 
 
+def streams_end(day, trades):
+    """Waits until the private stream told every execution, on both topics, and every order's end."""
+
+    def count():
+        with day.lock:
+            return sum(map(len, day.rows.values()))
+
+    def is_complete():
+        with day.lock:
+            ended = {row["orderId"] for row in day.rows["order"] if row["orderStatus"] in ENDS}
+            told = [{row["execId"] for row in day.rows[topic]} for topic in ("execution", "execution.fast")]
+        return day.orders.keys() <= ended and all({row["execId"] for row in trades} <= ids for ids in told)
+
+    market.caught_up(count, is_complete)
+
+
 def closing(day):
     """Streams, lists and balances tell the same."""
     judge, http = day.judge, day.http
-    time.sleep(1)
-    trades = judge.told(by_pages(day, http.get_executions, limit=100))
+    trades = by_pages(day, http.get_executions, limit=100)
+    streams_end(day, trades)
+    trades = judge.told(trades)
     final, wallet = totals(day)
     judge.assets = len(final)
     moved = defaultdict(Decimal)

@@ -16,6 +16,7 @@ from binance_sdk_spot.spot import Spot
 import binance_ccxt_day
 import bybit_ccxt_day
 import ccxt_client
+import market
 from ledger import exact
 
 PAGE = {"gate": 1000, "binance": 1000, "bybit": 100}
@@ -87,13 +88,31 @@ class Venue:
         """A small order that the engine never heard of; what the venue says became of it."""
         symbol = "ETH/USDT"
         self.ccxt.load_markets()
-        ask = self.ccxt.fetch_order_book(symbol, 5)["asks"][0][0]
-        price = self.ccxt.price_to_precision(symbol, ask * 1.004)
-        return self.ccxt.create_order(symbol, "limit", "buy", 0.01, float(price), {"timeInForce": "IOC"})["id"]
+
+        def enough(book):
+            return market.offers(book["bids"], book["asks"], True, 40)
+
+        def once():
+            """Its id, once it took something: an order that found nothing to take plants nothing."""
+            book = market.looked(f"{symbol}: a book to buy from", lambda: self.ccxt.fetch_order_book(symbol, 50), enough)
+            price = self.ccxt.price_to_precision(symbol, float(market.through(book["bids"], book["asks"], True)))
+            order = self.ccxt.create_order(symbol, "limit", "buy", 0.01, float(price), {"timeInForce": "IOC"})["id"]
+            return order if self.ccxt.fetch_my_trades(symbol, None, 500, self.of_order(order)) else None
+
+        return market.asked_again("an order behind the engine's back", once)
+
+    @staticmethod
+    def of_order(order):
+        """What makes the client ask for the trades of one order."""
+        return {"orderId": order}
 
 
 class Gate(Venue):
     """`gate-api` and `ccxt`."""
+
+    @staticmethod
+    def of_order(order):
+        return {"order_id": order}
 
     def ccxt_client(self):
         exchange = ccxt.gate(self.keys)
