@@ -28,14 +28,16 @@ tools=$(find_tools)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cat > "$work/rustc" <<'WRAPPER'
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/coverage"
+mkdir -p "$CARGO_TARGET_DIR"
+# Where it stands is part of what a build is known by: always there, so that a second run builds only what has changed.
+wrapper=$(cd "$CARGO_TARGET_DIR" && pwd)/rustc
+cat > "$wrapper" <<'WRAPPER'
 #!/usr/bin/env bash
 exec "$@" -C instrument-coverage
 WRAPPER
-chmod +x "$work/rustc"
-
-export RUSTC_WORKSPACE_WRAPPER="$work/rustc"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/coverage"
+chmod +x "$wrapper"
+export RUSTC_WORKSPACE_WRAPPER="$wrapper"
 export LLVM_PROFILE_FILE="$work/%p-%m.profraw"
 packages=()
 for crate in "${crates[@]}" engine-core node; do packages+=(-p "$crate"); done

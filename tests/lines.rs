@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 use support::account::Order;
 use support::config::{TOKEN_ENV, gates, live, write};
-use support::decisions::Decisions;
+use support::decisions::{Decisions, Recovery};
 use support::dice::setting;
 use support::engine::{GO, deals, end_in_order, until_it_trades};
 use support::figures::{commit, percentiles};
@@ -30,6 +30,16 @@ const TOKEN: &str = "a-token-of-this-test";
 
 /// One venue of each kind.
 const EVERY_KIND: [&str; 6] = ["--venue", "gate", "--venue", "binance", "--venue", "bybit"];
+
+/// Two of each, by turns.
+const TWO_OF_EVERY_KIND: [[&str; 2]; 6] = [
+    ["--venue", "gate:a"],
+    ["--venue", "binance:b"],
+    ["--venue", "bybit:c"],
+    ["--venue", "gate:d"],
+    ["--venue", "binance:e"],
+    ["--venue", "bybit:f"],
+];
 
 /// An engine behind proxies, ready; `ways` are those that orders take to each venue.
 fn behind_lines(dir: &Path, arguments: &[&str], venues: &[&str], ways: &[&str]) -> (Sim, Vec<Proxy>, Running, String) {
@@ -186,28 +196,67 @@ fn no_byte_goes_to_a_peer_whose_certificate_is_not_good() {
 #[test]
 fn a_lost_stream_is_a_trusted_book_again_soon() {
     let dir = dir();
-    let venues = ["--venue", "gate:a", "--venue", "binance:b", "--venue", "bybit:c", "--venue", "binance:d"];
-    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "35"], &venues, &["rest"; 4]);
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "35"], &TWO_OF_EVERY_KIND.concat(), &["rest"; 6]);
     let losses = setting("CROSSGATE_RECONNECTS", 8);
+    let kind_of = |index: usize| sim.venues[index]["kind"].as_str().expect("a kind").to_string();
+    let mut by_kind: BTreeMap<String, Reconnects> = BTreeMap::new();
     for _ in 0..losses.div_ceil(lines.len() as u64) {
         // A link that stood for ten seconds begins its waits anew; one that keeps falling waits longer, as it should.
         std::thread::sleep(Duration::from_millis(10_200));
         let before = reconnects(&ops);
+        lines.iter().for_each(|line| drop(line.take_book_lines()));
+        let struck = Instant::now();
         lines.iter().for_each(|line| line.strike(Strike::Reset));
         until("the losses are seen", || reconnects(&ops) >= before + lines.len() as f64);
         until("it is ready again", || ready(&ops));
+        for (index, line) in lines.iter().enumerate() {
+            let of_kind = by_kind.entry(kind_of(index)).or_default();
+            for again in line.take_book_lines() {
+                of_kind.opened.push(again.opened - struck);
+                of_kind.upgraded.push(again.upgraded - again.opened);
+                of_kind.spoke.push(again.spoke - again.upgraded);
+            }
+        }
     }
+    let kinds: BTreeMap<String, String> =
+        (0..sim.venues.len()).map(|index| (sim.venues[index]["id"].as_str().expect("an id").into(), kind_of(index))).collect();
     end_in_order(engine, &sim, dir.path());
-    let times = Decisions::of(&dir.path().join("state")).recoveries;
-    assert!(times.len() as u64 >= losses, "every loss was made good: {times:?}");
-    println!("lost stream to trusted books of every pair, loopback: commit {} {}", commit(), percentiles(times));
+    let mut recoveries = Decisions::of(&dir.path().join("state")).recoveries;
+    assert!(recoveries.len() as u64 >= losses, "every loss was made good: {recoveries:?}");
+    println!(
+        "lost stream to trusted books of every pair, loopback: commit {} {}",
+        commit(),
+        percentiles(recoveries.iter().map(|one| one.whole).collect())
+    );
+    for (kind, seen) in by_kind {
+        let of_kind: Vec<&Recovery> = recoveries.iter().filter(|one| kinds[&one.venue] == kind).collect();
+        let times = |part: fn(&Recovery) -> Duration| percentiles(of_kind.iter().map(|one| part(one)).collect());
+        println!("{kind}: {}", times(|one| one.whole));
+        println!("{kind}: by the journal, loss to link up {}", times(|one| one.up));
+        println!("{kind}: by the journal, link up to whole books {}", times(|one| one.whole - one.up));
+        println!("{kind}: on the line, reset to a new connection {}", percentiles(seen.opened));
+        println!("{kind}: on the line, connection to its handshake answered {}", percentiles(seen.upgraded));
+        println!("{kind}: on the line, handshake to the first word of books {}", percentiles(seen.spoke));
+    }
+    recoveries.sort_unstable_by_key(|one| std::cmp::Reverse(one.whole));
+    recoveries.iter().take(10).for_each(|one| println!("slowest: {one:?}"));
+}
+
+/// What the lines of one kind of venue saw after each reset.
+#[derive(Default)]
+struct Reconnects {
+    /// From the reset until the engine opened the connection that came to carry the books: the wait before a try is in it.
+    opened: Vec<Duration>,
+    /// From then until its handshake was answered.
+    upgraded: Vec<Duration>,
+    /// From then until the venue first spoke of books on it.
+    spoke: Vec<Duration>,
 }
 
 #[test]
 fn a_hostile_peer_is_left_within_a_second_and_costs_no_memory() {
     let dir = dir();
-    let twice = ["gate:a", "binance:b", "bybit:c", "gate:d", "binance:e", "bybit:f"].map(|venue| ["--venue", venue]).concat();
-    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "36"], &twice, &["rest"; 6]);
+    let (sim, lines, engine, ops) = behind_lines(dir.path(), &["--seed", "36"], &TWO_OF_EVERY_KIND.concat(), &["rest"; 6]);
     until("it trades", || deals(&ops) > 0);
     // Every kind at once, by turns: a link that falls again and again waits longer each time, which is right and would make this slow.
     let mut turns = lines.chunks(3).zip(sim.venues.chunks(3)).cycle();

@@ -31,8 +31,19 @@ pub(crate) struct Decisions {
     pub(crate) openings: Vec<Opening>,
     /// Numbers of the inputs that said that the process had been suspended.
     pub(crate) pauses: Vec<u64>,
-    /// Times from the loss of a venue's public link until a whole book of every pair had come again.
-    pub(crate) recoveries: Vec<Duration>,
+    /// Losses of a venue's public link that were made good.
+    pub(crate) recoveries: Vec<Recovery>,
+}
+
+/// A loss of a venue's public link that was made good.
+#[derive(Clone, Debug)]
+pub(crate) struct Recovery {
+    /// The venue, as configured.
+    pub(crate) venue: String,
+    /// From the loss until every group of the venue's streams had a connection again.
+    pub(crate) up: Duration,
+    /// From the loss until a whole book of every pair had come again.
+    pub(crate) whole: Duration,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -47,7 +58,10 @@ struct Reader {
     books: BTreeMap<(VenueId, PairId), Book>,
     /// Unix time less monotonic time, by the last tick.
     over: i128,
-    lost: BTreeMap<VenueId, MonoNanos>,
+    /// When the public link was lost, and when it came up again.
+    lost: BTreeMap<VenueId, (MonoNanos, Option<MonoNanos>)>,
+    /// By number.
+    venues: Vec<String>,
     now: MonoNanos,
     decisions: Decisions,
 }
@@ -68,8 +82,9 @@ impl Decisions {
             }
         }
         let mut intents = intents.into_iter().peekable();
-        let mut reader = Reader::default();
-        for batch in files.replay_inputs(epoch).expect("both logs can be read") {
+        let batches = files.replay_inputs(epoch).expect("both logs can be read");
+        let mut reader = Reader { venues: batches.header().tables.venues.clone(), ..Reader::default() };
+        for batch in batches {
             let batch = batch.expect("both logs are whole");
             let first = batch.inputs.first().map(|(seq, ..)| *seq);
             while let Some((seq, order)) = intents.next_if(|(seq, _)| first.is_some_and(|first| *seq < first)) {
@@ -128,9 +143,12 @@ impl Reader {
                 }
                 let venue = update.venue;
                 if self.books.iter().filter(|((of, _), _)| *of == venue).all(|(_, book)| book.live)
-                    && let Some(lost) = self.lost.remove(&venue)
+                    && let Some((lost, up)) = self.lost.remove(&venue)
                 {
-                    self.decisions.recoveries.push(Duration::from_nanos(received.since(lost)));
+                    let since = |at: MonoNanos| Duration::from_nanos(at.since(lost));
+                    let (up, whole) = (since(up.unwrap_or(received)), since(received));
+                    let venue = self.venues[usize::from(venue.0)].clone();
+                    self.decisions.recoveries.push(Recovery { venue, up, whole });
                 }
             }
             Input::Link(change) if change.role == LinkRole::Public && change.state != LinkState::Up => {
@@ -138,7 +156,12 @@ impl Reader {
                 if change.state == LinkState::Paused {
                     self.decisions.pauses.push(seq);
                 } else {
-                    self.lost.entry(change.venue).or_insert(change.at);
+                    self.lost.entry(change.venue).or_insert((change.at, None)).1 = None;
+                }
+            }
+            Input::Link(change) if change.role == LinkRole::Public => {
+                if let Some((_, up)) = self.lost.get_mut(&change.venue) {
+                    *up = Some(change.at);
                 }
             }
             Input::Tick { unix } => self.over = i128::from(unix.0) - i128::from(received.0),

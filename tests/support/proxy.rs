@@ -83,6 +83,17 @@ pub(crate) enum OrderFault {
     OrderCut,
 }
 
+/// How a connection came to carry books.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BookLine {
+    /// When the engine opened it.
+    pub(crate) opened: Instant,
+    /// When the venue answered its handshake.
+    pub(crate) upgraded: Instant,
+    /// When the venue first spoke of books on it.
+    pub(crate) spoke: Instant,
+}
+
 #[derive(Debug)]
 struct Shared {
     venue: SocketAddr,
@@ -96,6 +107,7 @@ struct Shared {
     malice_ended: Mutex<Vec<Duration>>,
     malice_bytes: AtomicU64,
     flood_frames: AtomicU64,
+    book_lines: Mutex<Vec<BookLine>>,
     /// WebSocket connections so far.
     streams: AtomicUsize,
     /// The only one of them that weather and strikes are about.
@@ -128,6 +140,7 @@ impl Proxy {
             malice_ended: Mutex::default(),
             malice_bytes: AtomicU64::new(0),
             flood_frames: AtomicU64::new(0),
+            book_lines: Mutex::default(),
             streams: AtomicUsize::new(0),
             only: Mutex::default(),
             stop: watch::Sender::new(false),
@@ -204,6 +217,11 @@ impl Proxy {
     /// How long each connection stood after malice began to come down it, as far as they have ended. Empties the list.
     pub(crate) fn take_malice_ended(&self) -> Vec<Duration> {
         std::mem::take(&mut *lock(&self.shared.malice_ended))
+    }
+
+    /// The connections that came to carry books, in the order in which they did. Empties the list.
+    pub(crate) fn take_book_lines(&self) -> Vec<BookLine> {
+        std::mem::take(&mut *lock(&self.shared.book_lines))
     }
 
     /// Bytes of malice that the engine's socket took.
@@ -283,12 +301,14 @@ fn reset(engine: &TcpStream) {
 }
 
 async fn carry(mut engine: TcpStream, shared: Arc<Shared>) {
+    let opened = Instant::now();
     let (mut weather, mut strikes) = (shared.weather.subscribe(), shared.strike.subscribe());
     strikes.borrow_and_update();
     let Ok(mut venue) = TcpStream::connect(shared.venue).await else { return reset(&engine) };
     let _ = venue.set_nodelay(true);
     let (mut up, mut down) = (vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES]);
     let mut kind = Kind::Rest;
+    let mut upgraded = opened;
     let mut number: Option<usize> = None;
     let mut broken: Option<OrderFault> = None;
     let mut half_closed = false;
@@ -361,10 +381,14 @@ async fn carry(mut engine: TcpStream, shared: Arc<Shared>) {
                 let bytes = &down[..count];
                 if kind == Kind::Handshake {
                     kind = Kind::Stream;
+                    upgraded = Instant::now();
                 }
                 if kind != Kind::Rest
                     && let Some((_, whole)) = BOOKS.iter().find(|(book, _)| contains(bytes, book))
                 {
+                    if kind != Kind::Books {
+                        lock(&shared.book_lines).push(BookLine { opened, upgraded, spoke: Instant::now() });
+                    }
                     kind = Kind::Books;
                     if contains(bytes, whole) && is_one_frame(bytes) {
                         book_frame = bytes.to_vec();

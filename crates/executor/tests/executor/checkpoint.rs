@@ -214,3 +214,108 @@ fn a_deal_that_is_not_even_is_never_forgotten() {
     assert_eq!(count(&items, |item| matches!(item, CheckpointItem::Deal { .. })), 1);
     assert_eq!(count(&items, |item| matches!(item, CheckpointItem::Order { .. })), 2);
 }
+
+/// Everything that a log may hold besides orders and deals, folded: rates, a charge that they do not explain, a stranger's order and
+/// execution. The buy leg stands with the checkpoint's order.
+fn with_every_trouble() -> (Executor, NewOrder) {
+    let mut rig = Rig::started();
+    let (buy, _) = rig.open((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000));
+    let at = rig.now;
+    let (requested, received, since) = (at, at, UnixNanos(UNIX));
+    let start = [
+        Input::Rules(rig.market.at(A, PAIR).rules.unwrap()),
+        Input::Link(LinkChange { venue: A, role: LinkRole::Private, state: LinkState::Up, at }),
+        Input::Trades(TradesReport { venue: A, pair: PAIR, requested, received, since, complete: true, fills: vec![] }),
+        Input::Balances(rig.balance_report(A, "10", "1000000")),
+        Input::Fees(fees(A)),
+    ];
+    let mut exec = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1, 0).unwrap());
+    start.iter().for_each(|input| exec.recover_input(input));
+    exec.recover_intent(&buy);
+    exec.recover_intent(&buy);
+    exec.recover_intent(&NewOrder { pair: PairId(1), client_id: ClientOrderId::new(INSTANCE, EPOCH, 0, 77).unwrap(), ..buy });
+    // Twice the fee that the rates say.
+    let mut dear = rig.next_fill(&buy, 1_000_000, 6_000_000);
+    dear.fees[0].1 = amount("0.00002");
+    let by_hand = Fill {
+        client_id: None,
+        venue_order_id: VenueOrderId::new("manual").unwrap(),
+        ..rig.next_fill(&buy, 1_000_000, 6_000_000)
+    };
+    let ended = rig.update(&buy, OrderSource::Stream, OrderReport::Finished { finish: Finish::Filled, filled: buy.qty });
+    let resting = OrderUpdate {
+        client_id: None,
+        venue_order_id: VenueOrderId::new("resting"),
+        ..rig.update(&buy, OrderSource::Query, OrderReport::Open { filled: qty(0) })
+    };
+    let listed = OpenOrdersReport { venue: A, requested, received, orders: vec![resting], elsewhere: 0 };
+    for input in [Input::Fill(dear), Input::Order(ended), Input::Fill(by_hand), Input::OpenOrders(listed)] {
+        exec.recover_input(&input);
+    }
+    (finished(exec), buy)
+}
+
+fn restored(items: &[CheckpointItem]) -> Executor {
+    let mut exec = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1, 0).unwrap());
+    exec.recover_checkpoint(items);
+    finished(exec)
+}
+
+/// What a person was to look at before a restart from a checkpoint is to be looked at after it; what was seen counts once.
+#[test]
+fn troubles_outlive_a_restart_from_a_checkpoint() {
+    let (exec, buy) = with_every_trouble();
+    let items = exec.checkpoint();
+    assert_eq!(count(&items, |item| matches!(item, CheckpointItem::Order { .. })), 1, "one of a known pair, once");
+    let charged = |item: &CheckpointItem| match item {
+        CheckpointItem::Charge { venue: A, pair: PAIR, charge } => {
+            (charge.received, charge.in_base, charge.in_quote) == (BTC, amount("0.00002"), Amount::ZERO)
+                && (charge.base, charge.quote) == ((BTC, amount("0.01")), (USDT, amount("600")))
+        }
+        _ => false,
+    };
+    assert_eq!(count(&items, charged), 1, "{items:?}");
+    let resting = CheckpointItem::ForeignOrder { venue: A, id: VenueOrderId::new("resting").unwrap() };
+    let by_hand = CheckpointItem::Standing { reason: StopReason::ForeignActivity, venue: A, pair: None };
+    assert!(items.contains(&resting) && items.contains(&by_hand), "{items:?}");
+
+    let mut rig = Rig::new();
+    rig.exec = restored(&items);
+    assert_eq!(rig.exec.checkpoint(), items, "taken apart again it is the same");
+    rig.decide();
+    let drift = |set: bool| {
+        let ask = if set { StopRequest::set } else { StopRequest::clear };
+        ask(StopKind::Pause, StopReason::FeeDrift, Some(A), None)
+    };
+    assert!(rig.has_stop(drift(true)), "{:?}", rig.out.stops);
+    assert!(rig.has_stop(StopRequest::set(StopKind::Pause, StopReason::ForeignActivity, Some(A), None)), "{:?}", rig.out.stops);
+    // 10 + (0.01 - 0.00002) + (0.01 - 0.00001); 600 were paid twice.
+    rig.check_ledger(A, "10.01997", "998800");
+    let mut seen = rig.update(&buy, OrderSource::Query, OrderReport::Open { filled: qty(0) });
+    (seen.client_id, seen.venue_order_id) = (None, VenueOrderId::new("resting"));
+    rig.exec.handle_order(rig.now, &seen, &mut rig.out);
+    assert_eq!(rig.exec.report().orders_foreign, 0, "it was counted before the restart");
+    // The tier that was charged explains it.
+    rig.exec.handle_fees(&FeeRates { taker: Rate::from_bps(20).unwrap(), ..fees(A) });
+    rig.decide();
+    assert!(rig.has_stop(drift(false)), "{:?}", rig.out.stops);
+}
+
+#[test]
+fn what_deals_left_is_in_the_checkpoint_and_names_of_no_table_are_not_taken() {
+    let (exec, _) = with_every_trouble();
+    let mut items = exec.checkpoint();
+    let left = CheckpointItem::Dust { venue: B, asset: BTC, left: amount("-0.00000099") };
+    let order = items.iter().find_map(|item| if let CheckpointItem::Order { order } = item { Some(*order) } else { None });
+    let mut elsewhere = order.unwrap();
+    elsewhere.terms.client_id = ClientOrderId::new(INSTANCE, EPOCH, 0, 78).unwrap();
+    let mut nowhere = elsewhere;
+    (elsewhere.terms.pair, nowhere.terms.venue) = (PairId(1), VenueId(2));
+    items.push(left.clone());
+    let with_strange = [&items[..], &[elsewhere, nowhere].map(|order| CheckpointItem::Order { order })].concat();
+    let again = restored(&with_strange);
+    assert_eq!(again.report().dust, vec![(B, BTC, amount("-0.00000099"))]);
+    let kept = again.checkpoint();
+    assert!(kept.contains(&left));
+    assert_eq!(kept.len(), items.len(), "{kept:?}");
+}

@@ -1,0 +1,101 @@
+//! Reads that fail, and times that run backwards: what is asked again, when, and from what time on.
+
+use crate::rig::*;
+use domain::time::SECOND;
+use domain::*;
+use executor::*;
+
+fn is_trades(read: &ReadKind) -> bool {
+    matches!(read, ReadKind::Trades { pair: PAIR, .. })
+}
+
+fn fail(rig: &mut Rig, read: ReadKind) {
+    let failure = ReadFailure { venue: A, read, class: ErrorClass::Unknown, received: rig.now };
+    rig.exec.handle_read_failed(rig.now, &failure, &mut rig.out);
+}
+
+/// What was read since the last look.
+fn take_reads(rig: &mut Rig) -> Vec<ReadKind> {
+    let reads = rig.reads();
+    rig.out = Outbox::default();
+    reads
+}
+
+#[test]
+fn failed_reads_of_account_and_trades_are_asked_again_later_each_time() {
+    let mut rig = Rig::new();
+    rig.link(A, LinkState::Up);
+    rig.decide();
+    let reads = take_reads(&mut rig);
+    let trades = *reads.iter().find(|read| is_trades(read)).unwrap();
+    assert!(reads.contains(&ReadKind::Account));
+    for pause in [500, 1_000, 2_000, 4_000, 5_000, 5_000] {
+        fail(&mut rig, ReadKind::Account);
+        fail(&mut rig, trades);
+        fail(&mut rig, ReadKind::Time);
+        rig.pass(pause - 1);
+        rig.decide();
+        let early = take_reads(&mut rig);
+        assert!(!early.iter().any(|read| is_trades(read) || *read == ReadKind::Account), "before {pause} ms: {early:?}");
+        rig.pass(1);
+        rig.decide();
+        let due = take_reads(&mut rig);
+        assert!(due.contains(&ReadKind::Account) && due.iter().any(is_trades), "after {pause} ms: {due:?}");
+        assert!(!due.contains(&ReadKind::Time), "the clock is not ours to ask for");
+    }
+}
+
+/// A list of trades that was cut short proves nothing, and is asked for again.
+#[test]
+fn an_incomplete_list_of_trades_is_asked_for_again() {
+    let mut rig = Rig::new();
+    rig.link(A, LinkState::Up);
+    rig.decide();
+    rig.out = Outbox::default();
+    let (requested, received, since) = (rig.now, rig.now, UnixNanos(UNIX - 60 * SECOND as i64));
+    let cut = TradesReport { venue: A, pair: PAIR, requested, received, since, complete: false, fills: vec![] };
+    rig.exec.handle_trades(rig.now, &cut, &mut rig.out);
+    rig.pass(500);
+    rig.decide();
+    assert!(take_reads(&mut rig).iter().any(is_trades));
+}
+
+/// Without the wall clock nobody knows from when on to ask for trades.
+#[test]
+fn trades_are_not_asked_for_before_the_wall_clock_is_known() {
+    let mut rig = Rig::new();
+    rig.link(A, LinkState::Up);
+    rig.exec.on_decide(rig.now, UnixNanos(0), &rig.market, &mut rig.out);
+    let reads = take_reads(&mut rig);
+    assert!(reads.contains(&ReadKind::OpenOrders) && !reads.iter().any(is_trades), "{reads:?}");
+    rig.pass(100);
+    rig.decide();
+    // From now on, and 60 seconds before: lists overlap by that much.
+    let since = UnixNanos(rig.unix().0 - 60 * SECOND as i64);
+    assert_eq!(take_reads(&mut rig).into_iter().find(is_trades), Some(ReadKind::Trades { pair: PAIR, since }));
+}
+
+/// The venue's clock was ahead of ours when the log was written: an order that was in flight then may have traded as early as our clock
+/// says now, and trades are read from there, however late they are asked for.
+#[test]
+fn trades_are_read_from_before_a_log_whose_times_ran_ahead() {
+    let mut rig = Rig::started();
+    let (buy, _) = rig.open((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000));
+    let mut ahead = fill(&buy, "ahead", 1_000, 6_000_000, rig.now);
+    (ahead.client_id, ahead.executed_at) = (None, Some(VenueNanos(UNIX + 100 * SECOND as i64)));
+    let mut exec = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1, 0).unwrap());
+    exec.recover_input(&Input::Fill(ahead));
+    exec.recover_intent(&buy);
+    exec.finish_recovery(ms(0));
+    let mut rig = Rig::new();
+    rig.exec = exec;
+    rig.decide();
+    let floor = rig.unix();
+    assert_eq!(floor, UnixNanos(UNIX + SECOND as i64));
+    rig.pass(50_000);
+    rig.link(A, LinkState::Up);
+    rig.out = Outbox::default();
+    rig.decide();
+    let since = UnixNanos(floor.0 - 60 * SECOND as i64);
+    assert_eq!(take_reads(&mut rig).into_iter().find(is_trades), Some(ReadKind::Trades { pair: PAIR, since }));
+}
