@@ -151,7 +151,7 @@ class BinanceDay(SpotDay):
         order = await self.place(symbol, "limit", "buy", 60, price, pro.create_order_ws, named, timeInForce="GTC")
         self.judge.equal([row["id"] for row in await soon(pro.fetch_open_orders_ws(symbol))], [order["id"]], "open orders over WebSocket")
         price = await self.away(symbol, "buy", "0.04")
-        edited = self.note(await soon(pro.edit_order_ws(order["id"], symbol, "limit", "buy", order["amount"], price)))
+        edited = self.note(self.rests(await soon(pro.edit_order_ws(order["id"], symbol, "limit", "buy", order["amount"], price))))
         self.judge.orders += 1
         self.judge.must(edited["id"] != order["id"], "an edited order is cancelled and placed anew")
         cancelled = await soon(pro.cancel_order_ws(edited["id"], symbol))

@@ -13,6 +13,7 @@ import logging
 import sys
 from collections import defaultdict
 from decimal import Decimal
+from functools import partial
 
 from binance_common.configuration import ConfigurationRestAPI, ConfigurationWebSocketAPI, ConfigurationWebSocketStreams
 from binance_common.errors import BadRequestError, UnauthorizedError
@@ -42,6 +43,8 @@ class Day:
         self.texts, self.orders, self.events = 0, {}, []
         # Orders placed since the private stream was subscribed.
         self.session = set()
+        # Orders of this part that are to rest, with their symbols.
+        self.rested = {}
 
     def spot_of(self, key):
         """A client with its defaults, whose REST has this key."""
@@ -115,9 +118,23 @@ class Day:
             return
         self.judge.differs(f"{what}: was accepted ({str(answer)[:100]})")
 
-    def note(self, symbol, order_id):
+    def note(self, symbol, order_id, rests=False):
         self.judge.orders += 1
         self.orders[int(order_id)] = symbol
+        if rests:
+            self.rested[int(order_id)] = symbol
+
+    def taken(self):
+        """The orders of this part that were to rest, and that the market took."""
+        told = {name: self.ask("get_order", symbol=symbol, order_id=name) for name, symbol in self.rested.items()}
+        return [name for name, row in told.items() if ledger.exact(row.executed_qty)]
+
+    def clear(self):
+        """Nothing of a part is left, so that it may be run anew."""
+        for symbol in set(self.rested.values()):
+            if self.ask("get_open_orders", symbol=symbol):
+                self.ask("delete_open_orders", symbol=symbol)
+        self.rested = {}
 
     # -------------------------------------------------------------------------------------------------------------- REST
 
@@ -170,7 +187,7 @@ class Day:
         for _ in range(3):
             row = self.ask("new_order", symbol="ETHUSDT", side=Side.BUY, type=Type.LIMIT_MAKER, price=price,
                            quantity=self.quantity("ETHUSDT", 40, Decimal(str(price))), new_client_order_id=self.text())
-            self.note("ETHUSDT", row.order_id)
+            self.note("ETHUSDT", row.order_id, rests=True)
             placed.append(row)
         self.refused("a client id that is in use", BadRequestError, -2010, "new_order", symbol="ETHUSDT", side=Side.BUY, type=Type.LIMIT_MAKER,
                      price=price, quantity=0.1, new_client_order_id=placed[0].client_order_id)
@@ -222,11 +239,23 @@ class Day:
             judge.ws += 1
             judge.equal(again.executed_qty, row.executed_qty, "the order asked for over WebSocket")
         price, _ = await asyncio.to_thread(self.through, "ETHUSDT", Side.SELL)
-        reply = await api.order_place(symbol="ETHUSDT", side="BUY", type="LIMIT", time_in_force="GTC", price=round(price * 0.97, 2),
-                                      quantity=0.05, new_client_order_id=self.text())
-        self.note("ETHUSDT", reply.data().result.order_id)
-        self.session.add(reply.data().result.order_id)
-        gone = (await api.order_cancel(symbol="ETHUSDT", order_id=reply.data().result.order_id)).data().result
+
+        async def cancelled():
+            """A resting order as it was cancelled; None where the market took it before."""
+            reply = await api.order_place(symbol="ETHUSDT", side="BUY", type="LIMIT", time_in_force="GTC", price=round(price * 0.97, 2),
+                                          quantity=0.05, new_client_order_id=self.text())
+            name = reply.data().result.order_id
+            self.note("ETHUSDT", name)
+            self.session.add(name)
+            try:
+                return (await api.order_cancel(symbol="ETHUSDT", order_id=name)).data().result
+            except Exception:
+                told = await asyncio.to_thread(self.ask, "get_order", symbol="ETHUSDT", order_id=name)
+                if told.status != "FILLED":
+                    raise
+                return None
+
+        gone = await market.asked_again_soon("a cancel over WebSocket", cancelled)
         judge.equal(gone.status, "CANCELED", "a cancel over WebSocket")
         account = (await api.account_status(omit_zero_balances=True)).data().result
         judge.must(any(row.asset == "USDT" for row in account.balances), "no USDT over WebSocket")
@@ -315,19 +344,23 @@ class Day:
                 ends[body.i] += body.X in ("FILLED", "CANCELED", "EXPIRED")
         return dict(ends)
 
+    async def guarded(self, part):
+        """Awaits it, or calls it on a thread of its own; what it raises is a difference."""
+        try:
+            return await (part() if asyncio.iscoroutinefunction(part) else asyncio.to_thread(part))
+        except Exception as error:
+            self.judge.differs(f"ended early by {type(error).__name__}: {text_of(error)}")
+            return None
+
     async def run(self):
         self.opened = []
         self.start = await asyncio.to_thread(self.balances)
         try:
             for part in (self.reading, self.trading, self.resting, self.over_websocket, self.streaming, self.closing):
-                self.judge.step = part.__name__
-                try:
-                    if asyncio.iscoroutinefunction(part):
-                        await part()
-                    else:
-                        await asyncio.to_thread(part)
-                except Exception as error:
-                    self.judge.differs(f"ended early by {type(error).__name__}: {text_of(error)}")
+                self.judge.step, self.rested = part.__name__, {}
+                await market.undisturbed_soon(
+                    self.judge, partial(self.guarded, part), partial(self.guarded, self.taken), partial(self.guarded, self.clear)
+                )
                 self.simulated.check_alive()
         finally:
             for client in self.opened:

@@ -191,6 +191,7 @@ class BybitDay(SpotDay):
         self.judge.equal([order["status"] for order in made], [made[0]["status"], "rejected", made[0]["status"]], "the orders of a batch")
         for order in (made[0], made[2]):
             self.judge.orders += 1
+            self.rested[order["id"]] = symbol
             self.orders[order["id"]] = symbol
         await soon(self.pro.cancel_orders([made[0]["id"], made[2]["id"]], symbol))
         self.judge.equal(await soon(self.pro.fetch_open_orders(symbol)), [], "open orders after a batch of cancels")

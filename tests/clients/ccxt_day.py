@@ -48,15 +48,43 @@ class Day:
         self.placing = Pace(9, 1.1)
         self.pro, self.other, self.single = connect_pro(judge, self.venue, self.frames), None, None
         self.orders, self.texts, self.seen, self.tasks = {}, 0, {}, []
+        # Orders of this part that are to rest, with their symbols.
+        self.rested = {}
 
     async def step(self, function):
         """Runs one part of the day; an exception ends the part, not the day."""
-        self.judge.step = function.__name__
+        self.judge.step, self.rested = function.__name__, {}
+        await market.undisturbed_soon(
+            self.judge, lambda: self.guarded(lambda: function(self)), lambda: self.guarded(self.taken), lambda: self.guarded(self.clear)
+        )
+        self.simulated.check_alive()
+
+    async def guarded(self, part):
+        """Awaits it; what it raises is a difference."""
         try:
-            await function(self)
+            return await part()
         except Exception as error:
             self.judge.differs(f"ended early by {type(error).__name__}: {text_of(error)}")
-        self.simulated.check_alive()
+            return None
+
+    async def taken(self):
+        """The orders of this part that were to rest, and that the market took."""
+        own = []
+        for symbol in sorted(set(self.rested.values())):
+            own += await self.pro.privateSpotGetMyTrades({"currency_pair": self.pro.market_id(symbol), "limit": 1000})
+        return sorted({trade["order_id"] for trade in own if trade["role"] == "maker"} & self.rested.keys())
+
+    async def clear(self):
+        """Nothing of a part is left, so that it may be run anew."""
+        await self.pro.cancel_all_orders()
+        for name, symbol in self.rested.items():
+            await self.read({"id": name, "symbol": symbol})
+        self.rested = {}
+
+    def rests(self, order):
+        """Notes that an order is to rest."""
+        self.rested[order["id"]] = order["symbol"]
+        return order
 
     async def refused(self, what, kind, labels, awaitable):
         """The call must raise exactly this class of the client, with one of these labels."""
@@ -120,7 +148,7 @@ class Day:
     async def resting(self, symbol, side="buy", quote=40, away="0.03", ws=False, **params):
         bid, ask = await self.touch(symbol)
         price = bid * (1 - Decimal(away)) if side == "buy" else ask * (1 + Decimal(away))
-        order = await self.place(symbol, "limit", side, quote, self.pro.price_to_precision(symbol, float(price)), ws, **params)
+        order = self.rests(await self.place(symbol, "limit", side, quote, self.pro.price_to_precision(symbol, float(price)), ws, **params))
         self.judge.equal(order["status"], "open", "status of a resting order")
         return order
 
@@ -426,7 +454,18 @@ async def rest_orders(day):
         judge.equal(by_text["id"], order["id"], "the order found by its text")
         own = await pro.fetch_order_trades(order["id"], symbol)
         judge.all_of(ledger.check_orders({order["id"]: again}, [trade["info"] for trade in own]))
-    cost = await pro.create_market_buy_order_with_cost("BTC/USDT", 77.5)
+
+    async def by_cost():
+        before = await day.deep("BTC/USDT", "buy", "77.5")
+        try:
+            return await pro.create_market_buy_order_with_cost("BTC/USDT", 77.5)
+        except ccxt.ExchangeError as error:
+            # It found nobody.
+            if "ORDER_BOOK_NOT_FOUND" not in str(error) or market.stood_still(before["nonce"], await day.number("BTC/USDT")):
+                raise
+            return None
+
+    cost = await market.asked_again_soon("a market buy by its cost", by_cost)
     judge.orders += 1
     judge.equal(day.note(cost)["amount"].rstrip("0").rstrip("."), "77.5", "amount of a market buy, in quote")
 
@@ -487,7 +526,7 @@ async def batches(day):
     good = [order for order in orders if order["status"] == "open"]
     judge.orders += len(good)
     for order in good:
-        day.note(order)
+        day.note(day.rests(order))
     results = await pro.cancel_orders_for_symbols([{"id": order["id"], "symbol": order["symbol"]} for order in good])
     judge.equal(len(results), len(good), "rows of a batch cancel")
     for order in good:
@@ -586,6 +625,9 @@ async def ws_orders(day):
     gone = await soon(pro.cancel_order_ws(rows[0]["id"], rows[0]["symbol"]))
     judge.equal(day.note(gone, shapes.WS_ORDER)["status"], "cancelled", "an order cancelled over WebSocket")
     swept = await soon(pro.cancel_all_orders_ws("ETH/USDT"))
+    for order in swept:
+        # Cancelled without a fill it is soon forgotten: this is the last that is asked of it.
+        day.note(order)
     judge.equal({order["id"] for order in swept}, {order["id"] for order in rows if order["symbol"] == "ETH/USDT"}, "what order_cancel_cp cancelled")
     for name in ("create_orders_ws", "fetch_open_orders_ws", "fetch_closed_orders_ws"):
         argument = [{"symbol": "BTC/USDT", "type": "limit", "side": "buy", "amount": 1, "price": 1}] if "create" in name else "BTC/USDT"
@@ -626,6 +668,7 @@ async def asked_directly(day, rows):
     judge.equal(rows[1].get("label"), "BALANCE_NOT_ENOUGH", "label of the row that is too large")
     for row in rows[0], rows[2]:
         judge.orders += 1
+        day.rests({"id": row["id"], "symbol": "XRP/USDT"})
         day.note({"info": row}, shapes.WS_ORDER)
     for order in await soon(pro.cancel_all_orders_ws("XRP/USDT")):
         day.note(order)

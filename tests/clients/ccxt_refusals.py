@@ -228,7 +228,7 @@ async def rate_limits(day):
                 judge.must(len(placed) >= 10, f"of 16 orders at once over {how} {len(placed)} were placed, ten a second are allowed")
                 judge.must(errors or not says, f"16 orders over {how} were placed within {took:.1f} s, ten a second are allowed")
                 for order in placed:
-                    day.note(order)
+                    day.note(day.rests(order))
                 told = {order["id"] for order in await day.pro.fetch_open_orders(symbol)}
                 judge.equal(told, {order["id"] for order in placed}, f"open orders after the burst over {how}")
                 await asyncio.sleep(1.2)

@@ -46,6 +46,8 @@ class SpotDay:
         self.random = random.Random(seed)
         self.kept = Kept(judge)
         self.texts, self.orders, self.tasks, self.seen = 0, {}, [], {}
+        # Orders of this part that are to rest, with their symbols.
+        self.rested = {}
         self.single = self.connect()
         self.pro = self.connect_pro()
 
@@ -95,12 +97,39 @@ class SpotDay:
 
     async def step(self, function):
         """Runs one part of the day; an exception ends the part, not the day."""
-        self.judge.step = function.__name__
+        self.judge.step, self.rested = function.__name__, {}
+        await market.undisturbed_soon(
+            self.judge, lambda: self.guarded(function), lambda: self.guarded(self.taken), lambda: self.guarded(self.clear)
+        )
+        self.simulated.check_alive()
+
+    async def guarded(self, part):
+        """Awaits it; what it raises is a difference."""
         try:
-            await function()
+            return await part()
         except Exception as error:
             self.judge.differs(f"ended early by {type(error).__name__}: {text_of(error)}")
-        self.simulated.check_alive()
+            return None
+
+    async def taken(self):
+        """The orders of this part that were to rest, and that the market took."""
+        found = []
+        for name, symbol in self.rested.items():
+            row = self.order((await self.read({"id": name, "symbol": symbol}))["info"])
+            found += [name] if ledger.exact(row["filled"]) else []
+        return found
+
+    async def clear(self):
+        """Nothing of a part is left, so that it may be run anew."""
+        for symbol in SYMBOLS:
+            if await soon(self.pro.fetch_open_orders(symbol)):
+                await soon(self.pro.cancel_all_orders(symbol))
+        self.rested = {}
+
+    def rests(self, order):
+        """Notes that an order is to rest."""
+        self.rested[str(order["id"])] = order["symbol"]
+        return order
 
     async def refused(self, what, name, awaitable):
         """The call must raise exactly the class that the venue's table names, with its code in the text."""
@@ -180,6 +209,8 @@ class SpotDay:
         order = await soon(send(symbol, kind, side, self.amount(symbol, quote, reference), price, params))
         self.judge.orders += 1
         self.judge.equal(order["clientOrderId"], params[id_name], "clientOrderId of a new order")
+        if params.get("timeInForce") == "GTC":
+            self.rests(order)
         return self.note(order)
 
     async def read(self, order):
@@ -330,7 +361,7 @@ class SpotDay:
         await self.refused("too small a value", "notional", create(symbol, "limit", "buy", 0.00002, far))
         await self.refused("an order that does not exist", "no such order", self.pro.fetch_order("1", symbol))
         text = self.text()
-        order = await self.place(symbol, "limit", "buy", 40, far, clientOrderId=text)
+        order = await self.place(symbol, "limit", "buy", 40, far, clientOrderId=text, timeInForce="GTC")
         await self.refused("a client id that is in use", "duplicate", create(symbol, "limit", "buy", 0.01, far, {"clientOrderId": text}))
         await soon(self.pro.cancel_order(order["id"], symbol))
         secret, self.pro.secret = self.pro.secret, "wrong"

@@ -49,6 +49,8 @@ class Day:
         self.client = self.connect(self.venue["key"], self.venue["secret"])
         self.spot, self.wallet, self.account = (kind(self.client) for kind in (gate_api.SpotApi, gate_api.WalletApi, gate_api.AccountApi))
         self.rules, self.pairs, self.orders, self.texts, self.versions = {}, [], {}, 0, {}
+        # Orders of this part that are to rest.
+        self.rested = set()
         # Below Gate's limits, so that no step is refused by chance: 10 a second per market, 200 in ten seconds per endpoint.
         self.placing, self.reading = Pace(9, 1.1), Pace(180, 10.5)
 
@@ -92,13 +94,34 @@ class Day:
 
     def step(self, function):
         """Runs one part of the day; an exception ends the part, not the day."""
-        self.judge.step = function.__name__
+        self.judge.step, self.rested = function.__name__, set()
+
+        def part():
+            self.guarded(function, self)
+
+        market.undisturbed(self.judge, part, lambda: self.guarded(self.taken) if self.rested else [], lambda: self.guarded(self.clear))
+
+    def guarded(self, function, *arguments):
+        """Calls it; what it raises is a difference."""
         try:
-            function(self)
+            return function(*arguments)
         except GateApiException as error:
             self.judge.differs(f"ended early by {error.status} {error.label}: {error.message}")
         except Exception as error:
             self.judge.differs(f"ended early by {type(error).__name__}: {str(error)[:300]}")
+        return None
+
+    def taken(self):
+        """The orders of this part that were to rest, and that the market took."""
+        own = [trade for pair in self.pairs for trade in self.call(self.spot.list_my_trades, currency_pair=pair, limit=1000)]
+        return sorted({trade["order_id"] for trade in own if trade["role"] == "maker"} & self.rested)
+
+    def clear(self):
+        """Nothing of a part is left, so that it may be run anew."""
+        self.call(self.spot.cancel_orders)
+        for name in self.rested:
+            self.read(self.orders[name])
+        self.rested = set()
 
     # ------------------------------------------------------------------------------------------------------------- placing
 
@@ -216,6 +239,7 @@ class Day:
         bid, ask = self.touch(pair)
         price = self.price(pair, bid * (1 - Decimal(away)) if side == "buy" else ask * (1 + Decimal(away)))
         row = self.place(pair, side, self.amount(pair, quote, price), price, **more)
+        self.rested.add(row["id"])
         self.judge.equal(row["status"], "open", "status of a resting order")
         return row
 
@@ -351,6 +375,7 @@ def modes(day):
         day.judge.equal(again["finish_as"], "filled", f"the order placed with {mode}")
     bid, _ = day.touch(pair)
     row = day.place(pair, "buy", day.amount(pair, 20, bid), day.price(pair, bid * Decimal("0.97")), text=None)
+    day.rested.add(row["id"])
     day.judge.equal(row["text"], "apiv4", "text of an order that was placed without one")
     day.cancel(row)
 
@@ -561,7 +586,7 @@ def batches(day):
     judge.orders += len(good)
     for row in good:
         judge.all_of(f"batch_orders: {fault}" for fault in shapes.faults(row, shapes.ORDER))
-        day.note(row)
+        day.rested.add(day.note(row)["id"])
     day.placing.wait(good[0]["currency_pair"], 5)
     items = [
         gate_api.BatchAmendItem(order_id=row["id"], currency_pair=row["currency_pair"], amount=str(Decimal(row["amount"]) * 2)) for row in good[:4]
@@ -599,6 +624,9 @@ def countdown(day):
         watch(day, 6.5)
         market.looked("the venue's clock past the switch", lambda: day.call(day.spot.get_system_time)["server_time"], lambda now: now > at + 500)
 
+    # What an earlier try armed.
+    arm(0)
+    arm(0, currency_pair=day.pairs[0])
     rows = [day.resting(pair) for pair in day.pairs]
     arm(5)
     arm(30)
@@ -688,7 +716,8 @@ def meeting(day, act):
     """An own bid one per cent down, and a sale through all bids above it; both as they ended. None where every book was too deep.
 
     The market quotes on between the look at the book and the sale, the more so into a book that the last sale emptied. A sale that
-    the market's own bids took whole says nothing: its own bid is cancelled, and the book is looked at again.
+    the market's own bids took whole says nothing; nor does an own bid that stood alone in the emptied book, and was taken by somebody else:
+    it is cancelled, and the book is looked at again.
     """
     for pair in MEETING_PAIRS * MEETING_TRIES:
         held = ledger.totals(day.accounts())
@@ -703,6 +732,13 @@ def meeting(day, act):
         if Decimal(first["filled_amount"]) == 0 and second["finish_as"] == "filled":
             cancel_or_read(day, first)
             continue
+        if Decimal(first["filled_amount"]) > 0:
+            # A trade of the account with itself stands under both orders.
+            both = [{trade["id"] for trade in day.call(day.spot.list_my_trades, currency_pair=pair, order_id=row["id"])} for row in (first, second)]
+            if not both[0] & both[1]:
+                if first["status"] == "open":
+                    cancel_or_read(day, first)
+                continue
         return first, second
     return None
 

@@ -242,6 +242,7 @@ def rate_limits(day):
     placed = market.asked_again("14 orders within a second", lambda: burst(day, low["XRP_USDT"]))
     # Another market has a limit of its own.
     other = day.place("SOL_USDT", "buy", day.amount("SOL_USDT", 10, low["SOL_USDT"]), low["SOL_USDT"])
+    day.rested.add(other["id"])
     # Cancels have another one.
     for row in placed + [other]:
         day.cancel(row)
@@ -263,6 +264,7 @@ def burst(day, price):
         bracket = market.Bracket()
         try:
             placed.append(day.note(day.call(day.spot.create_order, order)))
+            day.rested.add(placed[-1]["id"])
         except gate_api.exceptions.ApiException as error:
             judge.refusal("the eleventh order of a second", error, gate_api.exceptions.GateApiException, ("TOO_MANY_REQUESTS",))
             refused.append(error)

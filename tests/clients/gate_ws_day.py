@@ -61,6 +61,33 @@ class Day:
         self.client = gate_api.ApiClient(rest)
         self.rest = gate_api.SpotApi(self.client)
         self.final = {}
+        # Orders of this part that are to rest.
+        self.rested = []
+        # Orders as REST told them: one that was cancelled without a fill is forgotten after a minute.
+        self.orders = {}
+
+    def read_all(self):
+        """Reads over REST what was placed; what had a fill anew, the rest once."""
+        for name, row in self.final.items():
+            if name not in self.orders or Decimal(self.orders[name]["filled_total"]) > 0:
+                self.orders[name] = self.call(self.rest.get_order, name, row["currency_pair"])
+
+    def taken(self):
+        """The orders of this part that were to rest, and that the market took."""
+        own = [trade for pair in PAIRS for trade in self.call(self.rest.list_my_trades, currency_pair=pair, limit=1000)]
+        return sorted({trade["order_id"] for trade in own if trade["role"] == "maker"} & {row["id"] for row in self.rested})
+
+    def clear(self):
+        """Nothing of a part is left, so that it may be run anew."""
+        self.call(self.rest.cancel_orders)
+        self.read_all()
+        self.rested = []
+
+    def rests(self, row):
+        """Notes an order that is to rest."""
+        self.rested.append(row)
+        self.final[row["id"]] = row
+        return row
 
     def call(self, method, *arguments, **named):
         """A REST call; the JSON that the SDK read."""
@@ -231,7 +258,7 @@ async def trade(day):
     judge.equal(Decimal(spent["amount"]) - Decimal(spent["left"]), Decimal(spent["filled_total"]), "what a market buy spent")
     textless = day.order("SOL_USDT", "buy", 30, day.price("SOL_USDT", "buy", "0.97"))
     del textless["text"]
-    row = await day.done(channels.SpotOrderPlaceChannel, textless, shapes.WS_ORDER)
+    row = day.rests(await day.done(channels.SpotOrderPlaceChannel, textless, shapes.WS_ORDER))
     judge.orders += 1
     judge.equal(row["text"], "apiv4-ws", "text of an order that was placed without one")
     day.final[row["id"]] = await day.done(channels.SpotOrderCancelChannel, {"order_id": row["id"], "currency_pair": "SOL_USDT"})
@@ -239,7 +266,7 @@ async def trade(day):
     for pair in PAIRS:
         for factor in ("0.96", "0.95"):
             order = day.order(pair, "buy", 30, day.price(pair, "buy", factor), text=f"t-rest{day.requests}")
-            rows.append(await day.done(channels.SpotOrderPlaceChannel, order, shapes.WS_ORDER))
+            rows.append(day.rests(await day.done(channels.SpotOrderPlaceChannel, order, shapes.WS_ORDER)))
             judge.orders += 1
     for row in rows[:4]:
         more = str(Decimal(row["amount"]) * 2)
@@ -260,6 +287,7 @@ async def trade(day):
     for row in rows:
         day.final[row["id"]] = await day.done(channels.SpotOrderStatusChannel, {"order_id": row["id"], "currency_pair": row["currency_pair"]})
         judge.equal(day.final[row["id"]]["status"], "cancelled", "a cancelled order by order_status")
+    day.read_all()
 
 
 async def refusals(day):
@@ -314,7 +342,8 @@ async def closing(day, start):
     judge.assets = len(final)
     judge.all_of(ledger.check_idle(accounts))
     judge.all_of(ledger.check_balances(start, ledger.moved_by(trades), final))
-    orders = {name: day.call(day.rest.get_order, name, row["currency_pair"]) for name, row in day.final.items()}
+    day.read_all()
+    orders = day.orders
     judge.all_of(ledger.check_orders(orders, trades))
     balances = [row for push in day.pushes["spot.balances"] for row in push]
     judge.all_of(f"spot.balances: {line}" for line in ledger.check_balances(start, ledger.sums(balances), final))
@@ -353,11 +382,21 @@ async def run(simulated, judge, seed):
         await closing(day, start)
 
     for part in (subscribe, trade, refusals, close):
-        judge.step = part.__name__
-        try:
-            await part(day)
-        except Exception as error:
-            judge.differs(f"ended early by {type(error).__name__}: {str(error)[:300]}")
+        judge.step, day.rested = part.__name__, []
+
+        async def guarded(part=part):
+            try:
+                await part(day)
+            except Exception as error:
+                judge.differs(f"ended early by {type(error).__name__}: {str(error)[:300]}")
+
+        async def taken():
+            return day.taken() if day.rested else []
+
+        async def clear():
+            day.clear()
+
+        await market.undisturbed_soon(judge, guarded, taken, clear)
         simulated.check_alive()
     day.connection.close()
     await asyncio.wait([running], timeout=5)

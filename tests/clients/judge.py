@@ -8,10 +8,22 @@ import re
 import threading
 import time
 from collections import Counter, deque
+from contextvars import ContextVar
+
+# The try that a part of a day is, for the part's own calls: streams and threads that run beside it are no part of it.
+TRY = ContextVar("try", default=None)
 
 
 class Failed(Exception):
     """What was expected, and what was found; one clear sentence."""
+
+
+class Try:
+    """One try of a part, with the differences that it found; they count when it does."""
+
+    def __init__(self):
+        self.lines = []
+        self.is_over = False
 
 
 class Judge:
@@ -27,6 +39,8 @@ class Judge:
         self.errors = Counter()
         self.labels = Counter()
         self.differences = []
+        # Parts that were run anew, and why.
+        self.again = []
         self.step = "start"
         self.lock = threading.Lock()
         self.plant = False
@@ -43,8 +57,23 @@ class Judge:
     def differs(self, sentence):
         """Notes a difference, once."""
         line = f"[{self.step}] {sentence}"
-        if line not in self.differences:
-            self.differences.append(line)
+        running = TRY.get()
+        lines = self.differences if running is None or running.is_over else running.lines
+        if line not in lines:
+            lines.append(line)
+
+    def begin_try(self):
+        """What the caller finds from now on belongs to this try."""
+        running = Try()
+        TRY.set(running)
+        return running
+
+    def end_try(self, running, counts):
+        """Ends a try; its differences are kept if it counts."""
+        running.is_over = True
+        TRY.set(None)
+        if counts:
+            self.differences += [line for line in running.lines if line not in self.differences]
 
     def told(self, trades):
         """The own trades as the venue told them, counted; a planted error leaves the last one out."""

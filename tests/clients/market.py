@@ -19,6 +19,8 @@ from judge import Failed
 REACH = Decimal("0.004")
 LOOKS, BEAT_SECONDS = 60, 0.05
 TRIES = 8
+# In a whole day so many parts are run anew at most.
+AGAIN_MAX = 5
 # Streams are far behind their lists only where the machine is.
 WAITS, WAIT_SECONDS, SILENT_WAITS = 150, 0.1, 5
 
@@ -128,6 +130,52 @@ async def caught_up_soon(count, is_complete):
     """The same beside asynchronous clients."""
     for _ in waits(count, is_complete):
         await asyncio.sleep(WAIT_SECONDS)
+
+
+def tries(judge):
+    """Yields a function that ends a try, given the orders that were to rest in it and were taken; until a try counts.
+
+    Where nothing else stands on a side, the market takes what rests there, however far away it is. A part of a day whose resting
+    order was taken says nothing, and is run anew.
+    """
+    for _ in range(AGAIN_MAX + 1):
+        running = judge.begin_try()
+        over = []
+
+        def end(taken, running=running, over=over):
+            # Where the market does so again and again, something is wrong with it: then the try counts.
+            counts = not taken or len(judge.again) >= AGAIN_MAX
+            judge.end_try(running, counts)
+            over.append(counts)
+            if not counts:
+                judge.again.append(f"[{judge.step}] the market took what was to rest: {', '.join(map(str, taken))}")
+
+        yield end
+        if not over:
+            judge.end_try(running, True)
+            return
+        if over[0]:
+            return
+
+
+def undisturbed(judge, part, taken, clear):
+    """Runs `part`; anew, after `clear`, where it was `taken`."""
+    for end in tries(judge):
+        part()
+        found = taken()
+        end(found)
+        if found:
+            clear()
+
+
+async def undisturbed_soon(judge, part, taken, clear):
+    """The same for asynchronous clients."""
+    for end in tries(judge):
+        await part()
+        found = await taken()
+        end(found)
+        if found:
+            await clear()
 
 
 class Bracket:

@@ -69,8 +69,20 @@ class Book:
         self.judge.must(not bids or not asks or max(bids) < min(asks), f"{self.topic}: crossed at {self.number}")
 
 
+def wait_for(name, noted):
+    """Waits, a bounded time, until the SDK has noted what it asked for."""
+    for _ in range(PATIENCE_LOOKS):
+        if name in noted:
+            break
+        time.sleep(PATIENCE_BEAT_SECONDS)
+
+
 class CountedStream(bybit.WebSocket):
-    """The SDK's stream, with its frames looked at before the SDK does."""
+    """The SDK's stream, with its frames looked at before the SDK does.
+
+    It notes what it subscribed to only after it has sent that: an acknowledgement or a push that comes sooner would end its connection.
+    So its reader waits for its sender; and so it does in `Entry`.
+    """
 
     def __init__(self, judge, keep, channel, **settings):
         self._judge, self._keep = judge, keep
@@ -78,21 +90,21 @@ class CountedStream(bybit.WebSocket):
 
     def _on_message(self, message):
         self._judge.frames += 1
-        self._keep(json.loads(message))
+        frame = json.loads(message)
+        self._keep(frame)
+        if frame.get("op") == "subscribe":
+            wait_for(frame.get("req_id"), self.subscriptions)
+        elif "topic" in frame:
+            wait_for(frame["topic"], self.callback_directory)
         super()._on_message(message)
 
 
 class Entry(bybit.WebSocketTrading):
-    """The SDK's order entry. It notes whom to call back only after it has sent a request: a reply that comes sooner would be dropped.
-
-    So its reader waits for its sender.
-    """
+    """The SDK's order entry. It notes whom to call back only after it has sent a request: a reply that comes sooner would be dropped."""
 
     def _handle_incoming_message(self, message):
-        for _ in range(PATIENCE_LOOKS):
-            if message.get("op") == "auth" or message.get("reqId") in self.callback_directory:
-                break
-            time.sleep(PATIENCE_BEAT_SECONDS)
+        if message.get("reqId") and message.get("op") != "auth":
+            wait_for(message["reqId"], self.callback_directory)
         super()._handle_incoming_message(message)
 
 
@@ -113,6 +125,8 @@ class Day:
         self.rows, self.books, self.seen = defaultdict(list), {}, defaultdict(int)
         self.lock, self.orders = threading.Lock(), {}
         self.subscribed = 0
+        # Orders of this part that are to rest.
+        self.rested = set()
         self.private = CountedStream(judge, self.keep_private, "private", **keys)
         self.public = CountedStream(judge, self.keep, "spot", testnet=True)
         self.entry = Entry(recv_window=5000, **keys)
@@ -232,7 +246,21 @@ class Day:
         self.judge.equal(set(result), {"orderId", "orderLinkId"}, "the fields of an acknowledgement")
         self.judge.equal(result["orderLinkId"], terms.get("orderLinkId", ""), "orderLinkId of a new order")
         self.orders[result["orderId"]] = terms["symbol"]
+        if terms.get("timeInForce") == "GTC":
+            self.rested.add(result["orderId"])
         return result["orderId"]
+
+    def taken(self):
+        """The orders of this part that were to rest, and that the market took."""
+        rows = by_pages(self, self.http.get_executions, limit=100) if self.rested else []
+        with self.lock:
+            rows += self.rows["execution"]
+        return sorted({row["orderId"] for row in rows} & self.rested)
+
+    def clear(self):
+        """Nothing of a part is left, so that it may be run anew."""
+        self.call(self.http.cancel_all_orders, category="spot")
+        self.rested = set()
 
     def end_of(self, order):
         """The state in which the stream says that an order ended."""
@@ -420,6 +448,7 @@ def rest(day):
         if row["orderId"]:
             judge.orders += 1
             day.orders[row["orderId"]] = one["symbol"]
+            day.rested.add(row["orderId"])
     day.call(http.cancel_all_orders, category="spot", symbol="XRPUSDT")
 
 
@@ -600,11 +629,16 @@ def day(simulated, judge, seed):
     trader = Day(simulated, judge, seed)
     trader.start, _ = totals(trader)
     for part in (loading, account, subscribe, trade, rest, make, entry, refuse, closing):
-        judge.step = part.__name__
-        try:
-            part(trader)
-        except Exception as error:
-            judge.differs(f"ended early by {type(error).__name__}: {text_of(error)}")
+        judge.step, trader.rested = part.__name__, set()
+
+        def guarded(function, *arguments):
+            try:
+                return function(*arguments)
+            except Exception as error:
+                judge.differs(f"ended early by {type(error).__name__}: {text_of(error)}")
+                return None
+
+        market.undisturbed(judge, partial(guarded, part, trader), partial(guarded, trader.taken), partial(guarded, trader.clear))
         simulated.check_alive()
     for stream in (trader.private, trader.public, trader.entry):
         stream.exit()

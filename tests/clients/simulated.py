@@ -132,6 +132,8 @@ def run_day(doc, day, calls, tls=False, kinds=("gate", "gate")):
     seconds = time.monotonic() - began
     judge.must(judge.calls() >= arguments.calls, f"{judge.calls()} calls are too few, {arguments.calls} make a day")
     judge.must(seconds <= arguments.seconds, f"the day took {seconds:.0f} s, at most {arguments.seconds:.0f} s are allowed")
+    for line in judge.again:
+        print(f"asked again: {line}")
     for line in judge.differences:
         print(f"differs: {line}")
     print(judge.summary(seconds, arguments.seed))
