@@ -4,6 +4,7 @@
 
 use fuzz_targets::mutate::{Dice, input};
 use fuzz_targets::{TARGETS, Target};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const RUNS: u64 = 400;
@@ -78,4 +79,65 @@ fn names_are_unique_and_the_coverage_guided_targets_are_the_same() {
     // `config` needs the binary's own modules, which no library gives out: it is a target there, and a test in crossgate.
     listed.retain(|name| *name != "config");
     assert_eq!(listed, names, "tests/fuzz/Cargo.toml lists other targets than TARGETS");
+}
+
+/// What a manifest depends on: under `[dependencies]` itself, and under any heading.
+fn dependencies(manifest: &str) -> (BTreeSet<&str>, BTreeSet<&str>) {
+    let (mut own, mut any, mut heading) = (BTreeSet::new(), BTreeSet::new(), "");
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            heading = line;
+        } else if heading.trim_end_matches(']').ends_with("dependencies")
+            && let Some((name, _)) = line.split_once(['.', ' ', '='])
+            && name != "#"
+        {
+            any.insert(name);
+            if heading == "[dependencies]" {
+                own.insert(name);
+            }
+        }
+    }
+    (own, any)
+}
+
+/// The packages of a lock file, each as its own lines.
+fn locked(file: &str) -> impl Iterator<Item = &str> {
+    file.split("\n[[package]]\n").filter(|package| package.starts_with("name = \""))
+}
+
+fn named(package: &str) -> &str {
+    package.lines().next().and_then(|line| line.strip_prefix("name = \"")?.strip_suffix('"')).expect("a package has a name")
+}
+
+/// Nothing else builds that workspace, so nothing else would notice a lock file of other manifests, which stops a long run at once.
+#[test]
+fn the_lock_file_of_the_coverage_guided_targets_knows_what_our_crates_depend_on() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the folder of all crates");
+    let mut checked = 0;
+    for package in locked(include_str!("../../../tests/fuzz/Cargo.lock")).filter(|package| !package.contains("\nsource = ")) {
+        let name = named(package);
+        if name == "crossgate-fuzz" {
+            continue;
+        }
+        let locked: BTreeSet<&str> =
+            package.lines().filter_map(|line| line.strip_prefix(" \"")?.split([' ', '"']).next()).collect();
+        let manifest = std::fs::read_to_string(crates.join(name).join("Cargo.toml")).expect("a crate's folder has its name");
+        let (own, any) = dependencies(&manifest);
+        assert!(own.is_subset(&locked), "tests/fuzz/Cargo.lock does not know what {name} depends on: {:?}", &own - &locked);
+        assert!(locked.is_subset(&any), "tests/fuzz/Cargo.lock has {name} depend on {:?}", &locked - &any);
+        checked += 1;
+    }
+    assert!(checked > 8, "{checked} of our crates are in tests/fuzz/Cargo.lock");
+}
+
+#[test]
+fn what_is_fuzzed_with_coverage_are_the_versions_that_ship() {
+    let foreign = |file: &'static str| {
+        let packages = locked(file).filter(|package| package.contains("\nsource = "));
+        packages.map(|package| package.lines().take(2).collect::<Vec<_>>()).collect::<BTreeSet<_>>()
+    };
+    let shipped = foreign(include_str!("../../../Cargo.lock"));
+    let fuzzed = foreign(include_str!("../../../tests/fuzz/Cargo.lock"));
+    let others: Vec<&str> = fuzzed.difference(&shipped).map(|lines| named(lines[0])).collect();
+    assert_eq!(others, ["arbitrary", "libfuzzer-sys"], "packages that do not ship, or not at this version");
 }
