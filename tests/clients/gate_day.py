@@ -716,8 +716,8 @@ def meeting(day, act):
     """An own bid one per cent down, and a sale through all bids above it; both as they ended. None where every book was too deep.
 
     The market quotes on between the look at the book and the sale, the more so into a book that the last sale emptied. A sale that
-    the market's own bids took whole says nothing; nor does an own bid that stood alone in the emptied book, and was taken by somebody else:
-    it is cancelled, and the book is looked at again.
+    the market's own bids took whole says nothing; nor does an own bid that stood alone in the emptied book, and that somebody else
+    took. It is cancelled, and the book is looked at again.
     """
     for pair in MEETING_PAIRS * MEETING_TRIES:
         held = ledger.totals(day.accounts())

@@ -38,7 +38,8 @@ class Judge:
         self.assets = 0
         self.errors = Counter()
         self.labels = Counter()
-        self.differences = []
+        # Differences that count whatever becomes of the try that is running.
+        self.kept = []
         # Parts that were run anew, and why.
         self.again = []
         self.step = "start"
@@ -57,10 +58,19 @@ class Judge:
     def differs(self, sentence):
         """Notes a difference, once."""
         line = f"[{self.step}] {sentence}"
+        if line not in self.differences:
+            (self.kept if self.running() is None else self.running().lines).append(line)
+
+    @staticmethod
+    def running():
+        """The caller's try; None outside of one."""
         running = TRY.get()
-        lines = self.differences if running is None or running.is_over else running.lines
-        if line not in lines:
-            lines.append(line)
+        return None if running is None or running.is_over else running
+
+    @property
+    def differences(self):
+        """All that was found, with what the caller's own try has found up to now."""
+        return self.kept + ([] if self.running() is None else self.running().lines)
 
     def begin_try(self):
         """What the caller finds from now on belongs to this try."""
@@ -73,7 +83,7 @@ class Judge:
         running.is_over = True
         TRY.set(None)
         if counts:
-            self.differences += [line for line in running.lines if line not in self.differences]
+            self.kept += [line for line in running.lines if line not in self.kept]
 
     def told(self, trades):
         """The own trades as the venue told them, counted; a planted error leaves the last one out."""

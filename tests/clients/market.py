@@ -3,8 +3,9 @@
 The simulated market quotes on between a look at a book and what is made of it: within a second it moves by tens of basis points, and
 for one beat a side is thin or empty. So a look is taken again until it shows what is asked for (`looked`), and an order that was meant
 to take and did not take it all says nothing where the market came in between: it is made anew, from a new look (`asked_again`). Neither
-goes on for ever, and an order counts whatever it says where nobody else changed the book (`stood_still`). The streams of a day are
-waited for until they told what the lists tell (`caught_up`); what they then told is judged as ever.
+goes on for ever, and an order counts whatever it says where nobody else changed the book (`stood_still`). A part of a day whose resting
+order the market took is run anew (`undisturbed`). The streams of a day are waited for until they told what the lists tell
+(`caught_up`); what they then told is judged as ever.
 
 Start at `stood_still`. Every function has its twin for asynchronous clients.
 """
@@ -19,8 +20,8 @@ from judge import Failed
 REACH = Decimal("0.004")
 LOOKS, BEAT_SECONDS = 60, 0.05
 TRIES = 8
-# In a whole day so many parts are run anew at most.
-AGAIN_MAX = 5
+# So many parts are run anew at most in a whole day: it happens in one of some days.
+AGAIN_MAX = 3
 # Streams are far behind their lists only where the machine is.
 WAITS, WAIT_SECONDS, SILENT_WAITS = 150, 0.1, 5
 
@@ -33,13 +34,10 @@ def stood_still(before, after, own=0):
     return after - before <= own
 
 
-def depth(levels, worth_of_one=False, reach=REACH):
-    """What a side offers within reach of its best: the sum of its amounts, or what they are worth."""
-    if not levels:
-        return Decimal(0)
-    best = Decimal(str(levels[0][0]))
+def worth(levels):
+    """What a side offers within reach of its best price, in quote; levels begin with price and amount, best first."""
     rows = [(Decimal(str(level[0])), Decimal(str(level[1]))) for level in levels]
-    return sum((amount * (price if worth_of_one else 1) for price, amount in rows if abs(price - best) <= best * reach), Decimal(0))
+    return sum((price * amount for price, amount in rows if abs(price - rows[0][0]) <= rows[0][0] * REACH), Decimal(0))
 
 
 def through(bids, asks, is_buy):
@@ -49,7 +47,7 @@ def through(bids, asks, is_buy):
 
 def offers(bids, asks, is_buy, quote):
     """Both sides are there, and the one to take from has twice what is wanted, by its worth in quote."""
-    return bool(bids) and bool(asks) and depth(asks if is_buy else bids, True) >= 2 * Decimal(quote)
+    return bool(bids) and bool(asks) and worth(asks if is_buy else bids) >= 2 * Decimal(quote)
 
 
 def both_sides(book):
@@ -62,11 +60,8 @@ def both_prices(ticker):
     return bool(ticker["bid"]) and bool(ticker["ask"])
 
 
-def never(what):
-    return Failed(f"{what}: not once in {LOOKS} looks")
-
-
 def moved_on(what):
+    """What `asked_again` ends with."""
     return Failed(f"{what}: {TRIES} tries in a row said nothing, for the market came in between or the machine was too slow")
 
 
@@ -77,7 +72,7 @@ def looked(what, read, holds):
         if holds(found):
             return found
         time.sleep(BEAT_SECONDS)
-    raise never(what)
+    raise Failed(f"{what}: not once in {LOOKS} looks")
 
 
 async def looked_soon(what, read, holds):
@@ -87,7 +82,7 @@ async def looked_soon(what, read, holds):
         if holds(found):
             return found
         await asyncio.sleep(BEAT_SECONDS)
-    raise never(what)
+    raise Failed(f"{what}: not once in {LOOKS} looks")
 
 
 def asked_again(what, act):
@@ -132,50 +127,40 @@ async def caught_up_soon(count, is_complete):
         await asyncio.sleep(WAIT_SECONDS)
 
 
-def tries(judge):
-    """Yields a function that ends a try, given the orders that were to rest in it and were taken; until a try counts.
+def counts(judge, running, taken):
+    """Ends a try of a part, given the orders that were to rest in it and were taken; tells whether the try counts.
 
     Where nothing else stands on a side, the market takes what rests there, however far away it is. A part of a day whose resting
-    order was taken says nothing, and is run anew.
+    order was taken says nothing, and is run anew. Where the market does so again and again something is wrong with it: then it counts.
     """
-    for _ in range(AGAIN_MAX + 1):
-        running = judge.begin_try()
-        over = []
-
-        def end(taken, running=running, over=over):
-            # Where the market does so again and again, something is wrong with it: then the try counts.
-            counts = not taken or len(judge.again) >= AGAIN_MAX
-            judge.end_try(running, counts)
-            over.append(counts)
-            if not counts:
-                judge.again.append(f"[{judge.step}] the market took what was to rest: {', '.join(map(str, taken))}")
-
-        yield end
-        if not over:
-            judge.end_try(running, True)
-            return
-        if over[0]:
-            return
+    names = ", ".join(map(str, taken or []))
+    is_over = not taken or len(judge.again) >= AGAIN_MAX
+    if not is_over:
+        judge.again.append(f"[{judge.step}] the market took what was to rest: {names}")
+    elif taken and running.lines:
+        judge.differs(f"the market took what was to rest ({names}), and {AGAIN_MAX} parts were run anew already")
+    judge.end_try(running, is_over)
+    return is_over
 
 
 def undisturbed(judge, part, taken, clear):
-    """Runs `part`; anew, after `clear`, where it was `taken`."""
-    for end in tries(judge):
+    """Runs `part`; anew, after `clear`, where some of its orders were `taken`."""
+    while True:
+        running = judge.begin_try()
         part()
-        found = taken()
-        end(found)
-        if found:
-            clear()
+        if counts(judge, running, taken()):
+            return
+        clear()
 
 
 async def undisturbed_soon(judge, part, taken, clear):
     """The same for asynchronous clients."""
-    for end in tries(judge):
+    while True:
+        running = judge.begin_try()
         await part()
-        found = await taken()
-        end(found)
-        if found:
-            await clear()
+        if counts(judge, running, await taken()):
+            return
+        await clear()
 
 
 class Bracket:
