@@ -192,6 +192,8 @@ pub struct OpenDeal {
 pub struct OpenOrder {
     /// Our id of it.
     pub client_id: ClientOrderId,
+    /// Whether nothing has told yet that the venue has it: its reply was lost, and no stream or look-up has shown it.
+    pub unknown: bool,
     /// Whether it has ended and only waits for its executions to be booked.
     pub ended: bool,
     /// The cumulative base that the venue reported as executed.
@@ -203,6 +205,7 @@ impl Executor {
     pub fn orders_open(&self) -> impl Iterator<Item = OpenOrder> {
         self.orders.active_orders().map(|order| OpenOrder {
             client_id: order.terms.client_id,
+            unknown: order.is_unknown(),
             ended: order.is_done(),
             filled: order.reported,
         })

@@ -25,7 +25,7 @@ use exposure::Exposures;
 use feeds::FeedWatch;
 use orders::OrderBookkeeping;
 use sim_exchange::world::World;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use venue::Transmit;
@@ -164,7 +164,7 @@ pub struct Judge {
     /// Feeds.
     pub feeds: FeedWatch,
     /// Unknown orders since when, virtual nanoseconds.
-    unknown_since: BTreeMap<ClientOrderId, u64>,
+    unknown_since: BTreeMap<ClientOrderId, (VenueId, u64)>,
     known_after: Vec<u64>,
     /// A book that the venue changed this long ago is too old to open on.
     behind_max_ns: u64,
@@ -298,7 +298,9 @@ impl Judge {
         for notice in notices {
             self.orders.noticed(notice)?;
             self.exposures.noticed(notice);
-            self.time_unknown(world, notice, t_ns);
+            if let Notice::Order { client_id, venue, outcome: OrderOutcome::Unknown, .. } = notice {
+                self.unknown_since.insert(*client_id, (*venue, t_ns));
+            }
         }
         self.orders.check_booked()?;
         for notice in notices {
@@ -314,6 +316,9 @@ impl Judge {
             }
         }
         self.orders.check_open(process.node.engine().executor().orders_open())?;
+        if !self.unknown_since.is_empty() {
+            self.time_unknown(world, process, t_ns);
+        }
         self.alerts.after_step(process.node.engine().stops())?;
         let escalated = [StopReason::UnhedgedTime, StopReason::UnknownOrder].iter().any(|reason| self.alerts.paused_for(*reason));
         self.exposures.after_step(now, escalated)?;
@@ -353,19 +358,24 @@ impl Judge {
         Ok(())
     }
 
-    fn time_unknown(&mut self, world: &World, notice: &Notice, t_ns: u64) {
-        let Notice::Order { client_id, venue, outcome, .. } = notice else { return };
-        if *outcome == OrderOutcome::Unknown {
-            self.unknown_since.insert(*client_id, t_ns);
-            return;
-        }
-        let Some(since) = self.unknown_since.remove(client_id) else { return };
-        let exchange = world.exchange(venue.index());
-        let account = world.account(venue.index());
-        let by_text = |text: &str| exchange.order_by_text(account, text);
-        let Some(order) = by_text(&format!("t-{client_id}")).or_else(|| by_text(&client_id.to_string())) else { return };
-        let shown = since.max(order.create_t_ns + self.order_hidden_ns);
-        self.known_after.push(t_ns.saturating_sub(shown));
+    /// How long orders that the venue took, and of which nothing was known for a while, stayed unknown: from the moment that the venue would
+    /// show one to a look-up, until the engine holds it for known.
+    fn time_unknown(&mut self, world: &World, process: &Process, t_ns: u64) {
+        let open = process.node.engine().executor().orders_open();
+        let unknown: BTreeSet<ClientOrderId> = open.filter(|order| order.unknown).map(|order| order.client_id).collect();
+        let (order_hidden_ns, known_after) = (self.order_hidden_ns, &mut self.known_after);
+        self.unknown_since.retain(|client_id, (venue, since)| {
+            if unknown.contains(client_id) {
+                return true;
+            }
+            let exchange = world.exchange(venue.index());
+            let account = world.account(venue.index());
+            let by_text = |text: &str| exchange.order_by_text(account, text);
+            if let Some(order) = by_text(&format!("t-{client_id}")).or_else(|| by_text(&client_id.to_string())) {
+                known_after.push(t_ns.saturating_sub((*since).max(order.create_t_ns + order_hidden_ns)));
+            }
+            false
+        });
     }
 
     fn check_freshness(&self, process: &Process, venue: VenueId, pair: domain::PairId, (now, t_ns): (MonoNanos, u64)) -> Check {

@@ -7,7 +7,8 @@
 //!
 //! Kept on every path: control messages at the venue's pace; every wait has a bound, at which the connection is closed and opened anew
 //! with jittered back-off. An acknowledgement is no proof of service: each book stream has a deadline for its first change, and is
-//! asked for again after it. A connection is probed with a message that must be answered, when it is quiet or always.
+//! asked for again after it; where a venue promises that a quiet book tells itself again ([`Pace::quiet_max_ns`]), for its next one
+//! as well. A connection is probed with a message that must be answered, when it is quiet or always.
 //!
 //! Start at [`Feeds::new`]. What a call asks for is added to a list of [`Step`]s, to be taken in order.
 
