@@ -33,9 +33,9 @@ fn what_is_open_is_told_with_its_exposure() {
     rig.tell(&buy, OrderSource::Stream, OrderReport::Open { filled: qty(0) });
     rig.fill(&buy, 400_000, 6_000_000);
     rig.tell(&sell, OrderSource::Edge, OrderReport::Unknown { cause: UnknownCause::LinkLost });
-    let line = |client_id, ended, filled| OpenOrder { client_id, ended, filled: qty(filled) };
+    let line = |client_id, unknown, ended, filled| OpenOrder { client_id, unknown, ended, filled: qty(filled) };
     let orders = |rig: &Rig| rig.exec.orders_open().collect::<Vec<_>>();
-    assert_eq!(orders(&rig), vec![line(buy.client_id, false, 400_000), line(sell.client_id, false, 0)]);
+    assert_eq!(orders(&rig), vec![line(buy.client_id, false, false, 400_000), line(sell.client_id, true, false, 0)]);
     // 0.004 bought, less 0.1 %: 0.003996. The rest of the buy may still give 0.006, the sell take 0.00999.
     let exposure = (amount("-0.005994"), amount("0.009996"));
     assert_eq!(rig.exec.deals_open(), vec![OpenDeal { deal: buy.deal, pair: PAIR, buy: A, sell: B, exposure }]);
@@ -51,7 +51,7 @@ fn what_is_open_is_told_with_its_exposure() {
     // An end with more executed than is booked: what is missing is certain, its fee too.
     rig.finish(&buy, 500_000);
     rig.tell(&sell, OrderSource::Reply, OrderReport::NotSent);
-    assert_eq!(orders(&rig), vec![line(buy.client_id, true, 500_000)]);
+    assert_eq!(orders(&rig), vec![line(buy.client_id, false, true, 500_000)]);
     let exposure = rig.exec.deals_open()[0].exposure;
     // 0.003996 and 0.001 less 0.1 %; at most all of the 0.001.
     assert_eq!(exposure, (amount("0.004995"), amount("0.004996")));
