@@ -1,6 +1,6 @@
 //! `crossgate sim` as a process of its own, with the engine against it and its venues' own [`account`]s beside it.
 
-use super::account::{self, Account};
+use super::account::{self, Account, InOurUnit, Unit};
 use super::process::{Done, Running, crossgate, run};
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -14,6 +14,8 @@ pub(crate) struct Sim {
     pub(crate) process: Running,
     /// The venues as its first line tells them; `order_entry` is ours.
     pub(crate) venues: Vec<Value>,
+    /// Assets that some of them count by the thousand.
+    pub(crate) units: Vec<Unit>,
 }
 
 impl Sim {
@@ -26,7 +28,7 @@ impl Sim {
         let line = process.first_stdout_line();
         let first: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("the first line is no JSON: {e}: {line}"));
         let venues = first["venues"].as_array().expect("the first line lists venues").clone();
-        Sim { process, venues }
+        Sim { process, venues, units: Vec::new() }
     }
 
     /// The way that orders take to each venue, as `order_entry` names it.
@@ -57,10 +59,14 @@ impl Sim {
         (done, json)
     }
 
-    /// A client of every venue.
+    /// A client of every venue, which tells in the engine's units.
     #[track_caller]
     pub(crate) fn clients(&self) -> Vec<Box<dyn Account>> {
-        self.venues.iter().map(account::of).collect()
+        let in_our_units = |account: Box<dyn Account>| {
+            let of_venue: Vec<&Unit> = self.units.iter().filter(|unit| unit.venue == account.id()).collect();
+            of_venue.into_iter().fold(account, |account, unit| Box::new(InOurUnit { account, unit: unit.clone() }))
+        };
+        self.venues.iter().map(account::of).map(in_our_units).collect()
     }
 
     /// Compares the balances of a run with the venues' own accounts, digit for digit.

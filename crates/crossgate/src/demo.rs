@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
-use venue::Endpoints;
+use venue::{Alias, Endpoints};
 use venue_io::TlsRoots;
 
 /// How long the venues trade before anyone can see them, so that there are trades and candles from the first moment.
@@ -237,7 +237,10 @@ pub fn world_config(loaded: &Loaded, venues: &[Venue]) -> Result<WorldConfig, Fa
             return Err(loaded
                 .error(
                     &format!("pair[{index}].symbol"),
-                    format!("the simulator has no such pair; use {}, or a made-up one, T001/USDT to T999/USDT", known.join(", ")),
+                    format!(
+                        "the simulator has no such pair; use {}, or a made-up one, SATS/USDT, T001/USDT to T999/USDT",
+                        known.join(", ")
+                    ),
                 )
                 .into());
         }
@@ -313,19 +316,24 @@ fn own_assets(world: &WorldConfig, account: &mut VenueConfig, traded: &[String],
     }
 }
 
-/// The venue lists assets under the names that `[[identity]]` gives them there.
+/// The venue lists assets under the names, and in the units, that `[[identity]]` gives them there.
 fn name_assets(loaded: &Loaded, world: &WorldConfig, account: &mut VenueConfig, traded: &[String]) -> Result<(), Failure> {
     let aliases = aliases(&loaded.config, &account.id);
     let is_traded = |name: &str| traded.iter().any(|pair| pair.split('_').any(|asset| asset == name));
-    for (ours, theirs) in aliases.iter() {
+    for Alias { ours, theirs, tens } in aliases.iter() {
         // A traded one that has this name everywhere else has another here, or the file would be refused.
-        if world.assets.iter().any(|asset| asset.name == theirs && !is_traded(theirs)) {
+        if world.assets.iter().any(|asset| asset.name == *theirs && !is_traded(theirs)) {
             let row =
-                loaded.config.identity.iter().position(|one| one.venue == account.id && one.asset == ours).unwrap_or_default();
+                loaded.config.identity.iter().position(|one| one.venue == account.id && one.asset == *ours).unwrap_or_default();
             let what = format!("the simulator lists another asset {theirs}; name {ours} otherwise");
             return Err(loaded.error(&format!("identity[{row}].named"), what).into());
         }
-        account.names.push((ours.into(), theirs.into()));
+        if ours != theirs {
+            account.names.push((ours.clone(), theirs.clone()));
+        }
+        if *tens > 0 {
+            account.units.push((ours.clone(), u32::from(*tens)));
+        }
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use domain::{
 };
 use serde_json::json;
 use std::path::Path;
-use venue::{CheckupConfig, Endpoints, Grade, RawRules, Response, build_tables};
+use venue::{Aliases, CheckupConfig, Endpoints, Grade, RawRules, Response, build_tables_in_units};
 use venue_io::{HttpOutcome, request_once};
 
 /// How long the venues have to answer.
@@ -198,8 +198,11 @@ async fn venue_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Check
                 } else {
                     (Status::Warn, format!("not open both ways: {}", closed.join(", ")))
                 };
-                for (ours, theirs) in venue.aliases.iter() {
-                    detail.push_str(&format!("; {ours} is {theirs} there"));
+                for alias in venue.aliases.iter() {
+                    detail.push_str(&format!("; {} is {} there", alias.ours, alias.theirs));
+                    if alias.tens > 0 {
+                        detail.push_str(&format!(", one of which is 1{} of ours", "0".repeat(usize::from(alias.tens))));
+                    }
                 }
                 checks.add("rules", Some(&venue.id), status, detail, "openings there are refused until the venue opens them");
                 listed.push((venue.id.clone(), rules));
@@ -224,7 +227,8 @@ async fn venue_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Check
         return Ok(false);
     }
     let fee_assets: Vec<&str> = venues.iter().flat_map(|v| v.connector.fee_assets().iter().copied()).collect();
-    if let Err(error) = build_tables(&symbols, &listed, &fee_assets) {
+    let aliases: Vec<Aliases> = venues.iter().map(|venue| venue.aliases.clone()).collect();
+    if let Err(error) = build_tables_in_units(&symbols, &listed, &aliases, &fee_assets) {
         checks.add("rules", None, Status::Fail, error.to_string(), "remove the pair");
         return Ok(false);
     }

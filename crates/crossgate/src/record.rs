@@ -130,8 +130,8 @@ async fn record(loaded: Loaded, args: &RecordArgs) -> Result<(), Failure> {
             venue: venue.id.clone(),
             kind: venue.connector.kind().into(),
             host_class: class.into(),
-            // By the venue's own names: its frames are found by them.
-            tables: Some(venue.aliases.tables(&setup.tables)),
+            // By the venue's own names and units: its frames are found and read by them.
+            tables: Some(venue.aliases.tables(&setup.tables).map_err(Failure::config)?),
             build: format!("crossgate {}", env!("CARGO_PKG_VERSION")),
             started: clock.wall(),
         };

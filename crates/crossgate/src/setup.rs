@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use venue::connector::RulesRequest;
 use venue::rate_limit::{RETRY_AFTER_MAX_NS, retry_after_ns};
-use venue::{Aliases, Connector, ConnectorError, Endpoints, RawRules, SessionConfig, VenueSession, build_tables};
+use venue::units::in_our_units;
+use venue::{Alias, Aliases, Connector, ConnectorError, Endpoints, RawRules, SessionConfig, VenueSession, build_tables_in_units};
 use venue_io::{HttpOutcome, Routes, TlsRoots, request_once};
 
 /// How long one start-up request may take.
@@ -36,7 +37,7 @@ pub struct VenueSetup {
     pub tls: TlsRoots,
     /// Keys, unless only public data is wanted.
     pub keys: Option<KeyPair>,
-    /// Assets that it names otherwise than we do.
+    /// Assets that it names or counts otherwise than we do.
     pub aliases: Aliases,
 }
 
@@ -81,10 +82,14 @@ pub fn live_venues(loaded: &Loaded, with_keys: bool) -> Result<Vec<VenueSetup>, 
     Ok(venues)
 }
 
-/// The assets that a venue names otherwise than `[[pair]]` does. One in another unit is not among them: it is not traded there.
+/// The assets that a venue names or counts otherwise than `[[pair]]` does.
 pub fn aliases(config: &Config, venue: &str) -> Aliases {
-    let of_venue = config.identity.iter().filter(|one| one.venue == venue && one.multiplier == 1);
-    Aliases::new(of_venue.filter_map(|one| Some((one.asset.clone(), one.named.clone()?))))
+    Aliases::new(config.identity.iter().filter(|one| one.venue == venue).map(|one| Alias {
+        ours: one.asset.clone(),
+        theirs: one.named.clone().unwrap_or_else(|| one.asset.clone()),
+        // A checked configuration has powers of ten only; no scale has room for this one.
+        tens: one.tens().unwrap_or(u8::MAX),
+    }))
 }
 
 /// Fetches the rules and builds tables and settings.
@@ -154,7 +159,8 @@ fn assemble(
 ) -> Result<Setup, Failure> {
     let mut fee_assets: Vec<&str> = venues.iter().flat_map(|v| v.connector.fee_assets().iter().copied()).collect();
     fee_assets.dedup();
-    let (tables, rules) = build_tables(symbols, listed, &fee_assets).map_err(Failure::config)?;
+    let aliases: Vec<Aliases> = venues.iter().map(|venue| venue.aliases.clone()).collect();
+    let (tables, rules) = build_tables_in_units(symbols, listed, &aliases, &fee_assets).map_err(Failure::config)?;
     let engine = effective::engine_config(&loaded.config, &tables);
     Ok(Setup { venues, tables: Arc::new(tables), rules, engine })
 }
@@ -167,7 +173,7 @@ pub fn symbols(loaded: &Loaded) -> Result<Vec<Symbol>, Failure> {
     loaded.config.pair.iter().map(|p| Symbol::parse(&p.symbol).map_err(Failure::config)).collect()
 }
 
-/// One venue's rules of these pairs, by our names, as they are to be had now: a venue that takes no requests for a while is an error.
+/// One venue's rules of these pairs, by our names and in its decimals and units, as they are to be had now: a venue that takes no requests for a while is an error.
 ///
 /// # Errors
 /// As [`prepare`].
@@ -175,7 +181,7 @@ pub async fn fetch_rules(loaded: &Loaded, venue: &VenueSetup, symbols: &[Symbol]
     fetch_rules_of(loaded, venue, symbols, None, Duration::ZERO).await
 }
 
-/// The rules of these pairs, by our names; the venue is asked by its own. Pairs that it does not list go to `missing`, or are an error
+/// The rules of these pairs, by our names and in the venue's units; the venue is asked by its own. Pairs that it does not list go to `missing`, or are an error
 /// without it. A venue that says when it takes requests again is waited for, `patience` in all.
 async fn fetch_rules_of(
     loaded: &Loaded,
@@ -303,7 +309,7 @@ impl Setup {
     /// The sessions, in venue order.
     ///
     /// # Errors
-    /// Exit code 3 for an option that a connector does not know.
+    /// Exit code 3 for an option that a connector does not know, or a unit that has no room in the scales.
     pub fn sessions(&self, loaded: &Loaded) -> Result<Vec<Box<dyn VenueSession>>, Failure> {
         let mut sessions = Vec::new();
         for (index, venue) in self.venues.iter().enumerate() {
@@ -312,7 +318,7 @@ impl Setup {
             let channel = loaded.config.venue.get(index).and_then(|v| v.book_channel.clone());
             let config = SessionConfig {
                 venue: id,
-                tables: tables_of(venue, &self.tables),
+                tables: tables_of(venue, &self.tables)?,
                 pairs,
                 key: venue.keys.as_ref().map(|k| k.key.clone()),
                 secret: venue.keys.as_ref().map(|k| k.secret.clone()),
@@ -321,13 +327,20 @@ impl Setup {
                 seed: loaded.config.seed.wrapping_add(index as u64),
             };
             let session = venue::redundant::session(venue.connector, config);
-            sessions.push(session.map_err(|e| Failure::config(format!("venue `{}`: {e}", venue.id)))?);
+            let session = session.map_err(|e| Failure::config(format!("venue `{}`: {e}", venue.id)))?;
+            sessions.push(in_our_units(session, &venue.aliases, &self.tables));
         }
         Ok(sessions)
     }
 }
 
-/// The tables as a venue names things.
-pub fn tables_of(venue: &VenueSetup, tables: &Arc<Tables>) -> Arc<Tables> {
-    if venue.aliases.is_empty() { tables.clone() } else { Arc::new(venue.aliases.tables(tables)) }
+/// The tables as a venue names and counts things.
+///
+/// # Errors
+/// Exit code 3 for a unit that has no room in the scales.
+pub fn tables_of(venue: &VenueSetup, tables: &Arc<Tables>) -> Result<Arc<Tables>, Failure> {
+    match venue.aliases.is_empty() {
+        true => Ok(tables.clone()),
+        false => Ok(Arc::new(venue.aliases.tables(tables).map_err(Failure::config)?)),
+    }
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use venue::redundant::SECOND_SHARD;
-use venue::{Aliases, Connector, LinkId, RawRules, SessionConfig, SessionOptions, VenueSession, build_tables};
+use venue::{Aliases, Connector, LinkId, RawRules, SessionConfig, SessionOptions, VenueSession, build_tables_in_units};
 
 /// Price and quantity decimals together.
 const SCALE_DECIMALS: u8 = 18;
@@ -112,9 +112,9 @@ struct TapeFile {
     path: PathBuf,
     /// Pairs asked for; empty: all.
     wanted: Vec<Symbol>,
-    /// Names and scales as recorded, of our own tapes; by our names.
+    /// Names and scales as recorded, of our own tapes; by our names, in the venue's units.
     recorded: Option<Tables>,
-    /// Assets that its venue names otherwise.
+    /// Assets that its venue names or counts otherwise.
     aliases: Aliases,
     survey: Survey,
 }
@@ -496,6 +496,11 @@ fn tables_of(venues: &[TapeVenue], files: &[TapeFile], scales: Scales) -> Result
         }
     };
     for file in files {
+        // What was recorded is in the venue's unit.
+        let mut finer = |symbol: &Symbol, price: u8, qty: u8| {
+            let tens = file.aliases.tens(&symbol.base);
+            finer(symbol, price.saturating_add(tens), qty.saturating_sub(tens));
+        };
         for pair in &file.survey.pairs {
             finer(&pair.symbol, pair.price_decimals, pair.qty_decimals);
         }
@@ -513,13 +518,14 @@ fn tables_of(venues: &[TapeVenue], files: &[TapeFile], scales: Scales) -> Result
             *price = finest.get(symbol.base.as_str()).copied().unwrap_or(*price);
         }
     }
-    let rules = |symbol: &Symbol| {
+    let rules = |venue: &TapeVenue, symbol: &Symbol| {
         let (price, qty) = scale.get(symbol).copied().unwrap_or_default();
         let price = price.min(SCALE_DECIMALS);
+        let tens = venue.aliases.tens(&symbol.base);
         RawRules {
             symbol: symbol.clone(),
-            price_decimals: price,
-            qty_decimals: qty.min(SCALE_DECIMALS - price),
+            price_decimals: price.saturating_sub(tens),
+            qty_decimals: qty.min(SCALE_DECIMALS - price).saturating_add(tens),
             execution_decimals: 0,
             kind: recorded_kind(files, symbol).unwrap_or_else(|| kind_of(symbol)),
             qty_min: None,
@@ -529,11 +535,13 @@ fn tables_of(venues: &[TapeVenue], files: &[TapeFile], scales: Scales) -> Result
             can_sell: true,
         }
     };
-    let listed: Vec<_> = venues.iter().map(|v| (v.id.clone(), v.symbols.iter().map(rules).collect::<Vec<_>>())).collect();
+    let of = |venue: &TapeVenue| venue.symbols.iter().map(|symbol| rules(venue, symbol)).collect::<Vec<_>>();
+    let listed: Vec<_> = venues.iter().map(|venue| (venue.id.clone(), of(venue))).collect();
+    let aliases: Vec<Aliases> = venues.iter().map(|venue| venue.aliases.clone()).collect();
     let mut fee_assets: Vec<&str> = venues.iter().flat_map(|v| v.connector.fee_assets().iter().copied()).collect();
     fee_assets.sort_unstable();
     fee_assets.dedup();
-    build_tables(&symbols, &listed, &fee_assets).map_err(Failure::failed)
+    build_tables_in_units(&symbols, &listed, &aliases, &fee_assets).map_err(Failure::failed)
 }
 
 fn recorded_kind(files: &[TapeFile], symbol: &Symbol) -> Option<InstrumentKind> {
@@ -604,7 +612,7 @@ impl TapeSet {
         let session = |(index, venue): (usize, &TapeVenue)| {
             let config = SessionConfig {
                 venue: VenueId(index as u8),
-                tables: Arc::new(venue.aliases.tables(&self.tables)),
+                tables: Arc::new(venue.aliases.tables(&self.tables).map_err(Failure::failed)?),
                 pairs: venue.symbols.iter().filter_map(|symbol| self.tables.pair_id(symbol)).collect(),
                 key: None,
                 secret: None,

@@ -98,8 +98,9 @@ impl World {
                 let unknown = || ConfigError::UnknownAsset { user: venue.id.clone(), asset: name.clone() };
                 let asset = exchange.asset_by_name(venue.asset_name(name)).ok_or_else(unknown)?;
                 if !amount.is_zero() {
-                    let refused = |_: Reject| ConfigError::BadAmount { asset: name.clone(), amount: *amount };
-                    exchange.deposit(start_t_ns, account, asset, *amount).map_err(refused)?;
+                    let bad = || ConfigError::BadAmount { asset: name.clone(), amount: *amount };
+                    let here = venue.in_unit(name, *amount).ok_or_else(bad)?;
+                    exchange.deposit(start_t_ns, account, asset, here).map_err(|_: Reject| bad())?;
                 }
             }
             let parts = DialectParts { venue_index, venue, exchange: &exchange_config, account, start_t_ns };

@@ -77,14 +77,16 @@ pub enum Identity {
         /// The other.
         other: String,
     },
-    /// One of the venue's is several of ours, and quantities are not converted.
+    /// One of the venue's is several of ours as the venue publishes it, and nobody said so, or said otherwise.
     OtherUnit {
         /// On which venue.
         venue: String,
         /// The venue's name.
         named: String,
-        /// How many of ours.
+        /// How many of ours, by the venue.
         multiplier: u64,
+        /// How many of ours as attested; 1 where nothing is.
+        attested: u64,
     },
     /// Nothing that both publish tells.
     Unproved {
@@ -94,7 +96,7 @@ pub enum Identity {
 }
 
 impl Identity {
-    /// True when the two are the same asset in the same unit.
+    /// True when the two are the same asset, in units whose ratio is known.
     pub const fn holds(&self) -> bool {
         matches!(self, Identity::Proved { .. } | Identity::Attested)
     }
@@ -105,8 +107,8 @@ impl Identity {
             Identity::Proved { chain } => format!("same on {chain}"),
             Identity::Attested => "attested in the configuration".into(),
             Identity::Different { chain, one, other } => format!("different contracts on {chain}: {one} and {other}"),
-            Identity::OtherUnit { venue, named, multiplier } => {
-                format!("{named} on {venue} is {multiplier} of ours, and quantities are not converted")
+            Identity::OtherUnit { venue, named, multiplier, attested } => {
+                format!("{named} on {venue} is {multiplier} of ours, and [[identity]] multiplier is {attested}")
             }
             Identity::Unproved { why } => why.clone(),
         }
@@ -147,14 +149,14 @@ impl Identities {
     pub fn judge(&self, asset: &str, one: &str, other: &str) -> Identity {
         let key = |venue: &str| (venue.to_string(), asset.to_string());
         let attested = [one, other].map(|venue| self.attested.get(&key(venue)));
-        if let Some(unit) = attested.into_iter().flatten().find(|one| one.multiplier != 1) {
-            let (venue, named) = (unit.venue.clone(), unit.named.clone());
-            return Identity::OtherUnit { venue, named, multiplier: unit.multiplier };
-        }
-        let listed = [one, other].map(|venue| (venue, self.listings.get(&key(venue))));
-        if let Some((venue, listing)) = listed.into_iter().find_map(|(v, l)| l.filter(|l| l.denomination > 1).map(|l| (v, l))) {
-            let (venue, named) = (venue.to_string(), listing.asset.clone());
-            return Identity::OtherUnit { venue, named, multiplier: listing.denomination };
+        for venue in [one, other] {
+            // A venue that publishes no unit of an asset (0 and 1 alike) does not contradict the one that is attested.
+            let Some(listing) = self.listings.get(&key(venue)).filter(|listing| listing.denomination > 1) else { continue };
+            let attested = self.attested.get(&key(venue)).map_or(1, |attested| attested.multiplier);
+            if attested != listing.denomination {
+                let (venue, named, multiplier) = (venue.to_string(), listing.asset.clone(), listing.denomination);
+                return Identity::OtherUnit { venue, named, multiplier, attested };
+            }
         }
         // What is published outranks what is attested where it contradicts it: a person can be wrong about a contract.
         let published = match [one, other].map(|venue| self.listings.get(&key(venue)).filter(|l| !l.networks.is_empty())) {
@@ -321,22 +323,29 @@ mod tests {
     }
 
     #[test]
-    fn another_unit_is_told_and_never_the_same() {
-        let unit = judged(&[("BTC", "")], &[("BTC", "")], &[("binance", 1_000)]);
-        assert_eq!(unit.text(), "1000AAA on binance is 1000 of ours, and quantities are not converted");
-        assert!(!unit.holds());
+    fn an_attested_unit_is_the_same_asset_where_all_else_says_so() {
+        let proved = Identity::Proved { chain: "ETH".into() };
+        assert_eq!(judged(&[("ETH", "0x1")], &[("ETH", "0x1")], &[("binance", 1_000)]), proved);
+        assert_eq!(judged(&[("ETH", "0x1")], &[], &[("gate", 1), ("binance", 1_000)]), Identity::Attested);
+        assert!(!judged(&[("ETH", "0x1")], &[("ETH", "0x2")], &[("gate", 1), ("binance", 1_000)]).holds());
+        assert!(!judged(&[("ETH", "0x1")], &[], &[("binance", 1_000)]).holds(), "one side only attests nothing");
     }
 
     #[test]
-    fn a_published_denomination_is_another_unit() {
-        let mut known = Identities::default();
-        known.publish("gate", "DOGS", listing("DOGS", &[("BSC", "0x1")]));
-        let denominated = AssetListing { denomination: 1_000, ..listing("DOGS", &[("BSC", "0x1")]) };
-        known.publish("binance", "DOGS", denominated);
-        assert_eq!(
-            known.judge("DOGS", "gate", "binance").text(),
-            "DOGS on binance is 1000 of ours, and quantities are not converted"
-        );
+    fn a_published_denomination_must_be_the_attested_multiplier() {
+        let judged = |attested: Option<u64>| {
+            let attest =
+                |multiplier| Attested { asset: "DOGS".into(), venue: "binance".into(), named: "DOGS".into(), multiplier };
+            let mut known = Identities::new(attested.map(attest));
+            known.publish("gate", "DOGS", listing("DOGS", &[("BSC", "0x1")]));
+            let denominated = AssetListing { denomination: 1_000, ..listing("DOGS", &[("BSC", "0x1")]) };
+            known.publish("binance", "DOGS", denominated);
+            known.judge("DOGS", "gate", "binance")
+        };
+        assert_eq!(judged(None).text(), "DOGS on binance is 1000 of ours, and [[identity]] multiplier is 1");
+        assert_eq!(judged(Some(1_000_000)).text(), "DOGS on binance is 1000 of ours, and [[identity]] multiplier is 1000000");
+        assert!(!judged(None).holds() && !judged(Some(1_000_000)).holds());
+        assert_eq!(judged(Some(1_000)), Identity::Proved { chain: "BSC".into() });
     }
 
     #[test]

@@ -37,8 +37,9 @@ pub mod session;
 pub mod snapshot_sync;
 pub mod stats;
 pub mod tables;
+pub mod units;
 
-pub use aliases::Aliases;
+pub use aliases::{Alias, Aliases};
 pub use budget::TokenBucket;
 pub use checkup::{Checkup, CheckupConfig, Finding, Grade};
 pub use connector::{
@@ -46,4 +47,4 @@ pub use connector::{
 };
 pub use session::{HttpRequest, IoFailure, LinkId, LossReason, Method, Response, Ticket, Transmit, VenueSession};
 pub use stats::SessionStats;
-pub use tables::{TableError, build_tables};
+pub use tables::{TableError, build_tables, build_tables_in_units};

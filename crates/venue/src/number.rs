@@ -7,7 +7,7 @@ use domain::decimal::{NUMBER_BYTES_MAX, NumberError};
 use domain::{Amount, FrameReject};
 
 /// Largest amount accepted, in units of 10^-18: 10^18 whole units of an asset. Beyond it the ledger's sums could overflow.
-const AMOUNT_UNITS_MAX: i128 = 10i128.pow(36);
+pub(crate) const AMOUNT_UNITS_MAX: i128 = 10i128.pow(36);
 
 /// What to do with digits past the eighteenth decimal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! One scale per pair: the finest precision that any configured venue uses, the same on all of them.
 
+use crate::aliases::Aliases;
 use crate::connector::RawRules;
 use domain::{Amount, AssetId, InstrumentKind, InstrumentRules, PairInfo, PairScale, Qty, Symbol, Tables, VenueId};
 use rust_decimal::Decimal;
@@ -22,6 +23,33 @@ pub enum TableError {
         price: u8,
         /// Finest quantity decimals.
         qty: u8,
+    },
+    /// The same, because a venue counts the base asset in units of 10^`tens` of ours.
+    #[error(
+        "{symbol}: one of {venue}'s is 10^{tens} of ours, which makes {price} price decimals and {qty} quantity decimals, more than 18 \
+         together, so values would not be exact; remove the pair or that [[identity]]"
+    )]
+    UnitTooLarge {
+        /// Which pair.
+        symbol: Symbol,
+        /// The venue of the largest unit.
+        venue: String,
+        /// Its power of ten.
+        tens: u8,
+        /// Finest price decimals, in our unit.
+        price: u8,
+        /// Finest quantity decimals, in our unit.
+        qty: u8,
+    },
+    /// A scale that was fixed without a venue's unit of the base asset.
+    #[error("{symbol}: one unit there is 10^{tens} of ours, and the pair's scale of {price} price decimals has no room for it")]
+    UnitDoesNotFit {
+        /// Which pair.
+        symbol: Symbol,
+        /// The unit's power of ten.
+        tens: u8,
+        /// Price decimals of the pair.
+        price: u8,
     },
     /// Two venues list different contracts under one symbol.
     #[error("{symbol}: the venues' contracts differ ({one:?} and {other:?}), so their quantities can't be compared")]
@@ -60,6 +88,21 @@ pub fn build_tables(
     venues: &[(String, Vec<RawRules>)],
     fee_assets: &[&str],
 ) -> Result<(Tables, Vec<InstrumentRules>), TableError> {
+    build_tables_in_units(symbols, venues, &[], fee_assets)
+}
+
+/// As [`build_tables`], where venues count assets in units of their own: `aliases` in the order of `venues`, none for those beyond its
+/// end. Rules have our names and the venue's decimals and limits; the scales have room for every venue's unit, so that
+/// [`Aliases::tables`] of these tables holds.
+///
+/// # Errors
+/// [`TableError`] names the pair, venue and limit.
+pub fn build_tables_in_units(
+    symbols: &[Symbol],
+    venues: &[(String, Vec<RawRules>)],
+    aliases: &[Aliases],
+    fee_assets: &[&str],
+) -> Result<(Tables, Vec<InstrumentRules>), TableError> {
     if venues.len() > usize::from(u8::MAX) {
         return Err(TableError::TooMany("venues"));
     }
@@ -75,31 +118,49 @@ pub fn build_tables(
 
     let mut pairs = Vec::new();
     for symbol in symbols {
-        let listed = || venues.iter().flat_map(|(_, rules)| rules).filter(|r| &r.symbol == symbol);
-        let price = listed().map(|r| r.price_decimals).max().unwrap_or_default();
-        let ordered = listed().map(|r| r.qty_decimals).max().unwrap_or_default();
-        let executed = listed().map(|r| r.execution_decimals).max().unwrap_or_default();
+        let tens_of = |venue: usize| aliases.get(venue).map_or(0, |aliases| aliases.tens(&symbol.base));
+        let listed_by = || venues.iter().enumerate().flat_map(|(venue, (_, rules))| rules.iter().map(move |r| (venue, r)));
+        let listed_in_units = || listed_by().filter(|(_, r)| &r.symbol == symbol).map(|(venue, r)| (tens_of(venue), r));
+        let listed = || listed_in_units().map(|(_, r)| r);
+        // A venue that does not list the pair has it in its tables all the same.
+        let (largest, largest_at) =
+            venues.iter().enumerate().map(|(at, _)| (tens_of(at), at)).max_by_key(|(tens, _)| *tens).unwrap_or_default();
+        let price =
+            listed_in_units().map(|(tens, r)| r.price_decimals.saturating_add(tens)).max().unwrap_or_default().max(largest);
+        let ordered = listed_in_units().map(|(tens, r)| r.qty_decimals.saturating_sub(tens)).max().unwrap_or_default();
+        let executed = listed_in_units().map(|(tens, r)| r.execution_decimals.saturating_sub(tens)).max().unwrap_or_default();
         let qty = ordered.max(executed.min(VALUE_DECIMALS_WANTED.saturating_sub(price)));
         let kind = listed().next().map_or(InstrumentKind::Spot, |r| r.kind.clone());
         if let Some(other) = listed().find(|r| r.kind != kind) {
             return Err(TableError::KindsDiffer { symbol: symbol.clone(), one: kind, other: other.kind.clone() });
         }
-        let scale = PairScale::new(price, qty).ok_or_else(|| TableError::TooFine { symbol: symbol.clone(), price, qty })?;
+        let too_fine = || match venues.get(largest_at).filter(|_| largest > 0) {
+            Some((venue, _)) => {
+                TableError::UnitTooLarge { symbol: symbol.clone(), venue: venue.clone(), tens: largest, price, qty }
+            }
+            None => TableError::TooFine { symbol: symbol.clone(), price, qty },
+        };
+        let scale = PairScale::new(price, qty).ok_or_else(too_fine)?;
         pairs.push(PairInfo { symbol: symbol.clone(), kind, base: asset(&symbol.base), quote: asset(&symbol.quote), scale });
     }
     let tables = Tables { venues: venues.iter().map(|(id, _)| id.clone()).collect(), pairs, assets };
 
     let mut rules = Vec::new();
     for (index, (name, raw)) in venues.iter().enumerate() {
+        // A venue's texts have our counts in its own scale; ids are the same.
+        let own = match aliases.get(index).filter(|aliases| !aliases.is_empty()) {
+            Some(aliases) => Some(aliases.tables(&tables)?),
+            None => None,
+        };
         for one in raw {
             let Some(pair) = tables.pair_id(&one.symbol) else { continue };
-            rules.push(scaled_rules(VenueId(index as u8), name, &tables, pair, one)?);
+            rules.push(scaled_rules(VenueId(index as u8), name, own.as_ref().unwrap_or(&tables), pair, one)?);
         }
     }
     Ok((tables, rules))
 }
 
-/// One venue's published rules in the scale of the tables.
+/// One venue's published rules in the scale of the tables: those that its session has, where it counts in units of its own.
 ///
 /// # Errors
 /// [`TableError::BadLimit`] or [`TableError::TooFine`] when they do not fit (a rule change beyond the scale drains the pair).
@@ -179,5 +240,47 @@ mod tests {
         let venues = [("a".to_string(), vec![raw(10, 4)]), ("b".to_string(), vec![raw(2, 9)])];
         let error = build_tables(&symbols, &venues, &[]).unwrap_err();
         assert!(error.to_string().starts_with("BTC/USDT: 10 price decimals and 9 quantity decimals"), "{error}");
+    }
+
+    fn in_thousands(tens: u8) -> Aliases {
+        Aliases::new([crate::aliases::Alias { ours: "BTC".into(), theirs: "1000BTC".into(), tens }])
+    }
+
+    #[test]
+    fn a_venue_that_counts_in_thousands_gets_steps_and_limits_in_our_unit() {
+        let symbols = [Symbol::parse("BTC/USDT").unwrap()];
+        // Like 1000SATS on Binance beside SATS on Gate: eight decimals and whole units there are eleven and whole thousands of ours.
+        let theirs = RawRules { qty_min: Some("1".parse().unwrap()), qty_max: Some("900".parse().unwrap()), ..raw(8, 0) };
+        let ours = RawRules { qty_min: Some("10".parse().unwrap()), ..raw(10, 0) };
+        let venues = [("gate".to_string(), vec![ours]), ("binance".to_string(), vec![theirs])];
+        let (tables, rules) = build_tables_in_units(&symbols, &venues, &[Aliases::default(), in_thousands(3)], &[]).unwrap();
+        assert_eq!(tables.pairs[0].scale, PairScale::new(11, 0).unwrap());
+        assert_eq!((rules[0].price_step, rules[0].qty_step.units(), rules[0].qty_min.units()), (10, 1, 10));
+        assert_eq!((rules[1].price_step, rules[1].qty_step.units(), rules[1].qty_min.units()), (1, 1_000, 1_000));
+        assert_eq!(rules[1].qty_max.map(Qty::units), Some(900_000));
+        assert_eq!((rules[0].value_min.to_text(), rules[1].value_min.to_text()), ("3".into(), "3".into()));
+        // Rules that a session reads anew while it runs come out the same.
+        let own = in_thousands(3).tables(&tables).unwrap();
+        assert_eq!(scaled_rules(VenueId(1), "binance", &own, domain::PairId(0), &venues[1].1[0]), Ok(rules[1]));
+        assert_eq!(build_tables(&symbols, &venues[..1], &[]), build_tables_in_units(&symbols, &venues[..1], &[], &[]));
+    }
+
+    #[test]
+    fn a_unit_that_leaves_no_exact_values_is_refused_by_name() {
+        let symbols = [Symbol::parse("BTC/USDT").unwrap()];
+        let venues = [("a".to_string(), vec![raw(2, 6)]), ("b".to_string(), vec![raw(8, 6)])];
+        let refused = build_tables_in_units(&symbols, &venues, &[Aliases::default(), in_thousands(9)], &[]).unwrap_err();
+        let text = refused.to_string();
+        assert!(text.starts_with("BTC/USDT: one of b's is 10^9 of ours, which makes 17 price decimals and 6 quantity"), "{text}");
+        assert!(build_tables_in_units(&symbols, &venues, &[Aliases::default(), in_thousands(3)], &[]).is_ok());
+        assert!(build_tables_in_units(&symbols, &venues, &[in_thousands(u8::MAX)], &[]).is_err());
+    }
+
+    #[test]
+    fn a_venue_that_does_not_list_the_pair_has_room_for_its_unit() {
+        let symbols = [Symbol::parse("BTC/USDT").unwrap()];
+        let venues = [("a".to_string(), vec![raw(2, 6)]), ("b".to_string(), Vec::new())];
+        let (tables, _) = build_tables_in_units(&symbols, &venues, &[Aliases::default(), in_thousands(3)], &[]).unwrap();
+        assert!(in_thousands(3).tables(&tables).is_ok());
     }
 }

@@ -61,6 +61,73 @@ pub(crate) trait Account {
     fn trades(&self) -> Vec<Trade>;
 }
 
+/// An asset that a venue counts by the thousand under a name of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Unit {
+    /// On which venue.
+    pub(crate) venue: &'static str,
+    /// The engine's name.
+    pub(crate) ours: &'static str,
+    /// The venue's.
+    pub(crate) theirs: &'static str,
+    /// How many of the engine's one of the venue's is.
+    pub(crate) multiplier: u32,
+}
+
+/// An account whose rows are told in the engine's names and units: by decimals, the way a person would.
+pub(crate) struct InOurUnit {
+    pub(crate) account: Box<dyn Account>,
+    pub(crate) unit: Unit,
+}
+
+impl InOurUnit {
+    fn pair(&self, theirs: String) -> (String, bool) {
+        match theirs.split_once('/') {
+            Some((base, quote)) if base == self.unit.theirs => (format!("{}/{quote}", self.unit.ours), true),
+            _ => (theirs, false),
+        }
+    }
+
+    fn order(&self, order: Order) -> Order {
+        Order { pair: self.pair(order.pair.clone()).0, ..order }
+    }
+}
+
+impl Account for InOurUnit {
+    fn id(&self) -> &str {
+        self.account.id()
+    }
+
+    fn accounts(&self) -> BTreeMap<String, Decimal> {
+        let of = |(asset, total): (String, Decimal)| match asset == self.unit.theirs {
+            true => (self.unit.ours.to_string(), total * Decimal::from(self.unit.multiplier)),
+            false => (asset, total),
+        };
+        self.account.accounts().into_iter().map(of).collect()
+    }
+
+    fn open_orders(&self) -> Vec<Order> {
+        self.account.open_orders().into_iter().map(|order| self.order(order)).collect()
+    }
+
+    fn finished_orders(&self) -> Vec<Order> {
+        self.account.finished_orders().into_iter().map(|order| self.order(order)).collect()
+    }
+
+    fn trades(&self) -> Vec<Trade> {
+        let unit = Decimal::from(self.unit.multiplier);
+        let of = |trade: Trade| match self.pair(trade.pair.clone()) {
+            (pair, true) => {
+                let price = trade.price / unit;
+                assert_eq!(price * unit, trade.price, "a price that is exact in both units");
+                Trade { pair, price, amount: trade.amount * unit, ..trade }
+            }
+            (_, false) => trade,
+        };
+        self.account.trades().into_iter().map(of).collect()
+    }
+}
+
 /// The client that reads a venue as `crossgate sim` told of it.
 #[track_caller]
 pub(crate) fn of(venue: &Value) -> Box<dyn Account> {

@@ -92,6 +92,7 @@ fn check_assets(loaded: &Loaded) -> Result<(), ConfigError> {
             return Err(loaded.error(&path("asset"), format!("`{}` on `{}` stands twice", identity.asset, identity.venue)));
         }
     }
+    check_units(loaded, &symbols)?;
     check_aliases(loaded, &symbols)?;
     for (index, veto) in config.veto.iter().enumerate() {
         let path = |key: &str| format!("veto[{index}].{key}");
@@ -107,16 +108,37 @@ fn check_assets(loaded: &Loaded) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// Units are powers of ten of a spot pair's base: then the same counts hold there, and values in quote stay as they are.
+fn check_units(loaded: &Loaded, symbols: &[Symbol]) -> Result<(), ConfigError> {
+    let config = &loaded.config;
+    for (index, identity) in config.identity.iter().enumerate().filter(|(_, identity)| identity.multiplier != 1) {
+        let asset = &identity.asset;
+        let refuse = |what: String| Err(loaded.error(&format!("identity[{index}].multiplier"), what));
+        if identity.tens().is_none() {
+            return refuse(format!(
+                "{} is no power of ten; use 1, 10, 100 and so on: units are converted by moving the decimal point, never by rounding",
+                identity.multiplier
+            ));
+        }
+        if let Some(pair) = symbols.iter().find(|s| s.quote == *asset) {
+            return refuse(format!("{pair} is quoted in {asset}, and only what is bought and sold has another unit; remove it"));
+        }
+    }
+    Ok(())
+}
+
 /// A venue's name must lead to one asset.
 fn check_aliases(loaded: &Loaded, symbols: &[Symbol]) -> Result<(), ConfigError> {
     let config = &loaded.config;
     let assets = || symbols.iter().flat_map(|symbol| [symbol.base.as_str(), symbol.quote.as_str()]);
     for (index, identity) in config.identity.iter().enumerate() {
-        let Some(named) = identity.named.as_ref().filter(|named| **named != identity.asset && identity.multiplier == 1) else {
+        let named = identity.named.as_ref().unwrap_or(&identity.asset);
+        if *named == identity.asset && identity.multiplier == 1 {
             continue;
-        };
+        }
         let (venue, asset) = (&identity.venue, &identity.asset);
-        let refuse = |what: String| Err(loaded.error(&format!("identity[{index}].named"), what));
+        let key = if identity.named.is_some() { "named" } else { "multiplier" };
+        let refuse = |what: String| Err(loaded.error(&format!("identity[{index}].{key}"), what));
         let is_name = (1..=32).contains(&named.len()) && named.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         if !is_name {
             return refuse(format!("`{named}` is no name of an asset; use 1 to 32 of [A-Z0-9]"));
@@ -124,11 +146,13 @@ fn check_aliases(loaded: &Loaded, symbols: &[Symbol]) -> Result<(), ConfigError>
         let kind = config.venue.iter().find(|one| one.id == *venue).and_then(|one| registry::connector(&one.kind));
         let fee_assets = kind.map(|connector| connector.fee_assets()).unwrap_or_default();
         if let Some(token) = fee_assets.iter().find(|token| **token == asset || **token == named) {
-            return refuse(format!("`{token}` pays fees on `{venue}` and has no other name there; remove this [[identity]]"));
+            return refuse(format!(
+                "`{token}` pays fees on `{venue}` and has no other name or unit there; remove this [[identity]]"
+            ));
         }
         // What others are called there: by their own rows, else as everywhere.
         let called = |other: &str| {
-            let own = config.identity.iter().find(|one| one.venue == *venue && one.asset == other && one.multiplier == 1);
+            let own = config.identity.iter().find(|one| one.venue == *venue && one.asset == other);
             own.and_then(|one| one.named.clone()).unwrap_or_else(|| other.to_string())
         };
         if let Some(other) = assets().find(|other| other != asset && called(other) == *named) {

@@ -224,13 +224,21 @@ pub struct Identity {
     pub asset: String,
     /// On which venue, by its id.
     pub venue: String,
-    /// The venue's name of it; default: the same. With multiplier 1 the asset's pairs are traded there under this name, and told
-    /// everywhere under ours.
+    /// The venue's name of it; default: the same. The asset's pairs are traded there under this name, and told everywhere under ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named: Option<String>,
-    /// How many of ours one of the venue's is (`1000PEPE`: 1000). Only 1 can be traded: quantities are not converted.
+    /// How many of ours one of the venue's is (`1000PEPE`: 1000), a power of ten. Prices, quantities, balances and fees there are told
+    /// and limited in our unit. Other than 1 only for assets that spot pairs have as their base.
     #[serde(default = "one_of_ours")]
     pub multiplier: u64,
+}
+
+impl Identity {
+    /// The power of ten that the multiplier is; `None` for another number.
+    pub fn tens(&self) -> Option<u8> {
+        let tens = self.multiplier.checked_ilog10()?;
+        10u64.checked_pow(tens).filter(|power| *power == self.multiplier).and_then(|_| u8::try_from(tens).ok())
+    }
 }
 
 fn one_of_ours() -> u64 {

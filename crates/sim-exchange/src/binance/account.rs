@@ -216,6 +216,9 @@ pub(super) fn coins(params: &Params, call: &Call<'_>, caller: Caller) -> Result<
                 row["contractAddressUrl"] = json!("https://explorer.invalid/address/");
                 row["contractAddress"] = json!(contract);
             }
+            if let Some(denomination) = call.state.symbols.denomination(coin) {
+                row["denomination"] = json!(denomination);
+            }
             list.push(row);
         }
         let any = |name: &str| list.iter().any(|row| row[name] == true);

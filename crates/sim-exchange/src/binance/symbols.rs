@@ -25,6 +25,11 @@ impl Symbols {
         self.config.coin(name)
     }
 
+    /// How many of what others count as one is one of the asset that is listed here as `name`; `None` for the same.
+    pub(super) fn denomination(&self, name: &str) -> Option<u64> {
+        self.config.denomination(name)
+    }
+
     /// The symbol of a pair.
     pub(super) fn name(&self, pair: PairId) -> &str {
         self.names.get(pair.index()).map_or("", String::as_str)

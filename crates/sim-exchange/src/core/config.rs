@@ -177,6 +177,7 @@ impl Default for ExchangeConfig {
             assets: Vec::new(),
             pairs: Vec::new(),
             names: Vec::new(),
+            denominations: Vec::new(),
             unfillable: UnfillablePolicy::Refuse,
             client_ids: ClientIdPolicy::Shadowed,
             deduction: DeductionConfig::default(),
@@ -196,6 +197,8 @@ pub struct ExchangeConfig {
     pub pairs: Vec<PairConfig>,
     /// Assets that have another name elsewhere: that one, and the one here.
     pub names: Vec<(String, String)>,
+    /// Assets of which one here is 10^n of what others count as one: the name here, and n.
+    pub denominations: Vec<(String, u32)>,
     /// Treatment of post-only and fill-or-kill orders that can't live.
     pub unfillable: UnfillablePolicy,
     /// What client ids are unique among.
@@ -214,6 +217,12 @@ impl ExchangeConfig {
     /// What others call the asset that is listed here as `name`: the same coin on the same chains.
     pub fn coin<'a>(&'a self, name: &'a str) -> &'a str {
         self.names.iter().find(|(_, here)| here == name).map_or(name, |(elsewhere, _)| elsewhere)
+    }
+
+    /// How many of what others count as one is one of the asset that is listed here as `name`; `None` for the same.
+    pub fn denomination(&self, name: &str) -> Option<u64> {
+        let (_, tens) = self.denominations.iter().find(|(here, _)| here == name)?;
+        10_u64.checked_pow(*tens)
     }
 }
 

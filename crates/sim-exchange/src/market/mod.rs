@@ -42,6 +42,8 @@ use quotes::{Quotes, Touch};
 pub const CROWD_USER: u64 = u64::MAX;
 /// What the crowd owns of every asset at the start: more than it can ever trade.
 const CROWD_BALANCE: i64 = 1_000_000_000;
+/// The same of an asset that costs less than a thousandth of its quote.
+const CROWD_BALANCE_SMALL: i64 = 1_000_000_000_000_000;
 /// In so many of 1000 cases a taking order is followed by others at once.
 const BURST_PER_MILLE: u32 = 200;
 /// Most orders in such a burst, the first included.
@@ -72,7 +74,7 @@ struct Follower {
     venue: usize,
     price: usize,
     pair: PairId,
-    /// How many of the venue's price units make one of the price's.
+    /// How many of the price's units, in the world's unit of the base, make one of the venue's.
     ticks_per_unit: i128,
     basis: Basis,
     /// Where this venue believes the price to be, nano-ticks of the price.
@@ -113,14 +115,20 @@ impl Market {
             let precisions = venues
                 .iter()
                 .zip(exchanges.iter())
-                .filter_map(|(venue, exchange)| Some(exchange.pair(listed(venue, exchange, pair)?).config.precision));
+                // In the world's unit, whatever the venue's.
+                .filter_map(|(venue, exchange)| {
+                    let rules = &exchange.pair(listed(venue, exchange, pair)?).config;
+                    Some(rules.precision + venue.pair_tens(&pair.pair))
+                });
             let unknown = || ConfigError::UnknownPair { user: "market".to_owned(), pair: pair.pair.clone() };
             let finest = precisions.max().ok_or_else(unknown)?;
             let rng = Rng::fork(seed, 1 + index as u64);
             market.prices.push(EfficientPrice::new(pair, finest, rng)?);
         }
-        for exchange in exchanges.iter_mut() {
-            market.crowds.push(add_crowd(exchange, start_t_ns)?);
+        for (venue, exchange) in venues.iter().zip(exchanges.iter_mut()) {
+            let small = config.pairs.iter().filter(|pair| pair.price < Decimal::new(1, 3));
+            let small: Vec<&str> = small.filter_map(|pair| pair.pair.split('_').next()).map(|of| venue.asset_name(of)).collect();
+            market.crowds.push(add_crowd(exchange, &small, start_t_ns)?);
         }
         let pair_count = market.prices.len() as u64;
         for (venue, (settings, exchange)) in venues.iter().zip(exchanges.iter()).enumerate() {
@@ -133,7 +141,7 @@ impl Market {
                     venue,
                     price: index,
                     pair: id,
-                    ticks_per_unit: 10_i128.pow(price.precision - rules.precision),
+                    ticks_per_unit: 10_i128.pow(price.precision - rules.precision - settings.pair_tens(&pair.pair)),
                     basis: Basis::new(start_t_ns),
                     seen: price.now,
                     lag_ns: settings.market_lag_ns,
@@ -259,11 +267,11 @@ fn takers(flow: u64, elapsed_ns: i128, rng: &mut Rng) -> impl Iterator<Item = Si
 }
 
 /// Opens the crowd's account with more of everything than it can trade.
-fn add_crowd(exchange: &mut Exchange, t_ns: u64) -> Result<AccountId, ConfigError> {
+fn add_crowd(exchange: &mut Exchange, small: &[&str], t_ns: u64) -> Result<AccountId, ConfigError> {
     let crowd = exchange.add_account(CROWD_USER, "crowd", FeeRates::ZERO)?;
     let assets: Vec<(AssetId, String)> = exchange.assets().map(|(id, asset)| (id, asset.name.clone())).collect();
     for (asset, name) in assets {
-        let amount = Decimal::from(CROWD_BALANCE);
+        let amount = Decimal::from(if small.contains(&name.as_str()) { CROWD_BALANCE_SMALL } else { CROWD_BALANCE });
         let refused = |_: Reject| ConfigError::BadAmount { asset: name.clone(), amount };
         exchange.deposit(t_ns, crowd, asset, amount).map_err(refused)?;
     }

@@ -2,7 +2,7 @@
 //!
 //! Start at [`WorldConfig::demo`].
 
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::dialect::VenueKind;
 use crate::{
@@ -20,6 +20,11 @@ const VALUES_PER_MILLE: u64 = 100;
 
 /// How many times slower than the usual event interval of 30 ms a made-up pair lives: two changes a second.
 const MADE_UP_SLOWNESS: u32 = 16;
+
+/// A made-up pair whose prices have many zeros, so that venues list its coin by the thousand or by the million.
+const SMALL_PAIR: &str = "SATS_USDT";
+/// Most units of ten of what the world counts as one that a venue may count as one.
+const TENS_MAX: u32 = 9;
 
 /// The number of a made-up pair, by its name.
 fn made_up(name: &str) -> Option<u32> {
@@ -69,10 +74,13 @@ pub struct VenueConfig {
     pub fees: FeeRates,
     /// The asset that the account's fees leave.
     pub fee_debit: FeeDebit,
-    /// What the account owns at the start, by the world's name of the asset.
+    /// What the account owns at the start, by the world's name of the asset and in the world's unit.
     pub balances: Vec<(String, Decimal)>,
     /// Assets that it lists under another name than the world's: the world's, and its own.
     pub names: Vec<(String, String)>,
+    /// Assets of which it counts 10^n of the world's as one (`1000SATS`): the world's name, and n. It lists their pairs at prices so
+    /// much higher and in amounts so much smaller, and keeps its books, balances and fees in its unit alone.
+    pub units: Vec<(String, u32)>,
     /// Rules of its own in place of [`WorldConfig::pairs`].
     pub pairs: Option<Vec<PairConfig>>,
     /// How late its books follow the efficient price, as a time constant in nanoseconds.
@@ -101,6 +109,45 @@ impl VenueConfig {
         assets.join("_")
     }
 
+    /// The power of ten of the world's unit of an asset, by the world's name, that is one unit here.
+    pub fn tens(&self, world: &str) -> u32 {
+        self.units.iter().find(|(of, _)| of == world).map_or(0, |(_, tens)| *tens)
+    }
+
+    /// The same of the base of one of the world's pairs (`BTC_USDT`).
+    pub fn pair_tens(&self, world: &str) -> u32 {
+        world.split('_').next().map_or(0, |base| self.tens(base))
+    }
+
+    /// An amount of the world in this venue's unit, exactly; `None` where that has too many decimals.
+    pub fn in_unit(&self, world: &str, amount: Decimal) -> Option<Decimal> {
+        match self.tens(world) {
+            0 => Some(amount),
+            tens => moved(amount.normalize(), tens),
+        }
+    }
+
+    /// Lists the pairs of assets that are counted in another unit: prices with so many decimals fewer, as far as they have them, and
+    /// amounts with so many more, as far as the assets here have them.
+    fn recount(&self, exchange: &mut ExchangeConfig) {
+        for (asset, tens) in &self.units {
+            exchange.denominations.push((self.asset_name(asset).to_owned(), *tens));
+            let decimals = |name: &str| exchange.assets.iter().find(|one| one.name == name).map_or(0, |one| one.decimals);
+            for pair in exchange.pairs.iter_mut().filter(|pair| pair.base == *asset) {
+                pair.precision = pair.precision.saturating_sub(*tens);
+                let room = decimals(&pair.quote).saturating_sub(pair.precision).min(decimals(&pair.base));
+                pair.amount_precision = (pair.amount_precision + tens).min(room);
+                let limit = |limit: Option<Decimal>, rounding| {
+                    let here = moved(limit?.normalize(), *tens)?;
+                    Some(here.round_dp_with_strategy(pair.amount_precision, rounding))
+                };
+                pair.min_base_amount = limit(pair.min_base_amount, RoundingStrategy::AwayFromZero);
+                pair.max_base_amount = limit(pair.max_base_amount, RoundingStrategy::ToZero);
+                pair.market_max_base = limit(pair.market_max_base, RoundingStrategy::ToZero);
+            }
+        }
+    }
+
     fn rename(&self, exchange: &mut ExchangeConfig) {
         if self.names.is_empty() {
             return;
@@ -119,6 +166,11 @@ impl VenueConfig {
         rename(&mut deduction.point_asset);
         deduction.gt_prices.iter_mut().chain(&mut deduction.point_prices).for_each(|(quote, _)| rename(quote));
     }
+}
+
+/// `amount` ÷ 10^`tens`, exactly.
+fn moved(amount: Decimal, tens: u32) -> Option<Decimal> {
+    Decimal::try_from_i128_with_scale(amount.mantissa(), amount.scale() + tens).ok().map(|moved| moved.normalize())
 }
 
 impl WorldConfig {
@@ -159,6 +211,7 @@ impl WorldConfig {
                 .map(|(name, amount): (&str, i64)| (name.to_owned(), Decimal::from(amount)))
                 .to_vec(),
             names: Vec::new(),
+            units: Vec::new(),
             pairs: None,
             market_lag_ns,
             first_id: number * 1_000_000_000,
@@ -224,8 +277,9 @@ impl WorldConfig {
     }
 
     /// Adds the made-up pairs among these names (`T001_USDT` to `T999_USDT`): small, slow ones for those who need many. Each has a
-    /// price of its own, and a book that changes about twice a second.
+    /// price of its own, and a book that changes about twice a second. And `SATS_USDT`, which is busy and costs next to nothing.
     pub fn add_made_up(&mut self, names: &[String]) {
+        self.add_small(names);
         let template = self.pairs[0].clone();
         for (name, number) in names.iter().filter_map(|name| Some((name, made_up(name)?))) {
             if self.pairs.iter().any(|pair| pair.id == *name) {
@@ -253,7 +307,26 @@ impl WorldConfig {
         }
     }
 
-    /// What the exchange of one venue is made of; assets and pairs by the venue's own names.
+    fn add_small(&mut self, names: &[String]) {
+        if !names.iter().any(|name| name == SMALL_PAIR) || self.pairs.iter().any(|pair| pair.id == SMALL_PAIR) {
+            return;
+        }
+        self.assets.push(AssetConfig { name: "SATS".to_owned(), decimals: 12 });
+        self.pairs.push(PairConfig {
+            id: SMALL_PAIR.to_owned(),
+            base: "SATS".to_owned(),
+            precision: 11,
+            amount_precision: 0,
+            min_base_amount: Some(Decimal::ONE),
+            ..self.pairs[0].clone()
+        });
+        if let Some(market) = &mut self.market {
+            let profile = PairProfile::MIDDLE.scaled(VALUES_PER_MILLE);
+            market.pairs.push(MarketPair { pair: SMALL_PAIR.to_owned(), price: Decimal::new(23_512, 11), profile });
+        }
+    }
+
+    /// What the exchange of one venue is made of; assets and pairs by the venue's own names and in its units.
     pub fn exchange_config(&self, venue: &VenueConfig) -> ExchangeConfig {
         let mut config = ExchangeConfig {
             assets: self.assets.clone(),
@@ -265,6 +338,7 @@ impl WorldConfig {
             ..ExchangeConfig::default()
         };
         venue.kind.settings().adapt(&mut config);
+        venue.recount(&mut config);
         venue.rename(&mut config);
         config
     }
@@ -277,6 +351,10 @@ impl WorldConfig {
             if self.venues[..index].iter().any(|other| other.api_key == venue.api_key) {
                 let what = format!("API key of {}", venue.id);
                 return Err(ConfigError::OutOfRange { what, why: "another venue has the same" });
+            }
+            if let Some((asset, _)) = venue.units.iter().find(|(_, tens)| *tens > TENS_MAX) {
+                let what = format!("unit of {asset} on {}", venue.id);
+                return Err(ConfigError::OutOfRange { what, why: "one is at most 10^9 of the others'" });
             }
         }
         Ok(())

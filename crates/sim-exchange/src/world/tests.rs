@@ -291,6 +291,53 @@ fn made_up_pairs_are_added_by_name_and_trade() {
 }
 
 #[test]
+fn a_venue_counts_an_asset_by_the_thousand_in_books_rules_and_accounts_of_its_own() {
+    let mut config = WorldConfig::demo(3);
+    config.add_made_up(&["SATS_USDT".to_owned()]);
+    for (asset, name) in [("XRP", "1000XRP"), ("SATS", "1000SATS")] {
+        config.venues[1].names.push((asset.to_owned(), name.to_owned()));
+        config.venues[1].units.push((asset.to_owned(), 3));
+    }
+    for venue in &mut config.venues {
+        venue.balances.push(("SATS".to_owned(), Decimal::from(400_000_000_123_i64)));
+    }
+    let mut world = World::new(config, START).expect("good configuration");
+    let owned = |world: &World, venue: usize, asset: &str| world.balances(venue, world.venue(venue).user_id)[asset].total;
+    assert_eq!(owned(&world, 0, "SATS"), Decimal::from(400_000_000_123_i64));
+    assert_eq!(owned(&world, 1, "1000SATS"), Decimal::new(400_000_000_123, 3));
+    assert_eq!(owned(&world, 1, "1000XRP"), Decimal::from(100));
+    let rules = |world: &World, venue: usize, name: &str| {
+        let exchange = world.exchange(venue);
+        exchange.pair(exchange.pair_by_name(name).expect("listed")).config.clone()
+    };
+    let (ours, theirs) = (rules(&world, 0, "XRP_USDT"), rules(&world, 1, "1000XRP_USDT"));
+    assert_eq!((ours.precision, ours.amount_precision, ours.min_base_amount), (4, 2, Some(Decimal::ONE)));
+    assert_eq!((theirs.precision, theirs.amount_precision, theirs.min_base_amount), (1, 5, Some(Decimal::new(1, 3))));
+    assert_eq!(theirs.min_quote_amount, ours.min_quote_amount);
+    world.advance(START + 20_000_000_000);
+    for (ours, theirs) in [("SATS_USDT", "1000SATS_USDT"), ("XRP_USDT", "1000XRP_USDT")] {
+        let best = |venue: usize, name: &str| {
+            let exchange = world.exchange(venue);
+            let pair = exchange.pair_by_name(name).expect("listed");
+            let ticks = exchange.book(pair).best_ticks(Side::Buy).expect("quoted");
+            Decimal::from_i128_with_scale(i128::from(ticks), exchange.pair(pair).config.precision)
+        };
+        let (here, there) = (best(0, ours), best(1, theirs));
+        let ratio = there / here;
+        assert!(ratio > Decimal::from(950) && ratio < Decimal::from(1_050), "{ours} at {here}, {theirs} at {there}");
+    }
+    world.conservation_check().unwrap();
+}
+
+#[test]
+fn a_unit_beyond_all_that_is_listed_is_refused() {
+    let mut config = WorldConfig::demo(3);
+    config.venues[1].units.push(("XRP".to_owned(), 10));
+    let told = World::new(config, START).err().expect("a refusal").to_string();
+    assert_eq!(told, "unit of XRP on gate-b is out of range: one is at most 10^9 of the others'");
+}
+
+#[test]
 fn a_venue_lists_an_asset_under_a_name_of_its_own() {
     let mut config = WorldConfig::demo(3);
     config.venues[1].names.push(("BTC".to_owned(), "XBT".to_owned()));
