@@ -7,7 +7,7 @@
 # Without targets: all of them. With 0 seconds nothing is built or run, only the table is printed. Needs `cargo fuzz` and a C++ compiler.
 #
 #   FUZZ_GOAL        rounds are repeated until all runs together have this many executions (0: one round)
-#   FUZZ_SANITIZER   none (as fast as it gets) or address (foreign unsafe code, leaks, the limit of one allocation; half the speed)
+#   FUZZ_SANITIZER   none, or address (foreign unsafe code, leaks, the limit of one allocation)
 #   FUZZ_DATA        where corpus/, artifacts/ and logs/ are (this folder); logs/runs.tsv has one line a run
 #   FUZZ_TARGET_DIR  where it is built (target/ of this folder)
 #   FUZZ_RUNNER      what a run is started by (nice -n 10)
