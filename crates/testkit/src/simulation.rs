@@ -464,7 +464,10 @@ impl Simulation {
                 notices.iter().for_each(|notice| eprintln!("{:>10.6} say {notice:?}", t as f64 / 1e9));
             }
             for notice in &notices {
-                if let Notice::Stopped { kind: StopKind::Latch, reason, .. } = notice {
+                // One that the same step ended is none: its file is gone, too.
+                if let Notice::Stopped { kind: StopKind::Latch, reason, .. } = notice
+                    && self.judge.alerts.latched()
+                {
                     self.latch = Some(*reason);
                     self.latched_at = Some(self.t_ns);
                     self.person_needed = true;

@@ -18,6 +18,8 @@ pub struct Alerts {
     latched: bool,
     /// Latches that a person ordered and that must be told in the next step.
     ordered: Vec<StopReason>,
+    /// A person resumed, and the engine hears of it in its next step.
+    resumed: bool,
     /// Latches that the scenario explains.
     explained: BTreeSet<StopReason>,
 }
@@ -31,6 +33,7 @@ impl Alerts {
             *self.holding.entry((stop.kind, stop.reason)).or_default() += 1;
         }
         self.ordered.clear();
+        self.resumed = false;
     }
 
     /// A person orders a latch; the engine hears of it in its next step.
@@ -46,6 +49,7 @@ impl Alerts {
     pub fn resume_ordered(&mut self) {
         self.latched = false;
         self.ordered.clear();
+        self.resumed = true;
     }
 
     /// Something happened after which the engine may latch for `reason` by design.
@@ -91,6 +95,10 @@ impl Alerts {
                 *count -= 1;
                 // The notice does not say which venue or pair: what may be told again is left to the comparison of numbers.
                 self.told.retain(|(k, r, ..)| (k, r) != (kind, reason));
+                // A process that slept hears of the halt and of the person's resume at once, and tells both.
+                if self.resumed && !self.holding.iter().any(|((kind, _), count)| *kind == StopKind::Latch && *count > 0) {
+                    self.latched = false;
+                }
             }
             _ => {}
         }
@@ -102,6 +110,7 @@ impl Alerts {
     /// # Errors
     /// I8, I20.
     pub fn after_step(&mut self, stops: &Stops) -> Check {
+        self.resumed = false;
         let mut listed: BTreeMap<(StopKind, StopReason), u32> = BTreeMap::new();
         for stop in stops.list() {
             *listed.entry((stop.kind, stop.reason)).or_default() += 1;
@@ -135,5 +144,56 @@ impl Alerts {
             return broken(Invariant::LatchHolds, format!("{what} although the latch is engaged"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HALT: StopReason = StopReason::Operator;
+
+    fn told() -> Notice {
+        Notice::Stopped { kind: StopKind::Latch, reason: HALT, venue: None, pair: None }
+    }
+
+    fn ended() -> Notice {
+        Notice::Cleared { kind: StopKind::Latch, reason: HALT }
+    }
+
+    fn step(alerts: &mut Alerts, notices: &[Notice]) {
+        notices.iter().for_each(|notice| alerts.noticed(notice).unwrap());
+        alerts.resumed = false;
+    }
+
+    #[test]
+    fn a_halt_and_a_resume_that_are_heard_at_once_leave_no_latch() {
+        let mut alerts = Alerts::default();
+        alerts.halt_ordered(HALT);
+        alerts.resume_ordered();
+        step(&mut alerts, &[told(), ended()]);
+        assert!(alerts.opening("an opening").is_ok());
+        // A third word in the same breath holds.
+        alerts.halt_ordered(HALT);
+        alerts.resume_ordered();
+        alerts.halt_ordered(HALT);
+        step(&mut alerts, &[told(), ended(), told()]);
+        assert!(alerts.opening("an opening").is_err());
+    }
+
+    #[test]
+    fn a_latch_that_nobody_ended_holds_whatever_the_engine_tells() {
+        let mut alerts = Alerts::default();
+        alerts.halt_ordered(HALT);
+        step(&mut alerts, &[told()]);
+        step(&mut alerts, &[ended()]);
+        assert!(alerts.opening("an opening").is_err());
+        // A resume is for the next step alone.
+        alerts.resume_ordered();
+        step(&mut alerts, &[]);
+        alerts.halt_ordered(HALT);
+        step(&mut alerts, &[told()]);
+        step(&mut alerts, &[ended()]);
+        assert!(alerts.opening("an opening").is_err());
     }
 }
