@@ -18,6 +18,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Body.
     pub(crate) body: String,
+    /// How long the venue wants to be left alone, where it says so.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// One request. `headers` may replace the `Host` that is sent otherwise.
@@ -73,10 +75,11 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> Answer {
     let text = String::from_utf8(bytes).expect("the answer is text");
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {text:?}"));
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no status: {head:?}"));
-    let length =
-        head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().to_string()));
-    if let Some(length) = length {
+    let header =
+        |name: &str| head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix(name).map(|n| n.trim().to_string()));
+    if let Some(length) = header("content-length:") {
         assert_eq!(length, body.len().to_string(), "the body is whole");
     }
-    Answer { status, body: body.to_string() }
+    let retry_after = header("retry-after:").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
+    Answer { status, body: body.to_string(), retry_after }
 }

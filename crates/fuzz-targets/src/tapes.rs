@@ -133,9 +133,10 @@ pub fn foreign(data: &[u8]) {
         }
     }
     if format == TapeFormat::Hftbacktest && refusals == 0 {
+        // With both bytes of a line's end, so that a carriage return of the text's own is not taken for one of them.
         let printed: Vec<u8> = found
             .iter()
-            .flat_map(|entry| [entry.received_unix_ns.to_string().as_bytes(), b" ", &entry.bytes, b"\n"].concat())
+            .flat_map(|entry| [entry.received_unix_ns.to_string().as_bytes(), b" ", &entry.bytes, b"\r\n"].concat())
             .collect();
         let again = open_tape(format, &on_disk(&printed)).expect("a file that was just written");
         let again: Vec<TapeEntry> = again.map(|entry| entry.expect("what was printed is read")).collect();

@@ -29,11 +29,14 @@ impl Binance {
     /// A signed GET. What is signed is the query as it is sent, before the signature itself.
     #[track_caller]
     fn get(&self, path: &str, query: &str) -> Value {
-        let query = format!("{query}timestamp={}", super::now_ms());
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.door.secret.as_bytes()).expect("HMAC takes keys of any length");
-        mac.update(query.as_bytes());
-        let sign = hex::encode(mac.finalize().into_bytes());
-        self.door.json(&format!("{path}?{query}&signature={sign}"), &[("X-MBX-APIKEY", &self.door.key)])
+        let target = || {
+            let query = format!("{query}timestamp={}", super::now_ms());
+            let mut mac = Hmac::<Sha256>::new_from_slice(self.door.secret.as_bytes()).expect("HMAC takes keys of any length");
+            mac.update(query.as_bytes());
+            let sign = hex::encode(mac.finalize().into_bytes());
+            format!("{path}?{query}&signature={sign}")
+        };
+        self.door.json_of(target, &[("X-MBX-APIKEY", &self.door.key)])
     }
 
     /// Every row of a list that has one for each symbol, page after page by `key`, the name of the first id that a page is to have.

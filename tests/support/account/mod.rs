@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// An order as the venue knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +140,9 @@ pub(crate) fn of(venue: &Value) -> Box<dyn Account> {
     }
 }
 
+/// How long a venue may want to be left alone, all together.
+const PATIENCE: Duration = Duration::from_secs(130);
+
 /// Where a venue's REST is, and one key of an account there.
 struct Door {
     id: String,
@@ -169,9 +172,30 @@ impl Door {
     /// A GET that the venue answers with 200 and JSON.
     #[track_caller]
     fn json(&self, target: &str, headers: &[(&str, &str)]) -> Value {
-        let answer = self.get(target, headers);
-        assert_eq!(answer.status, 200, "{} {target}: {}", self.id, answer.body);
-        serde_json::from_str(&answer.body).unwrap_or_else(|e| panic!("{} {target}: {e}: {}", self.id, answer.body))
+        self.json_of(|| target.to_string(), headers)
+    }
+
+    /// The same with a target that is made anew for every try. Engines that are killed and started all the time use up what a venue
+    /// grants to an address, which is this host's, too: then what the venue says is waited for, as any client does.
+    #[track_caller]
+    fn json_of(&self, target: impl Fn() -> String, headers: &[(&str, &str)]) -> Value {
+        let mut patience = PATIENCE;
+        loop {
+            let target = target();
+            let answer = self.get(&target, headers);
+            let wait = answer.retry_after.map(|wait| wait.max(Duration::from_secs(1)));
+            match wait.filter(|wait| answer.status == 429 && *wait <= patience) {
+                Some(wait) => {
+                    patience -= wait;
+                    std::thread::sleep(wait);
+                }
+                None => {
+                    assert_eq!(answer.status, 200, "{} {target}: {}", self.id, answer.body);
+                    return serde_json::from_str(&answer.body)
+                        .unwrap_or_else(|e| panic!("{} {target}: {e}: {}", self.id, answer.body));
+                }
+            }
+        }
     }
 }
 

@@ -181,12 +181,16 @@ impl Stream {
             Stage::Asked { .. } => Some(Overdue::Acknowledgement),
             Stage::Leaving { .. } | Stage::Refused { .. } => Some(Overdue::Ask),
             Stage::Live { .. } => {
-                self.unserved_ns = self.unserved_ns.saturating_mul(2).min(UNSERVED_MAX_NS);
                 self.stage = Stage::Live { at: now };
                 self.nudges += 1;
                 // A second subscription to `spot.obu` is an error (`Alert sub …`) and brings no whole book.
                 let leave = self.nudges > NUDGES || self.subscription.channel == Channel::Obu;
-                Some(if leave { Overdue::Leave } else { Overdue::Nudge })
+                if !leave {
+                    return Some(Overdue::Nudge);
+                }
+                // A market that stays quiet is asked for less and less often; one whose first nudge was lost is not.
+                self.unserved_ns = self.unserved_ns.saturating_mul(2).min(UNSERVED_MAX_NS);
+                Some(Overdue::Leave)
             }
         }
     }

@@ -431,12 +431,13 @@ impl<W: FeedWire> Feeds<W> {
         for (at, stream) in feed.streams.iter_mut().enumerate() {
             let due = stream.unserved_at(&pace).is_some_and(|at| at <= now);
             let Some(pair) = stream.book.filter(|_| due) else { continue };
-            stream.unserved_ns = stream.unserved_ns.saturating_mul(2).min(pace.unserved_max_ns);
             stream.asked = Some(now);
             stream.nudges += 1;
             // What served and fell silent is still subscribed, as far as anybody knows.
             stream.left = std::mem::replace(&mut stream.served, false) || stream.nudges > NUDGES;
             if stream.left {
+                // A market that stays quiet is asked for less and less often; one whose first nudge was lost is not.
+                stream.unserved_ns = stream.unserved_ns.saturating_mul(2).min(pace.unserved_max_ns);
                 stream.nudges = 0;
                 left.push(at);
             }

@@ -310,6 +310,11 @@ fn an_acknowledged_stream_that_sends_nothing_is_unserved_and_asked_for_again() {
         out.iter().filter(|o| matches!(o, Transmit::Frame { text, .. } if text.contains(&wanted))).count()
     };
     assert_eq!((again(&out, "subscribe"), again(&out, "unsubscribe")), (1, 0));
+    // Should that be lost, the next one does not wait for longer.
+    rig.frame(PUBLIC, &snapshot("BTC_USDT", 6));
+    let out = rig.run(10 * SECOND);
+    assert_eq!((again(&out, "subscribe"), again(&out, "unsubscribe")), (1, 0));
+    rig.take();
     rig.frame(PUBLIC, &snapshot("ETH_USDT", 5));
     assert_eq!(rig.book_news(), ["S5"]);
 }
