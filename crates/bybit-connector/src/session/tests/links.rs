@@ -75,9 +75,8 @@ fn an_unanswered_subscription_and_an_unserved_one_have_their_deadlines() {
     assert_eq!(rig.run(10 * SECOND).wires, ["close 0"]);
     // Acknowledged, and nothing comes: asked for again, the third time after leaving.
     let mut rig = Rig::live(&[0]);
-    let asked = |rig: &mut Rig, ns: u64| -> Vec<String> {
-        rig.run(ns).asked.into_iter().filter(|asked| asked != "ping").collect()
-    };
+    let asked =
+        |rig: &mut Rig, ns: u64| -> Vec<String> { rig.run(ns).asked.into_iter().filter(|asked| asked != "ping").collect() };
     let again = "subscribe orderbook.50.BTCUSDT";
     assert_eq!(asked(&mut rig, 35 * SECOND), [again, again, "unsubscribe orderbook.50.BTCUSDT", again]);
     // It is quiet for good: the next round has twice the time.
