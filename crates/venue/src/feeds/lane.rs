@@ -196,7 +196,9 @@ impl Feed {
         let books = self.streams.iter().filter(|s| serving && s.book.is_some());
         let unserved = books.filter_map(|s| s.unserved_at(pace));
         let replace = self.lanes[self.current].replace_at.filter(|_| serving && !self.replacing);
-        let take_over = self.lanes[1 - self.current].subscribed.filter(|_| self.replacing).map(|at| at.after(pace.take_over_ns));
+        // While the old connection is being closed, its loss is what hands over.
+        let take_over = self.lanes[1 - self.current].subscribed.filter(|_| serving && self.replacing);
+        let take_over = take_over.map(|at| at.after(pace.take_over_ns));
         lanes.chain(unserved).chain(replace).chain(take_over).min()
     }
 }
