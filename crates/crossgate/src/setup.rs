@@ -173,7 +173,8 @@ pub fn symbols(loaded: &Loaded) -> Result<Vec<Symbol>, Failure> {
     loaded.config.pair.iter().map(|p| Symbol::parse(&p.symbol).map_err(Failure::config)).collect()
 }
 
-/// One venue's rules of these pairs, by our names and in its decimals and units, as they are to be had now: a venue that takes no requests for a while is an error.
+/// One venue's rules of these pairs, by our names and in its decimals and units, as they are to be had now: a venue that takes no
+/// requests for a while is an error.
 ///
 /// # Errors
 /// As [`prepare`].
@@ -181,8 +182,8 @@ pub async fn fetch_rules(loaded: &Loaded, venue: &VenueSetup, symbols: &[Symbol]
     fetch_rules_of(loaded, venue, symbols, None, Duration::ZERO).await
 }
 
-/// The rules of these pairs, by our names and in the venue's units; the venue is asked by its own. Pairs that it does not list go to `missing`, or are an error
-/// without it. A venue that says when it takes requests again is waited for, `patience` in all.
+/// The rules of these pairs, by our names and in the venue's units; the venue is asked by its own names. Pairs that it does not list
+/// go to `missing`, or are an error without it. A venue that says when it takes requests again is waited for, `patience` in all.
 async fn fetch_rules_of(
     loaded: &Loaded,
     venue: &VenueSetup,

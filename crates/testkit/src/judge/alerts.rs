@@ -150,50 +150,64 @@ impl Alerts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::UnixNanos;
 
     const HALT: StopReason = StopReason::Operator;
 
-    fn told() -> Notice {
-        Notice::Stopped { kind: StopKind::Latch, reason: HALT, venue: None, pair: None }
+    /// An engine's stops, and what it has told of them since the last step.
+    #[derive(Default)]
+    struct Engine {
+        stops: Stops,
+        notices: Vec<Notice>,
     }
 
-    fn ended() -> Notice {
-        Notice::Cleared { kind: StopKind::Latch, reason: HALT }
-    }
+    impl Engine {
+        fn halt(&mut self) {
+            self.notices.extend(self.stops.set(StopKind::Latch, HALT, None, None, UnixNanos(0)));
+        }
 
-    fn step(alerts: &mut Alerts, notices: &[Notice]) {
-        notices.iter().for_each(|notice| alerts.noticed(notice).unwrap());
-        alerts.resumed = false;
+        fn resume(&mut self) {
+            self.stops.resume(&mut self.notices);
+        }
+
+        fn step(&mut self, alerts: &mut Alerts) -> Check {
+            self.notices.drain(..).try_for_each(|notice| alerts.noticed(&notice))?;
+            alerts.after_step(&self.stops)
+        }
     }
 
     #[test]
     fn a_halt_and_a_resume_that_are_heard_at_once_leave_no_latch() {
-        let mut alerts = Alerts::default();
+        let (mut alerts, mut engine) = (Alerts::default(), Engine::default());
         alerts.halt_ordered(HALT);
         alerts.resume_ordered();
-        step(&mut alerts, &[told(), ended()]);
-        assert!(alerts.opening("an opening").is_ok());
+        engine.halt();
+        engine.resume();
+        engine.step(&mut alerts).unwrap();
+        alerts.opening("an opening").unwrap();
         // A third word in the same breath holds.
         alerts.halt_ordered(HALT);
         alerts.resume_ordered();
         alerts.halt_ordered(HALT);
-        step(&mut alerts, &[told(), ended(), told()]);
+        engine.halt();
+        engine.resume();
+        engine.halt();
+        engine.step(&mut alerts).unwrap();
         assert!(alerts.opening("an opening").is_err());
     }
 
     #[test]
     fn a_latch_that_nobody_ended_holds_whatever_the_engine_tells() {
-        let mut alerts = Alerts::default();
-        alerts.halt_ordered(HALT);
-        step(&mut alerts, &[told()]);
-        step(&mut alerts, &[ended()]);
-        assert!(alerts.opening("an opening").is_err());
+        let (mut alerts, mut engine) = (Alerts::default(), Engine::default());
         // A resume is for the next step alone.
         alerts.resume_ordered();
-        step(&mut alerts, &[]);
+        engine.step(&mut alerts).unwrap();
         alerts.halt_ordered(HALT);
-        step(&mut alerts, &[told()]);
-        step(&mut alerts, &[ended()]);
+        engine.halt();
+        engine.step(&mut alerts).unwrap();
+        // No person said so.
+        engine.resume();
+        engine.step(&mut alerts).unwrap();
         assert!(alerts.opening("an opening").is_err());
     }
 }
