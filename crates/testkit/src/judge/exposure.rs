@@ -33,6 +33,8 @@ struct Order {
     /// By what its end was told with; its fills may come later.
     reported: i128,
     ended: bool,
+    /// A life decided it that is over.
+    earlier: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -160,6 +162,7 @@ impl Exposures {
     pub fn new_life(&mut self, ended_in_log: &BTreeSet<ClientOrderId>) {
         self.recent.clear();
         (self.realised, self.turnover) = (0, 0);
+        self.orders.values_mut().for_each(|order| order.earlier = true);
         let mut over = Vec::new();
         for (id, deal) in &mut self.deals {
             deal.exposed_since = None;
@@ -251,8 +254,8 @@ impl Exposures {
             *limit = Some(order.price);
         }
         let qty = info.scale.base_of(order.qty).units();
-        self.orders
-            .insert(order.client_id, Order { deal: order.deal, side: order.side, qty, filled: 0, reported: 0, ended: false });
+        let placed = Order { deal: order.deal, side: order.side, qty, filled: 0, reported: 0, ended: false, earlier: false };
+        self.orders.insert(order.client_id, placed);
         Ok(())
     }
 
@@ -327,8 +330,8 @@ impl Exposures {
         order.filled += base;
         let Some(deal) = self.deals.get_mut(&order.deal) else { return };
         // One that the failed log hid, or that came in the step in which a process died, is told again by a later life, of a deal that
-        // was over by then.
-        if !deal.out_of_sight && (news || !deal.closed_unheard) {
+        // was over by then: what that life read of it in the log it hedged, and says nothing of when it is told again.
+        if !deal.out_of_sight && (news || !(deal.closed_unheard || order.earlier)) {
             (deal.closed, deal.counted) = (false, false);
         }
         match order.side {
@@ -447,5 +450,114 @@ impl Exposures {
                 base >= CLEARLY_ABOVE_DUST * self.base(pair, rules.qty_min.max(rules.qty_step))
                     && value >= CLEARLY_ABOVE_DUST * rules.value_min.units()
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SimConfig;
+    use crate::venues::{Setup, build_world};
+    use domain::{OrderSource, Role, TimeInForce, TradeId, VenueOrderId};
+
+    const PAIR: PairId = PairId(0);
+    const NOW: MonoNanos = MonoNanos(SECOND);
+
+    fn exposures() -> Exposures {
+        let config = SimConfig::calm(1);
+        let setup = Setup::fetch(&config, &mut build_world(&config));
+        let bounds = setup.bounds();
+        Exposures::new(setup.tables, setup.rules, bounds)
+    }
+
+    fn id(counter: u64) -> ClientOrderId {
+        ClientOrderId::new(1, 1_700_000_000, 0, counter).unwrap()
+    }
+
+    fn order(exposures: &Exposures, counter: u64, deal: u64, purpose: Purpose, side: Side) -> NewOrder {
+        let scale = &exposures.tables.pair(PAIR).unwrap().scale;
+        let one = Amount::from_units(domain::number::AMOUNT_ONE);
+        NewOrder {
+            venue: VenueId(u8::from(side == Side::Sell)),
+            pair: PAIR,
+            client_id: id(counter),
+            deal: DealId(deal),
+            purpose,
+            side,
+            price: Price::from_units(1_000_000).unwrap(),
+            qty: scale.qty_rounded_down(Amount::from_units(one.units() / 100)),
+            tif: TimeInForce::Ioc,
+            deadline: None,
+        }
+    }
+
+    fn fill_of(order: &NewOrder) -> Fill {
+        let text = order.client_id.to_string();
+        Fill {
+            venue: order.venue,
+            pair: order.pair,
+            trade_id: TradeId(text.as_str().try_into().unwrap()),
+            client_id: Some(order.client_id),
+            venue_order_id: VenueOrderId(text.as_str().try_into().unwrap()),
+            side: order.side,
+            price: order.price,
+            qty: order.qty,
+            fees: Default::default(),
+            role: Role::Taker,
+            executed_at: None,
+            source: OrderSource::Query,
+            received: NOW,
+        }
+    }
+
+    fn closed(deal: u64) -> Notice {
+        Notice::DealClosed {
+            deal: DealId(deal),
+            pair: PAIR,
+            quote_flow: Amount::ZERO,
+            base_flow: Amount::ZERO,
+            hedges: 1,
+            unhedged_ns: 0,
+            unhedged_notional_seconds: Amount::ZERO,
+            leg_skew_ns: None,
+            unwind: None,
+            unwind_cost: Amount::ZERO,
+            unwind_value: Amount::ZERO,
+            empty: false,
+        }
+    }
+
+    /// A life buys and dies; the next one has the fill from the log, sells, and tells the end of the deal. Then a list tells the fill, for
+    /// the first time as far as the judge heard: what it says of another opening of the pair.
+    fn another_opening(news: bool) -> Check {
+        let mut exposures = exposures();
+        let bought = order(&exposures, 1, 1, Purpose::Open, Side::Buy);
+        exposures.decided(&bought, NOW).unwrap();
+        exposures.new_life(&BTreeSet::new());
+        let sold = order(&exposures, 2, 1, Purpose::Hedge, Side::Sell);
+        exposures.decided(&sold, NOW).unwrap();
+        exposures.fill_told(&fill_of(&sold), true);
+        exposures.noticed(&closed(1));
+        exposures.fill_told(&fill_of(&bought), news);
+        assert_eq!(exposures.deals[&DealId(1)].net, 0, "the fill counts whether it is news or not");
+        let other = order(&exposures, 3, 2, Purpose::Open, Side::Buy);
+        exposures.decided(&other, NOW)
+    }
+
+    #[test]
+    fn a_fill_that_an_earlier_life_knew_opens_its_deal_again_only_if_it_is_news() {
+        another_opening(false).unwrap();
+        assert_eq!(another_opening(true).unwrap_err().0, Invariant::ExposureBounded);
+    }
+
+    #[test]
+    fn a_late_fill_of_this_life_opens_its_deal_again_although_the_engine_says_nothing() {
+        let mut exposures = exposures();
+        let bought = order(&exposures, 1, 1, Purpose::Open, Side::Buy);
+        exposures.decided(&bought, NOW).unwrap();
+        exposures.noticed(&closed(1));
+        exposures.fill_told(&fill_of(&bought), false);
+        let other = order(&exposures, 2, 2, Purpose::Open, Side::Buy);
+        assert_eq!(exposures.decided(&other, NOW).unwrap_err().0, Invariant::ExposureBounded);
     }
 }
