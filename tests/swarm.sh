@@ -5,7 +5,7 @@
 #   tests/swarm.sh --seeds A..B [--into FILE] [further options of crates/testkit/examples/swarm.rs]
 #
 # The first run builds twice and takes the profile, by seeds that nobody counts. Needs `llvm-profdata` of this compiler:
-# rustup component add llvm-tools.
+# rustup component add llvm-tools. Where mimalloc is installed (Debian: libmimalloc2.0) it is the allocator: a tenth of the time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
@@ -24,4 +24,5 @@ if [ ! -e "$profile" ]; then
     "$tools/llvm-profdata" merge -o "$profile" "$work/raw"
 fi
 build guided "-C profile-use=$profile"
-exec "$work/guided/swarm/examples/swarm" "$@"
+mimalloc="$(ldconfig -p 2>/dev/null | sed -n 's/.*libmimalloc\.so[^ ]* .* => //p' | head -n 1 || true)"
+LD_PRELOAD="$mimalloc" exec "$work/guided/swarm/examples/swarm" "$@"
