@@ -1,7 +1,8 @@
 //! What is fuzzed: functions of bytes that assert. Whatever the bytes, a target returns or panics; a panic is a finding.
 //!
-//! One list, [`TARGETS`], serves two drivers: the smoke test of this crate (stable, seeded, seconds, on every test run) and the
-//! coverage-guided targets of `tests/fuzz` (`cargo fuzz`, hours). A finding becomes a named test in `tests/findings.rs`.
+//! One list, [`TARGETS`], serves three drivers: the smoke test of this crate (stable, seeded, seconds, on every test run), bolero's tests
+//! (stable, drawn anew on every test run) and the coverage-guided targets of `tests/fuzz` (`cargo fuzz`, hours). A finding becomes a named
+//! test in `tests/findings.rs`.
 //!
 //! Targets assert more than survival: what was decoded is sound and prints back to the same, a reused decoder says what a fresh one
 //! says, a fast structure agrees with a naive one, a changed log never yields a record that was not written.
