@@ -20,6 +20,8 @@ pub(crate) struct Answer {
     pub(crate) body: String,
     /// How long the venue wants to be left alone, where it says so.
     pub(crate) retry_after: Option<Duration>,
+    /// What the venue has counted of this address in its minute, where it says so.
+    pub(crate) used_weight: Option<u64>,
 }
 
 /// One request. `headers` may replace the `Host` that is sent otherwise.
@@ -80,6 +82,7 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> Answer {
     if let Some(length) = header("content-length:") {
         assert_eq!(length, body.len().to_string(), "the body is whole");
     }
-    let retry_after = header("retry-after:").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-    Answer { status, body: body.to_string(), retry_after }
+    let number = |name: &str| header(name).and_then(|number| number.parse().ok());
+    let retry_after = number("retry-after:").map(Duration::from_secs);
+    Answer { status, body: body.to_string(), retry_after, used_weight: number("x-mbx-used-weight-1m:") }
 }

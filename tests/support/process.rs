@@ -95,6 +95,11 @@ impl Running {
             .unwrap_or_else(|said| panic!("nothing on standard output: {said}{}", self.stderr.text()))
     }
 
+    /// Whether a line on standard error held `part` by then.
+    pub(crate) fn says(&self, part: &str, limit: Duration) -> bool {
+        self.stderr.wait(limit, |line| line.contains(part)).is_ok()
+    }
+
     /// Waits for a line on standard error that holds `part`.
     #[track_caller]
     pub(crate) fn wait_for(&self, part: &str, limit: Duration) -> String {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 /// Simulated venues that serve.
 pub(crate) struct Sim {
@@ -67,6 +68,12 @@ impl Sim {
             of_venue.into_iter().fold(account, |account, unit| Box::new(InOurUnit { account, unit: unit.clone() }))
         };
         self.venues.iter().map(account::of).map(in_our_units).collect()
+    }
+
+    /// How long it takes until every venue grants this address so much weight; `None` when they do so now.
+    #[track_caller]
+    pub(crate) fn until_room(&self, weight: u64) -> Option<Duration> {
+        self.venues.iter().filter_map(|venue| account::until_room(venue, weight)).max()
     }
 
     /// Compares the balances of a run with the venues' own accounts, digit for digit.

@@ -7,9 +7,26 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 use sha2::Sha256;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// The largest page of lists.
 const PAGE: usize = 1_000;
+/// Weight that an address may use in a minute of the venue's clock (Binance spot API, IP limits).
+const WEIGHT: u64 = 6_000;
+/// That minute, in milliseconds.
+const MINUTE_MS: u128 = 60_000;
+
+/// How long it takes until so much weight is there: what a refusal says, else what is left of the minute.
+#[track_caller]
+pub(super) fn until_room(door: &Door, weight: u64) -> Option<Duration> {
+    let answer = door.get("/api/v3/ping", &[]);
+    if matches!(answer.status, 418 | 429) {
+        return Some(answer.retry_after.unwrap_or_else(|| panic!("{} does not say for how long: {}", door.id, answer.body)));
+    }
+    let used = answer.used_weight.unwrap_or_else(|| panic!("{} does not say what is used: {}", door.id, answer.body));
+    let left_ms = MINUTE_MS - super::now_ms() % MINUTE_MS;
+    (used + weight > WEIGHT).then(|| Duration::from_millis(left_ms.try_into().expect("less than a minute")))
+}
 
 pub(super) struct Binance {
     door: Door,

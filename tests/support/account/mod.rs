@@ -140,6 +140,16 @@ pub(crate) fn of(venue: &Value) -> Box<dyn Account> {
     }
 }
 
+/// How long it takes until a venue grants this address so much weight; `None` when it does so now. Asking costs a weight of one. Only
+/// Binance is asked: what the others count ends with seconds.
+#[track_caller]
+pub(crate) fn until_room(venue: &Value, weight: u64) -> Option<Duration> {
+    match venue["kind"].as_str() {
+        Some("binance") => binance::until_room(&Door::of(venue), weight),
+        _ => None,
+    }
+}
+
 /// How long a venue may want to be left alone, all together.
 const PATIENCE: Duration = Duration::from_secs(130);
 
