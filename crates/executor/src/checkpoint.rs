@@ -301,6 +301,7 @@ fn order_state(order: &Order) -> OrderState {
         reported,
         booked,
         heard_at: _,
+        row_refused_at: _,
         ended_at: _,
         label,
         fee_on_spend,

@@ -68,6 +68,8 @@ pub(crate) struct Order {
     pub(crate) booked: Qty,
     /// Receive time of the newest stream or reply evidence.
     pub(crate) heard_at: Option<MonoNanos>,
+    /// When a row of its own refused it, as received; `None` when none did, and of an earlier process.
+    pub(crate) row_refused_at: Option<MonoNanos>,
     pub(crate) ended_at: MonoNanos,
     pub(crate) label: Label,
     /// Fee rate charged in the asset that the order spends, if it is.
@@ -108,6 +110,7 @@ impl Order {
             reported: Qty::ZERO,
             booked: Qty::ZERO,
             heard_at: None,
+            row_refused_at: None,
             ended_at: placed,
             label: Label::default(),
             fee_on_spend: None,
@@ -197,9 +200,7 @@ impl Order {
         }
         let mut effects = Effects::default();
         match update.report {
-            // "We have your request" may come after what became of it.
-            OrderReport::Open { filled }
-                if filled.is_zero() && self.was_refused_by_its_row() && update.source == OrderSource::Reply => {}
+            OrderReport::Open { filled } if self.was_open_before_its_refusal(update, filled) => {}
             OrderReport::Open { filled } => {
                 let was_dead = self.was_never_alive();
                 self.raise(filled, &mut effects);
@@ -224,7 +225,9 @@ impl Order {
                 if self.may_never_have_lived() || self.reported.is_zero() && is_row(update.source) && !self.is_done() =>
             {
                 self.label = label;
-                self.shown |= is_row(update.source);
+                if is_row(update.source) {
+                    (self.shown, self.row_refused_at) = (true, Some(update.received));
+                }
                 self.end(OrderOutcome::Refused, now);
             }
             OrderReport::NotSent if self.may_never_have_lived() => self.end(OrderOutcome::NotSent, now),
@@ -234,7 +237,7 @@ impl Order {
             }
             OrderReport::TermsDiffer { qty, filled } => {
                 // Real, and not what was asked for: ended as fast as the venue lets us, counted for what it may be, and told once.
-                let was_dead = self.was_never_alive();
+                let was_dead = self.was_never_alive() && !self.was_open_before_its_refusal(update, filled);
                 effects.latch |= was_dead;
                 effects.terms_differ = self.theirs.is_none();
                 self.theirs = self.theirs.max(Some(qty));
@@ -271,9 +274,15 @@ impl Order {
         matches!(self.phase, Phase::Sent | Phase::Unknown(_)) && self.reported.is_zero()
     }
 
-    /// Refused, and not by the answer to its placement: that answer may still come, and say that the request was received.
-    fn was_refused_by_its_row(&self) -> bool {
-        self.phase == Phase::Done(OrderOutcome::Refused) && self.shown
+    /// Refused by a row of its own, which is no proof that it was not open before: "we have your request" may come after what became of
+    /// it, and so may the answer to a question that was asked before we heard.
+    fn was_open_before_its_refusal(&self, update: &OrderUpdate, filled: Qty) -> bool {
+        let earlier = match update.source {
+            OrderSource::Reply => true,
+            OrderSource::Query => self.row_refused_at.is_some_and(|heard| update.requested < heard),
+            OrderSource::Stream | OrderSource::Edge => false,
+        };
+        earlier && filled.is_zero() && self.row_refused_at.is_some() && self.phase == Phase::Done(OrderOutcome::Refused)
     }
 
     /// Ended in a way that says it never lived, or never executed.
@@ -353,7 +362,7 @@ impl Order {
         }
         self.placed = now;
         self.expiry = now.after(order_expiry_ns);
-        self.heard_at = None;
+        (self.heard_at, self.row_refused_at) = (None, None);
         self.ended_at = now;
         self.proof = AbsenceProof::default();
         self.probe = Probe::default();

@@ -196,3 +196,24 @@ fn an_order_refused_by_its_row_has_ended_whenever_the_receipt_comes() {
         }
     }
 }
+
+/// Two look-ups that overtake each other, found by the mixed swarm: the answer to the earlier one shows the order before it was refused.
+#[test]
+fn a_refused_order_that_an_earlier_question_shows_open_is_no_contradiction_but_a_later_one_is() {
+    let refused = OrderReport::Refused { class: ErrorClass::SymbolClosed, label: Label::cut("EC_InvalidSymbolStatus") };
+    let latch = StopRequest::set(StopKind::Latch, StopReason::UnknownFill, Some(A), Some(PAIR));
+    for shown in [OrderReport::Open { filled: Qty::ZERO }, OrderReport::TermsDiffer { qty: qty(500_000), filled: Qty::ZERO }] {
+        for (asked, contradicts) in [(-1, false), (1, true)] {
+            let mut rig = Rig::started();
+            let (buy, _) = rig.open(BUY, SELL);
+            rig.pass(100);
+            rig.tell(&buy, OrderSource::Query, refused);
+            let known = rig.now;
+            rig.pass(100);
+            let mut answer = rig.update(&buy, OrderSource::Query, shown);
+            answer.requested = MonoNanos(known.0.saturating_add_signed(asked));
+            rig.exec.handle_order(rig.now, &answer, &mut rig.out);
+            assert_eq!(rig.has_stop(latch), contradicts, "{shown:?}, asked {asked} ns later: {:?}", rig.out.stops);
+        }
+    }
+}
