@@ -277,6 +277,7 @@ impl Wire for BinanceWire {
         link_place: ORDERS,
         link_login: true,
         link_life_ns: Some(LIFE_NS),
+        links_spend_reads: true,
         cancels_together: 1,
         look_up_places: 1,
         // There is none on spot.
@@ -455,9 +456,9 @@ impl Wire for BinanceWire {
     fn private_frame(&mut self, bytes: &mut [u8], received: MonoNanos) -> Result<PrivateNews, Reject> {
         Ok(match self.decoder.api_frame(bytes, received)? {
             ApiFrame::Event(news) => news,
-            ApiFrame::Reply(ApiReply { number, status, error, .. }) => {
+            ApiFrame::Reply(ApiReply { number, status, error, rate, .. }) => {
                 let failure = if (200..300).contains(&status) { None } else { Some(errors::failure(status, error)) };
-                PrivateNews::Reply(PrivateReply { number, ask: None, failure })
+                PrivateNews::Reply(PrivateReply { number, ask: None, failure, rate })
             }
         })
     }

@@ -111,6 +111,7 @@ impl Wire for BybitWire {
         link_login: true,
         // No end of a connection's life is documented; one is replaced before it is a day old all the same.
         link_life_ns: Some((22 * 3600 * SECOND, 3600 * SECOND)),
+        links_spend_reads: false,
         cancels_together: 1,
         // Live orders and the last ones that ended, then history.
         look_up_places: 2,
@@ -347,7 +348,7 @@ impl Wire for BybitWire {
         // Answers are told apart by what they answer: not every one carries the number.
         let reply = |ask, done: bool| {
             let failure = (!done).then(|| Failure { class: ErrorClass::AuthFatal, ..failure(200, None) });
-            PrivateNews::Reply(PrivateReply { number: None, ask: Some(ask), failure })
+            PrivateNews::Reply(PrivateReply { number: None, ask: Some(ask), failure, rate: RateNews::default() })
         };
         Ok(match self.decoder.private_frame(bytes, received)? {
             PrivateFrame::Orders(orders) => PrivateNews::Told(PrivateTold { orders, ..PrivateTold::default() }),

@@ -236,6 +236,7 @@ impl Wire for GateWire {
         link_place: Limit { count: 10, window_ns: SECOND },
         link_login: true,
         link_life_ns: None,
+        links_spend_reads: false,
         cancels_together: CANCEL_IDS_MAX,
         look_up_places: 1,
         dead_man_min_s: Some(5),

@@ -26,6 +26,7 @@ pub(super) struct Budgets {
     /// One for each market that the venue counts by itself.
     public: Vec<RateLimit>,
     ban: Option<Ban>,
+    links_spend_reads: bool,
     /// Nothing at all leaves over REST before this time.
     banned_until: MonoNanos,
 }
@@ -42,6 +43,7 @@ impl Budgets {
             read: RateLimit::new(profile.read),
             public: public.iter().copied().map(RateLimit::new).collect(),
             ban: profile.ban,
+            links_spend_reads: profile.links_spend_reads,
             banned_until: MonoNanos(0),
         }
     }
@@ -63,6 +65,11 @@ impl Budgets {
     /// When a ban ends; past or zero when none holds.
     pub(super) const fn banned_until(&self) -> MonoNanos {
         self.banned_until
+    }
+
+    /// Before this an order link or a private link would be refused what it must be asked for; past or zero when not.
+    pub(super) fn links_open_at(&self) -> MonoNanos {
+        if self.links_spend_reads { self.read.parked_until().max(self.banned_until) } else { MonoNanos(0) }
     }
 
     /// When the venue takes a request like this again, by what it said; past when it does now.
@@ -173,6 +180,17 @@ impl<W: Wire> Desk<W> {
         self.budgets.retry_after(what, market, status, after_ns, now);
     }
 
+    /// What a link must be asked for before it serves was refused for a limit, which reads spend as well.
+    pub(super) fn on_link_limited(&mut self, failure: &Failure, rate: RateNews, now: MonoNanos, updates: &mut Vec<Input>) {
+        if !W::PROFILE.links_spend_reads || failure.class != ErrorClass::RateLimited {
+            return;
+        }
+        let (read, venue_ns) = (What::Balances, self.clock.carried_ns(now));
+        self.on_rate(&read, rate, true, (now, venue_ns), updates);
+        let left = rate.reset_at.zip(venue_ns).map(|(until, venue_ns)| until.0.saturating_sub(venue_ns));
+        self.on_retry_after(&read, failure.status, left.and_then(|left| u64::try_from(left).ok()), now);
+    }
+
     /// A request was refused, perhaps for a limit that its status did not tell.
     pub(super) fn on_refused(&mut self, what: &What<W::Own>, failure: &Failure, now: MonoNanos, updates: &mut Vec<Input>) {
         if failure.class == ErrorClass::RateLimited && failure.status != LIMITED {
@@ -232,6 +250,7 @@ mod tests {
         ban: Some(BAN),
         link_login: true,
         link_life_ns: None,
+        links_spend_reads: false,
         cancels_together: 1,
         look_up_places: 1,
         dead_man_min_s: None,

@@ -511,6 +511,7 @@ impl<W: Wire> Desk<W> {
                 }
                 link.refusals = link.refusals.saturating_add(1);
                 self.on_clock_skew(failure.class, now);
+                self.on_link_limited(&failure, reply.rate, now, updates);
                 if failure.class == ErrorClass::AuthFatal {
                     // A signed read tells whether it is the key.
                     self.submit_read(ReadKind::Account, now, updates);
@@ -587,9 +588,11 @@ impl<W: Wire> Desk<W> {
 
     pub(super) fn link_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         self.link_calls_timeout(now, updates);
+        let open_at = self.budgets.links_open_at();
         for slot in [0, 1] {
             let link = self.link.at_mut(slot);
             match link.conn.phase {
+                Phase::Waiting(at) if at <= now && now < open_at => link.conn.phase = Phase::Waiting(open_at),
                 Phase::Waiting(at) if at <= now => self.link_open(slot),
                 Phase::Open => {
                     let unanswered = matches!(link.login, Login::Asked { at, .. } if at.after(LOGIN_TIMEOUT_NS) <= now);

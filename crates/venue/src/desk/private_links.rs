@@ -236,11 +236,12 @@ impl<W: Wire> Desk<W> {
     fn on_private_reply(&mut self, slot: usize, reply: PrivateReply, now: MonoNanos, updates: &mut Vec<Input>) {
         let Stage::Asked { step, number, .. } = self.private_links.at(slot).stage else { return self.stats.ignored += 1 };
         let ask = self.private_ask_at(step);
-        let PrivateReply { number: told, ask: answered, failure } = reply;
+        let PrivateReply { number: told, ask: answered, failure, rate } = reply;
         if !told.map_or(answered == Some(ask), |told| told == number) {
             return self.stats.ignored += 1;
         }
         if let Some(failure) = failure {
+            self.on_link_limited(&failure, rate, now, updates);
             return self.on_private_refused(slot, &failure, now, updates);
         }
         self.stats.ignored += 1;
@@ -321,9 +322,11 @@ impl<W: Wire> Desk<W> {
         if !self.private_links.wanted {
             return;
         }
+        let open_at = self.budgets.links_open_at();
         for slot in [0, 1] {
-            let lane = self.private_links.at(slot);
+            let lane = self.private_links.at_mut(slot);
             match lane.conn.phase {
+                Phase::Waiting(at) if at <= now && now < open_at => lane.conn.phase = Phase::Waiting(open_at),
                 Phase::Waiting(at) if at <= now => self.private_open(slot),
                 Phase::Open => {
                     let unanswered = matches!(lane.stage, Stage::Asked { at, .. } if at.after(ASK_TIMEOUT_NS) <= now);

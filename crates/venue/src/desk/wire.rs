@@ -75,6 +75,9 @@ pub struct Profile {
     /// Order links and private links of the desk's are replaced at this age, plus half to all of the second, in nanoseconds: before the
     /// venue closes them. `None` where they may live for ever.
     pub link_life_ns: Option<(u64, u64)>,
+    /// What order links and private links are asked for before they serve spends what reads of the account do: while those wait because
+    /// the venue said so, these links are not opened.
+    pub links_spend_reads: bool,
     /// Orders that one cancel on the order link may name.
     pub cancels_together: usize,
     /// Places at which one order is looked up, the next where the last does not have it: orders that are live, then those of the past.
@@ -283,6 +286,8 @@ pub struct PrivateReply {
     pub ask: Option<PrivateAsk>,
     /// Why it is refused; `None` when it is done.
     pub failure: Option<Failure>,
+    /// Head-room as told with it.
+    pub rate: RateNews,
 }
 
 /// One page of a list.

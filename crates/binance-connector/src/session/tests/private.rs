@@ -1,8 +1,8 @@
 //! The private link: both ways to be told of an account, its end by notice and by age, and what only touches balances.
 
-use super::account_rig::{Account, ED25519, HMAC, KEY, order, private, report};
+use super::account_rig::{Account, ED25519, HMAC, KEY, entry, order, private, report};
 use domain::time::SECOND;
-use domain::{BalanceSource, Input, LinkRole, LinkState, OrderReport};
+use domain::{BalanceSource, Command, Input, LinkRole, LinkState, OrderReport, ReadKind, VenueId};
 use serde_json::json;
 use venue::{OrderEntry, VenueSession};
 
@@ -176,4 +176,45 @@ fn a_suspension_and_the_end_close_it() {
     let out = account.run(3600 * SECOND);
     assert_eq!((out.closed.as_slice(), out.opened.as_slice()), (&[private(0)][..], &[][..]));
     assert_eq!(account.session.poll_timeout(), None);
+}
+
+/// Found by the mixed swarm: the log-ons of links that were opened again and again, each refused for the weight that the address had
+/// used up, ended in a ban.
+#[test]
+fn links_that_are_refused_for_their_weight_wait_until_there_is_some_again() {
+    let used_up = |account: &Account, told: bool| {
+        let until = account.wall().millis() + 30_000;
+        let data = if told { json!({"serverTime": 1, "retryAfter": until}) } else { json!(null) };
+        json!({"code": -1003, "msg": "Too much request weight used.", "data": data})
+    };
+    // Without a word of its end, it is over with the window: a minute.
+    for (status, told, wait_s) in [(429, true, 30), (429, false, 60), (418, true, 30), (418, false, 120)] {
+        let mut account = Account::live(ED25519, OrderEntry::WebSocket);
+        account.healthy = false;
+        account.lose(private(0));
+        account.lose(entry(0));
+        let out = account.run(SECOND);
+        assert_eq!(out.opened.len(), 2);
+        // The second one is opened already when the first one is refused; it is refused as well.
+        for link in out.opened {
+            account.connect(link);
+            let asked = account.run(0).frame();
+            account.refuse(&asked, status, used_up(&account, told));
+        }
+        assert_eq!(account.run((wait_s - 1) * SECOND).opened, [], "{status}, told: {told}");
+        let mut opened = account.run(5 * SECOND).opened;
+        opened.sort_by_key(|link| link.role != LinkRole::Private);
+        assert_eq!(opened, [private(0), entry(0)], "{status}, told: {told}");
+    }
+}
+
+#[test]
+fn links_are_not_opened_while_the_weight_that_they_need_is_used_up() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let read = Command::Read { venue: VenueId(0), read: ReadKind::Balances };
+    let sent = account.submit(read).request();
+    account.answer_with(&sent, 429, &[("retry-after", "20")], &json!({"code": -1003, "msg": "Too many requests"}));
+    account.lose(private(0));
+    assert_eq!(account.run(19 * SECOND).opened, []);
+    assert_eq!(account.run(2 * SECOND).opened, [private(0)]);
 }
