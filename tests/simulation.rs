@@ -114,6 +114,23 @@ fn a_ban_is_kept_whatever_the_venue_and_its_end_is_no_storm() {
 }
 
 #[test]
+fn a_ban_that_ends_shortly_before_the_wait_for_rest_leaves_the_account_its_time() {
+    // Told without its end, as the faults end: Binance documents two minutes, and a healed run is given as long to come to rest. Sockets
+    // that end by age leave the account unread meanwhile.
+    let configure = |seed| {
+        let (at_ns, for_ns) = (19_000_000_000, 900_000_000);
+        let told = |fault| (1, ScriptedFault { at_ns, fault });
+        let timed = vec![told(TimedFault::BareRefusals { for_ns }), told(TimedFault::Ban { for_ns })];
+        let faults = FaultMix { timed, ..FaultMix::none() };
+        let socket_life = [None, Some((15_000_000_000, 0))];
+        SimConfig { faults, socket_life, order_entry: [false; 2], ..SimConfig::calm(seed) }.between(["gate", "binance"])
+    };
+    let totals = runner::run_many(0..6, configure).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(totals.coverage.runs_with(32), 6, "{totals}");
+    assert!(totals.healed_after_max_ns > 120_000_000_000, "{totals}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     let mut traces = Vec::new();
     for seed in TWICE {

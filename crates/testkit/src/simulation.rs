@@ -214,9 +214,12 @@ impl Simulation {
         self.heal()?;
         let healed_from = self.t_ns;
         let mut until = healed_from + self.config.heal_max_ns;
+        // When the last hold ends, or ended: one is not told of any more when it is over.
+        let mut held = None;
         loop {
             let mut quiet_since = None;
             self.run_until(until, |sim| {
+                held = held.max(sim.held_until().filter(|held| *held < healed_from + HELD_MAX_NS));
                 if sim.unsettled().is_some() {
                     quiet_since = None;
                     return false;
@@ -224,10 +227,9 @@ impl Simulation {
                 sim.t_ns.saturating_sub(*quiet_since.get_or_insert(sim.t_ns)) >= QUIET_NS
             })?;
             // A private stream that told nothing holds its venue for a minute, on purpose, and a ban is kept as long as the venue said or
-            // documents: their end is waited for, and no more.
-            let held = self.held_until().filter(|held| *held < healed_from + HELD_MAX_NS);
-            match held.max(self.judge.wire.banned_until()).filter(|held| *held > until) {
-                Some(held) if self.unsettled().is_some() => until = held + READ_AFTER_HOLD_NS,
+            // documents: the account is read within a time from their end, also when that came shortly before the end of the wait.
+            match held.max(self.judge.wire.banned_until()).map(|held| held + READ_AFTER_HOLD_NS).filter(|read| *read > until) {
+                Some(read) if self.unsettled().is_some() => until = read,
                 _ => break,
             }
         }

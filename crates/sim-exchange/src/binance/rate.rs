@@ -14,7 +14,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 const MINUTE_NS: u64 = 60 * SECOND_NS;
 const DAY_NS: u64 = 1_440 * MINUTE_NS;
 /// The first ban; each further one is twice as long.
-const BAN_MIN_NS: u64 = 2 * MINUTE_NS;
+pub(super) const BAN_MIN_NS: u64 = 2 * MINUTE_NS;
 /// The longest ban.
 const BAN_MAX_NS: u64 = 3 * DAY_NS;
 /// What a first fill takes off the count of unfilled orders: of an order that took, and of one that rested (Binance spot API,

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::rate::BAN_MIN_NS;
 use crate::{
     core::AccountTrade,
     reading::{Asked, Crossing, RateWord, Reading, Spends, cross, parameter, retry_after_ns, side_of, text_field},
@@ -85,7 +86,9 @@ impl Reading for BinanceReading {
         match response.status {
             // Without a word of when it ends, it is over with the window of weights.
             429 => RateWord::Refused { until_ns: None, for_ns: Some(retry_after_ns(response).unwrap_or(WEIGHT_WINDOW_NS)) },
-            403 | 418 => RateWord::Banned { for_ns: retry_after_ns(response) },
+            // Without a word of when it ends, the shortest ban there is: two minutes (Binance spot API, IP limits).
+            418 => RateWord::Banned { for_ns: Some(retry_after_ns(response).unwrap_or(BAN_MIN_NS)) },
+            403 => RateWord::Banned { for_ns: retry_after_ns(response) },
             _ => RateWord::None,
         }
     }
@@ -175,6 +178,20 @@ mod tests {
         };
         assert_eq!(BinanceReading.placement_in_frame(frame("order.place").as_bytes()), Some(placed));
         assert_eq!(BinanceReading.placement_in_frame(frame("order.test").as_bytes()), None);
+    }
+
+    #[test]
+    fn a_ban_lasts_as_long_as_it_says_or_as_is_documented() {
+        let answer = |status, headers| HttpResponse { status, headers, body: Vec::new() };
+        let told = vec![("Retry-After".to_owned(), "7".to_owned())];
+        let lasts = |for_s: u64| RateWord::Banned { for_ns: Some(for_s * 1_000_000_000) };
+        assert_eq!(BinanceReading.rate_word(&answer(418, told.clone())), lasts(7));
+        assert_eq!(BinanceReading.rate_word(&answer(418, Vec::new())), lasts(120));
+        assert_eq!(BinanceReading.rate_word(&answer(403, Vec::new())), RateWord::Banned { for_ns: None }, "a firewall's");
+        let refused = |for_s: u64| RateWord::Refused { until_ns: None, for_ns: Some(for_s * 1_000_000_000) };
+        assert_eq!(BinanceReading.rate_word(&answer(429, told)), refused(7));
+        assert_eq!(BinanceReading.rate_word(&answer(429, Vec::new())), refused(60));
+        assert_eq!(BinanceReading.rate_word(&answer(200, Vec::new())), RateWord::None);
     }
 
     #[test]
