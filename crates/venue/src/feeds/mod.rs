@@ -466,7 +466,12 @@ fn lane_timeout(lane: &mut Lane, streams: &[Stream], pace: &Pace, now: MonoNanos
         // Frames of a stream are a better proof of the subscription than its lost acknowledgement; any frame answers a probe.
         let proved = match &pending.control {
             Control::Subscribe(positions) => {
-                positions.iter().filter_map(|s| streams.get(*s)).any(|s| s.served) || !streams.iter().any(|s| s.book.is_some())
+                let served = positions.iter().filter_map(|s| streams.get(*s)).filter(|s| s.served).map(|s| s.last).max();
+                // What came soon after it was asked for may be of the time before it was left, and the question lost: once more.
+                if served.is_some_and(|last| last < pending.at.after(pace.ack_timeout_ns / 2)) {
+                    lane.controls.push_back(Control::Subscribe(positions.clone()));
+                }
+                served.is_some() || !streams.iter().any(|s| s.book.is_some())
             }
             Control::Unsubscribe(_) => true,
             Control::Probe => lane.conn.last_frame() > pending.at,

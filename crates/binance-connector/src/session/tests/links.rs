@@ -88,6 +88,24 @@ fn a_subscription_is_acknowledged_or_served_or_the_connection_is_closed() {
 }
 
 #[test]
+fn a_late_change_does_not_prove_a_subscription_whose_message_was_lost() {
+    let mut rig = Rig::new(&[0], SessionOptions::default());
+    rig.acknowledges = false;
+    rig.session.start(rig.now);
+    rig.drain();
+    rig.connect(SPOT);
+    rig.run(SECOND);
+    rig.frame(SPOT, &spot(10, 10));
+    assert_eq!(rig.run(11 * SECOND).asked(), ["SUBSCRIBE btcusdt@depth@100ms"]);
+    // One that goes on is proof.
+    for id in 11..20 {
+        rig.run(SECOND);
+        rig.frame(SPOT, &spot(id, id));
+    }
+    assert!(rig.run(11 * SECOND).asked().is_empty());
+}
+
+#[test]
 fn reconnects_back_off() {
     let mut rig = Rig::live(&[0]);
     let mut waits = Vec::new();
