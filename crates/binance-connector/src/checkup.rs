@@ -185,7 +185,7 @@ impl Checkup for BinanceCheckup {
                     headers.iter().find(|(name, _)| name == "x-mbx-used-weight-1m").and_then(|(_, used)| used.parse().ok());
                 let allowed = Market::Spot.weight_max();
                 let remain = used.map(|used: u32| allowed.saturating_sub(used));
-                self.headroom.note(RateNews { remain, limit: Some(allowed), reset_at: None });
+                self.headroom.note(RateNews { remain, limit: Some(allowed), ..RateNews::default() });
                 self.read(&step, status, body);
             }
         }

@@ -32,9 +32,16 @@ pub struct RateNews {
     pub limit: Option<u32>,
     /// When the window begins anew, by the venue's clock.
     pub reset_at: Option<UnixNanos>,
+    /// The venue's clock as it said so, where that was told with it.
+    pub told_at: Option<UnixNanos>,
 }
 
 impl RateNews {
+    /// The venue's time to count from: as it told, or by our clock of it.
+    pub fn venue_ns(&self, by_our_clock: Option<i64>) -> Option<i64> {
+        self.told_at.map(|at| at.0).or(by_our_clock)
+    }
+
     /// With the end that `Retry-After` tells, where no other is told: a better one than a whole window. It counts from now, so that it is
     /// known without the venue's time; returned is the time to count from.
     #[must_use]
@@ -138,7 +145,7 @@ mod tests {
     const TEN: Limit = Limit { count: 10, window_ns: SECOND };
 
     fn told(remain: Option<u32>, limit: Option<u32>, reset_s: Option<i64>) -> RateNews {
-        RateNews { remain, limit, reset_at: reset_s.map(|s| UnixNanos(s * SECOND as i64)) }
+        RateNews { remain, limit, reset_at: reset_s.map(|s| UnixNanos(s * SECOND as i64)), told_at: None }
     }
 
     /// Nanoseconds after an answer until the limit gives again.

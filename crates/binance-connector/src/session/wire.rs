@@ -361,11 +361,11 @@ impl Wire for BinanceWire {
         if matches!(what, What::Place { .. }) {
             // Counted in windows that begin on the tens; the limit itself is not told.
             let remain = number(headers, "x-mbx-order-count-10s").map(|used| ORDERS.count.saturating_sub(used));
-            return RateNews { remain, limit: remain.map(|_| ORDERS.count), reset_at: None };
+            return RateNews { remain, limit: remain.map(|_| ORDERS.count), ..RateNews::default() };
         }
         let allowed = Market::ALL.get(self.public_limit(what)).map_or(0, |market| market.weight_max());
         let remain = number(headers, "x-mbx-used-weight-1m").map(|used| allowed.saturating_sub(used));
-        RateNews { remain, limit: remain.map(|_| allowed).filter(|allowed| *allowed > 0), reset_at: None }
+        RateNews { remain, limit: remain.map(|_| allowed).filter(|allowed| *allowed > 0), ..RateNews::default() }
     }
 
     fn time(&mut self, body: &mut [u8]) -> Result<UnixNanos, Reject> {

@@ -82,7 +82,7 @@ fn api_frame(root: &Value<'_, '_>, names: &PairNames, received: MonoNanos) -> Re
     let mut told = None;
     if let Some(error) = error {
         told = Some(error_of(&error)?);
-        rate.reset_at = retry_after(&object(&error, "error")?)?;
+        (rate.reset_at, rate.told_at) = retry_after(&object(&error, "error")?)?;
     }
     // A received answer to a request: rows were asked for when their request left, which the desk knows.
     let stamp = Stamp { source: OrderSource::Reply, received, requested: received };
@@ -175,15 +175,19 @@ fn head_room(limits: &Value<'_, '_>) -> Result<RateNews, Reject> {
         }
     }
     let found = tightest.map(|(_, remain, limit)| (remain, limit)).unzip();
-    Ok(RateNews { remain: found.0, limit: found.1, reset_at: None })
+    Ok(RateNews { remain: found.0, limit: found.1, ..RateNews::default() })
 }
 
-/// Until when a refusal holds: `data.retryAfter`, milliseconds.
-fn retry_after(error: &Object<'_, '_>) -> Result<Option<UnixNanos>, Reject> {
+/// Until when a refusal holds (`data.retryAfter`), and the venue's time as it said so (`data.serverTime`), milliseconds.
+fn retry_after(error: &Object<'_, '_>) -> Result<(Option<UnixNanos>, Option<UnixNanos>), Reject> {
     fields!(error, "data" => data);
-    let Some(data) = data.and_then(|data| data.as_object()) else { return Ok(None) };
-    fields!(data, "retryAfter" => at);
-    Ok(whole_millis(at, "retryAfter").map_err(|_| Reject::new(FrameReject::BadNumber, "retryAfter"))?.map(|at| UnixNanos(at.0)))
+    let Some(data) = data.and_then(|data| data.as_object()) else { return Ok((None, None)) };
+    fields!(data, "retryAfter" => until, "serverTime" => now);
+    let time = |value, name| {
+        let read = whole_millis(value, name).map_err(|_| Reject::new(FrameReject::BadNumber, name))?;
+        Ok(read.map(|at| UnixNanos(at.0)))
+    };
+    Ok((time(until, "retryAfter")?, time(now, "serverTime")?))
 }
 
 #[cfg(test)]

@@ -149,14 +149,18 @@ fn head_room_is_that_of_orders_where_they_count_and_a_refusal_says_until_when() 
         format!(r#"{{"rateLimitType":"{kind}","interval":"SECOND","intervalNum":10,"limit":{limit},"count":{count}}}"#)
     };
     let all = [row("REQUEST_WEIGHT", 6000, 5999), row("ORDERS", 50, 13), row("ORDERS", 160_000, 4044), row("RAW_REQUESTS", 9, 9)];
-    assert_eq!(limits(&all.join(",")), RateNews { remain: Some(37), limit: Some(50), reset_at: None });
-    assert_eq!(limits(&row("REQUEST_WEIGHT", 6000, 70)), RateNews { remain: Some(5930), limit: Some(6000), reset_at: None });
+    assert_eq!(limits(&all.join(",")), RateNews { remain: Some(37), limit: Some(50), ..RateNews::default() });
+    assert_eq!(
+        limits(&row("REQUEST_WEIGHT", 6000, 70)),
+        RateNews { remain: Some(5930), limit: Some(6000), ..RateNews::default() }
+    );
     assert_eq!(limits(&row("ORDERS", 0, 1)), RateNews::default());
     assert_eq!(limits(&row("ORDERS", 50, 60)).remain, Some(0));
     let banned = reply(
         r#"{"id":1,"status":418,"error":{"code":-1003,"msg":"Way too much request weight used; IP banned until 1659146400000.","data":{"serverTime":1659142907531,"retryAfter":1659146400000}},"rateLimits":[]}"#,
     );
     assert_eq!((banned.status, banned.rate.reset_at), (418, Some(UnixNanos(1_659_146_400_000_000_000))));
+    assert_eq!(banned.rate.told_at, Some(UnixNanos(1_659_142_907_531_000_000)));
 }
 
 proptest! {

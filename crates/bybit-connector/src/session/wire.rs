@@ -216,7 +216,7 @@ impl Wire for BybitWire {
         if order || told.limit.is_none_or(|limit| limit >= Self::PROFILE.read.count) {
             return told;
         }
-        RateNews { limit: None, remain: told.remain.filter(|left| *left == 0), reset_at: told.reset_at }
+        RateNews { limit: None, remain: told.remain.filter(|left| *left == 0), reset_at: told.reset_at, told_at: None }
     }
 
     /// Fees may be asked for five times a second, rights ten times.
@@ -403,6 +403,7 @@ pub(crate) fn rate_news(headers: &[(String, String)]) -> RateNews {
         remain: small("x-bapi-limit-status"),
         limit: small("x-bapi-limit").filter(|limit| *limit > 0),
         reset_at: reset.map(UnixNanos),
+        told_at: None,
     }
 }
 
@@ -433,7 +434,8 @@ mod tests {
     fn limits_are_read_from_headers() {
         let headers = [("x-bapi-limit", "50"), ("x-bapi-limit-status", "49"), ("x-bapi-limit-reset-timestamp", "1672738134824")];
         let headers = headers.map(|(name, value)| (name.to_string(), value.to_string()));
-        let expected = RateNews { remain: Some(49), limit: Some(50), reset_at: Some(UnixNanos(1_672_738_134_824_000_000)) };
+        let expected =
+            RateNews { remain: Some(49), limit: Some(50), reset_at: Some(UnixNanos(1_672_738_134_824_000_000)), told_at: None };
         assert_eq!(rate_news(&headers), expected);
         assert_eq!(rate_news(&[("x-bapi-limit-status".into(), "-1".into())]), RateNews::default());
     }

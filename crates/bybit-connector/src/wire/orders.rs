@@ -220,5 +220,6 @@ fn rate(header: Option<Value<'_, '_>>) -> Result<RateNews, Reject> {
         remain: small(number(left, "X-Bapi-Limit-Status")?),
         limit: small(number(limit, "X-Bapi-Limit")?).filter(|limit| *limit > 0),
         reset_at: reset.map(UnixNanos),
+        told_at: None,
     })
 }

@@ -355,7 +355,12 @@ fn acknowledgements_say_that_a_request_was_received_or_why_not() {
         op: OrderOp::Create,
         venue_order_id: VenueOrderId::new("a4c1718e-fe53"),
         error: None,
-        rate: RateNews { remain: Some(19), limit: Some(20), reset_at: Some(UnixNanos(1_711_001_595_208 * 1_000_000)) },
+        rate: RateNews {
+            remain: Some(19),
+            limit: Some(20),
+            reset_at: Some(UnixNanos(1_711_001_595_208 * 1_000_000)),
+            told_at: None,
+        },
     };
     assert_eq!(read(ack), Ok(OrderFrame::Ack(expected.clone())));
     let refused = r#"{"reqId":"8","retCode":170131,"retMsg":"Insufficient balance.","op":"order.create","data":{},"header":{}}"#;

@@ -15,7 +15,7 @@ fn news(remain: Option<u32>, limit: Option<u32>, reset_s: Option<i64>) -> RateNe
         None => remain,
     };
     let reset_at = reset_s.filter(|s| *s > 0).and_then(|s| s.checked_mul(1_000_000_000)).map(UnixNanos);
-    RateNews { remain, limit, reset_at }
+    RateNews { remain, limit, reset_at, told_at: None }
 }
 
 /// Reads the headers of a REST answer; names in any case. What can't be read counts as missing.
@@ -58,7 +58,8 @@ mod tests {
         JsonReader::default().read(&mut header.as_bytes().to_vec(), 1000, |root| Ok(from_ws(&root))).unwrap()
     }
 
-    const FULL: RateNews = RateNews { remain: Some(9), limit: Some(10), reset_at: Some(UnixNanos(1_700_000_001_000_000_000)) };
+    const FULL: RateNews =
+        RateNews { remain: Some(9), limit: Some(10), reset_at: Some(UnixNanos(1_700_000_001_000_000_000)), told_at: None };
 
     #[test]
     fn rest_and_stream_say_the_same() {
@@ -79,7 +80,7 @@ mod tests {
     #[test]
     fn what_is_left_out_or_odd_is_not_guessed() {
         // `remain` is left out when it is zero.
-        let none_left = RateNews { remain: Some(0), limit: Some(10), reset_at: None };
+        let none_left = RateNews { remain: Some(0), limit: Some(10), ..RateNews::default() };
         assert_eq!(http(&[("x-gate-ratelimit-limit", "10")]), none_left);
         assert_eq!(ws(r#"{"x_gate_ratelimit_limit":10}"#), none_left);
         let rows: [(&[(&str, &str)], RateNews); 5] = [
@@ -89,7 +90,7 @@ mod tests {
             (&[("x-gate-ratelimit-reset-timestamp", "-5")], RateNews::default()),
             (
                 &[("x-gate-ratelimit-limit", "10"), ("x-gate-ratelimit-requests-remain", "99")],
-                RateNews { remain: Some(10), limit: Some(10), reset_at: None },
+                RateNews { remain: Some(10), limit: Some(10), ..RateNews::default() },
             ),
         ];
         for (headers, expected) in rows {

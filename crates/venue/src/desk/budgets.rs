@@ -185,7 +185,7 @@ impl<W: Wire> Desk<W> {
         if !W::PROFILE.links_spend_reads || failure.class != ErrorClass::RateLimited {
             return;
         }
-        let (read, venue_ns) = (What::Balances, self.clock.carried_ns(now));
+        let (read, venue_ns) = (What::Balances, rate.venue_ns(self.clock.carried_ns(now)));
         self.on_rate(&read, rate, true, (now, venue_ns), updates);
         let left = rate.reset_at.zip(venue_ns).map(|(until, venue_ns)| until.0.saturating_sub(venue_ns));
         self.on_retry_after(&read, failure.status, left.and_then(|left| u64::try_from(left).ok()), now);

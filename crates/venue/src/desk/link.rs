@@ -373,10 +373,9 @@ impl<W: Wire> Desk<W> {
             Sending::Cancels(cancels) => cancels.first().map(|asked| &asked.what),
         };
         if let Some(what) = what {
-            self.on_rate(what, reply.rate, reply.limited, (now, self.clock.carried_ns(now)), updates);
-            if let (LinkBody::Failed(failure), Some(until), Some(venue_ns)) =
-                (&reply.body, reply.rate.reset_at, self.clock.carried_ns(now))
-            {
+            let venue_ns = reply.rate.venue_ns(self.clock.carried_ns(now));
+            self.on_rate(what, reply.rate, reply.limited, (now, venue_ns), updates);
+            if let (LinkBody::Failed(failure), Some(until), Some(venue_ns)) = (&reply.body, reply.rate.reset_at, venue_ns) {
                 // A ban is told on the link as well, and is of everything.
                 let after_ns = u64::try_from(until.0.saturating_sub(venue_ns)).ok();
                 self.on_retry_after(what, failure.status, after_ns, now);

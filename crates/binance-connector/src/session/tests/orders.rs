@@ -227,9 +227,10 @@ fn orders_are_counted_by_what_the_venue_counts_and_a_ban_on_the_link_is_of_every
     assert!(matches!(account.reports().as_slice(), [OrderReport::Refused { class: ErrorClass::RateLimited, .. }]));
     account.run(20 * SECOND);
     let asked = account.place(order(4)).frame();
-    let until = account.wall().millis() + 90_000;
+    let now = account.wall().millis();
     let banned = json!({
-        "code": -1003, "msg": "Way too much request weight used; IP banned.", "data": {"serverTime": 1, "retryAfter": until},
+        "code": -1003, "msg": "Way too much request weight used; IP banned.",
+        "data": {"serverTime": now, "retryAfter": now + 90_000},
     });
     account.refuse(&asked, 418, banned);
     account.take();

@@ -183,8 +183,8 @@ fn a_suspension_and_the_end_close_it() {
 #[test]
 fn links_that_are_refused_for_their_weight_wait_until_there_is_some_again() {
     let used_up = |account: &Account, told: bool| {
-        let until = account.wall().millis() + 30_000;
-        let data = if told { json!({"serverTime": 1, "retryAfter": until}) } else { json!(null) };
+        let now = account.wall().millis();
+        let data = if told { json!({"serverTime": now, "retryAfter": now + 30_000}) } else { json!(null) };
         json!({"code": -1003, "msg": "Too much request weight used.", "data": data})
     };
     // Without a word of its end, it is over with the window: a minute.
@@ -217,4 +217,19 @@ fn links_are_not_opened_while_the_weight_that_they_need_is_used_up() {
     account.lose(private(0));
     assert_eq!(account.run(19 * SECOND).opened, []);
     assert_eq!(account.run(2 * SECOND).opened, [private(0)]);
+}
+
+/// Found by the mixed swarm: a ban of four seconds was kept for two minutes, since the venue's clock could not be read because of it.
+#[test]
+fn how_long_a_refusal_of_a_link_lasts_is_known_without_the_clock() {
+    let mut account = Account::new(ED25519, OrderEntry::Rest);
+    (account.healthy, account.clock) = (false, false);
+    account.run(0);
+    account.connect(private(0));
+    let asked = account.run(0).frame();
+    let now = account.wall().millis() - 5_000;
+    let data = json!({"serverTime": now, "retryAfter": now + 20_000});
+    account.refuse(&asked, 418, json!({"code": -1003, "msg": "Way too much request weight used; IP banned.", "data": data}));
+    assert_eq!(account.run(19 * SECOND).opened, []);
+    assert_eq!(account.run(5 * SECOND).opened, [private(0)]);
 }
