@@ -293,6 +293,14 @@ impl FaultMix {
         })
     }
 
+    /// When trading of which pair is halted by this venue, by the simulator's name, nanoseconds after the start.
+    pub fn halts(&self, venue: usize) -> impl Iterator<Item = (&str, u64, u64)> + '_ {
+        self.timed.iter().filter(move |(of, _)| *of == venue).filter_map(|(_, entry)| match &entry.fault {
+            TimedFault::Halt { pair, for_ns } => Some((pair.as_str(), entry.at_ns, entry.at_ns + for_ns)),
+            _ => None,
+        })
+    }
+
     /// How late a public frame may be.
     pub fn feed_delay_max_ns(&self) -> u64 {
         let faults = self.public;

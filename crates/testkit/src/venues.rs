@@ -148,6 +148,19 @@ pub struct Bounds {
     pub collar: Rate,
 }
 
+/// Trading of a pair is halted at a venue by a fault: until its end the venue shows the book as it was, whatever becomes of it meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halt {
+    /// Which venue.
+    pub venue: VenueId,
+    /// The simulator's name of the pair.
+    pub pair: String,
+    /// From when on, Unix nanoseconds.
+    pub from: u64,
+    /// Its end, Unix nanoseconds: its own, or that of all faults.
+    pub until: u64,
+}
+
 /// What every life of the engine in a run shares.
 #[derive(Clone)]
 pub struct Setup {
@@ -168,6 +181,8 @@ pub struct Setup {
     redundant: [bool; 2],
     /// When each venue shuts us out by a fault of the run, Unix nanoseconds.
     pub banning: Vec<Vec<(u64, u64)>>,
+    /// When a fault of the run halts trading of a pair.
+    pub halts: Vec<Halt>,
     seed: u64,
     /// No fault of the run makes a venue refuse for its rate limits, nor bunches requests on their way.
     pub refusals_are_ours: bool,
@@ -245,6 +260,16 @@ impl Setup {
             redundant: config.redundant,
             banning: (0..speech.len())
                 .map(|venue| config.faults.bans(venue).map(|(from, until)| (START_T_NS + from, START_T_NS + until)).collect())
+                .collect(),
+            halts: (0..speech.len())
+                .flat_map(|venue| {
+                    config.faults.halts(venue).map(move |(pair, from, until)| Halt {
+                        venue: VenueId(venue as u8),
+                        pair: pair.into(),
+                        from: START_T_NS + from,
+                        until: START_T_NS + until.min(config.duration_ns),
+                    })
+                })
                 .collect(),
             seed: config.seed,
             refusals_are_ours: config.faults.keeps_rate_limits(),

@@ -1,5 +1,6 @@
 //! Books as the judge sees them: every state the venues' own books had, and when bytes of each book reached the engine.
 
+use crate::venues::Halt;
 use domain::number::pow10;
 use domain::{Level, MonoNanos, PairId, PairScale, Tables, VenueId};
 use order_book::OrderBook;
@@ -67,14 +68,15 @@ pub struct VenueBooks {
     states: Vec<States>,
     /// The venues' numbers of the pairs, venue-major; found once.
     theirs: Vec<Option<sim_exchange::core::PairId>>,
+    halts: Vec<Halt>,
 }
 
 impl VenueBooks {
     /// Nothing seen yet. Each venue's book channel shows so many levels a side; beyond [`DEPTH`] nothing is compared.
-    pub fn new(tables: Arc<Tables>, depths: Vec<usize>) -> VenueBooks {
+    pub fn new(tables: Arc<Tables>, depths: Vec<usize>, halts: Vec<Halt>) -> VenueBooks {
         let names = tables.pairs.iter().map(|info| format!("{}_{}", info.symbol.base, info.symbol.quote)).collect();
         let states = (0..tables.venues.len() * tables.pairs.len()).map(|_| States::default()).collect();
-        VenueBooks { tables, names, depths, states, theirs: Vec::new() }
+        VenueBooks { tables, names, depths, states, theirs: Vec::new(), halts }
     }
 
     fn slot(&self, venue: VenueId, pair: PairId) -> usize {
@@ -112,9 +114,13 @@ impl VenueBooks {
         }
     }
 
-    /// How long ago the venue's book stopped being the state of this id; `None` while it still is.
+    /// How long ago the venue stopped showing the state of this id; `None` while it still is.
     pub fn behind_ns(&self, venue: VenueId, pair: PairId, id: u64, t_ns: u64) -> Option<u64> {
-        self.states(venue, pair)?.first_after(id).map(|state| t_ns.saturating_sub(state.t_ns))
+        let changed = self.states(venue, pair)?.first_after(id)?.t_ns;
+        let name = self.names.get(pair.index())?;
+        let halts = self.halts.iter().filter(|halt| halt.venue == venue && halt.pair == *name);
+        let shown = halts.filter(|halt| (halt.from..halt.until).contains(&changed)).map(|halt| halt.until).min();
+        Some(t_ns.saturating_sub(shown.unwrap_or(changed)))
     }
 
     /// Compares a live book with the venue's own of the same id (I12).
@@ -238,7 +244,7 @@ mod tests {
     /// What the judge says of a book at id 5 that a top of id 6 overlays, where the venue had these bids at id 6.
     fn verdict(theirs: &[Units], ours: Option<Level>) -> Result<(), String> {
         let tables = Tables { venues: vec![], pairs: vec![], assets: vec![] };
-        let mut books = VenueBooks::new(Arc::new(tables), vec![DEPTH]);
+        let mut books = VenueBooks::new(Arc::new(tables), vec![DEPTH], vec![]);
         let state = |id, bids: &[Units]| State { id, t_ns: 0, bids: bids.to_vec(), asks: vec![(101, 1)] };
         books.states.push(States(VecDeque::from([state(5, &[(100, 1), (99, 2)]), state(6, theirs)])));
         let mut book = OrderBook::new();
@@ -254,5 +260,26 @@ mod tests {
         assert!(verdict(&[(99, 3)], Some(level(99, 2))).is_err());
         assert!(verdict(&[(99, 2)], None).is_err());
         assert!(verdict(&[], Some(level(99, 2))).is_err());
+    }
+
+    #[test]
+    fn what_a_halted_venue_does_not_show_counts_from_the_end_of_the_halt() {
+        let pairs = ["BTC/USDT", "SOL/USDT"].map(|symbol| domain::PairInfo {
+            symbol: domain::Symbol::parse(symbol).unwrap(),
+            kind: domain::InstrumentKind::Spot,
+            base: domain::AssetId(0),
+            quote: domain::AssetId(1),
+            scale: domain::PairScale::new(1, 6).unwrap(),
+        });
+        let tables = Tables { venues: vec!["a".into()], pairs: pairs.into(), assets: vec![] };
+        let halt = Halt { venue: VenueId(0), pair: "BTC_USDT".into(), from: 10, until: 50 };
+        let mut books = VenueBooks::new(Arc::new(tables), vec![DEPTH], vec![halt]);
+        let state = |id, t_ns| State { id, t_ns, bids: vec![], asks: vec![] };
+        for states in &mut books.states {
+            *states = States(VecDeque::from([state(5, 1), state(6, 9), state(7, 12), state(8, 60)]));
+        }
+        let behind = |pair, id| books.behind_ns(VenueId(0), PairId(pair), id, 100);
+        assert_eq!([5, 6, 7, 8].map(|id| behind(0, id)), [Some(91), Some(50), Some(40), None]);
+        assert_eq!([5, 6, 7, 8].map(|id| behind(1, id)), [Some(91), Some(88), Some(40), None]);
     }
 }

@@ -179,7 +179,7 @@ impl Judge {
     pub fn new(setup: &Setup) -> Judge {
         let (tables, bounds) = (setup.tables.clone(), setup.bounds());
         Judge {
-            books: VenueBooks::new(tables.clone(), setup.book_depths()),
+            books: VenueBooks::new(tables.clone(), setup.book_depths(), setup.halts.clone()),
             deliveries: Deliveries::default(),
             orders: OrderBookkeeping::default(),
             exposures: Exposures::new(tables.clone(), setup.rules.clone(), bounds),
