@@ -59,8 +59,10 @@ pub enum RateWord {
     None,
     /// Refused for now.
     Refused {
-        /// Until then, Unix nanoseconds, where told as a moment.
+        /// Until then by the venue's clock, Unix nanoseconds, where told as a moment.
         until_ns: Option<u64>,
+        /// What the venue's clock showed as it said so, Unix nanoseconds, where that was told with it.
+        told_ns: Option<u64>,
         /// For so long from the answer, nanoseconds, where told so.
         for_ns: Option<u64>,
     },

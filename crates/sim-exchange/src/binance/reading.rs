@@ -85,7 +85,10 @@ impl Reading for BinanceReading {
     fn rate_word(&self, response: &HttpResponse) -> RateWord {
         match response.status {
             // Without a word of when it ends, it is over with the window of weights.
-            429 => RateWord::Refused { until_ns: None, for_ns: Some(retry_after_ns(response).unwrap_or(WEIGHT_WINDOW_NS)) },
+            429 => {
+                let for_ns = Some(retry_after_ns(response).unwrap_or(WEIGHT_WINDOW_NS));
+                RateWord::Refused { until_ns: None, told_ns: None, for_ns }
+            }
             // Without a word of when it ends, the shortest ban there is: two minutes (Binance spot API, IP limits).
             418 => RateWord::Banned { for_ns: Some(retry_after_ns(response).unwrap_or(BAN_MIN_NS)) },
             403 => RateWord::Banned { for_ns: retry_after_ns(response) },
@@ -188,7 +191,7 @@ mod tests {
         assert_eq!(BinanceReading.rate_word(&answer(418, told.clone())), lasts(7));
         assert_eq!(BinanceReading.rate_word(&answer(418, Vec::new())), lasts(120));
         assert_eq!(BinanceReading.rate_word(&answer(403, Vec::new())), RateWord::Banned { for_ns: None }, "a firewall's");
-        let refused = |for_s: u64| RateWord::Refused { until_ns: None, for_ns: Some(for_s * 1_000_000_000) };
+        let refused = |for_s: u64| RateWord::Refused { until_ns: None, told_ns: None, for_ns: Some(for_s * 1_000_000_000) };
         assert_eq!(BinanceReading.rate_word(&answer(429, told)), refused(7));
         assert_eq!(BinanceReading.rate_word(&answer(429, Vec::new())), refused(60));
         assert_eq!(BinanceReading.rate_word(&answer(200, Vec::new())), RateWord::None);

@@ -23,10 +23,14 @@ fn asked(terms: &Value) -> Option<Asked> {
     })
 }
 
+/// The envelope of an answer.
+fn envelope(response: &HttpResponse) -> Option<Value> {
+    serde_json::from_slice(&response.body).ok()
+}
+
 /// The code of an answer, which comes with status 200 whatever it says.
 fn code(response: &HttpResponse) -> Option<i64> {
-    let root: Value = serde_json::from_slice(&response.body).ok()?;
-    root.get("retCode")?.as_i64()
+    envelope(response)?.get("retCode")?.as_i64()
 }
 
 /// "403, access too frequent": the address is shut out for ten minutes (Bybit API v5, rate limit rules).
@@ -67,12 +71,11 @@ impl Reading for BybitReading {
         if response.status == 403 {
             return RateWord::Banned { for_ns: Some(SHUT_OUT_NS) };
         }
-        if code(response) != Some(TOO_MANY_VISITS) {
-            return RateWord::None;
-        }
+        let Some(envelope) = envelope(response).filter(|root| root["retCode"] == TOO_MANY_VISITS) else { return RateWord::None };
         let reset = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-bapi-limit-reset-timestamp"));
-        let until_ms = reset.and_then(|(_, value)| value.parse::<u64>().ok());
-        RateWord::Refused { until_ns: until_ms.map(|ms| ms.saturating_mul(1_000_000)), for_ns: None }
+        let ns = |ms: u64| ms.saturating_mul(1_000_000);
+        let until_ns = reset.and_then(|(_, value)| value.parse().ok()).map(ns);
+        RateWord::Refused { until_ns, told_ns: envelope["time"].as_u64().map(ns), for_ns: None }
     }
 
     fn refuses_order(&self, path: &str, response: &HttpResponse) -> bool {
@@ -176,8 +179,9 @@ mod tests {
         assert_eq!((&row["orderStatus"], &row["leavesQty"], &row["cumExecQty"]), (&json!("New"), &json!("2"), &json!("0")));
         assert_eq!(BybitReading.age_order(br#"{"retCode":0,"result":{"list":[]}}"#), None);
         let headers = vec![("X-Bapi-Limit-Reset-Timestamp".to_owned(), "5".to_owned())];
-        let refused = HttpResponse { status: 200, headers, body: br#"{"retCode":10006}"#.to_vec() };
-        assert_eq!(BybitReading.rate_word(&refused), RateWord::Refused { until_ns: Some(5_000_000), for_ns: None });
+        let refused = HttpResponse { status: 200, headers, body: br#"{"retCode":10006,"time":4}"#.to_vec() };
+        let word = RateWord::Refused { until_ns: Some(5_000_000), told_ns: Some(4_000_000), for_ns: None };
+        assert_eq!(BybitReading.rate_word(&refused), word);
         assert_eq!(BybitReading.rate_word(&HttpResponse { body: br#"{"retCode":0}"#.to_vec(), ..refused }), RateWord::None);
     }
 }

@@ -69,7 +69,8 @@ impl Reading for GateReading {
         }
         let reset = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-gate-ratelimit-reset-timestamp"));
         let seconds = reset.and_then(|(_, value)| value.parse::<u64>().ok());
-        RateWord::Refused { until_ns: seconds.map(|seconds| seconds.saturating_mul(1_000_000_000)), for_ns: None }
+        let until_ns = seconds.map(|seconds| seconds.saturating_mul(1_000_000_000));
+        RateWord::Refused { until_ns, told_ns: None, for_ns: None }
     }
 
     fn refuses_order(&self, path: &str, response: &HttpResponse) -> bool {

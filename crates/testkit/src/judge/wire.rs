@@ -41,7 +41,8 @@ pub struct WireWatch {
     secrets: Vec<(Needle, Needle)>,
     /// The run has no fault that makes the venue refuse for its rate limits.
     refusals_are_ours: bool,
-    in_flight: BTreeMap<(VenueId, Ticket), Spends>,
+    /// What spends a limit, and when it left.
+    in_flight: BTreeMap<(VenueId, Ticket), (Spends, u64)>,
     /// When each venue bans us by a fault of the run, Unix nanoseconds: then it is no fault of ours.
     banning: Vec<Vec<(u64, u64)>>,
     /// When requests left for each venue within the last second.
@@ -163,7 +164,7 @@ impl WireWatch {
                 return broken(Invariant::FeedsRecover, format!("{} copies of books asked for within 10 s", copies.len()));
             }
         }
-        self.in_flight.insert((venue, *ticket), spends);
+        self.in_flight.insert((venue, *ticket), (spends, t_ns));
         Ok(())
     }
 
@@ -172,7 +173,7 @@ impl WireWatch {
     /// # Errors
     /// I14 for a refusal that we earned ourselves, and for a ban.
     pub fn answered(&mut self, t_ns: u64, venue: VenueId, ticket: Ticket, reply: Option<&HttpResponse>) -> Check {
-        let spends = self.in_flight.remove(&(venue, ticket));
+        let (spends, left_ns) = self.in_flight.remove(&(venue, ticket)).unzip();
         let Some(reply) = reply else { return Ok(()) };
         let word = self.speech[venue.index()].reading.rate_word(reply);
         if let RateWord::Banned { for_ns } = word {
@@ -184,11 +185,7 @@ impl WireWatch {
             let until = self.banned.entry(venue).or_default();
             *until = (*until).max(t_ns + for_ns.unwrap_or(0));
         }
-        let wait_until = match word {
-            RateWord::None => None,
-            RateWord::Banned { for_ns } => for_ns.map(|for_ns| t_ns + for_ns),
-            RateWord::Refused { until_ns, for_ns } => until_ns.max(for_ns.map(|for_ns| t_ns + for_ns)),
-        };
+        let wait_until = wait_until(word, left_ns.unwrap_or(t_ns), t_ns);
         if let Some(until) = wait_until {
             let waits = self.waits.entry(venue).or_default();
             *waits = (*waits).max(until);
@@ -313,6 +310,23 @@ impl WireWatch {
     }
 }
 
+/// Until when an answer that came at `t_ns`, to a request that left at `left_ns`, asks to wait. A time that the venue's clock cannot have
+/// shown by then in truth is one of a clock that has stepped ahead: what it shows must not be taken for the time. How long it is until
+/// then is told all the same, from the answer on, which was not before the request left.
+fn wait_until(word: RateWord, left_ns: u64, t_ns: u64) -> Option<u64> {
+    match word {
+        RateWord::None => None,
+        RateWord::Banned { for_ns } => for_ns.map(|for_ns| t_ns + for_ns),
+        RateWord::Refused { until_ns, told_ns, for_ns } => {
+            let by_true_time = |until_ns: u64| match told_ns {
+                Some(told_ns) if told_ns > t_ns => left_ns + until_ns.saturating_sub(told_ns),
+                _ => until_ns,
+            };
+            until_ns.map(by_true_time).max(for_ns.map(|for_ns| t_ns + for_ns))
+        }
+    }
+}
+
 fn price_of(order: &NewOrder, scale: PairScale) -> Decimal {
     Decimal::new(order.price.units(), u32::from(scale.price_decimals()))
 }
@@ -360,6 +374,28 @@ impl Needle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_that_a_clock_ahead_of_time_tells_is_as_long_as_it_says() {
+        const T_NS: u64 = 1_700_000_000 * SECOND;
+        let (left_ns, came_ns) = (T_NS, T_NS + 20_000_000);
+        let told = |ahead_ns: i64| {
+            let told_ns = (T_NS + 10_000_000).saturating_add_signed(ahead_ns);
+            let word = RateWord::Refused { until_ns: Some(told_ns + SECOND), told_ns: Some(told_ns), for_ns: None };
+            wait_until(word, left_ns, came_ns)
+        };
+        // A clock that is right is believed to the moment.
+        assert_eq!(told(0), Some(T_NS + 10_000_000 + SECOND));
+        for ahead_s in [1, 10, 3_600] {
+            assert_eq!(told(ahead_s * SECOND as i64), Some(T_NS + SECOND), "{ahead_s} s ahead");
+        }
+        // One that is behind asks for less.
+        assert_eq!(told(-(SECOND as i64)), Some(T_NS + 10_000_000));
+        let bare = RateWord::Refused { until_ns: Some(T_NS + 7 * SECOND), told_ns: None, for_ns: None };
+        assert_eq!(wait_until(bare, left_ns, came_ns), Some(T_NS + 7 * SECOND));
+        let lasts = RateWord::Refused { until_ns: None, told_ns: None, for_ns: Some(3 * SECOND) };
+        assert_eq!(wait_until(lasts, left_ns, came_ns), Some(came_ns + 3 * SECOND));
+    }
 
     #[test]
     fn a_part_is_found_wherever_it_stands() {
