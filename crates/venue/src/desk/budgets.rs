@@ -143,6 +143,7 @@ impl<W: Wire> Desk<W> {
             What::Time => {
                 let again = self.clock.conclude(self.venue, Some(class), now, &mut self.jitter, updates);
                 debug_assert!(!again, "Invariant: a round that was refused for its rate is over");
+                self.links_begin(now);
             }
             What::Rules(pair) => self.rules_unread(pair, now),
             What::LookUp { .. } => self.on_order_told(asked, now, Told::Silent(IoFailure::NotSent), now, updates),
@@ -172,6 +173,26 @@ impl<W: Wire> Desk<W> {
         let (rate, venue_ns) = self.wire.rate(what, headers).ending_after(after_ns, self.clock.carried_ns(now));
         self.on_rate(what, rate, status == LIMITED, (now, venue_ns), updates);
         self.on_retry_after(what, status, after_ns, now);
+        if matches!(what, What::Time) && status == LIMITED {
+            self.on_time_limited(rate, after_ns, (now, venue_ns), updates);
+        }
+    }
+
+    /// The question for the time weighs least of all. Where links spend what reads do, one that is refused says that there is nothing left
+    /// for reads, links and copies.
+    fn on_time_limited(
+        &mut self,
+        rate: RateNews,
+        after_ns: Option<u64>,
+        (now, venue_ns): (MonoNanos, Option<i64>),
+        updates: &mut Vec<Input>,
+    ) {
+        let (read, market) = (What::Balances, self.wire.public_limit(&What::Time));
+        if W::PROFILE.links_spend_reads && self.wire.public_limit(&read) == market {
+            self.on_rate(&read, rate, true, (now, venue_ns), updates);
+            self.on_retry_after(&read, LIMITED, after_ns, now);
+            self.park_public(market, self.budgets.links_open_at());
+        }
     }
 
     /// An answer of this status says when the venue takes requests again.

@@ -203,9 +203,12 @@ impl<O> OrderLinks<O> {
 }
 
 impl<W: Wire> Desk<W> {
-    pub(super) fn link_start(&mut self) {
-        if self.link.wanted {
-            self.link_open(self.link.target);
+    pub(super) fn link_start(&mut self, now: MonoNanos) {
+        let (slot, open_at) = (self.link.target, self.budgets.links_open_at());
+        match self.link.wanted {
+            true if now < open_at => self.link.at_mut(slot).conn.phase = Phase::Waiting(open_at),
+            true => self.link_open(slot),
+            false => {}
         }
     }
 

@@ -91,6 +91,8 @@ pub struct Desk<W: Wire> {
     pub clock: ClockSync,
     /// No reconnects, no repeats, nothing begun any more.
     stopped: bool,
+    /// The desk's links are opened once the first question, for the time, was answered.
+    links_wait_for_time: bool,
     pairs: Vec<PairId>,
     link: OrderLinks<W::Own>,
     private: PrivateProof,
@@ -124,6 +126,7 @@ impl<W: Wire> Desk<W> {
             jitter: Jitter::new(seed),
             clock: ClockSync::new(profile.clock),
             stopped: false,
+            links_wait_for_time: false,
             pairs: pairs.to_vec(),
             link: OrderLinks::new(&profile, options.order_entry, wire.has_keys(), wire.link_logs_in()),
             private: PrivateProof::default(),
@@ -154,11 +157,25 @@ impl<W: Wire> Desk<W> {
     }
 
     /// Opens the desk's links, begins the first clock round, sets the timers of rules. The session queues its own links first.
+    ///
+    /// Where links spend what reads do, they are opened when the venue has answered for its time: whether there is anything to spend is not
+    /// known at a start, and one refused question tells. Otherwise a process that is started over and over would be banned for its links.
     pub fn start(&mut self, now: MonoNanos) {
-        self.private_links_start();
-        self.link_start();
+        self.links_wait_for_time = W::PROFILE.links_spend_reads;
+        if !self.links_wait_for_time {
+            self.private_links_start(now);
+            self.link_start(now);
+        }
         self.rules.start(now);
         self.start_clock_round(now);
+    }
+
+    /// The first question was answered, whatever the answer: one that fails for its rate has told by now until when to wait.
+    fn links_begin(&mut self, now: MonoNanos) {
+        if std::mem::take(&mut self.links_wait_for_time) && !self.stopped {
+            self.private_links_start(now);
+            self.link_start(now);
+        }
     }
 
     /// Queues the opening of a stream link.
@@ -354,7 +371,10 @@ impl<W: Wire> Desk<W> {
                 self.own.answered();
                 return Some(OwnAnswer { own, sent, answer });
             }
-            What::Time => self.on_time(sent, wall, answer, now, updates),
+            What::Time => {
+                self.on_time(sent, wall, answer, now, updates);
+                self.links_begin(now);
+            }
             What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::LookUp { .. } => {
                 self.on_order_answer(flight, answer, now, updates)
             }

@@ -123,9 +123,12 @@ impl PrivateLinks {
 }
 
 impl<W: Wire> Desk<W> {
-    pub(super) fn private_links_start(&mut self) {
-        if self.private_links.wanted {
-            self.private_open(self.private_links.current);
+    pub(super) fn private_links_start(&mut self, now: MonoNanos) {
+        let (slot, open_at) = (self.private_links.current, self.budgets.links_open_at());
+        match self.private_links.wanted {
+            true if now < open_at => self.private_links.at_mut(slot).conn.phase = Phase::Waiting(open_at),
+            true => self.private_open(slot),
+            false => {}
         }
     }
 

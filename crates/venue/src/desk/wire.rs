@@ -76,7 +76,7 @@ pub struct Profile {
     /// venue closes them. `None` where they may live for ever.
     pub link_life_ns: Option<(u64, u64)>,
     /// What order links and private links are asked for before they serve spends what reads of the account do: while those wait because
-    /// the venue said so, these links are not opened.
+    /// the venue said so, these links are not opened, and at a start not before the question for the time was answered.
     pub links_spend_reads: bool,
     /// Orders that one cancel on the order link may name.
     pub cancels_together: usize,

@@ -79,8 +79,10 @@ pub(super) struct Account {
     pub(super) updates: Vec<Input>,
     /// Links are opened, and what a healthy venue says to log-ons, subscriptions and pings is said.
     pub(super) healthy: bool,
-    /// The venue tells its time.
-    pub(super) clock: bool,
+    /// The status of what the venue says when it is asked for its time: with 200 it is told.
+    pub(super) clock: u16,
+    /// How often it was asked for it.
+    pub(super) times_asked: u32,
 }
 
 impl Account {
@@ -95,8 +97,8 @@ impl Account {
             options: SessionOptions { order_entry, ..SessionOptions::default() },
             seed: 7,
         });
-        let mut account =
-            Account { session: session.unwrap(), now: MonoNanos(SECOND), updates: Vec::new(), healthy: true, clock: true };
+        let (session, now) = (session.unwrap(), MonoNanos(SECOND));
+        let mut account = Account { session, now, updates: Vec::new(), healthy: true, clock: 200, times_asked: 0 };
         account.session.start(account.now);
         account
     }
@@ -175,8 +177,8 @@ impl Account {
                 }
                 Transmit::Request { ticket, request, .. } if request.path.ends_with("/time") => {
                     let body = json!({"serverTime": self.wall().millis()});
-                    let status = if self.clock { 200 } else { 429 };
-                    self.answer(&Sent { ticket, request }, status, &body);
+                    self.times_asked += 1;
+                    self.answer(&Sent { ticket, request }, self.clock, &body);
                 }
                 Transmit::Request { ticket, request, .. } => all.sent.push(Sent { ticket, request }),
                 Transmit::Frame { link, text, order } => {

@@ -279,7 +279,7 @@ fn what_is_asked_again_while_the_venue_takes_nothing_leaves_once() {
 #[test]
 fn a_limit_that_is_told_before_the_clock_is_known_ends_when_the_venue_says() {
     let mut account = Account::new(HMAC, OrderEntry::Rest);
-    account.clock = false;
+    account.clock = 500;
     account.run(SECOND);
     let sent = account.submit(Command::Read { venue: VenueId(0), read: ReadKind::Balances }).request();
     account.answer_with(&sent, 429, &[("retry-after", "7")], &json!({"code": -1003, "msg": "Too many requests"}));

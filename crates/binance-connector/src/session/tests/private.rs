@@ -223,7 +223,7 @@ fn links_are_not_opened_while_the_weight_that_they_need_is_used_up() {
 #[test]
 fn how_long_a_refusal_of_a_link_lasts_is_known_without_the_clock() {
     let mut account = Account::new(ED25519, OrderEntry::Rest);
-    (account.healthy, account.clock) = (false, false);
+    (account.healthy, account.clock) = (false, 500);
     account.run(0);
     account.connect(private(0));
     let asked = account.run(0).frame();
@@ -232,4 +232,29 @@ fn how_long_a_refusal_of_a_link_lasts_is_known_without_the_clock() {
     account.refuse(&asked, 418, json!({"code": -1003, "msg": "Way too much request weight used; IP banned.", "data": data}));
     assert_eq!(account.run(19 * SECOND).opened, []);
     assert_eq!(account.run(5 * SECOND).opened, [private(0)]);
+}
+
+/// Found by the mixed swarm: each of five starts within seconds opened both links, logged in on both and asked for a book before the first
+/// refusal came, and the fifth was banned.
+#[test]
+fn a_start_that_is_refused_its_first_question_opens_no_link_and_copies_no_book() {
+    for (status, wait_s) in [(429, 60), (418, 120)] {
+        let mut account = Account::new(ED25519, OrderEntry::WebSocket);
+        account.clock = status;
+        let out = account.run((wait_s - 1) * SECOND);
+        assert_eq!((out.opened.as_slice(), out.sent.len(), account.times_asked), (&[][..], 0, 1), "{status}");
+        account.clock = 200;
+        let mut opened = account.run(5 * SECOND).opened;
+        opened.sort_by_key(|link| link.role != LinkRole::Private);
+        assert_eq!(opened, [private(0), entry(0)], "{status}");
+    }
+}
+
+#[test]
+fn links_are_opened_once_the_time_is_told_or_its_question_failed() {
+    for status in [200, 500] {
+        let mut account = Account::new(ED25519, OrderEntry::WebSocket);
+        account.clock = status;
+        assert_eq!(account.run(0).opened, [private(0), entry(0)], "{status}");
+    }
 }
