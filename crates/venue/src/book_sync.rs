@@ -32,7 +32,7 @@ const FETCH_FIRST_NS: u64 = 200 * MILLI;
 const FETCH_MAX_NS: u64 = 5 * SECOND;
 /// Copies in a row that did not help before the stream itself is asked for again.
 const FETCHES_BEFORE_RESUBSCRIBE: u32 = 8;
-/// A book that was live for this long starts its back-off anew.
+/// A book that was live for this long starts its back-off anew. So does one that was live until its stream ended: the copy did help.
 const STABLE_NS: u64 = 10 * SECOND;
 /// This many changes in a row with ids that fell: the venue numbers anew.
 const FALLEN_DELTAS: u32 = 20;
@@ -255,6 +255,9 @@ impl BookSync {
         self.fetch = Fetch::None;
         self.fallen = 0;
         self.seam = false;
+        if matches!(self.phase, Phase::Live(_)) {
+            self.attempts = 0;
+        }
         self.resync(reason, None, now, out);
     }
 

@@ -221,6 +221,20 @@ fn what_is_on_its_way_when_the_stream_goes_is_void() {
     rig.told("F S12");
 }
 
+/// Found by the mixed swarm: on connections that lasted four seconds the wait for a copy outgrew them, though each copy had helped.
+#[test]
+fn a_book_that_lived_until_its_stream_ended_waits_for_no_copy_on_the_next_one() {
+    let mut rig = Rig::live(Chain::Overlap);
+    for stream in 1..=20 {
+        let first = 1_000 * stream;
+        rig.run(4 * SECOND);
+        rig.with(|book, out| book.down(ResyncReason::Reconnect, MonoNanos(SECOND), out));
+        rig.delta(first, first + 1);
+        rig.copy(first);
+        rig.told(&format!("U reconnect F S{first} D{}-{}", first + 1, first + 1));
+    }
+}
+
 #[test]
 fn crossed_and_failed_copies_are_asked_for_again_and_the_held_chain_stays() {
     let mut rig = Rig::new(Chain::Overlap);

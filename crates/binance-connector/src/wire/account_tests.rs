@@ -136,6 +136,7 @@ fn balances_are_told_for_every_asset_and_once() {
     let btc = r#"{"asset":"BTC","free":"1","locked":"0"}"#;
     assert!(read(&format!("{btc},{btc}")).is_err());
     assert!(read(&btc.replace("\"1\"", "\"-1\"")).is_err());
+    assert!(read(&btc.replace("\"1\"", "\"\"")).is_err(), "an amount that is not told is not zero");
     assert!(decoder().balances(&mut b"{}".to_vec()).is_err());
 }
 

@@ -191,6 +191,7 @@ fn balances_are_what_is_free_and_what_is_held() {
     assert!(listed(&format!("{usdt},{usdt}")).is_err(), "listed twice");
     assert!(listed(&usdt.replace("\"0.5\"", "\"-0.5\"")).is_err());
     assert!(listed(&usdt.replace("\"100.5\"", "100.5")).is_err());
+    assert!(listed(&usdt.replace("\"100.5\"", "\"\"")).is_err(), "an amount that is not told is not zero");
 }
 
 #[test]

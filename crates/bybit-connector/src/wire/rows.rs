@@ -176,15 +176,17 @@ pub fn execution(value: &Value<'_, '_>, listed: Option<Market>, names: &PairName
 /// without what open orders hold; a debt leaves nothing free.
 ///
 /// # Errors
-/// A missing field or a malformed amount.
+/// A missing field, or an amount that is malformed or not told.
 pub fn balance(value: &Value<'_, '_>, names: &PairNames) -> Result<Option<BalanceEntry>, Reject> {
     fields!(object(value, "coin")?, "coin" => coin, "walletBalance" => wallet, "locked" => locked);
     let Some(asset) = names.tables.asset_id(text(coin, "coin")?) else { return Ok(None) };
-    let stated = |value, what| match number_text(value, what)? {
-        "" => Ok(Amount::ZERO),
-        text => parse_amount(text, Finer::Cut).map_err(|error| Reject::number(error, what)),
+    let amount = |text, what| parse_amount(text, Finer::Cut).map_err(|error| Reject::number(error, what));
+    let wallet = amount(number_text(wallet, "walletBalance")?, "walletBalance")?;
+    // Empty means that nothing is locked. A wallet that is empty text says nothing, and must not be taken for one that is empty.
+    let locked = match number_text(locked, "locked")? {
+        "" => Amount::ZERO,
+        text => amount(text, "locked")?,
     };
-    let (wallet, locked) = (stated(wallet, "walletBalance")?, stated(locked, "locked")?);
     if locked.is_negative() {
         return Err(Reject::new(FrameReject::OutOfRange, "locked"));
     }

@@ -51,6 +51,7 @@ fn accounts_answer_every_asset_of_the_tables() {
     );
     let twice = r#"[{"currency":"USDT","available":"1","locked":"0"},{"currency":"USDT","available":"2","locked":"0"}]"#;
     assert!(decoder().accounts(&mut bytes(twice)).is_err());
+    assert!(decoder().accounts(&mut bytes(&text.replace("\"4.1\"", "\"\""))).is_err(), "an amount that is not told is not zero");
     assert!(decoder().accounts(&mut bytes(r#"{"label":"INVALID_KEY"}"#)).is_err());
 }
 
