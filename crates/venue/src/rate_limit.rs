@@ -125,6 +125,9 @@ impl RateLimit {
             (None, _) | (Some(_), None) if refused => self.limit.window_ns,
             _ => 0,
         };
+        // Only that none is left, of a limit whose size is not ours: it gives again within a window, whatever time stands beside it (Bybit
+        // shows that of the answer until something was refused).
+        let ahead_ns = if refused || rate.limit.is_some() { ahead_ns } else { ahead_ns.max(self.limit.window_ns) };
         self.park(now, ahead_ns.min(PARK_MAX_NS));
     }
 }
@@ -172,6 +175,9 @@ mod tests {
             (told(None, Some(10), Some(9_000_000_000)), true, at, 60 * SECOND),
             // The last request of a window was accepted: nothing passes before the next.
             (told(Some(0), Some(10), Some(1_700_000_001)), false, at, 600 * MILLI),
+            // Of a limit that is not the one counted here: a window, though the reset's time is now.
+            (told(Some(0), None, Some(1_700_000_000)), false, at, SECOND),
+            (told(Some(0), None, Some(1_700_000_000)), false, None, SECOND),
             // Without a reset our own count refills.
             (told(Some(0), Some(10), None), false, at, 100 * MILLI),
             (told(Some(3), Some(10), Some(1_700_000_001)), false, at, 0),

@@ -1,4 +1,4 @@
-//! What the venue says about a rate limit: three REST headers, or three fields of a WebSocket order-entry reply's `header`
+//! What the venue says about a rate limit: three REST headers and the time of the answer, or the same fields of a WebSocket order-entry reply's `header`
 //! (Gate API v4, rate limits).
 
 use crate::wire::json::{Value, object};
@@ -7,15 +7,15 @@ use simd_json::prelude::*;
 use venue::rate_limit::RateNews;
 
 /// What the venue says. It leaves the head-room out when it is zero: zero then, if a limit is told; never above the limit. The reset is a
-/// whole second, and that of the answer while nothing is exceeded.
-fn news(remain: Option<u32>, limit: Option<u32>, reset_s: Option<i64>) -> RateNews {
+/// whole second, and that of the answer while nothing is exceeded. `out_us` is the venue's time as it answered, microseconds.
+fn news(remain: Option<u32>, limit: Option<u32>, reset_s: Option<i64>, out_us: Option<i64>) -> RateNews {
     let limit = limit.filter(|limit| *limit > 0);
     let remain = match limit {
         Some(limit) => Some(remain.unwrap_or(0).min(limit)),
         None => remain,
     };
-    let reset_at = reset_s.filter(|s| *s > 0).and_then(|s| s.checked_mul(1_000_000_000)).map(UnixNanos);
-    RateNews { remain, limit, reset_at, told_at: None }
+    let unix = |number: Option<i64>, ns: i64| number.filter(|n| *n > 0).and_then(|n| n.checked_mul(ns)).map(UnixNanos);
+    RateNews { remain, limit, reset_at: unix(reset_s, 1_000_000_000), told_at: unix(out_us, 1_000) }
 }
 
 /// Reads the headers of a REST answer; names in any case. What can't be read counts as missing.
@@ -25,6 +25,7 @@ pub fn from_http(headers: &[(String, String)]) -> RateNews {
         find("x-gate-ratelimit-requests-remain").and_then(|v| v.parse().ok()),
         find("x-gate-ratelimit-limit").and_then(|v| v.parse().ok()),
         find("x-gate-ratelimit-reset-timestamp").and_then(|v| v.parse().ok()),
+        find("x-out-time").and_then(|v| v.parse().ok()),
     )
 }
 
@@ -41,6 +42,7 @@ pub fn from_ws(header: &Value<'_, '_>) -> RateNews {
         find("x_gate_ratelimit_requests_remain").and_then(small),
         find("x_gate_ratelimit_limit").and_then(small),
         find("x_gate_ratelimit_reset_timestamp").or_else(|| find("x_gat_ratelimit_reset_timestamp")),
+        find("x_out_time"),
     )
 }
 
@@ -58,20 +60,25 @@ mod tests {
         JsonReader::default().read(&mut header.as_bytes().to_vec(), 1000, |root| Ok(from_ws(&root))).unwrap()
     }
 
-    const FULL: RateNews =
-        RateNews { remain: Some(9), limit: Some(10), reset_at: Some(UnixNanos(1_700_000_001_000_000_000)), told_at: None };
+    const FULL: RateNews = RateNews {
+        remain: Some(9),
+        limit: Some(10),
+        reset_at: Some(UnixNanos(1_700_000_001_000_000_000)),
+        told_at: Some(UnixNanos(1_700_000_000_123_456_000)),
+    };
 
     #[test]
     fn rest_and_stream_say_the_same() {
-        let three = [
+        let four = [
             ("X-Gate-RateLimit-Requests-Remain", "9"),
             ("x-gate-ratelimit-limit", " 10"),
             ("X-GATE-RATELIMIT-RESET-TIMESTAMP", "1700000001"),
+            ("X-Out-Time", "1700000000123456"),
         ];
-        assert_eq!(http(&three), FULL);
+        assert_eq!(http(&four), FULL);
         for header in [
-            r#"{"x_gate_ratelimit_requests_remain":9,"x_gate_ratelimit_limit":10,"x_gate_ratelimit_reset_timestamp":1700000001}"#,
-            r#"{"x_gate_ratelimit_requests_remain":"9","x_gate_ratelimit_limit":"10","x_gat_ratelimit_reset_timestamp":"1700000001"}"#,
+            r#"{"x_gate_ratelimit_requests_remain":9,"x_gate_ratelimit_limit":10,"x_gate_ratelimit_reset_timestamp":1700000001,"x_out_time":1700000000123456}"#,
+            r#"{"x_gate_ratelimit_requests_remain":"9","x_gate_ratelimit_limit":"10","x_gat_ratelimit_reset_timestamp":"1700000001","x_out_time":"1700000000123456"}"#,
         ] {
             assert_eq!(ws(header), FULL, "{header}");
         }

@@ -199,7 +199,7 @@ impl GateDialect {
     }
 }
 
-/// A refusal with the headers of an empty bucket that fills again with the next second.
+/// A refusal with the headers of an empty bucket that fills again with the next second; `t_ns` is the venue's time.
 fn rate_refusal(t_ns: u64, bare: bool) -> HttpResponse {
     let error = ApiError::too_many_requests();
     if bare {
@@ -207,6 +207,8 @@ fn rate_refusal(t_ns: u64, bare: bool) -> HttpResponse {
     }
     let headers = [
         ("content-type", "application/json".to_owned()),
+        ("x-in-time", (t_ns / 1_000).to_string()),
+        ("x-out-time", (t_ns / 1_000).to_string()),
         ("x-gate-ratelimit-requests-remain", "0".to_owned()),
         ("x-gate-ratelimit-limit", "10".to_owned()),
         ("x-gate-ratelimit-reset-timestamp", (t_ns / 1_000_000_000 + 1).to_string()),

@@ -260,11 +260,11 @@ impl OrderEntry {
             conn_id: format!("{conn:016x}"),
             conn_trace_id: format!("{:032x}", u128::from(conn) << 64),
             trace_id: format!("{:032x}", self.calls),
-            x_in_time: context.t_ns / 1_000,
-            x_out_time: at_ns / 1_000,
+            x_in_time: context.config.clock_ns(context.t_ns) / 1_000,
+            x_out_time: context.config.clock_ns(at_ns) / 1_000,
             remain: rate.map(|rate| rate.remain).filter(|remain| *remain > 0),
             limit: rate.map(|rate| rate.limit),
-            reset_s: rate.map(|rate| rate.reset_s),
+            reset_s: rate.map(|rate| rate.reset_s(|t_ns| context.config.clock_ns(t_ns))),
         };
         let ack = has_ack.then(|| {
             let echo = Echo {

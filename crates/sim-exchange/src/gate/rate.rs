@@ -69,10 +69,19 @@ pub(super) struct RateState {
     pub(super) limit: u32,
     /// Requests left in the window.
     pub(super) remain: u32,
-    /// Unix seconds: the window's end when refused, otherwise now.
-    pub(super) reset_s: u64,
+    /// True time, Unix nanoseconds: the window's end when refused, otherwise now.
+    pub(super) reset_ns: u64,
     /// False when this request was refused.
     pub(super) allowed: bool,
+}
+
+impl RateState {
+    /// The reset as it is told, whole seconds by the venue's clock. While refused the end of the window is rounded up, so that a client that
+    /// waits for it is never early.
+    pub(super) fn reset_s(&self, clock_ns: impl Fn(u64) -> u64) -> u64 {
+        let shown_ns = clock_ns(self.reset_ns);
+        if self.allowed { shown_ns / 1_000_000_000 } else { shown_ns.div_ceil(1_000_000_000) }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,9 +127,8 @@ impl RateLimits {
         if allowed {
             window.used += 1;
         }
-        // While refused the end of the window is rounded up, so that a client that waits for it is never early.
-        let reset_s = if allowed { now_ns / 1_000_000_000 } else { (window.opened_ns + length_ns).div_ceil(1_000_000_000) };
-        RateState { limit, remain: limit.saturating_sub(window.used), reset_s, allowed }
+        let reset_ns = if allowed { now_ns } else { window.opened_ns + length_ns };
+        RateState { limit, remain: limit.saturating_sub(window.used), reset_ns, allowed }
     }
 
     fn size_of(&self, bucket: &Bucket) -> (u32, u64) {
@@ -155,7 +163,8 @@ mod tests {
         let refused = limits.take(place("BTC_USDT"), NOW_NS + 500_000_000);
         assert!(!refused.allowed);
         assert_eq!((refused.limit, refused.remain), (10, 0));
-        assert_eq!(refused.reset_s, 1_700_000_002);
+        assert_eq!(refused.reset_s(|t_ns| t_ns), 1_700_000_002);
+        assert_eq!(refused.reset_s(|t_ns| t_ns + 10_500_000_000), 1_700_000_012, "by the venue's clock");
         assert!(limits.take(place("ETH_USDT"), NOW_NS + 500_000_000).allowed, "per market");
         assert!(limits.take(place("BTC_USDT"), NOW_NS + 1_000_000_001).allowed, "a new window");
     }

@@ -67,10 +67,13 @@ impl Reading for GateReading {
         if response.status != 429 {
             return RateWord::None;
         }
-        let reset = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("x-gate-ratelimit-reset-timestamp"));
-        let seconds = reset.and_then(|(_, value)| value.parse::<u64>().ok());
-        let until_ns = seconds.map(|seconds| seconds.saturating_mul(1_000_000_000));
-        RateWord::Refused { until_ns, told_ns: None, for_ns: None }
+        let number = |wanted: &str, ns: u64| {
+            let value = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value);
+            value.and_then(|value| value.parse::<u64>().ok()).map(|number| number.saturating_mul(ns))
+        };
+        let until_ns = number("x-gate-ratelimit-reset-timestamp", 1_000_000_000);
+        let told_ns = number("x-out-time", 1_000);
+        RateWord::Refused { until_ns, told_ns, for_ns: None }
     }
 
     fn refuses_order(&self, path: &str, response: &HttpResponse) -> bool {

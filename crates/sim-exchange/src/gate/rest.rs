@@ -124,7 +124,7 @@ impl RestDesk {
         let delay_ns = context.jitter.draw(if is_write { delays.rest_order } else { delays.rest_read });
         let at_ns = context.t_ns.saturating_add(delay_ns);
         let accepted = result.as_ref().map_or(0, |done| done.accepted);
-        let response = respond(result, rate, context.t_ns, at_ns, self.requests);
+        let response = respond(result, rate, (context.t_ns, at_ns), self.requests, context.config);
         let response = match self.fate_of_reply(accepted, &context.config.faults) {
             ReplyFate::Leaves => Some(response),
             ReplyFate::Lost => None,
@@ -360,18 +360,25 @@ fn unknown_path(request: &HttpRequest, context: &RestContext<'_>) -> ApiError {
     }
 }
 
-fn respond(result: Result<Done, ApiError>, rate: Option<RateState>, in_ns: u64, out_ns: u64, request: u64) -> HttpResponse {
+fn respond(
+    result: Result<Done, ApiError>,
+    rate: Option<RateState>,
+    (in_ns, out_ns): (u64, u64),
+    request: u64,
+    config: &GateConfig,
+) -> HttpResponse {
     let header = |name: &str, value: String| (name.to_owned(), value);
+    let shown_us = |t_ns: u64| (config.clock_ns(t_ns) / 1_000).to_string();
     let mut headers = vec![
         header("content-type", "application/json".to_owned()),
-        header("x-in-time", (in_ns / 1_000).to_string()),
-        header("x-out-time", (out_ns / 1_000).to_string()),
+        header("x-in-time", shown_us(in_ns)),
+        header("x-out-time", shown_us(out_ns)),
         header("x-gate-trace-id", format!("{request:032x}")),
     ];
     if let Some(rate) = rate {
         headers.push(header("x-gate-ratelimit-requests-remain", rate.remain.to_string()));
         headers.push(header("x-gate-ratelimit-limit", rate.limit.to_string()));
-        headers.push(header("x-gate-ratelimit-reset-timestamp", rate.reset_s.to_string()));
+        headers.push(header("x-gate-ratelimit-reset-timestamp", rate.reset_s(|t_ns| config.clock_ns(t_ns)).to_string()));
     }
     match result {
         Ok(done) => HttpResponse { status: done.status, headers, body: done.body.into_bytes() },

@@ -62,6 +62,12 @@ struct Deal {
     exposed_since: Option<MonoNanos>,
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct ToldAt {
+    bought: Option<Price>,
+    sold: Option<Price>,
+}
+
 /// All deals of a run.
 #[derive(Debug)]
 pub struct Exposures {
@@ -70,6 +76,9 @@ pub struct Exposures {
     bounds: Bounds,
     orders: BTreeMap<ClientOrderId, Order>,
     deals: BTreeMap<DealId, Deal>,
+    /// The least that each deal bought at and the most that it sold at, as the engine told: a fill of an order whose intent no log held
+    /// is another deal's here.
+    told_at: BTreeMap<DealId, ToldAt>,
     seen: BTreeSet<(VenueId, PairId, domain::TradeId)>,
     /// Intents of the last second, by the engine's clock.
     recent: VecDeque<MonoNanos>,
@@ -95,6 +104,7 @@ impl Exposures {
             bounds,
             orders: BTreeMap::new(),
             deals: BTreeMap::new(),
+            told_at: BTreeMap::new(),
             seen: BTreeSet::new(),
             recent: VecDeque::new(),
             realised: 0,
@@ -293,19 +303,21 @@ impl Exposures {
         Ok(())
     }
 
-    /// A hedge's limit price is within the widest cap of what the deal executed on the other side, or was to.
+    /// A hedge's limit price is within the widest cap of what the deal executed on the other side, or was to. Of a deal whose beginning is
+    /// out of sight what the engine told of its fills counts too; that they are the venue's is checked elsewhere.
     fn check_band(&self, order: &NewOrder) -> Check {
         let Some(deal) = self.deals.get(&order.deal) else { return Ok(()) };
+        let told = self.told_at.get(&order.deal).filter(|_| deal.out_of_sight).copied().unwrap_or_default();
         let nano = i128::from(self.bounds.flatten_cap.nano()) + 1_000_000;
         let one = 1_000_000_000_i128;
         let price = i128::from(order.price.units());
         let fits = match order.side {
             Side::Buy => {
-                let reference = deal.sold_at.max(deal.sell_limit).or(deal.bought_at).or(deal.buy_limit);
+                let reference = deal.sold_at.max(deal.sell_limit).max(told.sold).or(deal.bought_at).or(deal.buy_limit);
                 reference.is_none_or(|reference| price * one <= i128::from(reference.units()) * (one + nano))
             }
             Side::Sell => {
-                let least = [deal.bought_at, deal.buy_limit].into_iter().flatten().min();
+                let least = [deal.bought_at, deal.buy_limit, told.bought].into_iter().flatten().min();
                 let reference = least.or(deal.sold_at).or(deal.sell_limit);
                 reference.is_none_or(|reference| price * one >= i128::from(reference.units()) * (one - nano))
             }
@@ -356,6 +368,13 @@ impl Exposures {
                 let reported = self.base(*pair, *filled);
                 if let Some(order) = self.orders.get_mut(client_id) {
                     (order.ended, order.reported) = (true, reported);
+                }
+            }
+            Notice::Filled { deal: Some(id), side, price, .. } => {
+                let told = self.told_at.entry(*id).or_default();
+                match side {
+                    Side::Buy => told.bought = Some(told.bought.map_or(*price, |least| least.min(*price))),
+                    Side::Sell => told.sold = told.sold.max(Some(*price)),
                 }
             }
             Notice::DealClosed { deal: id, .. } => {
@@ -548,6 +567,30 @@ mod tests {
     fn a_fill_that_an_earlier_life_knew_opens_its_deal_again_only_if_it_is_news() {
         another_opening(false).unwrap();
         assert_eq!(another_opening(true).unwrap_err().0, Invariant::ExposureBounded);
+    }
+
+    /// A deal whose only purchase no log held: the judge counts that of the deal that it was placed for.
+    #[test]
+    fn the_band_of_a_deal_out_of_sight_is_about_what_its_fills_were_told_at() {
+        let mut exposures = exposures();
+        let cap_nano = i128::from(exposures.bounds.flatten_cap.nano());
+        let bought = order(&exposures, 1, 1, Purpose::Open, Side::Buy).price;
+        let off = |price: Price, nano: i128| {
+            Price::from_units((i128::from(price.units()) * (1_000_000_000 + nano) / 1_000_000_000) as i64)
+        };
+        let hedge = |exposures: &Exposures, counter, nano| NewOrder {
+            price: off(bought, nano).unwrap(),
+            ..order(exposures, counter, 6, Purpose::Hedge, Side::Sell)
+        };
+        let (venue, qty) = (VenueId(0), order(&exposures, 1, 1, Purpose::Open, Side::Buy).qty);
+        exposures.noticed(&Notice::Filled { deal: Some(DealId(6)), venue, pair: PAIR, side: Side::Buy, price: bought, qty });
+        let first = hedge(&exposures, 2, 5_000_000);
+        exposures.decided(&first, NOW).unwrap();
+        exposures.fill_told(&fill_of(&first), true);
+        let within = hedge(&exposures, 3, -cap_nano);
+        exposures.decided(&within, NOW).unwrap();
+        let outside = hedge(&exposures, 4, -cap_nano - 2_000_000);
+        assert_eq!(exposures.decided(&outside, NOW).unwrap_err().0, Invariant::WireWithinLimits);
     }
 
     #[test]

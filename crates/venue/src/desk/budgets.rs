@@ -170,7 +170,8 @@ impl<W: Wire> Desk<W> {
         updates: &mut Vec<Input>,
     ) {
         let after_ns = retry_after_ns(headers);
-        let (rate, venue_ns) = self.wire.rate(what, headers).ending_after(after_ns, self.clock.carried_ns(now));
+        let rate = self.wire.rate(what, headers);
+        let (rate, venue_ns) = rate.ending_after(after_ns, rate.venue_ns(self.clock.carried_ns(now)));
         self.on_rate(what, rate, status == LIMITED, (now, venue_ns), updates);
         self.on_retry_after(what, status, after_ns, now);
         if matches!(what, What::Time) && status == LIMITED {

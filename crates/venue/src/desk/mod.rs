@@ -362,6 +362,7 @@ impl<W: Wire> Desk<W> {
             Response::Failed(failure) => Answer::Failed(failure),
             Response::Http { status, headers, body } => {
                 self.on_headers(&flight.asked.what, status, headers, now, updates);
+                self.tell_ban(now, updates);
                 Answer::Http { status, body }
             }
         };
@@ -435,6 +436,15 @@ impl<W: Wire> Desk<W> {
         }
     }
 
+    /// Whatever said so: the engine opens nothing here until then, and nothing leaves of the other half of a redundant session either.
+    fn tell_ban(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
+        let until = self.budgets.banned_until();
+        if until > self.ban_told {
+            self.ban_told = until;
+            updates.push(Input::Ban(domain::Ban { venue: self.venue, until, received: now }));
+        }
+    }
+
     /// Next thing for the wire, oldest first, orders and cancels before all else, copies of books last. `wanted` tells whether a request of the session's own
     /// is still wanted.
     pub fn poll_transmit(
@@ -444,12 +454,7 @@ impl<W: Wire> Desk<W> {
         wanted: impl Fn(&W::Own) -> bool,
         updates: &mut Vec<Input>,
     ) -> Option<Transmit> {
-        let until = self.budgets.banned_until();
-        if until > self.ban_told {
-            // Whatever said so: the engine opens nothing here until then.
-            self.ban_told = until;
-            updates.push(Input::Ban(domain::Ban { venue: self.venue, until, received: now }));
-        }
+        self.tell_ban(now, updates);
         while let Some(asked) = self.urgent.pop_front() {
             if let Some(transmit) = self.transmit_urgent(asked, now, wall, updates) {
                 return Some(transmit);

@@ -10,11 +10,14 @@ use super::Desk;
 use super::reads::TradesRead;
 use super::what::What;
 use super::wire::Wire;
-use domain::{ClientOrderId, Fill, OrderUpdate, PairId, VenueOrderId};
+use domain::time::SECOND;
+use domain::{ClientOrderId, Fill, OrderUpdate, PairId, VenueNanos, VenueOrderId};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Orders remembered at most; the oldest is forgotten first, and read again when an execution asks for it.
 const KEPT_MAX: usize = 8192;
+/// An order that traded within this time and is not listed will be: lists of orders come later than those of executions.
+const LISTED_WITHIN_NS: i64 = 600 * SECOND as i64;
 
 type Order = (PairId, VenueOrderId);
 
@@ -99,12 +102,22 @@ impl<W: Wire> Desk<W> {
         None
     }
 
-    /// A page of orders came. One that it should have begun with and that is not there has been put away by the venue: nobody names it.
-    pub(super) fn order_names_came(&mut self, pair: PairId, from: VenueOrderId, page: &[OrderName]) {
+    /// A page of orders came, asked for at this time of the venue. False when it lacks the order that it should have begun with although
+    /// that one traded only just now: the page is older than the executions, and to take its word would make an order of ours somebody
+    /// else's. One that traded long ago has been put away by the venue: nobody names it.
+    pub(super) fn order_names_came(&mut self, read: &OrderNamesRead, page: &[OrderName], venue_ns: i64) -> bool {
+        let OrderNamesRead { trades, pair, from } = read;
         for order in page {
-            self.order_names.know((pair, order.venue_order_id), order.client_id);
+            self.order_names.know((*pair, order.venue_order_id), order.client_id);
         }
-        self.order_names.know((pair, from), None);
+        let listed = page.iter().any(|order| order.venue_order_id == *from);
+        let mut times = trades.fills.iter().filter(|fill| fill.venue_order_id == *from).map(|fill| fill.executed_at);
+        let is_recent = |at: Option<VenueNanos>| at.is_none_or(|at| venue_ns.saturating_sub(at.0) < LISTED_WITHIN_NS);
+        if !listed && times.any(is_recent) {
+            return false;
+        }
+        self.order_names.know((*pair, *from), None);
+        true
     }
 }
 

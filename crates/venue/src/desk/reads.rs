@@ -173,10 +173,12 @@ impl<W: Wire> Desk<W> {
             }
             What::OrderNames(read) => {
                 let read = read.clone();
-                self.wire.order_names(body).map(|page| {
-                    self.order_names_came(read.pair, read.from, &page);
-                    self.tell_trades(read.trades, now, updates);
-                })
+                match self.wire.order_names(body) {
+                    Ok(page) if !self.order_names_came(&read, &page, venue_ns) => {
+                        return self.read_failed(asked, ErrorClass::Unknown, now, updates);
+                    }
+                    told => told.map(|_| self.tell_trades(read.trades, now, updates)),
+                }
             }
             What::Fees { index, pair } => {
                 let (index, pair) = (*index, *pair);

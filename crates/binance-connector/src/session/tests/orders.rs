@@ -302,7 +302,7 @@ fn executions_are_read_in_pages_that_begin_where_the_last_one_ended() {
     let trade = |id: u64| {
         json!({
             "symbol": "BTCUSDT", "id": id, "orderId": 77, "price": "61234.5", "qty": "0.0001", "commission": "0",
-            "commissionAsset": "BTC", "time": 1_750_000_000_123i64, "isBuyer": true, "isMaker": false,
+            "commissionAsset": "BTC", "time": since.millis() - 3_600_000, "isBuyer": true, "isMaker": false,
         })
     };
     account.answer(&sent, 200, &json!((1..=1000u64).map(trade).collect::<Vec<_>>()));
@@ -325,7 +325,7 @@ fn executions_of_orders_that_nobody_knows_are_told_with_the_names_of_their_order
     let trade = |id: u64, order: u64| {
         json!({
             "symbol": "BTCUSDT", "id": id, "orderId": order, "price": "61234.5", "qty": "0.0001", "commission": "0",
-            "commissionAsset": "BTC", "time": 1_750_000_000_123i64, "isBuyer": true, "isMaker": false,
+            "commissionAsset": "BTC", "time": 1_749_990_000_123i64, "isBuyer": true, "isMaker": false,
         })
     };
     let row =
@@ -354,6 +354,29 @@ fn executions_of_orders_that_nobody_knows_are_told_with_the_names_of_their_order
     let sent = account.submit(read).request();
     account.answer(&sent, 200, &trades);
     assert!(matches!(account.take().as_slice(), [Input::Trades(report)] if report.fills[1].client_id == Some(ours)));
+}
+
+/// Found by the mixed swarm: the hedge of a life before had its execution listed and its order not yet, and passed for somebody else's.
+#[test]
+fn an_order_that_traded_just_now_and_is_not_listed_yet_is_asked_for_again() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let kind = ReadKind::Trades { pair: PairId(0), since: account.wall() };
+    let sent = account.submit(Command::Read { venue: VenueId(0), read: kind }).request();
+    let executed_ms = account.wall().millis() - 480;
+    let trade = json!({
+        "symbol": "BTCUSDT", "id": 1, "orderId": 77, "price": "61234.5", "qty": "0.0001", "commission": "0", "commissionAsset": "BTC",
+        "time": executed_ms, "isBuyer": true, "isMaker": false,
+    });
+    account.answer(&sent, 200, &json!([trade]));
+    let ours = order(1).client_id;
+    let row = |order: u64, name: &str| json!({"symbol": "BTCUSDT", "orderId": order, "clientOrderId": name, "status": "FILLED"});
+    for page in [json!([row(78, "x")]), json!([row(77, &ours.to_string())])] {
+        assert!(account.take().is_empty(), "whose it is is not known yet");
+        let asked = account.run(SECOND).request();
+        assert!(asked.request.query.starts_with("symbol=BTCUSDT&orderId=77&"), "{}", asked.request.query);
+        account.answer(&asked, 200, &page);
+    }
+    assert!(matches!(account.take().as_slice(), [Input::Trades(report)] if report.fills[0].client_id == Some(ours)));
 }
 
 #[test]
