@@ -3,7 +3,7 @@
 use crate::faults::FaultMix;
 use crate::mixed;
 use domain::Amount;
-use domain::time::SECOND;
+use domain::time::{MILLI, SECOND};
 use risk::Limits;
 use sim_exchange::market::Rng;
 
@@ -41,6 +41,8 @@ pub struct SimConfig {
     pub socket_life: [Option<(u64, u64)>; 2],
     /// Greatest distance between the two venues' prices; below the fees of both legs there is nothing to earn.
     pub basis_bps: u32,
+    /// Mean time between two events of one pair on one venue, nanoseconds.
+    pub event_interval_ns: u64,
     /// Decimals of every asset but the quote: eight of them make fees that must be rounded.
     pub base_decimals: u32,
     /// Our wall clock minus the venues', nanoseconds.
@@ -76,6 +78,7 @@ impl SimConfig {
             fee_token: [None; 2],
             socket_life: [None; 2],
             basis_bps: 60 + rng.below(90) as u32,
+            event_interval_ns: 60 * MILLI,
             base_decimals: if rng.chance(500) { 8 } else { 12 },
             wall_offset_ns: if rng.chance(500) { rng.between(-2_000_000_000, 2_000_000_000) } else { 0 },
             limits: limits(),
@@ -86,8 +89,13 @@ impl SimConfig {
 
     /// As [`SimConfig::calm`], with a mix of faults that is drawn from the seed itself: some runs have many, some few.
     pub fn faulty(seed: u64) -> SimConfig {
-        let limits = drawn_limits(seed);
-        SimConfig { faults: FaultMix::draw(seed), upgrades: upgrades(seed), limits, ..SimConfig::calm(seed) }
+        SimConfig {
+            faults: FaultMix::draw(seed),
+            upgrades: upgrades(seed),
+            limits: drawn_limits(seed),
+            event_interval_ns: event_interval_ns(seed),
+            ..SimConfig::calm(seed)
+        }
     }
 
     /// As [`SimConfig::faulty`], between two exchanges of which at least one is not Gate, with what [`mixed`] draws on top.
@@ -150,6 +158,15 @@ pub fn limits() -> Limits {
         open_deals_max: 4,
         orders_per_second_max: 50,
         daily_loss_max: quote(100_000),
+    }
+}
+
+/// Busy markets and quiet ones: what is quiet is also cheap, and as many orders are sent. Drawn apart.
+fn event_interval_ns(seed: u64) -> u64 {
+    match Rng::fork(seed, 23).below(8) {
+        0 => 60 * MILLI,
+        1..4 => 120 * MILLI,
+        _ => 240 * MILLI,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A log in memory that the harness can look into while the node writes it: what is in it by when, and how it dies.
 
-use domain::{Fill, Input, NewOrder, PairId, VenueId};
+use domain::{ClientOrderId, Fill, Input, NewOrder, OrderReport, PairId, Qty, VenueId};
 use journal::{LogError, LogSink, MemoryLog, RecordView};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,8 @@ pub enum Logged {
     Intent(NewOrder),
     /// A fill was told, by the stream or a list.
     Fill(Fill),
+    /// How much of an order has been executed was told.
+    Executed(ClientOrderId, Qty),
 }
 
 #[derive(Debug)]
@@ -110,6 +112,13 @@ impl LogSink for LogTap {
         match record {
             RecordView::Intent { order, .. } => inner.gathered.push(Logged::Intent(*order)),
             RecordView::Input { input: Input::Fill(fill), .. } => inner.gathered.push(Logged::Fill(fill.clone())),
+            RecordView::Input { input: Input::Order(update), .. } => {
+                if let (Some(id), OrderReport::Open { filled } | OrderReport::Finished { filled, .. }) =
+                    (update.client_id, update.report)
+                {
+                    inner.gathered.push(Logged::Executed(id, filled));
+                }
+            }
             RecordView::Input { input: Input::Book(update), .. } => {
                 inner.touched.insert((update.venue, update.pair));
             }

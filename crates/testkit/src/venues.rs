@@ -44,7 +44,7 @@ pub fn build_world(config: &SimConfig) -> World {
     if let Some(market) = &mut world.market {
         market.pairs.retain(|pair| config.pairs.contains(&pair.pair));
         market.basis_bps = config.basis_bps;
-        market.event_interval_ns = 60 * MILLI;
+        market.event_interval_ns = config.event_interval_ns;
         // As deep as the judge compares; deeper books only cost time.
         market.levels = 20;
     }

@@ -176,6 +176,7 @@ impl RestDesk {
             Some(endpoint) => self.private(endpoint, request, context),
         };
         let message = endpoint.map_or("OK", Endpoint::message);
+        let mut told = done.is_ok();
         let mut response =
             respond(done, message, rate.filter(|_| !context.config.faults.bare_refusals), at_ns, &context.config.faults);
         let mut lost = false;
@@ -186,10 +187,11 @@ impl RestDesk {
                 lost = true;
             } else if faults.fail_reply_after_order.contains(&self.accepted) {
                 response = respond(Err(ApiError::internal()), message, None, at_ns, faults);
+                told = false;
             }
         }
-        let is_one_order = endpoint.is_some_and(Endpoint::is_one_order) && response.status == 200;
-        if is_one_order {
+        // As elsewhere, answers that tell of an order: a refusal names none, and nobody could see that it is another order's.
+        if told && endpoint.is_some_and(Endpoint::is_one_order) {
             let before = self.answered.replace(response.body.clone());
             if let Some(before) = before.filter(|_| take_one(&mut context.config.faults.stale_next_answers)) {
                 response.body = before;

@@ -9,7 +9,7 @@ use crate::process::Process;
 use crate::venues::Bounds;
 use domain::time::{MILLI, SECOND};
 use domain::{
-    Amount, ClientOrderId, DealId, Fill, InstrumentRules, MonoNanos, NewOrder, Notice, OrderOutcome, PairId, Price, Purpose,
+    Amount, ClientOrderId, DealId, Fill, InstrumentRules, MonoNanos, NewOrder, Notice, OrderOutcome, PairId, Price, Purpose, Qty,
     Side, Tables, VenueId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,6 +32,8 @@ struct Order {
     filled: i128,
     /// By what its end was told with; its fills may come later.
     reported: i128,
+    /// By news of it while it was open, which may have come before those of its fills.
+    told: i128,
     ended: bool,
     /// A life decided it that is over.
     earlier: bool,
@@ -264,7 +266,8 @@ impl Exposures {
             *limit = Some(order.price);
         }
         let qty = info.scale.base_of(order.qty).units();
-        let placed = Order { deal: order.deal, side: order.side, qty, filled: 0, reported: 0, ended: false, earlier: false };
+        let placed =
+            Order { deal: order.deal, side: order.side, qty, filled: 0, reported: 0, told: 0, ended: false, earlier: false };
         self.orders.insert(order.client_id, placed);
         Ok(())
     }
@@ -361,6 +364,14 @@ impl Exposures {
         self.turnover += value;
     }
 
+    /// News of an order told how much of it has been executed.
+    pub fn executed_told(&mut self, id: ClientOrderId, filled: Qty) {
+        let Some(order) = self.orders.get_mut(&id) else { return };
+        let Some(pair) = self.deals.get(&order.deal).map(|deal| deal.pair) else { return };
+        let told = self.tables.pair(pair).map_or(0, |info| info.scale.base_of(filled).units());
+        order.told = order.told.max(told.min(order.qty));
+    }
+
     /// The engine told something.
     pub fn noticed(&mut self, notice: &Notice) {
         match notice {
@@ -402,20 +413,10 @@ impl Exposures {
         let ids: Vec<DealId> = self.deals.iter().filter(|(_, deal)| judged(deal)).map(|(id, _)| *id).collect();
         for id in ids {
             let Some(deal) = self.deals.get(&id) else { continue };
-            let (mut lo, mut hi) = (deal.net, deal.net);
-            for order in deal.orders.iter().filter_map(|order| self.orders.get(order)) {
-                let sure = (order.reported - order.filled).max(0);
-                let open = if order.ended { 0 } else { (order.qty - order.filled.max(order.reported)).max(0) };
-                match order.side {
-                    Side::Buy => (lo, hi) = (lo + sure, hi + sure + open),
-                    Side::Sell => (lo, hi) = (lo - sure - open, hi - sure),
-                }
-            }
-            let worst = self.value(deal.pair, hi, deal.buy_limit.or(deal.sell_limit)).max(self.value(
-                deal.pair,
-                -lo,
-                deal.sell_limit.or(deal.buy_limit),
-            ));
+            // By fills and ends alone, and by news of open orders too: the engine may count on either.
+            let (lo, hi) = self.range(deal, |order| order.reported);
+            let by_news = self.range(deal, |order| order.reported.max(order.told));
+            let worst = self.worst(deal, (lo, hi)).min(self.worst(deal, by_news));
             let most = deal.value_max.max(limits.deal_value_max);
             if worst > most.units() {
                 return broken(
@@ -460,6 +461,26 @@ impl Exposures {
         }
         self.total = total;
         Ok(())
+    }
+
+    /// Between what and what the net position of a deal may be, `executed` of each order being certain at least.
+    fn range(&self, deal: &Deal, executed: impl Fn(&Order) -> i128) -> (i128, i128) {
+        let (mut lo, mut hi) = (deal.net, deal.net);
+        for order in deal.orders.iter().filter_map(|order| self.orders.get(order)) {
+            let executed = executed(order);
+            let sure = (executed - order.filled).max(0);
+            let open = if order.ended { 0 } else { (order.qty - order.filled.max(executed)).max(0) };
+            match order.side {
+                Side::Buy => (lo, hi) = (lo + sure, hi + sure + open),
+                Side::Sell => (lo, hi) = (lo - sure - open, hi - sure),
+            }
+        }
+        (lo, hi)
+    }
+
+    fn worst(&self, deal: &Deal, (lo, hi): (i128, i128)) -> i128 {
+        let sold = self.value(deal.pair, -lo, deal.sell_limit.or(deal.buy_limit));
+        self.value(deal.pair, hi, deal.buy_limit.or(deal.sell_limit)).max(sold)
     }
 
     fn clearly_above_dust(&self, pair: PairId, base: i128, price: Option<Price>) -> bool {
@@ -567,6 +588,25 @@ mod tests {
     fn a_fill_that_an_earlier_life_knew_opens_its_deal_again_only_if_it_is_news() {
         another_opening(false).unwrap();
         assert_eq!(another_opening(true).unwrap_err().0, Invariant::ExposureBounded);
+    }
+
+    /// The news of a later execution came before the fill of an earlier one.
+    #[test]
+    fn what_news_of_an_open_order_tell_of_its_executions_is_no_exposure_any_more() {
+        for told in [false, true] {
+            let mut exposures = exposures();
+            let bought = order(&exposures, 1, 1, Purpose::Open, Side::Buy);
+            exposures.decided(&bought, NOW).unwrap();
+            exposures.fill_told(&fill_of(&bought), true);
+            let sold = order(&exposures, 2, 1, Purpose::Hedge, Side::Sell);
+            exposures.decided(&sold, NOW).unwrap();
+            if told {
+                exposures.executed_told(sold.client_id, sold.qty);
+            }
+            exposures.bounds.limits.unhedged_value_max = Amount::from_units(1);
+            let judged = exposures.after_step(NOW, false);
+            assert_eq!(judged.map_err(|broken| broken.0), if told { Ok(()) } else { Err(Invariant::ExposureBounded) });
+        }
     }
 
     /// A deal whose only purchase no log held: the judge counts that of the deal that it was placed for.

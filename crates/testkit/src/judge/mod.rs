@@ -284,6 +284,9 @@ impl Judge {
         }
         // In the engine's order: what was told to it, what it made of that, what it then decided.
         for entry in logged {
+            if let Logged::Executed(id, filled) = entry {
+                self.exposures.executed_told(*id, *filled);
+            }
             if let Logged::Fill(fill) = entry {
                 let named = fill.client_id.is_some();
                 let fill = ownership::owned(world, fill);

@@ -62,6 +62,10 @@ fn replies_are_lost_failed_and_repeated_while_orders_stand() {
     rig.faults().stale_next_answers = 1;
     let stale = rig.order(&json!({"orderLinkId": "a-3", "price": "90"}));
     assert_eq!(stale.result()["list"][0]["orderLinkId"], "a-2", "the answer before it");
+    rig.faults().stale_next_answers = 1;
+    rig.order(&json!({"orderLinkId": "a-3", "price": "90"})).refused(170_141);
+    assert_eq!(rig.faults().stale_next_answers, 1, "a refusal is no answer about an order");
+    rig.faults().stale_next_answers = 0;
     for (how, status) in
         [(Breakage::Html, 502), (Breakage::ServerError, 500), (Breakage::GatewayTimeout, 504), (Breakage::Truncated, 200)]
     {
