@@ -13,9 +13,11 @@ pub(crate) struct BalanceHistory {
 }
 
 impl BalanceHistory {
-    /// Notes the balance after a change. Nothing is kept when nothing may lag.
+    /// Notes the balance after a change. Nothing is kept when nothing may lag: with changes missing from it, what was kept would be shown
+    /// for ever once lists lag again.
     pub(crate) fn on_change(&mut self, event: &BalanceEvent, lag_ns: u64) {
         if lag_ns == 0 {
+            self.changes.remove(&(event.account, event.asset));
             return;
         }
         let before = Balance {

@@ -394,6 +394,15 @@ fn balances_and_trades_may_lag() {
     let after = rig.private("GET", "/spot/accounts", "currency=BTC").body;
     is_text(&after[0]["available"], "4.4995");
     assert_eq!(rig.private("GET", "/spot/my_trades", "").body.as_array().map(Vec::len), Some(1));
+    // A change from while nothing lagged is shown however lists lag later.
+    for lag_ns in [0, 2_000 * MS] {
+        rig.world.conditions(0).expect("Gate has faults").visibility.balances_stale_ns = lag_ns;
+        if lag_ns == 0 {
+            rig.order(&json!({"text": "t-2"}));
+        }
+        rig.advance(3_000 * MS);
+        is_text(&rig.private("GET", "/spot/accounts", "currency=BTC").body[0]["available"], "4.999");
+    }
 }
 
 #[test]
