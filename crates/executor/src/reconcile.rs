@@ -12,7 +12,9 @@
 //!
 //! A statement is *taken over* only at start, and by a rule over the inputs alone, so that folding the log takes over the same:
 //! - A venue whose balances were never adopted: at the first comparable statement after all trades were read. When those hold
-//!   some (from the last minute), the statement may lag behind them: then as after a restart.
+//!   some (from the last minute), the statement may lag behind them, and when the stream told a change of balances, they may lag behind
+//!   the statement: then as after a restart. A trade between the two reads of which the stream tells nothing is booked once too often,
+//!   and found by the next comparison.
 //! - A restart: when comparable statements stay the same and differ from the ledger for the whole grace time; or when a person
 //!   resumed after drift.
 
@@ -164,7 +166,8 @@ pub(crate) struct VenueState {
     pub(crate) adoption: Adoption,
     /// The statement that differs from the ledger, unchanged since it was asked.
     steady: Option<(MonoNanos, Vec<Amount>)>,
-    /// Trades from just before the first start were seen: the balances may not show them yet.
+    /// Trades from just before the first start were seen, which the balances may not show yet; or a change of balances, whose trade may not
+    /// have been listed yet.
     recent_history: bool,
     drift: Option<Drift>,
     moved_at: Option<MonoNanos>,
@@ -588,6 +591,11 @@ impl Executor {
             }
         }
         if report.source == BalanceSource::Stream {
+            // Somebody trades while the venue is read for the first time: a statement may hold what the trades that were read before it
+            // do not, and it would be booked once more when it is listed.
+            if state.adoption == Adoption::First {
+                state.history_seen();
+            }
             return;
         }
         state.balances.answer(report.requested);

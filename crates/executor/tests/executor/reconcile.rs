@@ -314,6 +314,37 @@ fn fills_from_before_the_first_start_are_history() {
     assert!(!rig.has_stop(FOREIGN));
 }
 
+/// Found by the mixed swarm: somebody traded after the trades were read and before the balances were, and his trade was booked on top of
+/// balances that held it.
+#[test]
+fn a_change_of_balances_during_the_first_start_waits_for_the_trade_that_made_it() {
+    let mut rig = Rig::new();
+    rig.link(A, LinkState::Up);
+    rig.decide();
+    rig.account(A, None);
+    rig.open_orders(A, vec![]);
+    rig.trades(A, vec![]);
+    rig.decide();
+    let told = BalanceReport { source: BalanceSource::Stream, ..rig.balance_report(A, "3", "4") };
+    rig.exec.handle_balances(rig.now, &told, &mut rig.out);
+    for millis in [3_000, 30_000] {
+        rig.balances(A, "3", "4");
+        rig.decide();
+        rig.check_ledger(A, "0", "0");
+        rig.pass(millis);
+        // Listed now, and known as what was before.
+        let past = foreign(&rig, "past", Side::Buy);
+        rig.trades(A, vec![past]);
+    }
+    rig.balances(A, "3", "4");
+    rig.decide();
+    rig.check_ledger(A, "3", "4");
+    let past = foreign(&rig, "past", Side::Buy);
+    rig.trades(A, vec![past]);
+    rig.check_ledger(A, "3", "4");
+    assert!(!rig.has_stop(FOREIGN));
+}
+
 /// The same instance number in another run directory: its ids look like ours, its orders are not.
 #[test]
 fn ids_of_an_epoch_that_this_directory_never_had_are_foreign() {
