@@ -277,12 +277,13 @@ impl Order {
     /// Refused by a row of its own, which is no proof that it was not open before: "we have your request" may come after what became of
     /// it, and so may the answer to a question that was asked before we heard.
     fn was_open_before_its_refusal(&self, update: &OrderUpdate, filled: Qty) -> bool {
+        let Some(heard) = self.row_refused_at else { return false };
         let earlier = match update.source {
             OrderSource::Reply => true,
-            OrderSource::Query => self.row_refused_at.is_some_and(|heard| update.requested < heard),
+            OrderSource::Query => update.requested < heard,
             OrderSource::Stream | OrderSource::Edge => false,
         };
-        earlier && filled.is_zero() && self.row_refused_at.is_some() && self.phase == Phase::Done(OrderOutcome::Refused)
+        earlier && filled.is_zero() && self.phase == Phase::Done(OrderOutcome::Refused)
     }
 
     /// Ended in a way that says it never lived, or never executed.

@@ -42,6 +42,11 @@ impl RateNews {
         self.told_at.map(|at| at.0).or(by_our_clock)
     }
 
+    /// How long it is until the window begins anew; `None` where that is not told, or past.
+    pub fn left_ns(&self, venue_ns: Option<i64>) -> Option<u64> {
+        u64::try_from(self.reset_at?.0.saturating_sub(venue_ns?)).ok()
+    }
+
     /// With the end that `Retry-After` tells, where no other is told: a better one than a whole window. It counts from now, so that it is
     /// known without the venue's time; returned is the time to count from.
     #[must_use]
@@ -120,9 +125,9 @@ impl RateLimit {
             self.tokens.drain(now);
         }
         let ahead_ns = match (rate.reset_at, venue_ns) {
-            (Some(reset_at), Some(venue_ns)) => u64::try_from(reset_at.0.saturating_sub(venue_ns)).unwrap_or(0),
+            (Some(_), Some(_)) => rate.left_ns(venue_ns).unwrap_or(0),
             // Refused, and nobody says until when: one window.
-            (None, _) | (Some(_), None) if refused => self.limit.window_ns,
+            _ if refused => self.limit.window_ns,
             _ => 0,
         };
         // Only that none is left, of a limit whose size is not ours: it gives again within a window, whatever time stands beside it (Bybit

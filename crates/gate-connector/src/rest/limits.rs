@@ -15,6 +15,8 @@ fn news(remain: Option<u32>, limit: Option<u32>, reset_s: Option<i64>, out_us: O
         None => remain,
     };
     let unix = |number: Option<i64>, ns: i64| number.filter(|n| *n > 0).and_then(|n| n.checked_mul(ns)).map(UnixNanos);
+    // A time before 2001 is one in another unit, and would make the wait until the reset as long as it gets.
+    let out_us = out_us.filter(|us| *us >= 1_000_000_000_000_000);
     RateNews { remain, limit, reset_at: unix(reset_s, 1_000_000_000), told_at: unix(out_us, 1_000) }
 }
 
@@ -90,11 +92,12 @@ mod tests {
         let none_left = RateNews { remain: Some(0), limit: Some(10), ..RateNews::default() };
         assert_eq!(http(&[("x-gate-ratelimit-limit", "10")]), none_left);
         assert_eq!(ws(r#"{"x_gate_ratelimit_limit":10}"#), none_left);
-        let rows: [(&[(&str, &str)], RateNews); 5] = [
+        let rows: [(&[(&str, &str)], RateNews); 6] = [
             (&[], RateNews::default()),
             (&[("x-gate-ratelimit-limit", "0")], RateNews::default()),
             (&[("x-gate-ratelimit-limit", "many")], RateNews::default()),
             (&[("x-gate-ratelimit-reset-timestamp", "-5")], RateNews::default()),
+            (&[("x-out-time", "1700000000123")], RateNews::default()),
             (
                 &[("x-gate-ratelimit-limit", "10"), ("x-gate-ratelimit-requests-remain", "99")],
                 RateNews { remain: Some(10), limit: Some(10), ..RateNews::default() },

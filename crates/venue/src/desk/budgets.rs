@@ -209,8 +209,7 @@ impl<W: Wire> Desk<W> {
         }
         let (read, venue_ns) = (What::Balances, rate.venue_ns(self.clock.carried_ns(now)));
         self.on_rate(&read, rate, true, (now, venue_ns), updates);
-        let left = rate.reset_at.zip(venue_ns).map(|(until, venue_ns)| until.0.saturating_sub(venue_ns));
-        self.on_retry_after(&read, failure.status, left.and_then(|left| u64::try_from(left).ok()), now);
+        self.on_retry_after(&read, failure.status, rate.left_ns(venue_ns), now);
     }
 
     /// A request was refused, perhaps for a limit that its status did not tell.

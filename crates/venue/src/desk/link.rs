@@ -378,10 +378,9 @@ impl<W: Wire> Desk<W> {
         if let Some(what) = what {
             let venue_ns = reply.rate.venue_ns(self.clock.carried_ns(now));
             self.on_rate(what, reply.rate, reply.limited, (now, venue_ns), updates);
-            if let (LinkBody::Failed(failure), Some(until), Some(venue_ns)) = (&reply.body, reply.rate.reset_at, venue_ns) {
+            if let (LinkBody::Failed(failure), Some(_), Some(_)) = (&reply.body, reply.rate.reset_at, venue_ns) {
                 // A ban is told on the link as well, and is of everything.
-                let after_ns = u64::try_from(until.0.saturating_sub(venue_ns)).ok();
-                self.on_retry_after(what, failure.status, after_ns, now);
+                self.on_retry_after(what, failure.status, reply.rate.left_ns(venue_ns), now);
             }
         }
         if reply.limited {
