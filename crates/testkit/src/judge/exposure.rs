@@ -169,18 +169,24 @@ impl Exposures {
         }
     }
 
-    /// A new process: its clocks start anew. A deal whose orders have all ended by the logs, with nothing above dust left, is over:
-    /// the process that would have told so died before it did.
+    /// A new process: its clocks start anew. A deal whose orders have all ended by the logs, with nothing above dust left by their fills and
+    /// by what their ends were told with, is over: the process that would have told so died before it did.
     pub fn new_life(&mut self, ended_in_log: &BTreeSet<ClientOrderId>) {
         self.recent.clear();
         (self.realised, self.turnover) = (0, 0);
         self.orders.values_mut().for_each(|order| order.earlier = true);
+        self.deals.values_mut().for_each(|deal| deal.exposed_since = None);
         let mut over = Vec::new();
-        for (id, deal) in &mut self.deals {
-            deal.exposed_since = None;
+        for (id, deal) in &self.deals {
             let ended = |order: &ClientOrderId| ended_in_log.contains(order) || self.orders.get(order).is_some_and(|o| o.ended);
             if !deal.closed && deal.orders.iter().all(ended) {
-                over.push((*id, deal.pair, deal.net.abs(), deal.buy_limit.or(deal.sell_limit)));
+                let orders = deal.orders.iter().filter_map(|order| self.orders.get(order));
+                let unheard = orders.map(|order| match order.side {
+                    Side::Buy => (order.reported - order.filled).max(0),
+                    Side::Sell => -(order.reported - order.filled).max(0),
+                });
+                let left = deal.net + unheard.sum::<i128>();
+                over.push((*id, deal.pair, left.abs(), deal.buy_limit.or(deal.sell_limit)));
             }
         }
         for (id, pair, left, price) in over {
@@ -607,6 +613,33 @@ mod tests {
             let judged = exposures.after_step(NOW, false);
             assert_eq!(judged.map_err(|broken| broken.0), if told { Ok(()) } else { Err(Invariant::ExposureBounded) });
         }
+    }
+
+    /// Both ends were told, the fills were not; then the process died.
+    #[test]
+    fn a_deal_whose_fills_were_not_heard_of_is_over_in_no_new_life() {
+        let mut exposures = exposures();
+        let (bought, sold) =
+            (order(&exposures, 1, 1, Purpose::Open, Side::Buy), order(&exposures, 2, 1, Purpose::Open, Side::Sell));
+        for (order, filled) in [(&bought, bought.qty), (&sold, Qty::ZERO)] {
+            exposures.decided(order, NOW).unwrap();
+            exposures.noticed(&Notice::Order {
+                deal: order.deal,
+                client_id: order.client_id,
+                venue: order.venue,
+                pair: PAIR,
+                side: order.side,
+                hedge: false,
+                outcome: OrderOutcome::Filled,
+                filled,
+                qty: order.qty,
+                label: domain::Label::default(),
+                took_ns: 0,
+            });
+        }
+        exposures.new_life(&BTreeSet::new());
+        exposures.after_step(NOW, false).unwrap();
+        assert_ne!(exposures.total, 0, "what was bought is there");
     }
 
     /// A deal whose only purchase no log held: the judge counts that of the deal that it was placed for.
