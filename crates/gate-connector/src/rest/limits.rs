@@ -1,5 +1,5 @@
-//! What the venue says about a rate limit: three REST headers and the time of the answer, or the same fields of a WebSocket order-entry reply's `header`
-//! (Gate API v4, rate limits).
+//! What the venue says about a rate limit: three REST headers and the time of the answer, or the same fields of a WebSocket order-entry
+//! reply's `header` (Gate API v4, rate limits).
 
 use crate::wire::json::{Value, object};
 use domain::UnixNanos;
@@ -71,13 +71,13 @@ mod tests {
 
     #[test]
     fn rest_and_stream_say_the_same() {
-        let four = [
+        let headers = [
             ("X-Gate-RateLimit-Requests-Remain", "9"),
             ("x-gate-ratelimit-limit", " 10"),
             ("X-GATE-RATELIMIT-RESET-TIMESTAMP", "1700000001"),
             ("X-Out-Time", "1700000000123456"),
         ];
-        assert_eq!(http(&four), FULL);
+        assert_eq!(http(&headers), FULL);
         for header in [
             r#"{"x_gate_ratelimit_requests_remain":9,"x_gate_ratelimit_limit":10,"x_gate_ratelimit_reset_timestamp":1700000001,"x_out_time":1700000000123456}"#,
             r#"{"x_gate_ratelimit_requests_remain":"9","x_gate_ratelimit_limit":"10","x_gat_ratelimit_reset_timestamp":"1700000001","x_out_time":"1700000000123456"}"#,

@@ -32,7 +32,8 @@ struct Order {
     filled: i128,
     /// By what its end was told with; its fills may come later.
     reported: i128,
-    /// By news of it while it was open, which may have come before those of its fills.
+    /// By news of it while it was open, which may have come before those of its fills. Never more than it was sent for: a venue's absurd
+    /// words make the limits milder, and break none.
     told: i128,
     ended: bool,
     /// A life decided it that is over.
@@ -65,7 +66,7 @@ struct Deal {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct ToldAt {
+struct BookedAt {
     bought: Option<Price>,
     sold: Option<Price>,
 }
@@ -78,9 +79,9 @@ pub struct Exposures {
     bounds: Bounds,
     orders: BTreeMap<ClientOrderId, Order>,
     deals: BTreeMap<DealId, Deal>,
-    /// The least that each deal bought at and the most that it sold at, as the engine told: a fill of an order whose intent no log held
-    /// is another deal's here.
-    told_at: BTreeMap<DealId, ToldAt>,
+    /// The least that each deal bought at and the most that it sold at, by the deals in which the engine booked the fills: one of an order
+    /// whose intent no log held is another deal's here.
+    booked_at: BTreeMap<DealId, BookedAt>,
     seen: BTreeSet<(VenueId, PairId, domain::TradeId)>,
     /// Intents of the last second, by the engine's clock.
     recent: VecDeque<MonoNanos>,
@@ -106,7 +107,7 @@ impl Exposures {
             bounds,
             orders: BTreeMap::new(),
             deals: BTreeMap::new(),
-            told_at: BTreeMap::new(),
+            booked_at: BTreeMap::new(),
             seen: BTreeSet::new(),
             recent: VecDeque::new(),
             realised: 0,
@@ -313,20 +314,20 @@ impl Exposures {
     }
 
     /// A hedge's limit price is within the widest cap of what the deal executed on the other side, or was to. Of a deal whose beginning is
-    /// out of sight what the engine told of its fills counts too; that they are the venue's is checked elsewhere.
+    /// out of sight the fills that the engine says it booked there count too.
     fn check_band(&self, order: &NewOrder) -> Check {
         let Some(deal) = self.deals.get(&order.deal) else { return Ok(()) };
-        let told = self.told_at.get(&order.deal).filter(|_| deal.out_of_sight).copied().unwrap_or_default();
+        let booked = self.booked_at.get(&order.deal).filter(|_| deal.out_of_sight).copied().unwrap_or_default();
         let nano = i128::from(self.bounds.flatten_cap.nano()) + 1_000_000;
         let one = 1_000_000_000_i128;
         let price = i128::from(order.price.units());
         let fits = match order.side {
             Side::Buy => {
-                let reference = deal.sold_at.max(deal.sell_limit).max(told.sold).or(deal.bought_at).or(deal.buy_limit);
+                let reference = deal.sold_at.max(deal.sell_limit).max(booked.sold).or(deal.bought_at).or(deal.buy_limit);
                 reference.is_none_or(|reference| price * one <= i128::from(reference.units()) * (one + nano))
             }
             Side::Sell => {
-                let least = [deal.bought_at, deal.buy_limit, told.bought].into_iter().flatten().min();
+                let least = [deal.bought_at, deal.buy_limit, booked.bought].into_iter().flatten().min();
                 let reference = least.or(deal.sold_at).or(deal.sell_limit);
                 reference.is_none_or(|reference| price * one >= i128::from(reference.units()) * (one - nano))
             }
@@ -370,6 +371,15 @@ impl Exposures {
         self.turnover += value;
     }
 
+    /// The engine said in which deal it booked a fill.
+    pub fn fill_booked(&mut self, id: DealId, fill: &Fill) {
+        let booked = self.booked_at.entry(id).or_default();
+        match fill.side {
+            Side::Buy => booked.bought = Some(booked.bought.map_or(fill.price, |least| least.min(fill.price))),
+            Side::Sell => booked.sold = booked.sold.max(Some(fill.price)),
+        }
+    }
+
     /// News of an order told how much of it has been executed.
     pub fn executed_told(&mut self, id: ClientOrderId, filled: Qty) {
         let Some(order) = self.orders.get_mut(&id) else { return };
@@ -385,13 +395,6 @@ impl Exposures {
                 let reported = self.base(*pair, *filled);
                 if let Some(order) = self.orders.get_mut(client_id) {
                     (order.ended, order.reported) = (true, reported);
-                }
-            }
-            Notice::Filled { deal: Some(id), side, price, .. } => {
-                let told = self.told_at.entry(*id).or_default();
-                match side {
-                    Side::Buy => told.bought = Some(told.bought.map_or(*price, |least| least.min(*price))),
-                    Side::Sell => told.sold = told.sold.max(Some(*price)),
                 }
             }
             Notice::DealClosed { deal: id, .. } => {
@@ -621,7 +624,8 @@ mod tests {
         let mut exposures = exposures();
         let (bought, sold) =
             (order(&exposures, 1, 1, Purpose::Open, Side::Buy), order(&exposures, 2, 1, Purpose::Open, Side::Sell));
-        for (order, filled) in [(&bought, bought.qty), (&sold, Qty::ZERO)] {
+        let ends = [(&bought, OrderOutcome::Filled, bought.qty), (&sold, OrderOutcome::Cancelled, Qty::ZERO)];
+        for (order, outcome, filled) in ends {
             exposures.decided(order, NOW).unwrap();
             exposures.noticed(&Notice::Order {
                 deal: order.deal,
@@ -630,7 +634,7 @@ mod tests {
                 pair: PAIR,
                 side: order.side,
                 hedge: false,
-                outcome: OrderOutcome::Filled,
+                outcome,
                 filled,
                 qty: order.qty,
                 label: domain::Label::default(),
@@ -644,7 +648,7 @@ mod tests {
 
     /// A deal whose only purchase no log held: the judge counts that of the deal that it was placed for.
     #[test]
-    fn the_band_of_a_deal_out_of_sight_is_about_what_its_fills_were_told_at() {
+    fn the_band_of_a_deal_out_of_sight_is_about_the_fills_that_were_booked_in_it() {
         let mut exposures = exposures();
         let cap_nano = i128::from(exposures.bounds.flatten_cap.nano());
         let bought = order(&exposures, 1, 1, Purpose::Open, Side::Buy).price;
@@ -655,8 +659,7 @@ mod tests {
             price: off(bought, nano).unwrap(),
             ..order(exposures, counter, 6, Purpose::Hedge, Side::Sell)
         };
-        let (venue, qty) = (VenueId(0), order(&exposures, 1, 1, Purpose::Open, Side::Buy).qty);
-        exposures.noticed(&Notice::Filled { deal: Some(DealId(6)), venue, pair: PAIR, side: Side::Buy, price: bought, qty });
+        exposures.fill_booked(DealId(6), &fill_of(&order(&exposures, 1, 1, Purpose::Open, Side::Buy)));
         let first = hedge(&exposures, 2, 5_000_000);
         exposures.decided(&first, NOW).unwrap();
         exposures.fill_told(&fill_of(&first), true);

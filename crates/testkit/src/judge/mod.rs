@@ -291,11 +291,18 @@ impl Judge {
                 let named = fill.client_id.is_some();
                 let fill = ownership::owned(world, fill);
                 self.orders.fill_told(&fill, named)?;
-                let books = |notice: &Notice| {
-                    matches!(notice, Notice::Filled { venue, pair, side, price, qty, .. }
-                        if (*venue, *pair, *side, *price, *qty) == (fill.venue, fill.pair, fill.side, fill.price, fill.qty))
-                };
-                self.exposures.fill_told(&fill, notices.iter().any(books));
+                let booked = notices.iter().find_map(|notice| match notice {
+                    Notice::Filled { deal, venue, pair, side, price, qty }
+                        if (*venue, *pair, *side, *price, *qty) == (fill.venue, fill.pair, fill.side, fill.price, fill.qty) =>
+                    {
+                        Some(*deal)
+                    }
+                    _ => None,
+                });
+                self.exposures.fill_told(&fill, booked.is_some());
+                if let Some(deal) = booked.flatten() {
+                    self.exposures.fill_booked(deal, &fill);
+                }
             }
         }
         for notice in notices {
