@@ -21,7 +21,7 @@ use journal::MemoryRun;
 use sim_exchange::reading::{Crossing, RateWord};
 use sim_exchange::world::{OutputBody, World, WsFrame};
 use std::collections::VecDeque;
-use venue::{Response, Transmit};
+use venue::{LinkId, Response, Transmit};
 
 /// How often the engine gets a tick.
 const TICK_NS: u64 = 100 * MILLI;
@@ -29,9 +29,11 @@ const TICK_NS: u64 = 100 * MILLI;
 const ROUNDS_AT_ONE_TIME_MAX: u32 = 1_000;
 /// Steps of the engine in one round before they count as endless.
 const STEPS_IN_ONE_ROUND_MAX: u32 = 10_000;
-/// The longest hold of a venue whose private stream is suspect (`executor::proof`), with what it takes to begin one, and to find hedges
-/// untold while it lasts.
-const HELD_MAX_NS: u64 = 180 * SECOND;
+/// A hold of a venue whose private stream is suspect (`executor::proof`) is over by then, with what it takes to begin one, and to find
+/// hedges untold while it lasts.
+const HELD_MAX_NS: u64 = 190 * SECOND;
+/// A session that closes its private link, since that tells nothing, lets no opening pass for so long (`venue::desk`).
+const LINK_HELD_NS: u64 = 65 * SECOND;
 /// After a hold the account is read within this.
 pub(crate) const READ_AFTER_HOLD_NS: u64 = 30 * SECOND;
 /// A death that waits for an intent comes without one after this long.
@@ -144,6 +146,8 @@ pub struct Simulation {
     pub(crate) person_needed: bool,
     /// Faults have ended.
     pub(crate) healing: bool,
+    /// When a session last closed its private link since then.
+    private_closed: Option<u64>,
     /// After the faults a person ordered no new deals, so that a market which pays on and on does not keep the run from its rest.
     pub(crate) drained: bool,
     /// What reached the engine since its first order.
@@ -189,6 +193,7 @@ impl Simulation {
             // An account whose fee token runs out pays other fees than it was told.
             person_needed: config.fee_token.iter().any(Option::is_some),
             healing: false,
+            private_closed: None,
             drained: false,
             arrivals: None,
             struck: Struck::default(),
@@ -249,8 +254,8 @@ impl Simulation {
     fn held_until(&self) -> Option<u64> {
         let process = self.process.as_ref()?;
         let (now, executor) = (process.mono(self.t_ns), process.node.engine().executor());
-        let held = self.venue_ids().filter_map(|venue| executor.held_until(venue)).max()?;
-        (held > now).then(|| self.t_ns + held.since(now))
+        let held = self.venue_ids().filter_map(|venue| executor.held_until(venue)).max().filter(|held| *held > now);
+        held.map(|held| self.t_ns + held.since(now)).max(self.private_closed.map(|at| at + LINK_HELD_NS))
     }
 
     fn venue_ids(&self) -> impl Iterator<Item = VenueId> {
@@ -503,6 +508,10 @@ impl Simulation {
                 }
                 Transmit::Frame { text, order: true, .. } => {
                     Some(self.setup.speech[venue.index()].reading.placement_in_frame(text.as_bytes()))
+                }
+                Transmit::Close(LinkId { role: LinkRole::Private, .. }) if self.healing => {
+                    self.private_closed = Some(self.t_ns);
+                    None
                 }
                 _ => None,
             };

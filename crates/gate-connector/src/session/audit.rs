@@ -7,7 +7,7 @@
 //! |---|---|
 //! | the book's | its top is passed on for that id: the engine compares the prices and takes it as evidence |
 //! | newer, and every level is as last shown (`order_book`, which may be pushed only when its levels change) | evidence |
-//! | newer | if the stream does not reach it in [`AHEAD_NS`], the book is resynchronised with the reason `audit` |
+//! | newer | if the stream does not reach it in [`AHEAD_NS`], the book is resynchronised with the reason `audit`, and only with news of its stream: another copy may be as old as the stream |
 //! | older | nothing: copies are cached; asked again later |
 //!
 //! The venue made the copy after it was asked for, so the evidence counts from the asking. No copy is asked for before the venue's
@@ -146,7 +146,12 @@ impl GateSession {
             if let (Phase::Live(have), Some((id, _))) = (book.phase, ahead)
                 && have < id
             {
-                self.resync(pair, ResyncReason::Audit, Some(id), now, updates);
+                let next = book.on_next;
+                self.resync(pair, ResyncReason::Audit, None, now, updates);
+                if self.books.channel == BookChannel::Updates {
+                    // The venue may begin with a whole book, or answer that it serves nothing.
+                    self.resubscribe(pair, next, now);
+                }
             }
         }
         if self.next_audit().is_none_or(|at| at > now) {

@@ -420,8 +420,8 @@ impl Stream {
                 FeedKind::Candles(_) => self.plan(pair, kind, context.t_ns, context.config.seed),
                 FeedKind::Book(_) | FeedKind::Ticker => {
                     feed.fresh.insert(conn);
-                    if is_silent {
-                        // A silent pair owes its first state until it speaks again.
+                    if is_silent || feed.is_behind {
+                        // A silent pair owes its first state until it speaks again, in its next tick.
                         self.plan(pair, kind, context.t_ns, context.config.seed);
                     } else {
                         books.push((pair, kind));
@@ -544,7 +544,8 @@ impl Stream {
         let Some(feed) = self.feeds.get_mut(pair.index()).and_then(|feeds| feeds.get_mut(&kind)) else { return };
         feed.is_planned = false;
         // Held back while silent, not lost: after the silence the next message covers all of it.
-        if !context.config.faults.is_silent(context.symbols.id_of(pair)) {
+        feed.is_behind = context.config.faults.is_silent(context.symbols.id_of(pair));
+        if !feed.is_behind {
             let at_ns = context.t_ns.saturating_add(context.jitter.draw(context.config.delays.public_push));
             let mut push = PushContext {
                 at_ns,

@@ -45,6 +45,8 @@ pub(super) struct Feed {
     pub(super) fresh: BTreeSet<u64>,
     /// A tick is already planned.
     pub(super) is_planned: bool,
+    /// A tick was held back while the topic was silent: what its subscribers know is old, and no first state for a new one.
+    pub(super) is_behind: bool,
     /// A repetition is already planned.
     pub(super) repeats: bool,
     book: Option<BookFeed>,

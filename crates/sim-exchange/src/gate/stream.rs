@@ -347,10 +347,10 @@ impl Stream {
         for (pair, kind) in feeds {
             self.set_feed(conn, pair, kind, is_subscribe, context);
             let feed = self.feeds.get_mut(pair.index()).and_then(|feeds| feeds.get_mut(&kind));
-            // A silent pair owes its whole book until it speaks again.
+            // A silent pair owes its whole book until it speaks again, in its next tick.
             if is_subscribe
                 && !context.config.faults.is_silent(context.symbols.pair(pair))
-                && feed.is_some_and(|feed| feed.fresh.remove(&conn))
+                && feed.is_some_and(|feed| !feed.is_behind && feed.fresh.remove(&conn))
             {
                 books.push((pair, kind));
             }
@@ -550,7 +550,8 @@ impl Stream {
         let Some(feed) = self.feeds.get_mut(pair.index()).and_then(|feeds| feeds.get_mut(&kind)) else { return };
         feed.is_planned = false;
         // Held back while silent, not lost: after the silence the next increment covers all of it.
-        if !context.config.faults.is_silent(context.symbols.pair(pair)) {
+        feed.is_behind = context.config.faults.is_silent(context.symbols.pair(pair));
+        if !feed.is_behind {
             let at_ns = context.after(context.config.delays.public_push);
             let mut push_context = PushContext {
                 at_ns,

@@ -41,6 +41,8 @@ pub(super) struct Feed {
     pub(super) fresh: BTreeSet<u64>,
     /// A push is already planned.
     pub(super) is_planned: bool,
+    /// A push was held back while the feed was silent: what its subscribers know is old, and no whole book for a new one.
+    pub(super) is_behind: bool,
     /// Book id of the last whole book pushed.
     pushed_id: Option<u64>,
     /// What the last book ticker said.

@@ -103,6 +103,30 @@ fn a_copy_that_stays_ahead_of_the_stream_untrusts_the_book() {
 }
 
 #[test]
+fn a_stream_that_was_proved_behind_has_to_speak_before_a_copy_counts() {
+    // Seed 37,370: a cached copy of two seconds ago was past all that was known, and the book was traded on.
+    let mut rig = super::books::live_updates();
+    let sent = next_audit(&mut rig, SECOND);
+    rig.answer(sent.ticket, 200, &copy(12, "102"));
+    rig.take();
+    let out = rig.run(SECOND);
+    assert_eq!(rig.book_news(), ["U audit"]);
+    let left = |out: &[Transmit]| out.iter().any(|o| matches!(o, Transmit::Frame { text, .. } if text.contains("unsubscribe")));
+    assert!(left(&out), "its stream is asked for anew: {out:?}");
+    let copies = |out: &[Transmit]| {
+        out.iter().filter(|o| matches!(o, Transmit::Request { request, .. } if request.query.contains("BTC_USDT"))).count()
+    };
+    assert_eq!(copies(&out) + copies(&rig.run(5 * SECOND)), 0, "no copy is of use before the stream speaks");
+    rig.frame(PUBLIC, &super::books::delta("BTC_USDT", 14, 14));
+    let asked = rig.run(SECOND).into_iter().find_map(|out| match out {
+        Transmit::Request { ticket, request, .. } if request.query.contains("BTC_USDT") => Some(ticket),
+        _ => None,
+    });
+    rig.answer(asked.expect("asked for now"), 200, &copy(13, "102"));
+    assert_eq!(rig.book_news(), ["S13", "D14-14"]);
+}
+
+#[test]
 fn a_stream_that_catches_up_is_no_fault() {
     let mut rig = live("obu");
     let sent = next_audit(&mut rig, SECOND);

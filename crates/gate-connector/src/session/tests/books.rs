@@ -11,7 +11,7 @@ pub(super) fn snapshot(pair: &str, id: u64) -> String {
     )
 }
 
-fn delta(pair: &str, first: u64, last: u64) -> String {
+pub(super) fn delta(pair: &str, first: u64, last: u64) -> String {
     format!(
         r#"{{"time":1,"time_ms":1750000000123,"channel":"spot.order_book_update","event":"update","result":{{"t":1750000000100,"s":"{pair}","U":{first},"u":{last},"b":[["100","2"]],"a":[]}}}}"#
     )
@@ -31,7 +31,7 @@ fn one_base(rig: &mut Rig) -> Sent {
 }
 
 /// A live `order_book_update` book of BTC/USDT at id 10.
-fn live_updates() -> Rig {
+pub(super) fn live_updates() -> Rig {
     let mut rig = Rig::live("order_book_update", false);
     rig.frame(PUBLIC, &delta("BTC_USDT", 10, 10));
     let sent = one_base(&mut rig);

@@ -219,6 +219,12 @@ fn faults_of_books_gaps_silence_restarts() {
     let frames = rig.frames(1, SECOND);
     assert_eq!((frames.len(), &frames[0]["op"]), (1, &json!("ping")), "pongs go on");
     rig.faults().silent_pairs.clear();
+    // A new subscriber is told the book of today, the others what they missed.
+    rig.open(2, PUBLIC_WS_PATH);
+    subscribe(&mut rig, 2, &["orderbook.50.BTCUSDT"]);
+    let whole = rig.pushes(2, 50 * MS, "orderbook.50.BTCUSDT");
+    let bids: Vec<&Value> = whole[0]["data"]["b"].as_array().expect("bids").iter().map(|level| &level[0]).collect();
+    assert!(whole[0]["type"] == "snapshot" && bids.contains(&&json!("99.3")), "{whole:?}");
     rig.quote(Side::Buy, "99.4", "1");
     rig.pushes(1, 50 * MS, "orderbook.50.BTCUSDT").iter().for_each(|frame| copy.apply(frame));
     assert_eq!(copy.bids.len(), 6, "all that happened but the gap: {copy:?}");
@@ -232,5 +238,5 @@ fn faults_of_books_gaps_silence_restarts() {
     rig.quote(Side::Buy, "98.4", "1");
     assert_eq!(rig.pushes(1, 100 * MS, "orderbook.50.BTCUSDT")[0]["data"]["u"], 2);
     rig.advance(SECOND);
-    assert_eq!(rig.cut, [1]);
+    assert_eq!(rig.cut, [1, 2]);
 }

@@ -219,3 +219,24 @@ fn a_silent_pair_owes_its_whole_book() {
     let frames = rig.frames(1, 50 * MS);
     assert_eq!((frames.len(), &frames[0]["result"]["full"]), (1, &json!(true)));
 }
+
+#[test]
+fn a_new_subscriber_after_a_silence_gets_the_book_of_today() {
+    let mut rig = Rig::new();
+    rig.quote_book();
+    rig.open(1);
+    rig.request(1, OBU, "subscribe", &json!(["ob.BTC_USDT.50"]));
+    assert_eq!(rig.frames_of(1, 50 * MS, OBU, "update").len(), 1);
+    rig.faults().silent_feed = true;
+    rig.quote(Side::Buy, "100", "1");
+    assert!(rig.frames(1, 300 * MS).is_empty());
+    // The pair speaks again, but has had no reason to yet.
+    rig.faults().silent_feed = false;
+    rig.open(2);
+    rig.request(2, OBU, "subscribe", &json!(["ob.BTC_USDT.50"]));
+    let books = rig.frames_of(2, 50 * MS, OBU, "update");
+    assert_eq!((books.len(), &books[0]["result"]["full"], &books[0]["result"]["b"][0][0]), (1, &json!(true), &json!("100")));
+    let changes = rig.frames_of(1, 0, OBU, "update");
+    assert_eq!((changes.len(), &changes[0]["result"]["u"]), (1, &books[0]["result"]["u"]), "the others go on without a gap");
+    assert_eq!(changes[0]["result"]["b"], json!([["100", "1"]]));
+}
