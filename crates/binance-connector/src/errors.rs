@@ -13,6 +13,8 @@ use ErrorClass::{
 
 /// "Server is currently overloaded with other requests": it took none of this one.
 const SERVER_BUSY: i64 = -1008;
+/// The status that goes with it.
+const UNAVAILABLE: u16 = 503;
 /// Rejected by the matching engine, an order or a cancel.
 const REJECTED: [i64; 3] = [-1010, -2010, -2011];
 /// Codes for an order that is not there, or was archived without executions.
@@ -131,8 +133,10 @@ pub fn failure(status: u16, error: Option<ErrorBody>) -> Failure {
         -1102 => error.message.to_lowercase().contains("apikey"),
         code => matches!(code, -1002 | -2015),
     });
+    // However it came: the venue's load, and no limit of ours that is used up.
+    let busy = class == RateLimited && error.as_ref().is_some_and(|error| error.code == SERVER_BUSY);
     Failure {
-        status,
+        status: if busy && !matches!(status, 418 | 429) { UNAVAILABLE } else { status },
         class,
         placement: placement(status, error.as_ref()),
         not_found,

@@ -2,7 +2,9 @@
 //!
 //! Decimals are those of `PRICE_FILTER.tickSize` and `LOT_SIZE.stepSize` without trailing zeros. A tick or step that is no power of ten
 //! (0.0005, 5) is known by its digits only: orders made with them may be refused by the filter, books are exact. Orders outlive a tick
-//! that was raised: such finer prices are left out of books ([`venue::levels::FinerPrice`]). COIN-M quantities are contracts. Open is only what is `TRADING`, and on spot also `isSpotTradingAllowed`.
+//! or step that was raised, and are executed as they are: on spot the scale has room for the finest that Binance counts
+//! (`EXECUTION_DECIMALS`); what is finer than the scale, as on futures, is left out of books ([`venue::levels::FinerPrice`]). COIN-M
+//! quantities are contracts. Open is only what is `TRADING`, and on spot also `isSpotTradingAllowed`.
 
 use crate::market::{Market, venue_name};
 use crate::wire::Reject;
@@ -21,6 +23,8 @@ const RULES_BYTES_MAX: usize = 32 << 20;
 const SYMBOLS_MAX: usize = 50_000;
 /// Filters a pair may have.
 const FILTERS_MAX: usize = 64;
+/// Decimals to which spot counts any price and quantity (`baseAssetPrecision`, `quoteAssetPrecision`); no tick or step is finer.
+const EXECUTION_DECIMALS: u8 = 8;
 /// "Invalid symbol."
 const INVALID_SYMBOL: i64 = -1121;
 
@@ -117,12 +121,15 @@ fn row_of(value: &Value<'_, '_>, symbols: &[Symbol]) -> Result<Option<RawRules>,
     let open = trading && (!symbol.is_spot() || optional_flag(spot_allowed, "isSpotTradingAllowed")?.unwrap_or(false));
     let filters = Filters::read(&required(filters, "filters")?)?;
     let kind = kind_of(symbol, contract_size)?;
+    let price_decimals = filters.tick.ok_or(Reject::missing("PRICE_FILTER"))?;
     let qty_decimals = filters.step.ok_or(Reject::missing("LOT_SIZE"))?;
+    let executed = |decimals: u8| if symbol.is_spot() { decimals.max(EXECUTION_DECIMALS) } else { decimals };
     Ok(Some(RawRules {
         symbol: symbol.clone(),
-        price_decimals: filters.tick.ok_or(Reject::missing("PRICE_FILTER"))?,
+        price_decimals,
         qty_decimals,
-        execution_decimals: qty_decimals,
+        execution_decimals: executed(qty_decimals),
+        execution_price_decimals: executed(price_decimals),
         kind,
         qty_min: filters.qty_min,
         qty_max: filters.qty_max,

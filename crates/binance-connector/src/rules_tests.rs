@@ -51,6 +51,17 @@ fn spot_pairs_are_open_when_they_trade_and_spot_is_allowed() {
 }
 
 #[test]
+fn spot_executions_may_have_eight_decimals_and_those_of_futures_their_own() {
+    let executed = |symbol: &str, body: &str| {
+        let rules = read(&[symbol], 200, body).unwrap();
+        (rules[0].execution_price_decimals, rules[0].execution_decimals)
+    };
+    assert_eq!(executed("BTC/USDT", SPOT), (8, 8));
+    assert_eq!(executed("BTC/USDT", &SPOT.replace("0.01000000\"}", "0.0000000001\"}")), (10, 8));
+    assert_eq!(executed("BTC/USDT:USDT", FUTURES), (1, 3));
+}
+
+#[test]
 fn futures_say_what_a_contract_is() {
     let units = |n: i128| Amount::from_units(n * domain::number::AMOUNT_ONE);
     let rules = read(&["BTC/USDT:USDT", "BTC/USDT:USDT-261225"], 200, FUTURES).unwrap();

@@ -133,7 +133,7 @@ impl BybitCheckup {
             format!("{whose}taker {} bps, maker {} bps", bps(taker), bps(maker))
         };
         let told: Vec<String> = kinds.iter().map(text).collect();
-        let detail = format!("{}, taken from what is received", told.join("; "));
+        let detail = format!("{}, taken from what is received; whether MNT pays instead is not told", told.join("; "));
         (!told.is_empty()).then(|| Finding::new("fee_token", Grade::Ok, detail, ""))
     }
 }
@@ -241,7 +241,7 @@ mod tests {
     fn every_check_tells_what_the_venue_said() {
         let good = [("query-api", 200, KEY), ("fee-rate", 200, FEE), ("dcp", 200, DCP)];
         check(&good, "account_mode", Grade::Ok, "unified trading account, tier `VIP-1`");
-        check(&good, "fee_token", Grade::Ok, "taker 10 bps, maker 8 bps, taken from what is received");
+        check(&good, "fee_token", Grade::Ok, "taker 10 bps, maker 8 bps, taken from what is received; whether MNT");
         check(&good, "dead_man", Grade::Warn, "set up for spot with 10 s, and is not used");
         check(&good, "rate_headroom", Grade::Ok, "49 of 50");
         let classic = KEY.replace("\"uta\":1", "\"uta\":0");

@@ -100,7 +100,7 @@ impl Connector for BybitConnector {
     }
 
     fn fee_assets(&self) -> &'static [&'static str] {
-        &[]
+        &["MNT"]
     }
 
     fn book_channels(&self) -> &'static [&'static str] {

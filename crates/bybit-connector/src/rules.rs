@@ -142,11 +142,13 @@ fn row_of(value: &Value<'_, '_>, market: Market, symbols: &[Symbol]) -> Result<O
     let qty_max =
         if spot { limit(&lot, "maxLimitOrderQty")?.or(limit(&lot, "maxOrderQty")?) } else { limit(&lot, "maxOrderQty")? };
     let open = text(status, "status")? == "Trading";
+    let price_decimals = step_decimals(&price, "tickSize")?;
     Ok(Some(RawRules {
         symbol: symbol.clone(),
-        price_decimals: step_decimals(&price, "tickSize")?,
+        price_decimals,
         qty_decimals,
         execution_decimals: qty_decimals,
+        execution_price_decimals: price_decimals,
         kind: kind_of(symbol, market),
         qty_min: limit(&lot, "minOrderQty")?,
         qty_max,

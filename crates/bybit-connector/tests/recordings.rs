@@ -48,6 +48,7 @@ fn plain_rules(text: &str, price_decimals: u8, qty_decimals: u8) -> RawRules {
         price_decimals,
         qty_decimals,
         execution_decimals: qty_decimals,
+        execution_price_decimals: price_decimals,
         kind,
         qty_min: None,
         qty_max: None,

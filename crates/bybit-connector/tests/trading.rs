@@ -9,8 +9,8 @@ use conformance::{Asked, OrderState, PrivateNews, Reply, Said, Stage};
 use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
 use domain::{
-    Command, ErrorClass, FeeRates, Finish, FrameReject, Input, LinkRole, LinkState, NewOrder, OrderReport, OrderSource, Qty,
-    ReadKind, UnixNanos, UnknownCause, VenueId, VenueOrderId,
+    Command, ErrorClass, FeeRates, Finish, FrameReject, Input, LinkRole, LinkState, NewOrder, OrderReport, OrderSource, Purpose,
+    Qty, ReadKind, UnixNanos, UnknownCause, VenueId, VenueOrderId,
 };
 use script::{Bybit, answer, execution, row};
 use serde_json::{Value, json};
@@ -159,6 +159,90 @@ fn an_acknowledgement_says_nothing_of_the_end_and_a_refusal_may_come_after_it() 
     let sent = stage.place(order(3));
     stage.answer(&sent, Said::http(200, "<html>"));
     assert_eq!(stage.one_report(), OrderReport::Unknown { cause: UnknownCause::ServerError });
+}
+
+/// An answer to a question for the account's rights: it may trade.
+fn may_trade() -> Said {
+    let rights = json!({"Spot": ["SpotTrade"], "Wallet": []});
+    success(json!({"readOnly": 0, "permissions": rights, "ips": ["10.0.0.1"], "uta": 1}))
+}
+
+/// Review: nothing followed from an order that was refused for the account.
+#[test]
+fn an_order_that_is_refused_for_the_account_makes_it_asked_for_at_once_and_not_again_within_seconds() {
+    for (mut stage, code) in [(live(), 10_027), (live_over_link(), 110_066)] {
+        let refuse = |stage: &mut Stage, counter: u64| {
+            let sent = stage.place(NewOrder { purpose: Purpose::Hedge, ..order(counter) });
+            if let Transmit::Request { .. } = sent {
+                return stage.answer(&sent, failure(code));
+            }
+            let head = json!({"reqId": frame(&sent)["reqId"], "retCode": code, "op": "order.create", "retMsg": "", "data": {}});
+            stage.frame(ENTRY, head.to_string());
+        };
+        refuse(&mut stage, 1);
+        assert!(matches!(stage.one_report(), OrderReport::Refused { class: ErrorClass::AuthFatal, .. }));
+        let asked = stage.one(Asked::Account);
+        // While it is under way, however long.
+        stage.run(12 * SECOND);
+        refuse(&mut stage, 2);
+        assert_eq!(stage.asking(Asked::Account, 0), []);
+        stage.take();
+        stage.answer(&asked, may_trade());
+        assert!(stage.take().iter().any(|input| matches!(input, Input::Account(facts) if facts.can_trade == Some(true))));
+        refuse(&mut stage, 3);
+        let asked = stage.one(Asked::Account);
+        stage.answer(&asked, may_trade());
+        refuse(&mut stage, 4);
+        assert_eq!(stage.asking(Asked::Account, 9 * SECOND), [], "right after it");
+        stage.run(SECOND);
+        refuse(&mut stage, 5);
+        assert_eq!(stage.asking(Asked::Account, 0).len(), 1);
+    }
+}
+
+#[test]
+fn a_key_that_is_refused_with_an_order_is_told_as_refused() {
+    let mut stage = live();
+    let sent = stage.place(order(1));
+    stage.answer(&sent, failure(10_003));
+    let asked = stage.one(Asked::Account);
+    stage.take();
+    stage.answer(&asked, failure(10_003));
+    let told = stage.take();
+    let [Input::ReadFailed(failed)] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!((failed.read, failed.class), (ReadKind::Account, ErrorClass::AuthFatal));
+}
+
+/// Review: an order that was refused by its row lost its class, and its rules were never read again.
+#[test]
+fn an_order_that_is_refused_by_its_row_is_a_doubt_of_its_rules() {
+    let rules = |sent: Vec<Transmit>| sent.iter().filter(|out| is_rules(out)).count();
+    let rejected = |counter: u64, reason: &str| {
+        let mut row = row(&OrderState { order: order(counter), filled: 0, ended: true });
+        (row["orderStatus"], row["rejectReason"]) = (json!("Rejected"), json!(reason));
+        row
+    };
+    let news = |row: &Value| json!({"topic": "order", "creationTime": 1, "data": [row]}).to_string();
+    let mut stage = live();
+    let mut foreign = rejected(1, "EC_InvalidSymbolStatus");
+    foreign["orderLinkId"] = json!("someone-else");
+    for row in [foreign, rejected(1, "EC_NoEnoughBalance")] {
+        stage.frame(PRIVATE, news(&row));
+        assert_eq!(rules(stage.run(0)), 0, "not ours, or not for its rules");
+    }
+    stage.frame(PRIVATE, news(&rejected(2, "EC_InvalidSymbolStatus")));
+    assert_eq!(rules(stage.run(0)), 1);
+    stage.frame(PRIVATE, news(&rejected(3, "EC_Other")));
+    assert_eq!(rules(stage.run(0)), 0, "not again within seconds");
+    stage.run(11 * SECOND);
+    stage.submit(Command::LookUp(named(&order(4))));
+    let sent = stage.one(Asked::LookUp);
+    stage.answer(&sent, success(json!({"category": "spot", "list": [rejected(4, "EC_Other")], "nextPageCursor": ""})));
+    assert_eq!(rules(stage.run(0)), 1, "by a look-up as well");
+}
+
+fn is_rules(out: &Transmit) -> bool {
+    matches!(out, Transmit::Request { request, .. } if request.path.ends_with("instruments-info"))
 }
 
 #[test]

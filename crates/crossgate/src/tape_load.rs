@@ -527,6 +527,7 @@ fn tables_of(venues: &[TapeVenue], files: &[TapeFile], scales: Scales) -> Result
             price_decimals: price.saturating_sub(tens),
             qty_decimals: qty.min(SCALE_DECIMALS - price).saturating_add(tens),
             execution_decimals: 0,
+            execution_price_decimals: 0,
             kind: recorded_kind(files, symbol).unwrap_or_else(|| kind_of(symbol)),
             qty_min: None,
             qty_max: None,

@@ -144,6 +144,7 @@ closed_list! {
         Disk = "disk",
         InstanceLock = "instance_lock",
         Panic = "panic",
+        KeyRefused = "key_refused",
     }
 }
 
@@ -215,7 +216,7 @@ mod tests {
             assert_eq!(Verdict::from_index(*v as u8), Some(*v));
         }
         assert_eq!(Verdict::ALL.len(), 17);
-        assert_eq!(StopReason::ALL.len(), 23);
+        assert_eq!(StopReason::ALL.len(), 24);
         assert_eq!(Verdict::from_index(17), None);
     }
 }

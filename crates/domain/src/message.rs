@@ -7,7 +7,7 @@ use crate::command::ReadKind;
 use crate::ids::{AssetId, ClientOrderId, Label, PairId, TradeId, VenueId, VenueOrderId};
 use crate::instrument::InstrumentRules;
 use crate::lists::{ErrorClass, LinkRole, ResyncReason, Side, StopReason};
-use crate::number::{Amount, Price, Qty, Rate};
+use crate::number::{Amount, PairScale, Price, Qty, Rate};
 use crate::time::{MonoNanos, UnixNanos, VenueNanos};
 use arrayvec::ArrayVec;
 
@@ -358,6 +358,9 @@ pub struct Fill {
     pub price: Price,
     /// Base executed, gross of fees.
     pub qty: Qty,
+    /// What was paid or received in quote before fees, where the venue tells it; else it is price × quantity. A venue that keeps fewer
+    /// decimals than that product has books what it tells. Read it with [`Fill::value`].
+    pub quote: Option<Amount>,
     /// Fees as charged, each with its asset (base, quote, or a venue token).
     pub fees: ArrayVec<(AssetId, Amount), 3>,
     /// Maker or taker.
@@ -368,6 +371,13 @@ pub struct Fill {
     pub source: OrderSource,
     /// When received.
     pub received: MonoNanos,
+}
+
+impl Fill {
+    /// What moved in quote, before fees: as told, else price × quantity. `None` when that does not fit.
+    pub fn value(&self, scale: PairScale) -> Option<Amount> {
+        self.quote.or_else(|| scale.value_of(self.price, self.qty))
+    }
 }
 
 /// Where balances came from.

@@ -4,14 +4,15 @@
 //! - Armed once a venue is ready, and refreshed every third of its time.
 //! - Not refreshed while the venue is not ready: then it is meant to strike.
 //! - Disarmed at an orderly end and when the venue is in maintenance, so that nothing strikes when it resumes (F34).
-//! - A venue that refuses is told of once, and asked again after [`REFUSED_NS`] only.
+//! - A request to arm that fails is told once until one succeeds, and comes again a third of the time later, as a refresh would. Only a
+//!   venue that has never armed in this life is left alone for [`REFUSED_NS`]: it may have no switch.
 //!
 //! Start at [`DeadManSwitches::decide`]. Told times, never asking a clock.
 
 use domain::time::SECOND;
 use domain::{Command, DeadMan, MonoNanos, Notice, VenueId};
 
-/// A venue that refused is left alone for so long.
+/// A venue that never armed is left alone for so long after it failed to.
 pub const REFUSED_NS: u64 = 600 * SECOND;
 
 /// At an orderly end the answer to disarming is awaited for so long.
@@ -26,9 +27,21 @@ struct Switch {
     asked_at: Option<MonoNanos>,
     /// The first request to disarm since it was armed.
     disarmed_from: Option<MonoNanos>,
-    /// The last refusal.
+    /// Until when it is armed as far as the venue has said.
+    armed_until: Option<MonoNanos>,
+    /// The venue has armed it in this life.
+    proved: bool,
+    /// The last time that it failed to be armed, while it never was.
     refused_at: Option<MonoNanos>,
+    /// The failure was told since the last success.
     told: bool,
+}
+
+impl Switch {
+    /// Until when it is not asked to arm.
+    fn patience(&self) -> Option<MonoNanos> {
+        self.refused_at.filter(|_| !self.proved).map(|at| at.after(REFUSED_NS))
+    }
 }
 
 /// What is wanted of a venue's switch.
@@ -57,26 +70,35 @@ impl DeadManSwitches {
         DeadManSwitches { timeout_ns, decided_at: MonoNanos(0), venues: vec![Switch::default(); venues] }
     }
 
-    /// Whether a venue's switch may be armed; `None` when none is wanted.
-    pub(crate) fn armed(&self, venue: VenueId) -> Option<bool> {
-        self.venues.get(venue.index()).filter(|_| self.timeout_ns > 0).map(|switch| switch.maybe_armed)
+    /// Whether a venue's switch is armed, by the venue's own word and not beyond the time that it named; `None` when none is wanted.
+    pub(crate) fn armed(&self, venue: VenueId, now: MonoNanos) -> Option<bool> {
+        let switch = self.venues.get(venue.index()).filter(|_| self.timeout_ns > 0)?;
+        Some(switch.armed_until.is_some_and(|until| now < until))
     }
 
     fn every(&self) -> u64 {
         self.timeout_ns / 3
     }
 
-    /// A venue's answer.
+    /// A venue's answer. It does not say whether it refused or never heard of the request; after a failure an earlier arming may run on.
     pub(crate) fn told(&mut self, answer: &DeadMan, now: MonoNanos, notices: &mut Vec<Notice>) {
         let Some(switch) = self.venues.get_mut(answer.venue.index()) else { return };
         if answer.ok {
             switch.maybe_armed = answer.armed_until.is_some();
-            switch.refused_at = None;
+            switch.armed_until = answer.armed_until;
+            switch.proved |= switch.maybe_armed;
+            // An arming that succeeds is the end of what was told; disarming says nothing of whether it will.
+            switch.told &= !switch.maybe_armed;
             return;
         }
-        switch.refused_at = Some(now);
-        let arming = switch.disarmed_from.is_none();
-        if arming && !std::mem::replace(&mut switch.told, true) {
+        // Disarming that fails is asked for again when it is due, and says nothing against arming.
+        if switch.disarmed_from.is_some() {
+            return;
+        }
+        if !switch.proved {
+            switch.refused_at = Some(now);
+        }
+        if !std::mem::replace(&mut switch.told, true) {
             notices.push(Notice::DeadManRefused { venue: answer.venue });
         }
     }
@@ -89,7 +111,7 @@ impl DeadManSwitches {
         let due = switch.asked_at.is_none_or(|at| now.since(at) >= every);
         match wanted {
             Wanted::Armed => {
-                let refused = switch.refused_at.is_some_and(|at| now.since(at) < REFUSED_NS);
+                let refused = switch.patience().is_some_and(|until| now < until);
                 let turned = switch.disarmed_from.take().is_some();
                 if !refused && (due || turned) {
                     (switch.maybe_armed, switch.asked_at) = (true, Some(now));
@@ -120,10 +142,7 @@ impl DeadManSwitches {
         let switch = self.venues.get(venue.index()).filter(|_| self.timeout_ns > 0)?;
         let due = switch.asked_at.map(|at| at.after(self.every()));
         match wanted {
-            Wanted::Armed => {
-                let patience = switch.refused_at.map(|at| at.after(REFUSED_NS));
-                due.max(patience)
-            }
+            Wanted::Armed => due.max(switch.patience()),
             Wanted::Left => None,
             Wanted::Disarmed => {
                 let farewell = switch.disarmed_from.map(|at| at.after(FAREWELL_NS)).filter(|at| *at > self.decided_at);
@@ -203,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_once_and_not_repeated_for_ten_minutes() {
+    fn a_venue_that_never_armed_is_told_once_and_not_asked_again_for_ten_minutes() {
         let mut rig = Rig::new();
         rig.at(0, Wanted::Armed);
         rig.answer(1, false, false);
@@ -212,6 +231,47 @@ mod tests {
         assert_eq!(rig.at(601, Wanted::Armed), [TIMEOUT]);
         rig.answer(601, false, false);
         assert_eq!(rig.notices, [Notice::DeadManRefused { venue: A }]);
+        assert_eq!(rig.at(602, Wanted::Armed), []);
+        assert_eq!(rig.switches.armed(A, MonoNanos(602 * SECOND)), Some(false));
+    }
+
+    #[test]
+    fn a_refresh_that_fails_is_tried_again_when_the_next_is_due_and_told_once_until_one_succeeds() {
+        let mut rig = Rig::new();
+        let armed = |rig: &Rig, second: u64| rig.switches.armed(A, MonoNanos(second * SECOND)).unwrap();
+        rig.at(0, Wanted::Armed);
+        assert!(!armed(&rig, 0), "the venue has not said so");
+        rig.answer(1, true, true);
+        for due in [10, 20] {
+            assert_eq!(rig.at(due, Wanted::Armed), [TIMEOUT]);
+            rig.answer(due + 2, false, false);
+            assert_eq!(rig.switches.deadline(A, Wanted::Armed), Some(MonoNanos((due + 10) * SECOND)));
+        }
+        assert_eq!(rig.notices.len(), 1);
+        assert!(armed(&rig, 30) && !armed(&rig, 31), "for as long as it was armed for");
+        assert_eq!(rig.at(30, Wanted::Armed), [TIMEOUT]);
+        rig.answer(32, true, true);
+        assert!(armed(&rig, 61) && !armed(&rig, 62));
+        rig.at(40, Wanted::Armed);
+        rig.answer(41, false, false);
+        assert_eq!(rig.notices.len(), 2, "a later failure is news");
+    }
+
+    #[test]
+    fn disarming_that_fails_keeps_nobody_from_arming_when_the_venue_is_back() {
+        let mut rig = Rig::new();
+        rig.at(0, Wanted::Armed);
+        assert_eq!(rig.at(1, Wanted::Disarmed), [0], "maintenance, before the venue has answered");
+        rig.answer(2, false, false);
+        assert_eq!(rig.at(3, Wanted::Armed), [TIMEOUT]);
+        rig.answer(4, true, true);
+        assert_eq!(rig.at(5, Wanted::Disarmed), [0]);
+        rig.answer(6, false, false);
+        assert_eq!(rig.switches.armed(A, MonoNanos(7 * SECOND)), Some(true), "as far as anybody knows");
+        assert_eq!(rig.at(15, Wanted::Disarmed), [0], "again when it is due");
+        rig.answer(16, false, true);
+        assert_eq!(rig.switches.armed(A, MonoNanos(17 * SECOND)), Some(false));
+        assert!(rig.notices.is_empty(), "{:?}", rig.notices);
     }
 
     #[test]

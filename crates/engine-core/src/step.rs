@@ -14,10 +14,10 @@ use crate::obstacles::Obstacles;
 use crate::place_budget::PlaceBudgets;
 use domain::mutants::{self, Mutant};
 use domain::{
-    Amount, BalanceReport, BalanceSource, Command, ErrorClass, Input, InstrumentKind, LinkRole, LinkState, MonoNanos, Notice,
-    OperatorCommand, PairId, Purpose, StopKind, StopReason, Tables, UnixNanos, VenueId, Verdict,
+    Amount, BalanceReport, BalanceSource, ClockOffset, Command, ErrorClass, Input, InstrumentKind, LinkRole, LinkState,
+    MonoNanos, Notice, OperatorCommand, PairId, Purpose, StopKind, StopReason, Tables, UnixNanos, VenueId, Verdict,
 };
-use executor::{Executor, IdSource, Outbox, StopRequest};
+use executor::{DayFlows, Executor, IdSource, Outbox, StopRequest};
 use order_book::BookCell;
 use risk::controls::{daily_loss, price_collar};
 use risk::{Guard, Market, Marks, Plan, RiskView, SizeInputs, Stops, size_plan};
@@ -74,8 +74,8 @@ pub struct Engine {
     cells: Vec<Arc<BookCell>>,
     /// Venues that refused our key.
     refused: Vec<bool>,
-    /// Last clock offset of every venue, nanoseconds.
-    clock_offsets: Vec<Option<i64>>,
+    /// The last measure of every venue's clock.
+    clocks: Vec<Option<ClockOffset>>,
     /// Crossed or locked states by (pair, venue), for replay reports.
     crossed: Vec<u64>,
     /// The day and that its loss has latched: told once, until it is below the limit again or the day is over.
@@ -113,7 +113,7 @@ impl Engine {
             stated: vec![None; venues],
             cells: Vec::new(),
             refused: vec![false; venues],
-            clock_offsets: vec![None; venues],
+            clocks: vec![None; venues],
             crossed: vec![0; venues * pairs],
             loss_told: None,
             medians: Vec::with_capacity(venues),
@@ -148,14 +148,15 @@ impl Engine {
         self.refused.get(venue.index()).copied().unwrap_or_default()
     }
 
-    /// Whether a venue's dead-man switch may be armed; `None` when none is wanted.
+    /// Whether a venue's dead-man switch is armed, by the venue's own word and not beyond the time that it named; `None` when none is
+    /// wanted.
     pub fn dead_man_armed(&self, venue: VenueId) -> Option<bool> {
-        self.dead_man.armed(venue)
+        self.dead_man.armed(venue, self.now)
     }
 
     /// A venue's clock minus ours, nanoseconds, once measured.
     pub fn clock_offset_ns(&self, venue: VenueId) -> Option<i64> {
-        self.clock_offsets.get(venue.index()).copied().flatten()
+        self.clocks.get(venue.index())?.as_ref().map(|clock| clock.offset_ns)
     }
 
     /// How often a book was found crossed or locked.
@@ -252,8 +253,8 @@ impl Engine {
             },
             Input::RoundTrip(_) => {}
             Input::Clock(offset) => {
-                if let Some(slot) = self.clock_offsets.get_mut(offset.venue.index()) {
-                    *slot = Some(offset.offset_ns);
+                if let Some(slot) = self.clocks.get_mut(offset.venue.index()) {
+                    *slot = Some(*offset);
                 }
                 self.market.handle_clock(self.now, offset);
             }
@@ -275,7 +276,10 @@ impl Engine {
                 let change = if *low { StopRequest::set } else { StopRequest::clear };
                 self.outbox.stops.push(change(StopKind::Pause, StopReason::Disk, None, None));
             }
-            Input::Ban(ban) => self.obstacles.banned(ban, self.now, &mut self.outbox.stops),
+            Input::Ban(ban) => {
+                self.obstacles.banned(ban, self.now, &mut self.outbox.stops);
+                self.executor.handle_ban(ban);
+            }
             Input::Queue { full } => {
                 let change = if *full { StopRequest::set } else { StopRequest::clear };
                 self.outbox.stops.push(change(StopKind::Pause, StopReason::QueueFull, None, None));
@@ -399,7 +403,7 @@ impl Engine {
     fn look_at_prices(&mut self) {
         let age_max_ns = self.config.detector.book_age_max_ns;
         for pair in self.tables.clone().pair_ids().filter(|pair| self.dirty[pair.index()]) {
-            self.market.revalue(pair, age_max_ns, self.now);
+            self.market.revalue(pair, age_max_ns, self.config.detector.collar, self.now);
             let cells = self.market.venues_of(pair);
             if let Some(median) = price_collar::median_x4(cells, age_max_ns, self.now, &mut self.medians) {
                 self.guard.median_seen(pair, median, self.now);
@@ -409,13 +413,14 @@ impl Engine {
 
     /// Limits that the market can pass without an order of ours: the loss of the day latches, exposure pauses.
     fn watch_limits(&mut self, out: &mut Outputs) {
-        let day = executor::DayFlows::day_of(self.unix);
-        let lost = self.realised_today().is_some_and(|result| daily_loss::reached(result, self.config.limits.daily_loss_max));
-        if !lost {
-            self.loss_told = None;
-        } else if self.loss_told.replace(day) != Some(day) {
+        let limit = self.config.limits.daily_loss_max;
+        let lost = self.days_judged().find(|day| self.result_of(*day).is_some_and(|result| daily_loss::reached(result, limit)));
+        if let Some(day) = lost
+            && self.loss_told != Some(day)
+        {
             out.notices.extend(self.stops.set(StopKind::Latch, StopReason::DailyLoss, None, None, self.unix));
         }
+        self.loss_told = lost;
         let exceeded = self.executor.exposure(&self.market).exceeded(&self.config.limits.unhedged_max(&self.guard));
         out.notices.extend(if exceeded {
             self.stops.set(StopKind::Pause, StopReason::Exposure, None, None, self.unix)
@@ -426,9 +431,32 @@ impl Engine {
 
     /// The result of our own executions since midnight UTC in the reference quote, at what every asset was last worth, fees in
     /// tokens included; negative is a loss. `None` when something in it can't be valued yet.
+    ///
+    /// Executions have their venue's day. Where a venue's clock has another day than ours, the worse result of the two days counts.
     pub fn realised_today(&self) -> Option<Amount> {
+        let mut worst: Option<Amount> = None;
+        for day in self.days_judged() {
+            let result = self.result_of(day)?;
+            worst = Some(worst.map_or(result, |worst| worst.min(result)));
+        }
+        worst
+    }
+
+    /// Ours first. The newest day of an execution is one of them if it is after ours: our clock is behind then, measured or not. A
+    /// venue's day before ours counts by the measure of its clock alone: executions of yesterday may be told after midnight.
+    fn days_judged(&self) -> impl Iterator<Item = i64> + '_ {
+        let ours = DayFlows::day_of(self.unix);
+        // Before the first tick every day is after ours.
+        let newest = self.executor.day_flows().newest().filter(|day| *day > ours && self.unix > UnixNanos(0));
+        let now = i64::try_from(self.now.0).unwrap_or(i64::MAX);
+        let venues = self.clocks.iter().flatten();
+        let days = venues.map(move |clock| DayFlows::day_of(UnixNanos(now.saturating_add(clock.over_monotonic_ns))));
+        std::iter::once(ours).chain(newest).chain(days.filter(move |day| *day != ours))
+    }
+
+    fn result_of(&self, day: i64) -> Option<Amount> {
         let mut sum = Amount::ZERO;
-        for (asset, flow) in self.executor.day_flows().of(executor::DayFlows::day_of(self.unix)) {
+        for (asset, flow) in self.executor.day_flows().of(day) {
             if !flow.is_zero() {
                 let value = self.market.valuation().last_worth(asset)?.value_rounded_down(flow)?;
                 sum = sum.checked_add(value)?;

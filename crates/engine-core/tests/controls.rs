@@ -39,6 +39,7 @@ impl Rig {
             side: order.side,
             price: order.price,
             qty: order.qty,
+            quote: None,
             fees: fees.iter().map(|(asset, fee)| (domain::AssetId(*asset), *fee)).collect(),
             role: Role::Taker,
             executed_at: Some(VenueNanos(at)),
@@ -183,6 +184,87 @@ fn a_loss_that_cannot_be_valued_opens_nothing() {
     rig.token_books();
     assert!(rig.engine.realised_today().is_some());
     assert_eq!(places(&rig.crossed_by(4)).len(), 2);
+}
+
+#[test]
+fn what_is_two_hops_from_the_reference_is_valued() {
+    let mut rig = Rig::with_token_in_btc(|c| c.limits.daily_loss_max = whole(40_000));
+    rig.ready();
+    // A token is 10 bitcoins of some 1,000.
+    rig.token_books();
+    rig.deal(0, whole(1), 1_700_000_000_000_000_000);
+    let result = rig.engine.realised_today().unwrap();
+    assert!(result < -whole(9_990) && result > -whole(10_100), "{result}");
+    rig.now = rig.now.after(2 * SECOND);
+    assert_eq!(places(&rig.crossed_by(4)).len(), 2);
+}
+
+/// F10: the book of one venue of two says that the token is worth a hundred times as much, or nothing.
+#[test]
+fn one_absurd_book_makes_no_loss_of_the_day_and_hides_none() {
+    let mut rig = Rig::with_token_fees(|c| c.limits.daily_loss_max = whole(1_000));
+    rig.ready();
+    rig.token_books();
+    let mut told = latches(&rig.deal(0, whole(20), 1_700_000_000_000_000_000));
+    let result = rig.engine.realised_today().unwrap();
+    assert!(result < -whole(150), "{result}");
+    for mid in [100_000, 2, 100_000] {
+        let book = rig.token_book(A, mid);
+        told.extend(latches(&rig.feed(&[book])));
+        assert_eq!(rig.engine.realised_today(), Some(result), "{mid}");
+    }
+    assert!(told.is_empty(), "{told:?}");
+}
+
+/// A deal that loses some 190, executed at this second of the venues' clocks, while ours tells another one.
+fn lose_while_clocks_differ(ours: i64, venues: i64, measured: bool) -> (Rig, Vec<StopReason>) {
+    let mut rig = Rig::with_token_fees(|_| {});
+    rig.ready();
+    rig.feed(&[unix(ours)]);
+    if measured {
+        let clocks = [A, B].map(|venue| rig.clock_at(venue, venues));
+        rig.feed(&clocks);
+    }
+    rig.token_books();
+    let told = latches(&rig.deal(0, whole(20), venues * 1_000_000_000));
+    (rig, told)
+}
+
+#[test]
+fn losses_are_judged_by_the_venues_day_too_where_our_clock_is_hours_off() {
+    for (ours, venues, measured) in [(-3_600, 10, false), (-3_600, 10, true), (3_600, -7_200, true), (-90_000, 10, false)] {
+        let (mut rig, told) = lose_while_clocks_differ(MIDNIGHT + ours, MIDNIGHT + venues, measured);
+        assert_eq!(told, [StopReason::DailyLoss], "ours {ours}, theirs {venues}");
+        assert!(rig.engine.realised_today().unwrap() < -whole(100));
+        rig.feed(&[Input::Operator(OperatorCommand::Resume)]);
+        rig.now = rig.now.after(2 * SECOND);
+        rig.token_books();
+        let out = rig.crossed_by(3);
+        assert!(places(&out).is_empty() && latches(&out).is_empty(), "nothing is opened, and it is not told again");
+    }
+}
+
+#[test]
+fn where_the_clocks_agree_a_day_ends_at_midnight_also_for_what_is_told_later() {
+    let (mut rig, told) = lose_while_clocks_differ(MIDNIGHT - 1, MIDNIGHT - 1, true);
+    assert_eq!(told, [StopReason::DailyLoss]);
+    rig.feed(&[unix(MIDNIGHT - 1)]);
+    assert!(rig.engine.realised_today().unwrap().is_negative());
+    rig.now = rig.now.after(2 * SECOND);
+    rig.feed(&[unix(MIDNIGHT + 1)]);
+    assert_eq!(rig.engine.realised_today(), Some(Amount::ZERO), "a new day");
+    let (rig, told) = lose_while_clocks_differ(MIDNIGHT, MIDNIGHT, true);
+    assert_eq!(told, [StopReason::DailyLoss]);
+    drop(rig);
+    let mut rig = Rig::with_token_fees(|_| {});
+    rig.ready();
+    let clocks = [A, B].map(|venue| rig.clock_at(venue, MIDNIGHT + 60));
+    rig.feed(&clocks);
+    rig.feed(&[unix(MIDNIGHT + 60)]);
+    rig.token_books();
+    let told = latches(&rig.deal(0, whole(20), (MIDNIGHT - 1) * 1_000_000_000));
+    assert!(told.is_empty(), "an execution of yesterday");
+    assert_eq!(rig.engine.realised_today(), Some(Amount::ZERO));
 }
 
 #[test]

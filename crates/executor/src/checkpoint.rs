@@ -9,7 +9,9 @@
 //! before the newest execution by the venue's own clock: ours may jump, and what comes must never look like what is long past.
 //! - *Ids of booked executions.* All executions up to then were read and booked, so one that is told again is a repetition, known by
 //!   its date alone (F25 holds for the life of the log). An id without a date is kept for ever.
-//! - *Settled orders, with their deal*, when the whole deal is settled, old, and even to a thousandth of what it executed. One that
+//! - *Settled orders, with their deal*, when the whole deal is settled, old, and even to a thousandth of what it executed. An order that
+//!   executed nothing is old by the time alone up to which executions were read: nothing of it can be told again, and a venue that
+//!   refuses everything never has a newer execution. One that
 //!   is not even is kept by a recovery, since only a market can tell dust from exposure. What an even one has left is dust from then
 //!   on. A running engine has closed its deals and told what they left: any that is closed, settled and old goes.
 //!
@@ -239,12 +241,12 @@ impl Executor {
 
     /// Up to when the past of every pair is forgotten.
     fn move_history(&mut self) {
-        let kept = i64::try_from(self.config.history_kept_ns).unwrap_or(i64::MAX);
+        let (wall, kept_ns) = (self.wall, self.config.history_kept_ns);
         for venue in &mut self.venues {
             let id = venue.venue;
             for (pair, trades) in &mut venue.trades {
                 let (Some(covered), Some(newest)) = (trades.covered, self.orders.newest(id, *pair)) else { continue };
-                let before = UnixNanos(covered.min(self.wall).min(newest).0.saturating_sub(kept));
+                let before = kept_from(covered.min(wall).min(newest), kept_ns);
                 if before > UnixNanos(0) {
                     trades.forgotten = trades.forgotten.max(Some(before));
                 }
@@ -254,11 +256,20 @@ impl Executor {
 
     /// Whether every order of a deal is settled and old.
     fn is_past(&self, deal: &Deal) -> bool {
-        let is_past = |id: &ClientOrderId| {
-            let old = |o: &Order| is_old(&self.venues, o.terms.venue, o.terms.pair, Some(o.wall_floor));
-            self.orders.get(*id).is_none_or(|order| order.is_settled() && old(order))
-        };
+        let is_past =
+            |id: &ClientOrderId| self.orders.get(*id).is_none_or(|order| order.is_settled() && self.is_old_order(order));
         !deal.orders().is_empty() && deal.orders().iter().all(is_past)
+    }
+
+    fn is_old_order(&self, order: &Order) -> bool {
+        let (venue, pair, at) = (order.terms.venue, order.terms.pair, order.wall_floor);
+        if !order.reported.is_zero() {
+            return is_old(&self.venues, venue, pair, Some(at));
+        }
+        let trades = self.venues.get(venue.index()).and_then(|state| state.trades.get(&pair));
+        trades
+            .and_then(|trades| trades.covered)
+            .is_some_and(|covered| at < kept_from(covered.min(self.wall), self.config.history_kept_ns))
     }
 
     /// Whether what is left of a deal is next to nothing of what it executed.
@@ -276,6 +287,11 @@ pub(crate) struct Forgetting {
     next_at: MonoNanos,
     deal: DealId,
     execution: Option<(VenueId, PairId, TradeId)>,
+}
+
+/// From when on the past is kept that is known up to `known`.
+fn kept_from(known: UnixNanos, kept_ns: u64) -> UnixNanos {
+    UnixNanos(known.0.saturating_sub(i64::try_from(kept_ns).unwrap_or(i64::MAX)))
 }
 
 /// Whether a pair's executions of then are forgotten; one without a date never is.

@@ -35,6 +35,11 @@ impl DayFlows {
         self.days.get(&day).into_iter().flatten().map(|(asset, amount)| (*asset, *amount))
     }
 
+    /// The newest day that has any.
+    pub fn newest(&self) -> Option<i64> {
+        self.days.last_key_value().map(|(day, _)| *day)
+    }
+
     /// Everything kept: (day, asset, flow).
     pub fn all(&self) -> impl Iterator<Item = (i64, AssetId, Amount)> + '_ {
         self.days.iter().flat_map(|(day, flows)| flows.iter().map(|(asset, amount)| (*day, *asset, *amount)))

@@ -61,6 +61,8 @@ pub(crate) struct Deal {
     pub(crate) hedges: u32,
     /// No attempt before this.
     pub(crate) next_hedge_at: MonoNanos,
+    /// No attempt there before this, should the venue refuse the last one.
+    pub(crate) refusal_pauses: BTreeMap<VenueId, MonoNanos>,
     /// Exposure above dust since then.
     exposed_since: Option<MonoNanos>,
     /// The value exposed since `accounted_at`.
@@ -77,6 +79,10 @@ pub(crate) struct Deal {
     wake_at: Option<MonoNanos>,
     /// Rebuilt from fills of lost intents: hedged only when every venue is reconciled.
     pub(crate) adopted: bool,
+    /// Was there when this process began: the log may lack something of it.
+    pub(crate) recovered: bool,
+    /// Since when it could be hedged, but for venues that were not read yet.
+    pub(crate) unread_since: Option<MonoNanos>,
     /// Came whole out of the log: closing it is no news.
     quiet: bool,
     /// What was told when it closed before; a late fill opens it again, and only what is new is told.
@@ -98,6 +104,7 @@ impl Deal {
             dealt_at: (buy, sell),
             hedges: 0,
             next_hedge_at: now,
+            refusal_pauses: BTreeMap::new(),
             exposed_since: None,
             notional: Amount::ZERO,
             accounted_at: now,
@@ -109,6 +116,8 @@ impl Deal {
             unwind: None,
             wake_at: None,
             adopted: false,
+            recovered: false,
+            unread_since: None,
             quiet: false,
             told: None,
         }
@@ -248,6 +257,7 @@ impl Deals {
         for id in &self.open {
             if let Some(deal) = self.all.get_mut(id) {
                 deal.next_hedge_at = deal.next_hedge_at.min(now);
+                deal.refusal_pauses.clear();
                 deal.wake_at = Some(now);
             }
         }
@@ -260,6 +270,8 @@ impl Deals {
             let Some(deal) = self.all.get_mut(id) else { continue };
             deal.quiet = deal.orders.iter().all(|order| is_settled(*order));
             (deal.next_hedge_at, deal.accounted_at, deal.exposed_since, deal.wake_at) = (now, now, None, Some(now));
+            deal.refusal_pauses.clear();
+            (deal.recovered, deal.unread_since) = (true, None);
             // Times of another process's clock say nothing: what was measured is of this process.
             (deal.notional, deal.unhedged_ns, deal.unhedged) = (Amount::ZERO, 0, NotionalTime::default());
             deal.legs_began = (None, None);
@@ -292,6 +304,21 @@ impl Executor {
         }
         assert!(lo <= hi, "Invariant: an exposure interval is ordered");
         (lo, hi)
+    }
+
+    /// The deal of an order whose intent is lost, by its first fill: a recovered one of the pair that is exposed by about that much the
+    /// other way, since nothing else is sent for a pair with such a deal, or the one that collects lost orders.
+    pub(crate) fn deal_of_lost_order(&mut self, fill: &Fill, now: MonoNanos) -> DealId {
+        let Some(info) = self.tables.pair(fill.pair) else { return self.deals.adopted_deal(fill.pair, fill.venue, now) };
+        let executed = info.scale.base_of(fill.qty);
+        let evened_out = |deal: &&Deal| {
+            let (lo, hi) = self.interval(deal);
+            let certain = if fill.side == Side::Sell { lo } else { -hi };
+            // A hedge takes dust along, half of the smallest order at most, and a buy its fee.
+            deal.recovered && !deal.adopted && deal.pair == fill.pair && certain + certain >= executed
+        };
+        let found = self.deals.all.values().find(evened_out).map(|deal| deal.id);
+        found.unwrap_or_else(|| self.deals.adopted_deal(fill.pair, fill.venue, now))
     }
 
     /// Whether an order of a deal may still change by itself in a moment, so that hedging must wait for it.
@@ -365,7 +392,9 @@ impl Executor {
             } else if self.config.observe_only {
                 // The exposure stands in the report; a run closes it.
             } else if now >= hedge_at {
-                wake = self.try_hedge(id, (lo, hi), now, market, out).or(Some(now.after(self.config.hedge_pause_ns)));
+                // Without a pause it would be woken at this very instant, over and over.
+                let pause = self.config.hedge_pause_ns.max(MILLI);
+                wake = self.try_hedge(id, (lo, hi), now, market, out).or(Some(now.after(pause)));
             } else {
                 wake = Some(hedge_at);
             }

@@ -159,7 +159,7 @@ impl Executor {
         let info = self.tables.pair(fill.pair)?;
         let (base_asset, quote_asset) = (info.base, info.quote);
         self.orders.note_booked(fill);
-        let Some(value) = info.scale.value_of(fill.price, fill.qty) else {
+        let Some(value) = fill.value(info.scale) else {
             out.latch(StopReason::UnknownFill, fill.venue, fill.pair);
             return None;
         };
@@ -190,7 +190,7 @@ impl Executor {
 
     /// Registers an order whose intent is lost, as far as its fills tell. It holds nothing and its quantity grows with its fills.
     fn rebuild_lost_order(&mut self, id: ClientOrderId, fill: &Fill, now: MonoNanos) {
-        let deal = self.deals.adopted_deal(fill.pair, fill.venue, now);
+        let deal = self.deal_of_lost_order(fill, now);
         let terms = NewOrder {
             venue: fill.venue,
             pair: fill.pair,

@@ -5,11 +5,20 @@
 //! to be had, the cheapest at up to `flatten_cap`. When no candidate has a book to be trusted, a blind IOC at the flatten
 //! cap's price, on the completing venue first, then the others in turn. Each attempt is one IOC, never two at once in a deal.
 //!
+//! A venue that refuses is not to be had, however good its book looks: whoever else is within its own cap comes first at the next two
+//! tries, and from its second refusal in a row whoever is within the cap for flattening; then price decides again, since the one that
+//! refuses may be the only way. Each refusal in a row there doubles the pause until it is
+//! asked again (F22); another venue waits for the usual pause only. A venue that is known to be banned counts as one that just refused.
+//!
+//! A deal that came out of the log is hedged once every venue of its pair was read in this life: the log may lack fills, and hedges
+//! that were sent. One that cannot be read holds it up for a minute at most, and an adopted deal until it can.
+//!
 //! Cost is against the deal's own reference, the average price of what it executed on the opposite side, taker fees included; a
 //! limit price is never beyond the cap. Sums are exact integers; the sides of each comparison are rounded against us.
 
 use crate::deals::Deal;
 use crate::orders::{Order, Phase};
+use crate::reconcile::VenueState;
 use crate::{Executor, Outbox};
 use domain::mutants::{self, Mutant};
 use domain::number::RATE_ONE;
@@ -25,8 +34,14 @@ use risk::{HedgeBand, HedgeOrder, Leg, Market, VenuePair, Worth};
 /// proved.
 const HEDGE_EXPIRY: u64 = 2 * SECOND;
 
-/// Each hedge in a row that a venue refuses doubles the pause to the next, so many times at most (32-fold: 8 s at 250 ms).
+/// Each hedge in a row that a venue refuses doubles the pause to the next there, so many times at most (32-fold: 8 s at 250 ms).
 const REFUSALS_COUNTED: u32 = 5;
+
+/// A venue that refused one of the deal's last hedges, so many, comes after those that did not.
+const REFUSED_LATELY: usize = 2;
+
+/// A recovered deal waits no longer than this for venues that cannot be read; what it may be exposed by is told long before.
+const RECOVERED_WAIT: u64 = 60 * SECOND;
 
 /// While flattening, a spent book is waited for no longer than this: one frame of the slowest feed used for trading.
 const SPENT_BOOK_WAIT_FLATTENING: u64 = 100 * MILLI;
@@ -37,6 +52,8 @@ struct Candidate {
     venue: VenueId,
     completes: bool,
     rung: Unwind,
+    /// How lately the venue refused a hedge of this deal: 0 is not lately.
+    reluctance: usize,
     /// Cost against the reference, in 10^-9 of the value; `None` for a blind one.
     cost_nano: Option<i128>,
     leg: Leg,
@@ -80,15 +97,15 @@ impl Executor {
         if self.is_above_dust(deal, side, amount, market) == Some(false) {
             return None; // what is certain is too little, and dust taken along must not make an order of it
         }
-        // The other leg of a lost deal may not have been read yet.
-        let unread = deal.adopted && self.venues.iter().any(|venue| venue.lists(deal.pair) && !venue.is_read());
+        let unread = self.awaits_reads(id, now, market);
+        let deal = self.deals.get(id)?;
         let choice = if unread { Choice::Nothing } else { self.choose(deal, side, amount, now, market) };
         if let Choice::Wait(until) = choice {
             return Some(until);
         }
-        let refused = self.hedges_refused_in_a_row(id).min(REFUSALS_COUNTED);
-        // Flattening leaves the pause out, but not the back-off from a venue that refuses.
-        let pause = if self.flattening && refused == 0 { 0 } else { self.config.hedge_pause_ns << refused };
+        // Flattening leaves the pause out, but not after a refusal.
+        let refused = self.hedges_of(deal).next().is_some_and(was_refused);
+        let pause = if self.flattening && !refused { 0 } else { self.config.hedge_pause_ns };
         let deal = self.deals.get_mut(id)?;
         deal.next_hedge_at = now.after(pause);
         let Choice::Send(chosen, band) = choice else { return None };
@@ -97,6 +114,7 @@ impl Executor {
         let order = HedgeOrder { deal: id, pair: deal.pair, side, leg: chosen.leg };
         let order = self.config.limits.approve_hedge(order, scale, interval, &band, quote_worth).ok()?.into_inner();
         self.tally.hedges += 1;
+        self.pause_after_refusal(id, chosen.venue, now);
         let sent = self.place(order.deal, order.pair, order.side, order.leg, Purpose::Hedge, now.after(HEDGE_EXPIRY), now, out);
         if let Some(order) = self.orders.get_mut(sent) {
             order.rung = Some(chosen.rung);
@@ -104,15 +122,64 @@ impl Executor {
         None
     }
 
-    /// Hedges of the deal that were refused or not sent since the last that was taken: a venue that refuses is not stormed (F22).
-    fn hedges_refused_in_a_row(&self, id: DealId) -> u32 {
-        let ended_so = |order: &&Order| {
-            let refused =
-                matches!(order.phase, Phase::Done(OrderOutcome::Refused | OrderOutcome::NotSent | OrderOutcome::Expired));
-            refused && order.terms.purpose == Purpose::Hedge
-        };
-        let orders = self.deals.get(id).map_or(&[][..], Deal::orders).iter().rev().filter_map(|id| self.orders.get(*id));
-        orders.take_while(ended_so).count() as u32
+    /// Whether a deal must not be hedged yet, since its log may lack what was executed: the other leg of a lost deal, a hedge that was
+    /// sent just before the process died.
+    fn awaits_reads(&mut self, id: DealId, now: MonoNanos, market: &Market) -> bool {
+        let Some(deal) = self.deals.get(id) else { return false };
+        let lists = |venue: &VenueState| venue.lists(deal.pair) || market.at(venue.venue, deal.pair).rules.is_some();
+        let any_not = |read: fn(&VenueState) -> bool| self.venues.iter().any(|venue| lists(venue) && !read(venue));
+        if deal.adopted {
+            return any_not(VenueState::is_read);
+        }
+        if !(deal.recovered && any_not(VenueState::was_read)) {
+            return false;
+        }
+        let Some(deal) = self.deals.get_mut(id) else { return false };
+        now.since(*deal.unread_since.get_or_insert(now)) < RECOVERED_WAIT
+    }
+
+    /// The deal's hedges, newest first.
+    fn hedges_of(&self, deal: &Deal) -> impl Iterator<Item = &Order> {
+        let orders = deal.orders().iter().rev().filter_map(|id| self.orders.get(*id));
+        orders.filter(|order| order.terms.purpose == Purpose::Hedge)
+    }
+
+    /// Hedges of the deal that a venue refused, or that were not sent, since the last that it took.
+    fn refused_in_a_row(&self, deal: &Deal, venue: VenueId) -> u32 {
+        self.hedges_of(deal).filter(|order| order.terms.venue == venue).take_while(|order| was_refused(order)).count() as u32
+    }
+
+    /// A hedge is about to be sent: should the venue refuse it, none follows there before the pause is over.
+    fn pause_after_refusal(&mut self, id: DealId, venue: VenueId, now: MonoNanos) {
+        let Some(deal) = self.deals.get(id) else { return };
+        let refused = self.refused_in_a_row(deal, venue).min(REFUSALS_COUNTED);
+        let until = now.after(self.config.hedge_pause_ns << refused);
+        if let Some(deal) = self.deals.get_mut(id) {
+            deal.refusal_pauses.insert(venue, until);
+        }
+    }
+
+    /// Whether a venue refused the deal's last hedge there, and its pause is not over.
+    fn pauses_after_refusal(&self, deal: &Deal, venue: VenueId, now: MonoNanos) -> bool {
+        deal.refusal_pauses.get(&venue).is_some_and(|until| now < *until) && self.refused_in_a_row(deal, venue) > 0
+    }
+
+    /// Whether a venue is banned, or refused more than one hedge of the deal in a row.
+    fn goes_on_refusing(&self, deal: &Deal, venue: VenueId, now: MonoNanos) -> bool {
+        self.is_banned(venue, now) || self.refused_in_a_row(deal, venue) > 1
+    }
+
+    fn is_banned(&self, venue: VenueId, now: MonoNanos) -> bool {
+        self.venues.get(venue.index()).is_some_and(|state| state.is_banned(now))
+    }
+
+    /// How lately a venue refused a hedge of the deal: the highest for the last one or a ban, 0 for none of the last few.
+    fn reluctance(&self, deal: &Deal, venue: VenueId, now: MonoNanos) -> usize {
+        if self.is_banned(venue, now) {
+            return REFUSED_LATELY;
+        }
+        let mut lately = self.hedges_of(deal).take(REFUSED_LATELY);
+        lately.position(|order| order.terms.venue == venue && was_refused(order)).map_or(0, |ago| REFUSED_LATELY - ago)
     }
 
     fn choose(&self, deal: &Deal, side: Side, amount: Amount, now: MonoNanos, market: &Market) -> Choice {
@@ -143,29 +210,41 @@ impl Executor {
                 carried,
                 venue,
                 completes: venue == completing,
+                reluctance: self.reluctance(deal, venue, now),
                 reference,
                 cell,
                 rules: &rules,
                 quote_worth,
             };
+            let paused = self.pauses_after_refusal(deal, venue, now);
             match self.sight(venue, deal.pair, now, market) {
                 Sight::Clear => {
                     clear_any = true;
                     band.see(cell.book.book());
+                    if paused {
+                        continue;
+                    }
                     let (own_cap, rung) = if ask.completes {
                         (self.config.complete_cap, Unwind::Completed)
                     } else {
                         (self.config.reverse_cap, Unwind::Reversed)
                     };
                     if !self.flattening {
-                        cheaper(&mut within, ask.priced(own_cap, rung));
+                        prefer(&mut within, ask.priced(own_cap, rung));
                     }
-                    cheaper(&mut flattening, ask.priced(self.config.flatten_cap, Unwind::Flattened));
+                    prefer(&mut flattening, ask.priced(self.config.flatten_cap, Unwind::Flattened));
                 }
+                Sight::Spent(_) | Sight::Blind if paused => {}
                 Sight::Spent(until) => wait = wait.into_iter().chain([until]).min(),
                 Sight::Blind => blind.extend(ask.blind(self.config.flatten_cap)),
             }
         }
+        // What its venue goes on refusing is not to be had, and the next rung is due. Once is no sign yet: another try costs less than
+        // that rung may.
+        let refusing = within.zip(flattening).is_some_and(|(within, other)| {
+            other.reluctance < within.reluctance && self.goes_on_refusing(deal, within.venue, now)
+        });
+        let within = within.filter(|_| !refusing);
         if let (None, Some(until)) = (within, wait) {
             return Choice::Wait(until);
         }
@@ -196,8 +275,7 @@ impl Executor {
         let Some(order) = self.orders.get(id) else { return };
         let (Some(deal), Some(info)) = (self.deals.get(order.terms.deal), self.tables.pair(fill.pair)) else { return };
         let Some(reference) = self.reference(deal, fill.side.opposite()) else { return };
-        let (Some(worth), Some(value)) = (info.scale.value_of(reference, fill.qty), info.scale.value_of(fill.price, fill.qty))
-        else {
+        let (Some(worth), Some(value)) = (info.scale.value_of(reference, fill.qty), fill.value(info.scale)) else {
             return;
         };
         let fees = fill.fees.iter().filter_map(|(asset, fee)| {
@@ -254,6 +332,7 @@ struct Ask<'a> {
     carried: Amount,
     venue: VenueId,
     completes: bool,
+    reluctance: usize,
     reference: Price,
     cell: &'a VenuePair,
     rules: &'a InstrumentRules,
@@ -325,21 +404,19 @@ impl Ask<'_> {
         let qty = self.qty_allowed(wanted.min(walk(wanted).qty).rounded_down_to(self.rules.qty_step), limit)?;
         let cost_nano = self.cost_nano(scale, &walk(qty))?;
         let leg = Leg { venue: self.venue, price: limit, qty };
-        let candidate = Candidate { venue: self.venue, completes: self.completes, rung, cost_nano: Some(cost_nano), leg };
-        (cost_nano <= i128::from(cap.nano())).then_some(candidate)
+        (cost_nano <= i128::from(cap.nano())).then(|| self.candidate(rung, Some(cost_nano), leg))
     }
 
     /// Without a book, at the cap's price.
     fn blind(&self, cap: Rate) -> Option<Candidate> {
         let price = capped(i128::from(self.reference.units()), self.side, cap, self.rules.price_step)?;
         let qty = self.qty_allowed(self.qty_wanted()?, price)?;
-        Some(Candidate {
-            venue: self.venue,
-            completes: self.completes,
-            rung: Unwind::Blind,
-            cost_nano: None,
-            leg: Leg { venue: self.venue, price, qty },
-        })
+        Some(self.candidate(Unwind::Blind, None, Leg { venue: self.venue, price, qty }))
+    }
+
+    fn candidate(&self, rung: Unwind, cost_nano: Option<i128>, leg: Leg) -> Candidate {
+        let Ask { venue, completes, reluctance, .. } = *self;
+        Candidate { venue, completes, rung, reluctance, cost_nano, leg }
     }
 
     /// `worst` in steps of the venue, but never beyond the cap's price.
@@ -378,10 +455,16 @@ impl Ask<'_> {
     }
 }
 
-fn cheaper(best: &mut Option<Candidate>, found: Option<Candidate>) {
+/// The venue refused it, or never saw it.
+fn was_refused(order: &Order) -> bool {
+    matches!(order.phase, Phase::Done(OrderOutcome::Refused | OrderOutcome::NotSent | OrderOutcome::Expired))
+}
+
+/// Keeps the better of two: the venue that did not refuse lately, and then the cheaper.
+fn prefer(best: &mut Option<Candidate>, found: Option<Candidate>) {
     let Some(found) = found else { return };
-    let better = best.is_none_or(|best| (found.cost_nano, !found.completes) < (best.cost_nano, !best.completes));
-    if better {
+    let key = |candidate: &Candidate| (candidate.reluctance, candidate.cost_nano, !candidate.completes);
+    if best.as_ref().is_none_or(|best| key(&found) < key(best)) {
         *best = Some(found);
     }
 }

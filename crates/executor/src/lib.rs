@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `orders.rs` | the life of one order: a lattice that evidence only climbs |
 //! | `registry.rs` | all orders, found by our id or the venue's; booked trade ids |
+//! | `refusals.rs` | the breaker for placements that a venue refuses for funds or for the key |
 //! | `resolve.rs` | unknown orders: look-ups, and the proof of absence |
 //! | `fills.rs` | booking a fill: ledger, order, deal; foreign fills; lost intents |
 //! | `day_flows.rs` | what each day's executions moved, for the daily loss |
@@ -50,6 +51,7 @@ mod preflight;
 mod proof;
 mod reconcile;
 mod recover;
+mod refusals;
 mod registry;
 pub mod report;
 mod resolve;
@@ -67,7 +69,7 @@ use deals::Deals;
 use domain::command::OrderRef;
 use domain::mutants::{self, Mutant};
 use domain::{
-    AccountFacts, Amount, AssetId, BalanceReport, ClientOrderId, Command, DealId, FeeRates, Finish, LinkChange, MonoNanos,
+    AccountFacts, Amount, AssetId, BalanceReport, Ban, ClientOrderId, Command, DealId, FeeRates, Finish, LinkChange, MonoNanos,
     NewOrder, Notice, OpenOrdersReport, OrderOutcome, OrderReport, OrderSource, OrderUpdate, PairId, Purpose, ReadFailure, Side,
     StopKind, StopReason, Tables, TimeInForce, TradesReport, UnixNanos, VenueId, Verdict,
 };
@@ -301,13 +303,19 @@ impl Executor {
             return;
         }
         let Some(order) = self.orders.get_mut(id) else { return };
-        let was_known = !order.is_unknown();
+        let (was_known, was_done) = (!order.is_unknown(), order.is_done());
         let effects = order.absorb(update, now);
+        let refused = !was_done && order.phase == Phase::Done(OrderOutcome::Refused);
         if order.is_unknown() && was_known {
             order.probe.restart(now);
         }
         order.end_if_proved_gone(window, now);
         self.note_proof(id, update, now);
+        if let OrderReport::Refused { class, .. } = update.report
+            && refused
+        {
+            self.note_refusal(terms.venue, class, now, out);
+        }
         self.follow(id, effects, now, out);
     }
 
@@ -325,6 +333,9 @@ impl Executor {
     fn note_source(&mut self, id: ClientOrderId, source: OrderSource, lived: bool, now: MonoNanos) {
         let Some(order) = self.orders.get_mut(id) else { return };
         let Some(venue) = self.venues.get_mut(order.terms.venue.index()) else { return };
+        if lived {
+            venue.refusals.accepted();
+        }
         if source == OrderSource::Stream {
             order.shown = true;
             venue.proof.told(id);
@@ -542,6 +553,13 @@ impl Executor {
         }
     }
 
+    /// A venue takes no requests for a while: hedges are offered to others first.
+    pub fn handle_ban(&mut self, ban: &Ban) {
+        if let Some(venue) = self.venues.get_mut(ban.venue.index()) {
+            venue.banned(ban.until);
+        }
+    }
+
     /// What our key may do. A key that may withdraw, or may not trade, never makes a venue ready.
     pub fn handle_account(&mut self, now: MonoNanos, facts: &AccountFacts, _out: &mut Outbox) {
         if let Some(venue) = self.venues.get_mut(facts.venue.index()) {
@@ -556,6 +574,7 @@ impl Executor {
         for venue in &mut self.venues {
             venue.allow_adoption();
             venue.proof.resumed();
+            venue.refusals.resumed();
         }
     }
 

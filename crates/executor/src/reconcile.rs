@@ -21,6 +21,7 @@
 use crate::{
     Executor, Outbox, StopRequest,
     proof::{PrivateProof, Suspicion},
+    refusals::Refusals,
 };
 use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
@@ -157,6 +158,12 @@ pub(crate) struct VenueState {
     lost_intents: bool,
     /// Read completely, and equal, since the link came up or became suspect; the key's rights fit.
     read: bool,
+    /// It was so once since this process began.
+    was_read: bool,
+    /// Placements that it refused.
+    pub(crate) refusals: Refusals,
+    /// It takes no requests until then.
+    banned_until: Option<MonoNanos>,
     /// The same, and the link is believed: openings are allowed.
     ready: bool,
     told_ready: bool,
@@ -198,6 +205,9 @@ impl VenueState {
             last_equal: false,
             lost_intents: false,
             read: false,
+            was_read: false,
+            refusals: Refusals::default(),
+            banned_until: None,
             ready: false,
             told_ready: false,
             told_drift: false,
@@ -221,6 +231,25 @@ impl VenueState {
     /// Nothing that our orders did there is missing here.
     pub(crate) fn is_read(&self) -> bool {
         self.read
+    }
+
+    /// What the log of an earlier process may lack of it is here.
+    pub(crate) fn was_read(&self) -> bool {
+        self.was_read
+    }
+
+    /// The venue takes no requests until then.
+    pub(crate) fn banned(&mut self, until: MonoNanos) {
+        self.banned_until = self.banned_until.max(Some(until));
+    }
+
+    pub(crate) fn is_banned(&self, now: MonoNanos) -> bool {
+        self.banned_until.is_some_and(|until| now < until)
+    }
+
+    /// Compare at the latest then.
+    pub(crate) fn want_round_by(&mut self, at: MonoNanos) {
+        self.next_round_at = self.next_round_at.min(at);
     }
 
     pub(crate) fn link_up(&self) -> bool {
@@ -503,6 +532,7 @@ impl Executor {
                 state.read = state.link_up && (state.read || equal_since) && !state.lost_intents && state.rights_fit();
                 state.ready = state.read && !state.proof.holds(now);
             }
+            state.was_read |= state.read;
             let heard = state.proof.is_proven();
             if mute {
                 self.pause_for_a_person(StopReason::StreamUnproven, venue, None, out);
@@ -569,7 +599,7 @@ impl Executor {
             let change = if down { StopRequest::set } else { StopRequest::clear };
             out.stops.push(change(StopKind::Pause, StopReason::VenueMaintenance, Some(venue), None));
         }
-        let drifting = fills_missing || state.drift.is_some_and(|drift| drift.told);
+        let drifting = fills_missing || state.drift.is_some_and(|drift| drift.told) || state.refusals.funds_doubted();
         if drifting != state.told_drift {
             state.told_drift = drifting;
             let change = if drifting { StopRequest::set } else { StopRequest::clear };
@@ -637,6 +667,7 @@ impl Executor {
         if equal {
             state.adoption = Adoption::Done;
             state.drift = None;
+            state.refusals.compared_equal(report.requested);
         } else if state.adoption == Adoption::Done {
             let drift = state.drift.get_or_insert(Drift { since: report.received, told: false });
             if !drift.told && report.received.since(drift.since) >= self.config.balance_grace_ns {

@@ -71,7 +71,9 @@ impl Naive {
                 if !sorted || bids.iter().chain(asks).any(|level| level.qty.is_zero()) {
                     return Err(BookFault::Unsorted);
                 }
-                if self.overlay.is_some_and(|(newest, ..)| *id >= newest) {
+                // A counter that fell was started anew.
+                let restarted = self.live && *id < self.id;
+                if self.overlay.is_some_and(|(newest, ..)| restarted || *id >= newest) {
                     self.overlay = None;
                 }
                 self.bids = bids.iter().map(pair).collect();

@@ -343,6 +343,7 @@ impl Life {
             side: order.side,
             price: at,
             qty: size,
+            quote: None,
             fees: ArrayVec::from_iter([(asset, fee)]),
             role: Role::Taker,
             executed_at: Some(VenueNanos(self.unix().0)),

@@ -86,6 +86,7 @@ fn rules_of(symbol: &Symbol, facts: &PairFacts, now: Option<UnixNanos>) -> RawRu
         price_decimals: facts.price_decimals,
         qty_decimals: facts.qty_decimals,
         execution_decimals: facts.qty_decimals.max(EXECUTION_DECIMALS),
+        execution_price_decimals: facts.price_decimals,
         kind: InstrumentKind::Spot,
         qty_min: facts.base_min,
         qty_max: facts.base_max,

@@ -1,6 +1,6 @@
 //! What can go wrong with logs and run directories.
 
-use crate::codec::CodecError;
+use crate::codec::{CODEC_VERSION, CodecError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,17 @@ pub enum LogError {
         at: u64,
         /// What is wrong.
         why: String,
+    },
+    /// A log of another version of the format, which is not damaged and not read.
+    #[error(
+        "{file} was written in version {found} of the format and this build reads version {CODEC_VERSION}: end what is open with the \
+         build that wrote it, then give this one another [state] dir"
+    )]
+    OtherVersion {
+        /// Which file.
+        file: String,
+        /// The version read.
+        found: u16,
     },
     /// A record is larger than the format allows.
     #[error("a record of {bytes} bytes is larger than the format allows")]

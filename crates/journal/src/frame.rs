@@ -13,6 +13,7 @@
 //! A file may end inside a record: a crash tore the last write ([`ReadEnd::TornTail`]). Anything invalid that is followed by a
 //! valid record, or by more bytes than one write leaves, is damage and refused ([`LogError::Damaged`]).
 
+use crate::codec::CodecError;
 use crate::error::LogError;
 use crate::record::{Header, Record, RecordView, get_record, is_record_type};
 use sha2::{Digest, Sha256};
@@ -195,7 +196,8 @@ impl<R: Read> LogReader<R> {
     /// The next record, or `None` at the end, clean or torn.
     ///
     /// # Errors
-    /// [`LogError::Damaged`] when the rest cannot be trusted (and again on every later call); [`LogError::Io`] when reading fails.
+    /// [`LogError::Damaged`] when the rest cannot be trusted, [`LogError::OtherVersion`] for a log of another version of the format (both
+    /// again on every later call); [`LogError::Io`] when reading fails.
     pub fn next_record(&mut self) -> Result<Option<Record>, LogError> {
         if let Some((at, why)) = &self.damage {
             return Err(LogError::damaged(&self.file, *at, why.clone()));
@@ -235,6 +237,9 @@ impl<R: Read> LogReader<R> {
             },
             (_, true) => self.chain.unwrap_or(CHAIN_START),
             (Ok(_), false) => return self.damaged("the first record is no header"),
+            (Err(CodecError::Version { found }), false) => {
+                return Err(LogError::OtherVersion { file: self.file.clone(), found: *found });
+            }
             (Err(error), false) => {
                 let why = format!("the header cannot be read: {error}");
                 return self.damaged(&why);

@@ -228,6 +228,7 @@ fn fill() -> impl Strategy<Value = Fill> {
         (venue(), pair(), short_text(), option::of(client_id()), venue_order_id(), side(), price()),
         (
             qty(),
+            option::of(amount()),
             vec((asset(), amount()), 0..=3),
             select(&[Role::Taker, Role::Maker][..]),
             option::of(venue_time()),
@@ -238,7 +239,7 @@ fn fill() -> impl Strategy<Value = Fill> {
         .prop_map(
             |(
                 (venue, pair, trade_id, client_id, venue_order_id, side, price),
-                (qty, fees, role, executed_at, source, received),
+                (qty, quote, fees, role, executed_at, source, received),
             )| Fill {
                 venue,
                 pair,
@@ -248,6 +249,7 @@ fn fill() -> impl Strategy<Value = Fill> {
                 side,
                 price,
                 qty,
+                quote,
                 fees: fees.into_iter().collect::<ArrayVec<_, 3>>(),
                 role,
                 executed_at,
@@ -583,6 +585,7 @@ pub fn one_of_each_input() -> Vec<Input> {
         side: Side::Buy,
         price: fixed_price(100),
         qty: fixed_qty(5),
+        quote: Some(Amount::from_units(499)),
         fees: [(AssetId(1), Amount::from_units(-3))].into_iter().collect(),
         role: Role::Maker,
         executed_at: Some(VenueNanos(7)),

@@ -143,6 +143,7 @@ fn stray_fill() -> Input {
         side: domain::Side::Buy,
         price: domain::Price::from_units(100_000).unwrap(),
         qty: order().qty,
+        quote: None,
         fees: Default::default(),
         role: domain::Role::Taker,
         executed_at: None,

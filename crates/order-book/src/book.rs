@@ -128,8 +128,10 @@ impl OrderBook {
             return Err(BookFault::Unsorted);
         }
         let (was_live, top) = (self.live, self.top());
-        // A venue that restarts its counter costs the book its trust first, and the overlay with it.
-        let overlaid = self.overlay.take_if(|(newest, ..)| id >= *newest).is_some();
+        // A counter that fell was started anew, also inside a stream that goes on: no older top can be told from a newer one by its
+        // id, and the overlay would stay for good.
+        let restarted = was_live && id < self.id;
+        let overlaid = self.overlay.take_if(|(newest, ..)| restarted || id >= *newest).is_some();
         let bids_changed = self.bids.replace(bids, DEPTH_MAX) || overlaid;
         let asks_changed = self.asks.replace(asks, DEPTH_MAX);
         self.refuse_crossed()?;

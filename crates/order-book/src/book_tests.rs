@@ -192,6 +192,8 @@ fn a_newer_top_overlays_until_the_book_reaches_it() {
     check(&format!("{start} top 8 b 99x7 a 102x1 | delta 6-8 b 100x0 99x7 a 101x0 102x1"), "deep", "8 b 99x7 a 102x1 103x1");
     check(&format!("{start} top 8 b 99x7 a 102x1 | snap 7 b 90x1 a 110x1"), "deep", "7 b 99x7 90x1 a 102x1 110x1");
     check(&format!("{start} top 8 b 99x7 a 102x1 | snap 8 b 90x1 a 110x1"), "top", "8 b 90x1 a 110x1");
+    // A counter that begins anew inside the stream: nothing would ever reach the old top again.
+    check(&format!("{start} top 8 b 99x7 a 102x1 | snap 1 b 90x1 a 110x1"), "top", "1 b 90x1 a 110x1");
 }
 
 #[test]
@@ -266,7 +268,8 @@ impl NaiveBook {
     fn try_apply(&mut self, body: &BookBody) -> Result<(), &'static str> {
         match body {
             BookBody::Snapshot { id, bids, asks } => {
-                let overlay = self.overlay.filter(|(newest, ..)| newest > id);
+                let restarted = self.live.is_some_and(|have| *id < have);
+                let overlay = self.overlay.filter(|(newest, ..)| newest > id && !restarted);
                 *self = NaiveBook { live: Some(*id), overlay, ..NaiveBook::default() };
                 let ordered = |levels: &[Level], up: bool| {
                     let prices: Vec<Decimal> = levels.iter().map(price_of).collect();

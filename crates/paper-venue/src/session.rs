@@ -300,6 +300,7 @@ impl PaperSession {
                 side: order.side,
                 price: execution.price,
                 qty: execution.qty,
+                quote: None,
                 fees: [(charged.asset, charged.fee)].into_iter().filter(|(_, fee)| !fee.is_zero()).collect(),
                 role: Role::Taker,
                 executed_at: Some(self.venue_time_at(at)),

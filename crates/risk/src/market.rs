@@ -3,7 +3,7 @@
 
 use crate::valuation::{Valuation, Worth};
 use domain::{
-    AssetId, BookBody, BookUpdate, ClockOffset, FeeRates, InstrumentRules, MonoNanos, PairId, ResyncReason, Tables, VenueId,
+    AssetId, BookBody, BookUpdate, ClockOffset, FeeRates, InstrumentRules, MonoNanos, PairId, Rate, ResyncReason, Tables, VenueId,
 };
 use order_book::{Applied, BookFault, TrackedBook, VenueLag};
 use std::sync::Arc;
@@ -70,12 +70,12 @@ impl Market {
         self.valuation = Valuation::new(&self.tables, reference);
     }
 
-    /// Looks at the books of a pair for what its assets are worth now. Only books that are live and not older than `age_max_ns`
-    /// count.
-    pub fn revalue(&mut self, pair: PairId, age_max_ns: u64, now: MonoNanos) {
-        let (cells, venues) = (&self.cells, self.tables.venues.len());
-        let of = |pair: PairId| cells.get(pair.index() * venues..(pair.index() + 1) * venues).unwrap_or_default();
-        self.valuation.refresh(&self.tables, pair, of, age_max_ns, now);
+    /// Looks at the books of a pair for what its assets are worth now: [`Valuation::refresh`]. Only books that are live and not older
+    /// than `age_max_ns` count, and only within `collar` of each other.
+    pub fn revalue(&mut self, pair: PairId, age_max_ns: u64, collar: Rate, now: MonoNanos) {
+        let venues = self.tables.venues.len();
+        let cells = self.cells.get(pair.index() * venues..(pair.index() + 1) * venues).unwrap_or_default();
+        self.valuation.refresh(pair, cells, age_max_ns, collar, now);
     }
 
     /// What an asset is worth in the reference by books that were trusted at the last look.

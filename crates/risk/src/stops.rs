@@ -11,8 +11,13 @@ use domain::{Notice, PairId, StopKind, StopReason, UnixNanos, VenueId};
 const STOPS_EXPECTED: usize = 64;
 
 /// Pauses that a person ends: [`Stops::resume`] clears them with the latch.
-const CLEARED_BY_PERSON: [StopReason; 4] =
-    [StopReason::Operator, StopReason::ForeignActivity, StopReason::RulesChanged, StopReason::StreamUnproven];
+const CLEARED_BY_PERSON: [StopReason; 5] = [
+    StopReason::Operator,
+    StopReason::ForeignActivity,
+    StopReason::RulesChanged,
+    StopReason::StreamUnproven,
+    StopReason::KeyRefused,
+];
 
 /// One stop that holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +92,7 @@ impl Stops {
     }
 
     /// A person resumes: ends every latch, and the pauses that wait for one (`operator`, `foreign_activity`, `rules_changed`,
-    /// `stream_unproven`).
+    /// `stream_unproven`, `key_refused`).
     pub fn resume(&mut self, out: &mut Vec<Notice>) {
         self.holding.retain(|stop| {
             let ends = match stop.kind {

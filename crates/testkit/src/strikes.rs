@@ -125,6 +125,7 @@ impl Simulation {
             StopReason::FeeDrift,
             StopReason::RulesChanged,
             StopReason::StreamUnproven,
+            StopReason::KeyRefused,
         ];
         let drained = self.drained;
         self.process.as_ref().is_some_and(|process| {

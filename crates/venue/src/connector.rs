@@ -130,6 +130,10 @@ pub struct RawRules {
     /// Decimals that executions and book quantities may have where they are finer than orders may be (Gate publishes up to ten); the
     /// pair's scale makes room for them as far as prices leave it. At least `qty_decimals`.
     pub execution_decimals: u8,
+    /// Decimals that prices of executions, orders and books may have where they are finer than new orders may be (on Binance orders
+    /// outlive the tick they were made with). The pair's scale makes room for them as far as quantities leave it. At least
+    /// `price_decimals`.
+    pub execution_price_decimals: u8,
     /// Spot, or which contract.
     pub kind: InstrumentKind,
     /// Smallest base quantity, if limited.

@@ -2,11 +2,12 @@
 
 use crate::aliases::Aliases;
 use crate::connector::RawRules;
+use domain::number::AMOUNT_DECIMALS;
 use domain::{Amount, AssetId, InstrumentKind, InstrumentRules, PairInfo, PairScale, Qty, Symbol, Tables, VenueId};
 use rust_decimal::Decimal;
 
-/// Price and quantity decimals together, to which executions finer than orders get room: a quote value of 10⁻¹² is below any
-/// venue's own ledger, and the range of quantities stays above 10⁶ of any asset.
+/// Decimals of the tick and of quantities together, to which executions finer than orders get room: a quote value of 10⁻¹² is below
+/// any venue's own ledger, and the range of quantities stays above 10⁶ of any asset.
 const VALUE_DECIMALS_WANTED: u8 = 12;
 
 /// Why the configured pairs can't be put on one scale.
@@ -125,11 +126,17 @@ pub fn build_tables_in_units(
         // A venue that does not list the pair has it in its tables all the same.
         let (largest, largest_at) =
             venues.iter().enumerate().map(|(at, _)| (tens_of(at), at)).max_by_key(|(tens, _)| *tens).unwrap_or_default();
-        let price =
-            listed_in_units().map(|(tens, r)| r.price_decimals.saturating_add(tens)).max().unwrap_or_default().max(largest);
-        let ordered = listed_in_units().map(|(tens, r)| r.qty_decimals.saturating_sub(tens)).max().unwrap_or_default();
-        let executed = listed_in_units().map(|(tens, r)| r.execution_decimals.saturating_sub(tens)).max().unwrap_or_default();
-        let qty = ordered.max(executed.min(VALUE_DECIMALS_WANTED.saturating_sub(price)));
+        let finest_price = |decimals: fn(&RawRules) -> u8| {
+            listed_in_units().map(|(tens, r)| decimals(r).saturating_add(tens)).max().unwrap_or_default().max(largest)
+        };
+        let finest_qty = |decimals: fn(&RawRules) -> u8| {
+            listed_in_units().map(|(tens, r)| decimals(r).saturating_sub(tens)).max().unwrap_or_default()
+        };
+        let (ordered_price, executed_price) = (finest_price(|r| r.price_decimals), finest_price(|r| r.execution_price_decimals));
+        let (ordered_qty, executed_qty) = (finest_qty(|r| r.qty_decimals), finest_qty(|r| r.execution_decimals));
+        // By the tick and not by what prices get beyond it: how large quantities become follows from what a unit costs.
+        let qty = ordered_qty.max(executed_qty.min(VALUE_DECIMALS_WANTED.saturating_sub(ordered_price)));
+        let price = ordered_price.max(executed_price.min((AMOUNT_DECIMALS as u8).saturating_sub(qty)));
         let kind = listed().next().map_or(InstrumentKind::Spot, |r| r.kind.clone());
         if let Some(other) = listed().find(|r| r.kind != kind) {
             return Err(TableError::KindsDiffer { symbol: symbol.clone(), one: kind, other: other.kind.clone() });
@@ -213,6 +220,7 @@ mod tests {
             price_decimals,
             qty_decimals,
             execution_decimals: qty_decimals,
+            execution_price_decimals: price_decimals,
             kind: InstrumentKind::Spot,
             qty_min: Some("0.0001".parse().unwrap()),
             qty_max: None,
@@ -232,6 +240,33 @@ mod tests {
         assert_eq!((rules[0].price_step, rules[0].qty_step.units(), rules[0].qty_min.units()), (10, 100, 100));
         assert_eq!((rules[1].price_step, rules[1].qty_step.units()), (1, 1));
         assert_eq!(rules[0].value_min.to_text(), "3");
+    }
+
+    #[test]
+    fn executions_finer_than_tick_and_step_get_room_and_orders_keep_their_steps() {
+        let symbols = [Symbol::parse("BTC/USDT").unwrap()];
+        let scale = |venues: &[(String, Vec<RawRules>)]| {
+            let (tables, rules) = build_tables(&symbols, venues, &[]).unwrap();
+            let scale = tables.pairs[0].scale;
+            let steps: Vec<(i64, i64)> = rules.iter().map(|one| (one.price_step, one.qty_step.units())).collect();
+            (scale.price_decimals(), scale.qty_decimals(), steps)
+        };
+        let finer = |price, qty, executed_price| {
+            let rules = RawRules { execution_decimals: 8, execution_price_decimals: executed_price, ..raw(price, qty) };
+            ("finer".to_string(), vec![rules])
+        };
+        // Binance by itself: BTC/USDT, ETH/BTC, PEPE/USDT, whose quantities are large.
+        assert_eq!(scale(&[finer(2, 5, 8)]), (8, 8, vec![(1_000_000, 1_000)]));
+        assert_eq!(scale(&[finer(5, 4, 8)]), (8, 7, vec![(1_000, 1_000)]));
+        assert_eq!(scale(&[finer(8, 0, 8)]), (8, 4, vec![(1, 10_000)]));
+        // The dearest that is quoted in anything fits.
+        assert!(domain::Price::from_units(1_000_000_000 * 100_000_000).is_some());
+        // Where only quantities are finer, the price's decimals are those of the tick; beside another venue they are the finest.
+        assert_eq!(scale(&[finer(2, 5, 2)]), (2, 8, vec![(1, 1_000)]));
+        assert_eq!(scale(&[("a".into(), vec![raw(1, 6)]), finer(2, 5, 8)]), (8, 8, vec![(10_000_000, 100), (1_000_000, 1_000)]));
+        assert_eq!(scale(&[("a".into(), vec![raw(10, 2)]), finer(8, 0, 8)]), (10, 2, vec![(1, 1), (100, 100)]));
+        // Room that would refuse the pair is not given.
+        assert_eq!(scale(&[("a".into(), vec![raw(2, 12)]), finer(2, 5, 8)]), (6, 12, vec![(10_000, 1), (10_000, 10_000_000)]));
     }
 
     #[test]

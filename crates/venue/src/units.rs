@@ -186,6 +186,7 @@ mod tests {
             side: Side::Buy,
             price: Price::from_units(5).unwrap(),
             qty: Qty::from_units(7_000).unwrap(),
+            quote: None,
             fees: fees.iter().copied().collect(),
             role: Role::Taker,
             executed_at: None,

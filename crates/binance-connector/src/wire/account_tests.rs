@@ -1,6 +1,7 @@
 //! Bodies about an account: every status, right and part of a fee, and any bytes.
 
 use super::*;
+use crate::wire::PairNames;
 use crate::wire::samples::{account_names as names, stamp};
 use domain::{ClientOrderId, Finish, OrderReport, Role, Side};
 use proptest::prelude::*;
@@ -99,7 +100,7 @@ fn lists_are_whole_or_refused() {
 fn executions_tell_fee_role_and_where_the_next_page_begins() {
     let row = |id: u64| {
         format!(
-            r#"{{"symbol":"BTCUSDT","id":{id},"orderId":77,"price":"61234.50000000","qty":"0.00070000","quoteQty":"42.8","commission":"0.00000070","commissionAsset":"BTC","time":1750000000123,"isBuyer":true,"isMaker":false}}"#
+            r#"{{"symbol":"BTCUSDT","id":{id},"orderId":77,"price":"61234.50000000","qty":"0.00070000","quoteQty":"42.86415000","commission":"0.00000070","commissionAsset":"BTC","time":1750000000123,"isBuyer":true,"isMaker":false}}"#
         )
     };
     let page = |rows: &[u64]| {
@@ -121,6 +122,66 @@ fn executions_tell_fee_role_and_where_the_next_page_begins() {
     assert!(text(&|row| row.replace("0.00070000", "0")).is_err());
     let free = text(&|row| row.replace("0.00000070", "0").replace("\"BTC\"", "null")).unwrap();
     assert!(free.rows[0].fees.is_empty());
+}
+
+/// A decoder of one spot pair, in the scale that its rules give.
+fn decoder_of(symbol: &str, tick: &str, step: &str) -> Decoder {
+    let symbol = domain::Symbol::parse(symbol).unwrap();
+    let mut rules = format!(
+        r#"{{"symbols":[{{"symbol":"{0}{1}","status":"TRADING","baseAsset":"{0}","quoteAsset":"{1}","isSpotTradingAllowed":true,"filters":[{{"filterType":"PRICE_FILTER","tickSize":"{tick}"}},{{"filterType":"LOT_SIZE","stepSize":"{step}"}}]}}]}}"#,
+        symbol.base, symbol.quote
+    )
+    .into_bytes();
+    let symbols = [symbol];
+    let rules = crate::rules::decode(200, &mut rules, &symbols).unwrap();
+    let (tables, _) = venue::build_tables(&symbols, &[("binance".into(), rules)], &["BNB"]).unwrap();
+    Decoder::new(PairNames::new(domain::VenueId(0), std::sync::Arc::new(tables), &[PairId(0)]))
+}
+
+/// One row of `myTrades`.
+fn executed(symbol: &str, price: &str, qty: &str, quote: &str) -> String {
+    format!(
+        r#"[{{"symbol":"{symbol}","id":5,"orderId":77,"price":"{price}","qty":"{qty}"{quote},"commission":"0","commissionAsset":"BNB","time":1750000000123,"isBuyer":true,"isMaker":false}}]"#
+    )
+}
+
+/// Rows of a public account: Binance keeps eight decimals of a product that has nine.
+#[test]
+fn what_an_execution_moved_in_quote_is_what_the_venue_told() {
+    let read = |price: &str, qty: &str, quote: &str| {
+        let mut decoder = decoder_of("BNB/BTC", "0.00000100", "0.00100000");
+        let page = decoder.trades(&mut executed("BNBBTC", price, qty, quote).into_bytes(), stamp());
+        page.map(|page| page.rows[0].quote.map(|quote| quote.to_text())).map_err(|reject| reject.reason)
+    };
+    let told = |quote: &str| format!(r#","quoteQty":"{quote}""#);
+    assert_eq!(read("0.00566780", "0.38000000", &told("0.00215376")), Ok(Some("0.00215376".into())));
+    assert_eq!(read("0.00324060", "3.27000000", &told("0.01059676")), Ok(Some("0.01059676".into())));
+    // Rounded up, exact, and not told.
+    assert_eq!(read("0.00324060", "3.27000000", &told("0.01059677")), Ok(Some("0.01059677".into())));
+    assert_eq!(read("0.00324060", "3.27000000", &told("0.010596762")), Ok(Some("0.010596762".into())));
+    assert_eq!(read("0.00324060", "3.27000000", ""), Ok(None));
+    // A unit of the eighth decimal apart, and what is no quote.
+    for quote in ["0.010596752", "0.010596772", "0.01059775", "3.27", "0", "-0.01059676"] {
+        assert_eq!(read("0.00324060", "3.27000000", &told(quote)), Err(FrameReject::OutOfRange), "{quote}");
+    }
+    assert_eq!(read("0.00324060", "3.27000000", &told("x")), Err(FrameReject::BadNumber));
+    // Less than the smallest unit.
+    assert_eq!(read("0.00000100", "0.00100000", &told("0.00000000")), Ok(Some("0".into())));
+    assert_eq!(read("0.00000100", "0.00100000", &told("-0.000000001")), Err(FrameReject::OutOfRange));
+}
+
+/// Orders go on with the tick and step they were made with when these are raised.
+#[test]
+fn executions_and_orders_finer_than_tick_and_step_are_read() {
+    let mut decoder = decoder_of("BTC/USDT", "0.10000000", "0.00010000");
+    let row = executed("BTCUSDT", "61234.50700000", "0.00000070", r#","quoteQty":"0.04286415""#);
+    let fill = decoder.trades(&mut row.into_bytes(), stamp()).unwrap().rows.remove(0);
+    let scale = decoder.names.tables.pairs[0].scale;
+    assert_eq!((scale.price_text(fill.price), scale.qty_text(fill.qty)), ("61234.507".into(), "0.0000007".into()));
+    let order = order(r#","status":"PARTIALLY_FILLED","executedQty":"0.00000070""#).replace("61234.50000000", "61234.50700000");
+    let order = decoder.order(&mut order.into_bytes(), stamp()).unwrap().unwrap();
+    assert_eq!(order.update.report, OrderReport::Open { filled: fill.qty });
+    assert_eq!(order.price, Some(fill.price));
 }
 
 #[test]

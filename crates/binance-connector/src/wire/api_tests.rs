@@ -58,6 +58,16 @@ fn a_trade_tells_the_execution_with_its_fee_and_the_order_as_it_stands() {
 }
 
 #[test]
+fn a_trade_tells_what_it_moved_in_quote_or_nothing_that_contradicts_its_price() {
+    let trade = |quote: &str| traded("PARTIALLY_FILLED", "0.0007", "0.0007").replace("\"t\":5", &format!("\"t\":5{quote}"));
+    let quote = |text: &str| told(&trade(text)).fills[0].quote.map(|quote| quote.to_text());
+    assert_eq!(quote(""), None);
+    assert_eq!(quote(r#","Y":"42.86415000""#), Some("42.86415".into()));
+    let reject = read(&format!(r#"{{"subscriptionId":0,"event":{}}}"#, trade(r#","Y":"42.86415001""#))).unwrap_err();
+    assert_eq!((reject.reason, reject.what), (domain::FrameReject::OutOfRange, "Y"));
+}
+
+#[test]
 fn a_partly_executed_immediate_order_that_expires_has_ended_with_what_it_got() {
     let told = told(&event("EXPIRED", "EXPIRED", "0.0007", ""));
     assert!(told.fills.is_empty());

@@ -19,6 +19,9 @@ use venue::fields;
 use venue::json::{Object, Value, counter, number_text, object, optional_flag, optional_text, required, text, whole_millis};
 use venue::number::{Finer, parse_amount};
 
+/// One unit of the eighth decimal, the finest that Binance books of any quote.
+const QUOTE_UNIT: Amount = Amount::from_units(10_000_000_000);
+
 /// An order's fields, whatever they were called.
 struct Raw<'i> {
     id: u64,
@@ -82,7 +85,7 @@ pub fn report(event: &Object<'_, '_>, names: &PairNames, stamp: Stamp) -> Result
     fields!(event,
         "s" => symbol, "i" => id, "c" => client, "C" => original, "S" => side, "o" => kind, "f" => tif, "q" => qty, "p" => price,
         "z" => filled, "X" => status, "x" => execution, "r" => reason, "t" => trade, "l" => last_qty, "L" => last_price,
-        "n" => fee, "N" => fee_asset, "m" => maker, "T" => at);
+        "Y" => quote, "n" => fee, "N" => fee_asset, "m" => maker, "T" => at);
     let Some((pair, info)) = pair_of(text(symbol, "s")?, names) else { return Ok(None) };
     let raw = Raw {
         id: counter(id, "i")?,
@@ -100,6 +103,8 @@ pub fn report(event: &Object<'_, '_>, names: &PairNames, stamp: Stamp) -> Result
     if text(execution, "x")? != "TRADE" {
         return Ok(Some((row, None)));
     }
+    let price = price_of(number_text(last_price, "L")?, info, "L")?;
+    let qty = traded(number_text(last_qty, "l")?, info, "l")?;
     let fill = Fill {
         venue: names.venue,
         pair,
@@ -107,8 +112,9 @@ pub fn report(event: &Object<'_, '_>, names: &PairNames, stamp: Stamp) -> Result
         client_id: row.update.client_id,
         venue_order_id: venue_id(raw.id, "i")?,
         side: row.side,
-        price: price_of(number_text(last_price, "L")?, info, "L")?,
-        qty: traded(number_text(last_qty, "l")?, info, "l")?,
+        price,
+        qty,
+        quote: quote_of(quote, price, qty, info, "Y")?,
         fees: fees(fee, fee_asset, names, "n")?,
         role: role_of(optional_flag(maker, "m")?.ok_or(Reject::missing("m"))?),
         executed_at: whole_millis(at, "T")?,
@@ -125,10 +131,12 @@ pub fn report(event: &Object<'_, '_>, names: &PairNames, stamp: Stamp) -> Result
 pub fn trade(value: &Value<'_, '_>, names: &PairNames, stamp: Stamp) -> Result<Option<Fill>, Reject> {
     let row = object(value, "trade")?;
     fields!(row,
-        "symbol" => symbol, "id" => id, "orderId" => order_id, "price" => price, "qty" => qty, "commission" => fee,
-        "commissionAsset" => fee_asset, "time" => at, "isBuyer" => buyer, "isMaker" => maker);
+        "symbol" => symbol, "id" => id, "orderId" => order_id, "price" => price, "qty" => qty, "quoteQty" => quote,
+        "commission" => fee, "commissionAsset" => fee_asset, "time" => at, "isBuyer" => buyer, "isMaker" => maker);
     let Some((pair, info)) = pair_of(text(symbol, "symbol")?, names) else { return Ok(None) };
     let flag = |value, what| optional_flag(value, what)?.ok_or(Reject::missing(what));
+    let price = price_of(number_text(price, "price")?, info, "price")?;
+    let qty = traded(number_text(qty, "qty")?, info, "qty")?;
     Ok(Some(Fill {
         venue: names.venue,
         pair,
@@ -136,8 +144,9 @@ pub fn trade(value: &Value<'_, '_>, names: &PairNames, stamp: Stamp) -> Result<O
         client_id: None,
         venue_order_id: venue_id(counter(order_id, "orderId")?, "orderId")?,
         side: if flag(buyer, "isBuyer")? { Side::Buy } else { Side::Sell },
-        price: price_of(number_text(price, "price")?, info, "price")?,
-        qty: traded(number_text(qty, "qty")?, info, "qty")?,
+        price,
+        qty,
+        quote: quote_of(quote, price, qty, info, "quoteQty")?,
         fees: fees(fee, fee_asset, names, "commission")?,
         role: role_of(flag(maker, "isMaker")?),
         executed_at: whole_millis(at, "time")?,
@@ -272,6 +281,22 @@ fn traded(text: &str, info: &PairInfo, what: &'static str) -> Result<Qty, Reject
 
 fn price_of(text: &str, info: &PairInfo, what: &'static str) -> Result<Price, Reject> {
     Price::from_units(units(text, info.scale.price_decimals(), what)?).ok_or(Reject::new(FrameReject::OutOfRange, what))
+}
+
+/// What an execution moved in quote, where it is told: price × quantity in the decimals that Binance books. More than a rounding apart
+/// from that product, one of the three is not what it says.
+fn quote_of(
+    value: Option<Value<'_, '_>>,
+    price: Price,
+    qty: Qty,
+    info: &PairInfo,
+    what: &'static str,
+) -> Result<Option<Amount>, Reject> {
+    let Some(value) = value else { return Ok(None) };
+    let told = parse_amount(number_text(Some(value), what)?, Finer::Refuse).map_err(|e| Reject::number(e, what))?;
+    let exact = info.scale.value_of(price, qty);
+    let holds = exact.is_some_and(|exact| !told.is_negative() && (told - exact).abs() < QUOTE_UNIT);
+    if holds { Ok(Some(told)) } else { Err(Reject::new(FrameReject::OutOfRange, what)) }
 }
 
 /// A field that must be there, as [`required`], of an object.

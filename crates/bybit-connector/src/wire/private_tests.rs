@@ -6,6 +6,7 @@ use super::orders::{
 use super::private::{KeyFacts, PrivateFrame};
 use super::samples::names;
 use super::*;
+use crate::connector::BybitConnector;
 use crate::sign::Signer;
 use crate::wire::bodies::ErrorBody;
 use domain::command::OrderRef;
@@ -16,6 +17,7 @@ use domain::{
 use proptest::prelude::*;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use venue::Connector;
 use venue::desk::rows::{EchoedTif, Stamp};
 use venue::desk::wire::SendAt;
 use venue::rate_limit::RateNews;
@@ -102,6 +104,15 @@ fn order_rows_say_where_an_order_stands() {
     assert_eq!((row.update.client_id, row.price, row.qty), (None, None, None));
     let in_base = foreign.replace("\"marketUnit\":\"\"", "\"marketUnit\":\"baseCoin\"");
     assert_eq!(order(&in_base).unwrap().unwrap().qty, Some(qty(50_000)));
+    // A sale is sized in base, unless it says otherwise: then it has no quantity that what is executed could contradict.
+    let sale = foreign.replace("\"Buy\"", "\"Sell\"");
+    let in_quote = sale.replace("\"marketUnit\":\"\"", "\"marketUnit\":\"quoteCoin\"");
+    assert_eq!(order(&sale).unwrap().unwrap().qty, Some(qty(50_000)));
+    let filled = in_quote.replace("PartiallyFilled", "Filled").replace("\"qty\":\"0.5\"", "\"qty\":\"0.05\"");
+    for text in [&in_quote, &in_quote.replace("Sell", "Buy"), &filled] {
+        assert_eq!(order(text).unwrap().unwrap().qty, None, "{text}");
+    }
+    assert!(order(&filled.replace("quoteCoin", "baseCoin")).is_err(), "more executed than it was for");
     assert_eq!(order(&ORDER.replacen("\"spot\"", "\"linear\"", 1)).unwrap().unwrap().update.pair, PairId(1));
     assert_eq!(order(&ORDER.replacen("\"spot\"", "\"option\"", 1)), Ok(None));
     assert_eq!(order(&ORDER.replace("BTCUSDT", "XRPUSDT")), Ok(None));
@@ -156,7 +167,7 @@ fn executions_carry_what_was_charged_in_what() {
     assert_eq!(fill(&FILL.replace("\"Trade\"", "\"Funding\"")), None);
     assert_eq!(fill(&FILL.replace("BTCUSDT", "XRPUSDT")), None);
     for (from, to) in [
-        ("\"feeCurrency\":\"BTC\"", "\"feeCurrency\":\"MNT\""),
+        ("\"feeCurrency\":\"BTC\"", "\"feeCurrency\":\"XRP\""),
         ("\"execQty\":\"0.1\"", "\"execQty\":\"0\""),
         ("\"execPrice\":\"72500.5\"", "\"execPrice\":\"72500.555\""),
         ("\"1672364174443\"", "\"later\""),
@@ -168,6 +179,21 @@ fn executions_carry_what_was_charged_in_what() {
     assert!(
         matches!(told("execution.spot", &FILL.replace("\"category\":\"spot\",", "")), Ok(PrivateFrame::Fills(f)) if f.len() == 1)
     );
+}
+
+/// Review: the venue's token was in no table, and an execution that it paid for could not be read, by stream or by list, for ever.
+#[test]
+fn a_fee_that_the_venues_token_pays_is_charged_in_it() {
+    let [token] = BybitConnector.fee_assets() else { panic!("one token") };
+    let mut tables = (*super::samples::tables()).clone();
+    tables.assets.push((*token).into());
+    let names = PairNames::new(VenueId(0), std::sync::Arc::new(tables), &[PairId(0)]);
+    let text = FILL.replace("\"feeCurrency\":\"BTC\"", "\"feeCurrency\":\"MNT\"");
+    let frame = format!(r#"{{"id":"1","topic":"execution","creationTime":1672364262474,"data":[{text}]}}"#);
+    let read = Decoder::new(names, 50).private_frame(&mut frame.into_bytes(), NOW).unwrap();
+    let PrivateFrame::Fills(fills) = read else { panic!("{read:?}") };
+    let charged: Vec<_> = fills[0].fees.iter().map(|(asset, fee)| (*asset, fee.units())).collect();
+    assert_eq!(charged, [(AssetId(4), 100_000_000_000_000)]);
 }
 
 #[test]

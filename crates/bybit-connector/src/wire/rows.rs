@@ -3,7 +3,8 @@
 //!
 //! Two rows may say `Filled` of one order, when a cancel raced its fill. An order that was refused after it was received is
 //! `Rejected`, one whose remainder was cancelled after executions `PartiallyFilledCanceled` on spot and `Cancelled` on contracts.
-//! The quantity of a market buy on spot is quote unless `marketUnit` says otherwise; such orders are never ours.
+//! The quantity of a market order on spot is base or quote, as `marketUnit` says, and without that quote for a buy and base for a sale;
+//! such orders are never ours.
 
 use super::{PairNames, Reject};
 use crate::market::Market;
@@ -55,9 +56,12 @@ pub fn order(value: &Value<'_, '_>, listed: Option<Market>, names: &PairNames, s
         _ => return Err(Reject::shape("orderType")),
     };
     let in_quote = is_market
-        && side == Side::Buy
         && market == Market::Spot
-        && optional_text(unit, "marketUnit")?.is_none_or(|unit| unit != "baseCoin");
+        && match optional_text(unit, "marketUnit")? {
+            Some("quoteCoin") => true,
+            Some("baseCoin") => false,
+            _ => side == Side::Buy,
+        };
     let qty = if in_quote { None } else { Some(qty_of(number_text(qty, "qty")?, info, "qty")?) };
     let price = if is_market { None } else { Some(price_of(number_text(price, "price")?, info, "price")?) };
     // Empty before anything was executed.
@@ -161,6 +165,7 @@ pub fn execution(value: &Value<'_, '_>, listed: Option<Market>, names: &PairName
         side,
         price: price_of(number_text(price, "execPrice")?, info, "execPrice")?,
         qty,
+        quote: None,
         fees,
         role: match optional_flag(maker, "isMaker")?.ok_or(Reject::missing("isMaker"))? {
             true => Role::Maker,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(crate) const PAIR: PairId = PairId(0);
 pub(crate) const A: VenueId = VenueId(0);
 pub(crate) const B: VenueId = VenueId(1);
-/// GT/USDT: has books when a test feeds them, and is not listed.
+/// GT/USDT, or GT/BTC: has books when a test feeds them, and is not listed.
 pub(crate) const TOKEN_PAIR: PairId = PairId(1);
 pub(crate) const TOKEN: AssetId = AssetId(2);
 
@@ -37,13 +37,19 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new(change: impl FnOnce(&mut EngineConfig)) -> Rig {
+        Rig::of("GT/USDT", change)
+    }
+
+    fn of(token_pair: &str, change: impl FnOnce(&mut EngineConfig)) -> Rig {
         let scale = PairScale::new(2, 4).unwrap();
         let assets = vec!["BTC".to_string(), "USDT".to_string(), "GT".to_string()];
-        let pair = |text: &str, base: AssetId| {
+        let pair = |text: &str| {
             let symbol = Symbol::parse(text).unwrap();
-            PairInfo { symbol, kind: InstrumentKind::Spot, base, quote: AssetId(1), scale }
+            let id = |name: &str| AssetId(assets.iter().position(|asset| asset == name).unwrap() as u16);
+            let (base, quote) = (id(&symbol.base), id(&symbol.quote));
+            PairInfo { symbol, kind: InstrumentKind::Spot, base, quote, scale }
         };
-        let pairs = vec![pair("BTC/USDT", AssetId(0)), pair("GT/USDT", TOKEN)];
+        let pairs = vec![pair("BTC/USDT"), pair(token_pair)];
         let tables = Arc::new(Tables { venues: vec!["a".into(), "b".into()], pairs, assets });
         let limits = Limits {
             order_value_max: whole(5_000),
@@ -81,6 +87,15 @@ impl Rig {
     /// As [`Rig::new`], fees paid in the token.
     pub(crate) fn with_token_fees(change: impl FnOnce(&mut EngineConfig)) -> Rig {
         Rig { paid_in: Some(TOKEN), ..Rig::new(change) }
+    }
+
+    /// As [`Rig::with_token_fees`], the token traded in bitcoin alone and limits stated in USDT.
+    pub(crate) fn with_token_in_btc(change: impl FnOnce(&mut EngineConfig)) -> Rig {
+        let usdt = |config: &mut EngineConfig| {
+            config.reference = Some(AssetId(1));
+            change(config);
+        };
+        Rig { paid_in: Some(TOKEN), ..Rig::of("GT/BTC", usdt) }
     }
 
     pub(crate) fn feed(&mut self, inputs: &[Input]) -> Outputs {
@@ -176,6 +191,12 @@ impl Rig {
         Input::Clock(ClockOffset { venue, offset_ns: 0, over_monotonic_ns: 1_700_000_000_000_000_000, uncertainty_ns })
     }
 
+    /// A measure of a venue's clock that tells this second now.
+    pub(crate) fn clock_at(&self, venue: VenueId, second: i64) -> Input {
+        let over_monotonic_ns = second * 1_000_000_000 - self.now.0 as i64;
+        Input::Clock(ClockOffset { venue, offset_ns: 0, over_monotonic_ns, uncertainty_ns: MILLI })
+    }
+
     /// A book of one level a side: price in cents, quantity 1 BTC.
     pub(crate) fn book(&mut self, venue: VenueId, bid: i64, ask: i64) -> Input {
         self.book_of(venue, PAIR, bid, ask, None)
@@ -207,8 +228,13 @@ impl Rig {
 
     /// The token is worth 10.
     pub(crate) fn token_books(&mut self) {
-        let books = [A, B].map(|venue| self.book_of(venue, TOKEN_PAIR, 999, 1_001, None));
+        let books = [A, B].map(|venue| self.token_book(venue, 1_000));
         self.feed(&books);
+    }
+
+    /// One venue's book of the token around a mid in cents.
+    pub(crate) fn token_book(&mut self, venue: VenueId, mid: i64) -> Input {
+        self.book_of(venue, TOKEN_PAIR, mid - 1, mid + 1, None)
     }
 
     /// Both books stamped by their venues, those of `a` sent so many nanoseconds before they are received.

@@ -319,3 +319,44 @@ fn what_deals_left_is_in_the_checkpoint_and_names_of_no_table_are_not_taken() {
     assert!(kept.contains(&left));
     assert_eq!(kept.len(), items.len(), "{kept:?}");
 }
+
+/// Deals that a venue always refuses: nothing is ever executed there, and they are forgotten all the same.
+#[test]
+fn what_executed_nothing_is_forgotten_by_time_alone() {
+    for bought in [0, 1_000_000] {
+        let mut rig = Rig::started();
+        let deals = 10;
+        for _ in 0..deals {
+            set_book(&mut rig.market, A, rig.now, (5_999_000, 100_000_000), (6_000_000, 100_000_000));
+            let [buy, sell] = rig.open_unseen((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000)).unwrap();
+            rig.execute(&buy, bought);
+            let report = OrderReport::Refused { class: ErrorClass::RateLimited, label: Label::default() };
+            rig.tell(&sell, OrderSource::Reply, report);
+            rig.pass(1);
+            rig.decide();
+            rig.out = Outbox::default();
+            if bought > 0 {
+                // Evened out where it was bought.
+                rig.pass(1);
+                set_book(&mut rig.market, A, rig.now, (6_010_000, 100_000_000), (6_011_000, 100_000_000));
+                rig.decide();
+                let hedge = rig.placed()[0];
+                rig.execute(&hedge, hedge.qty.units());
+                rig.pass(1);
+                rig.decide();
+            }
+            assert_eq!(rig.exec.open_deals(), 0);
+            rig.run(61_000); // the next comparison is due
+            for venue in [A, B] {
+                let total = |asset| rig.exec.ledger().holding(venue, asset).total.to_text();
+                let (btc, usdt) = (total(BTC), total(USDT));
+                rig.answer_all(venue, &btc, &usdt);
+            }
+            rig.out = Outbox::default();
+        }
+        let left = rig.exec.history_len();
+        // 45 seconds are kept, by reads that are a minute old at most: each deal with its orders and their executions.
+        let each = if bought > 0 { 6 } else { 3 };
+        assert!(left <= 3 * each, "{left} of {} are left, {bought}", deals * each);
+    }
+}

@@ -6,19 +6,20 @@ use domain::*;
 use executor::StopRequest;
 
 /// Live books of both venues around 60 000 / 60 100.
-fn with_books(rig: &mut Rig) {
+pub(crate) fn with_books(rig: &mut Rig) {
     set_book(&mut rig.market, A, rig.now, (5_999_000, 100_000_000), (6_000_000, 100_000_000));
     set_book(&mut rig.market, B, rig.now, (6_010_000, 100_000_000), (6_011_000, 100_000_000));
 }
 
 /// Both books come anew, a millisecond later, and the executor looks.
-fn renew(rig: &mut Rig) {
+pub(crate) fn renew(rig: &mut Rig) {
     rig.pass(1);
     with_books(rig);
     rig.decide();
 }
 
-fn opened() -> (Rig, NewOrder, NewOrder) {
+/// A deal whose buy leg (A) and sell leg (B) are sent.
+pub(crate) fn opened() -> (Rig, NewOrder, NewOrder) {
     let mut rig = Rig::started();
     with_books(&mut rig);
     let (buy, sell) = rig.open((A, 6_000_000, 1_001_000), (B, 6_010_000, 999_900));
@@ -312,28 +313,6 @@ fn shutdown_ends_when_all_is_even_and_compared() {
     }
     assert!(rig.exec.finished());
     assert_eq!(rig.exec.report().reconciled, vec![Some(true), Some(true)]);
-}
-
-/// F22: a venue that refuses every hedge is asked less and less often.
-#[test]
-fn refused_hedges_back_off() {
-    let (mut rig, buy, sell) = opened();
-    rig.execute(&buy, 1_001_000);
-    rig.finish(&sell, 0);
-    rig.pass(1);
-    let begin = rig.now;
-    let mut times = Vec::new();
-    for _ in 0..200 {
-        with_books(&mut rig);
-        rig.decide();
-        for hedge in rig.placed() {
-            times.push(rig.now.since(begin) / 1_000_000);
-            let label = Label::cut("BALANCE_NOT_ENOUGH");
-            rig.tell(&hedge, OrderSource::Reply, OrderReport::Refused { class: ErrorClass::InsufficientFunds, label });
-        }
-        rig.pass(50);
-    }
-    assert_eq!(times, vec![0, 250, 750, 1_750, 3_750, 7_750]);
 }
 
 /// Flattening leaves the pauses out, takes the flatten cap at once, and ends when it is told to.

@@ -7,6 +7,8 @@ mod named;
 mod preflight;
 mod reads;
 mod reconcile;
+mod recovered;
+mod refusals;
 mod report;
 mod rig;
 mod terms;

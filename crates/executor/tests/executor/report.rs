@@ -25,6 +25,39 @@ fn stranger(rig: &Rig, venue: VenueId, id: &str, client_id: Option<ClientOrderId
     }
 }
 
+/// Binance keeps eight decimals of quote: of BNBBTC 0.00566780 × 0.38 it tells 0.00215376, of 0.00324060 × 3.27 0.01059676. The same
+/// digits here, a million times as large.
+#[test]
+fn a_fill_moves_the_quote_that_the_venue_told() {
+    let mut rig = Rig::started();
+    let (buy, sell) = rig.open((A, 566_780, 38_000_000), (B, 566_780, 37_962_000));
+    let bought = Fill { quote: Some(amount("2153.76")), ..rig.next_fill(&buy, 38_000_000, 566_780) };
+    let again = Fill { quote: None, source: OrderSource::Query, ..bought.clone() };
+    for fill in [bought, again] {
+        rig.exec.handle_fill(rig.now, &fill, &mut rig.out);
+    }
+    rig.finish(&buy, 38_000_000);
+    rig.check_ledger(A, "10.37962", "997846.24");
+    // 2151.610236, of which 2151.61 is told and charged for.
+    let fees = [(USDT, amount("2.15161"))].into_iter().collect();
+    let sold = Fill { quote: Some(amount("2151.61")), fees, ..rig.next_fill(&sell, 37_962_000, 566_780) };
+    rig.exec.handle_fill(rig.now, &sold, &mut rig.out);
+    rig.finish(&sell, 37_962_000);
+    rig.check_ledger(B, "9.62038", "1002149.45839");
+    rig.decide();
+    assert!(matches!(rig.closed()[..], [Notice::DealClosed { quote_flow, .. }] if quote_flow == amount("-4.30161")));
+    let report = rig.exec.report();
+    assert_eq!((report.flows[0].1.quote, report.fee_drift), (amount("-4.30161"), 0));
+    let foreign = Fill {
+        client_id: None,
+        venue_order_id: VenueOrderId::new("manual").unwrap(),
+        quote: Some(amount("10596.76")),
+        ..rig.next_fill(&buy, 327_000_000, 324_060)
+    };
+    rig.exec.handle_fill(rig.now, &foreign, &mut rig.out);
+    rig.check_ledger(A, "13.64635", "987249.48");
+}
+
 #[test]
 fn what_is_open_is_told_with_its_exposure() {
     let mut rig = Rig::started();

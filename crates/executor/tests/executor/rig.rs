@@ -362,6 +362,7 @@ pub(crate) fn fill(order: &NewOrder, trade: &str, quantity: i64, at: i64, now: M
         side: order.side,
         price: price(at),
         qty: qty(quantity),
+        quote: None,
         fees,
         role: Role::Taker,
         executed_at: Some(VenueNanos(UNIX + now.0 as i64)),

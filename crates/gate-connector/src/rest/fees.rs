@@ -5,6 +5,7 @@ use super::field;
 use super::reader::RestReader;
 use super::request::{JsonObject, PairName, Query, RequestError, Unsigned, counted};
 use crate::wire::Reject;
+pub use crate::wire::fees::PaidIn;
 use crate::wire::json::{Value, fields, object};
 use rust_decimal::Decimal;
 
@@ -39,17 +40,6 @@ pub fn debit_fee() -> Unsigned {
 /// `POST /account/debit_fee`: switches GT deduction. It takes effect after about five minutes.
 pub fn set_debit_fee(enabled: bool) -> Unsigned {
     Unsigned::new(Endpoint::SetDebitFee, "", Query::default(), JsonObject::new().bare("enabled", enabled).finish())
-}
-
-/// What fees are paid in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PaidIn {
-    /// The asset received: base when buying, quote when selling.
-    Received,
-    /// GT.
-    Gt,
-    /// Points.
-    Points,
 }
 
 /// The rates that apply.
@@ -99,11 +89,12 @@ pub struct FeeFacts {
 impl FeeFacts {
     /// The rates that apply now. `None` when GT pays but its rates are not told.
     pub fn effective(&self) -> Option<EffectiveFee> {
-        if self.gt_discount {
-            return Some(EffectiveFee { taker: self.gt_taker?, maker: self.gt_maker?, paid_in: PaidIn::Gt });
-        }
-        let paid_in = if self.debit_fee == Some(2) { PaidIn::Points } else { PaidIn::Received };
-        Some(EffectiveFee { taker: self.taker, maker: self.maker, paid_in })
+        let paid_in = PaidIn::of(self.gt_discount, self.debit_fee);
+        let (taker, maker) = match paid_in {
+            PaidIn::Gt => (self.gt_taker?, self.gt_maker?),
+            PaidIn::Points | PaidIn::Received => (self.taker, self.maker),
+        };
+        Some(EffectiveFee { taker, maker, paid_in })
     }
 }
 

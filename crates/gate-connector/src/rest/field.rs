@@ -2,6 +2,7 @@
 
 use super::exact;
 use crate::wire::Reject;
+pub(super) use crate::wire::json::optional_integer;
 use crate::wire::json::{Value, is_null, items, required};
 use domain::decimal::{Excess, parse_units};
 use domain::{FrameReject, Side, VenueNanos};
@@ -56,17 +57,6 @@ pub(super) fn size(value: Field<'_, '_>, what: &'static str) -> Result<Decimal, 
 /// A limit: absent, null, empty and zero mean none.
 pub(super) fn limit(value: Field<'_, '_>, what: &'static str) -> Result<Option<Decimal>, Reject> {
     Ok(optional_size(value, what)?.filter(|limit| !limit.is_zero()))
-}
-
-/// An integer, as number or as string.
-pub(super) fn optional_integer(value: Field<'_, '_>, what: &'static str) -> Result<Option<i64>, Reject> {
-    let Some(value) = value else { return Ok(None) };
-    let parsed = match value.as_str() {
-        Some("") => return Ok(None),
-        Some(text) => text.parse().ok(),
-        None => value.as_i64(),
-    };
-    parsed.map(Some).ok_or(bad(what))
 }
 
 /// A flag as `true`, `1` or `"true"` and their opposites.

@@ -8,10 +8,14 @@
 //! | the book's | its top is passed on for that id: the engine compares the prices and takes it as evidence |
 //! | newer, and every level is as last shown (`order_book`, which may be pushed only when its levels change) | evidence |
 //! | newer | if the stream does not reach it in [`AHEAD_NS`], the book is resynchronised with the reason `audit`, and only with news of its stream: another copy may be as old as the stream |
-//! | older | nothing: copies are cached; asked again later |
+//! | older | nothing: it came from a cache; asked again later |
 //!
-//! The venue made the copy after it was asked for, so the evidence counts from the asking. No copy is asked for before the venue's
-//! REST answered once (a replayed tape has none to give), nor for a book that is not live.
+//! The evidence counts from the asking. That assumes that the venue made the copy after it was asked for, and nothing in a copy proves
+//! it: copies are cached (Gate API v4, B 4), and a cached one at the book's own id says only that the stream had come so far when it
+//! was made. So a stream that died is found out by the first copy from after its end, and until then its book may pass for fresh, for as
+//! long as the venue's cache holds. Where `book_ticker` is subscribed, a copy that its ids have overtaken proves nothing.
+//!
+//! No copy is asked for before the venue's REST answered once (a replayed tape has none to give), nor for a book that is not live.
 //!
 //! A best-bid-offer frame that is ahead of the book for [`AHEAD_NS`] makes the comparison due at once; it does not decide alone.
 

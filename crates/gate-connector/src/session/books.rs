@@ -5,13 +5,16 @@
 //! chain. `obu` frames need no copy: a whole book, then a chain without a break ([`super::obu`]). A book leaves trust at once ([`GateSession::resync`]) and comes back only with a whole state that provably connects to
 //! the stream: a copy is fetched after a frame of the stream came, or it must reach the last id that was applied.
 //!
-//! Only ids live here (and the last `order_book` frame, for audits); the engine holds the levels, checks again, and asks for a resync
-//! of what it finds crossed. [`super::audit`] proves quiet books, [`super::joining`] takes them over to another connection.
+//! Only ids live here (and the last `order_book` frame, for audits, and the prices that an `order_book_update` book was told with:
+//! [`super::window`]); the engine holds the levels, checks again, and asks for a resync of what it finds crossed. [`super::audit`]
+//! proves quiet books, [`super::joining`] takes them over to another connection.
 
 use super::GateSession;
 use super::audit::Audit;
 use super::joining::Join;
 use super::links::Place;
+use super::streams::{Came, Stream};
+use super::window::Window;
 use super::wire::{BookCopy, Copy};
 use crate::wire::Scope;
 use crate::wire::book::is_crossed;
@@ -159,6 +162,8 @@ pub(super) struct Book {
     pub(super) on_next: bool,
     /// What that connection told before.
     pub(super) join: Join,
+    /// `order_book_update`: what the engine was told.
+    window: Window,
     pub(super) audit: Audit,
 }
 
@@ -216,6 +221,7 @@ impl Books {
             barred: false,
             on_next: false,
             join: Join::default(),
+            window: Window::default(),
             audit: Audit::default(),
         };
         Books { channel, books: pairs.iter().map(book).collect(), next_audit: MonoNanos(0) }
@@ -240,6 +246,16 @@ impl Books {
             Phase::Live(id) => Some(id),
             Phase::Waiting => book.floor,
         })
+    }
+
+    /// What a copy must reach to be good on its own, while the book waits for one.
+    pub(super) fn floor(&self, pair: PairId) -> Option<u64> {
+        self.books.iter().find(|book| book.pair == pair).filter(|book| book.phase == Phase::Waiting).and_then(|book| book.floor)
+    }
+
+    /// True when the connection that is to follow drives this book already.
+    pub(super) fn is_on_next(&self, pair: PairId) -> bool {
+        self.books.iter().any(|book| book.pair == pair && book.on_next)
     }
 
     /// Nothing of this pair is trusted until [`Books::admit`].
@@ -296,10 +312,27 @@ impl GateSession {
             updates.push(self.book_input(pair, Stamps::only(now), BookBody::Untrusted { reason }));
         }
         match self.books.channel {
-            BookChannel::Snapshots => {}
-            BookChannel::Updates => self.fetch_if_useful(index, now),
+            BookChannel::Snapshots => self.recall(index, now),
+            BookChannel::Updates => {
+                self.recall(index, now);
+                self.fetch_if_useful(index, now);
+            }
             BookChannel::Obu(_) => self.renew(index, now),
         }
+    }
+
+    /// The stream of a book that lost trust owes a frame again: should it have died at the venue, its deadlines see to it.
+    pub(super) fn recall(&mut self, index: usize, now: MonoNanos) {
+        if let Some(stream) = self.book_stream(index) {
+            stream.recall(now);
+        }
+    }
+
+    /// The stream that drives a book.
+    fn book_stream(&mut self, index: usize) -> Option<&mut Stream> {
+        let book = self.books.books.get(index)?;
+        let (pair, next) = (book.pair, book.on_next);
+        self.links.public(next)?.book_stream(pair)
     }
 
     /// What to wait before trying again what did not help; `None`: nothing was tried since the book was last stable.
@@ -396,8 +429,9 @@ impl GateSession {
             // Still of the subscription that is being given up: a whole book of it would go stale unseen.
             return self.count_stale(index);
         }
-        let first = self.links.book_came(next, frame.pair, full || !channel.is_obu(), now);
-        if let (true, Some(id)) = (first, self.links.public(next).map(|link| link.conn.id)) {
+        let came = self.links.book_came(next, frame.pair, full || !channel.is_obu(), now);
+        let first = came == Came::First;
+        if let (Came::First | Came::Owed, Some(id)) = (came, self.links.public(next).map(|link| link.conn.id)) {
             self.ask_next(id, now);
         }
         // How late a frame is tells only one that carries a change of levels (§14.2): an id alone, and the whole book that answers a
@@ -454,8 +488,13 @@ impl GateSession {
                     return self.resync(pair, ResyncReason::ResetByVenue, None, stamps.received, updates);
                 }
                 (true, _) => {}
-                // A copy of an earlier frame: nothing new, and no harm.
-                (false, fallen) if fallen < FALLEN_FRAMES => return,
+                // A copy of an earlier frame: nothing new, and no harm. A book without trust still waits for its stream.
+                (false, fallen) if fallen < FALLEN_FRAMES => {
+                    if book.phase == Phase::Waiting {
+                        self.recall(index, stamps.received);
+                    }
+                    return;
+                }
                 (false, _) => self.resync(pair, ResyncReason::ResetByVenue, None, stamps.received, updates),
             }
         }
@@ -471,8 +510,8 @@ impl GateSession {
         &mut self,
         index: usize,
         id: u64,
-        bids: Vec<Level>,
-        asks: Vec<Level>,
+        mut bids: Vec<Level>,
+        mut asks: Vec<Level>,
         stamps: Stamps,
         updates: &mut Vec<Input>,
     ) -> bool {
@@ -497,8 +536,10 @@ impl GateSession {
         book.fetch = Fetch::None;
         book.renew = None;
         book.audit.came(id, stamps.received);
-        if self.books.channel == BookChannel::Snapshots {
-            book.audit.show(&bids, &asks);
+        match self.books.channel {
+            BookChannel::Snapshots => book.audit.show(&bids, &asks),
+            BookChannel::Updates => book.window.set(&mut bids, &mut asks),
+            BookChannel::Obu(_) => {}
         }
         if let Some(stream) = self.desk.stats.streams.get_mut(index) {
             stream.snapshots += 1;
@@ -552,14 +593,17 @@ impl GateSession {
     pub(super) fn apply(&mut self, index: usize, id: u64, delta: Delta, stamps: Stamps, updates: &mut Vec<Input>) {
         let Some(book) = self.books.books.get_mut(index) else { return };
         let pair = book.pair;
-        book.phase = Phase::Live(delta.last);
-        book.last_id = delta.last;
+        let Delta { last, mut bids, mut asks, .. } = delta;
+        if self.books.channel == BookChannel::Updates {
+            book.window.change(&mut bids, &mut asks);
+        }
+        book.phase = Phase::Live(last);
+        book.last_id = last;
         book.fallen = 0;
-        book.audit.came(delta.last, stamps.received);
+        book.audit.came(last, stamps.received);
         if let Some(stream) = self.desk.stats.streams.get_mut(index) {
             stream.applied += 1;
         }
-        let Delta { last, bids, asks, .. } = delta;
         updates.push(self.book_input(pair, stamps, BookBody::Delta { first: id + 1, last, bids, asks }));
     }
 
@@ -614,6 +658,10 @@ impl GateSession {
                 book.held = held;
             }
             return self.fetch_if_useful(index, now);
+        }
+        // From here on comparisons watch it: a quiet book is not to lose its trust for want of a frame.
+        if let Some(stream) = self.book_stream(index) {
+            stream.forgive();
         }
         for Held { delta, stamps } in held {
             if delta.last <= base.id {

@@ -9,7 +9,7 @@
 use super::GateSession;
 use super::books::BookChannel;
 use super::handover::Handover;
-use super::streams::{ACK_TIMEOUT_NS, Overdue, Stage, Stream, Subscription};
+use super::streams::{ACK_TIMEOUT_NS, Came, Overdue, Stage, Stream, Subscription};
 use super::wire::StreamFrame;
 use crate::wire::PairNames;
 use crate::wire::frames::{Channel, ErrorCause, Reply};
@@ -108,7 +108,7 @@ impl Link {
 
     /// When this link's data silence is up, while some stream was served.
     fn data_deadline(&self) -> Option<MonoNanos> {
-        let served = self.conn.id.role == LinkRole::Public && self.streams.iter().any(|stream| stream.served);
+        let served = self.conn.id.role == LinkRole::Public && self.streams.iter().any(Stream::was_served);
         served.then(|| self.last_data.after(self.data_silence_ns))
     }
 
@@ -256,13 +256,13 @@ impl Links {
         if next { role.next.as_mut().map(|next| &mut next.link) } else { Some(&mut role.current) }
     }
 
-    /// Notes a frame of a book stream; true when it is the first since the stream was asked for.
-    pub(super) fn book_came(&mut self, next: bool, pair: PairId, begins: bool, now: MonoNanos) -> bool {
-        let Some(link) = self.public(next) else { return false };
-        let first = link.book_stream(pair).is_some_and(|stream| stream.came(begins));
+    /// Notes a frame of a book stream.
+    pub(super) fn book_came(&mut self, next: bool, pair: PairId, begins: bool, now: MonoNanos) -> Came {
+        let Some(link) = self.public(next) else { return Came::Again };
+        let came = link.book_stream(pair).map_or(Came::Again, |stream| stream.came(begins));
         // The answer to a subscription tells nothing about a market being alive.
-        link.news_came(now, !first);
-        first
+        link.news_came(now, came != Came::First);
+        came
     }
 
     /// A book is proved to be quiet: no silence of the link's.
@@ -437,8 +437,10 @@ impl GateSession {
         if link.is_none_or(|link| link.streams.iter().any(refused)) || !self.books.admit(pair) {
             return;
         }
-        if let (true, Some(index)) = (self.books.channel.is_obu(), self.books.index(pair)) {
-            self.renew(index, now);
+        match self.books.index(pair) {
+            Some(index) if self.books.channel.is_obu() => self.renew(index, now),
+            Some(index) => self.recall(index, now),
+            None => {}
         }
     }
 
@@ -565,8 +567,12 @@ impl GateSession {
                 Some(Overdue::Acknowledgement) => return self.fail_link(id, now, updates),
                 Some(Overdue::Ask) => self.request(id, index, true, now),
                 Some(unserved @ (Overdue::Leave | Overdue::Nudge)) => {
-                    match book.filter(|_| !self.links.is_next(id)) {
-                        Some(pair) => self.resync(pair, ResyncReason::Unserved, None, now, updates),
+                    match book.filter(|pair| !self.links.is_next(id) && !self.books.is_on_next(*pair)) {
+                        Some(pair) => {
+                            // A copy may still come after a nudge; once its stream is left, the book waits for that to speak.
+                            let floor = self.books.floor(pair).filter(|_| unserved == Overdue::Nudge);
+                            self.resync(pair, ResyncReason::Unserved, floor, now, updates);
+                        }
                         None => self.desk.stats.resync(ResyncReason::Unserved),
                     }
                     if unserved == Overdue::Leave {

@@ -4,8 +4,8 @@
 //! them is in [`wire`]. Gate's own, split by the state each part owns:
 //! - [`links`]: the WebSocket links of the streams: back-off, pings, proofs, dead links. [`streams`]: one subscription and its
 //!   stages. [`handover`]: another connection before the venue closes this one; [`joining`]: how books go over to it.
-//! - [`books`]: the sequence of every book, snapshots and resyncs. [`obu`]: the stream that needs no copy. [`audit`]: proof of quiet
-//!   books over REST. [`news`]: best levels, trades, tickers.
+//! - [`books`]: the sequence of every book, snapshots and resyncs. [`obu`]: the stream that needs no copy. [`window`]: the levels that
+//!   the venue keeps up to date. [`audit`]: proof of quiet books over REST. [`news`]: best levels, trades, tickers.
 //!
 //! This file joins them: what a frame is and who takes it, whose timers come first, and the [`VenueSession`] face.
 
@@ -17,6 +17,7 @@ mod links;
 mod news;
 mod obu;
 mod streams;
+mod window;
 mod wire;
 
 use crate::sign::Signer;

@@ -7,6 +7,7 @@
 use super::GateSession;
 use super::books::{BookChannel, Phase, Stamps};
 use super::links::{Place, news_channels};
+use super::streams::Came;
 use crate::wire::frames::Channel;
 use crate::wire::news::TopFrame;
 use domain::{BookBody, Input, MarketNews, MonoNanos, PairId, PublicTrade, Ticker};
@@ -23,8 +24,8 @@ impl GateSession {
         if let Some(link) = self.links.public(place == Place::Next) {
             let stream =
                 link.streams.iter_mut().find(|s| s.subscription.channel == channel && s.subscription.pairs.contains(&pair));
-            let first = stream.is_some_and(|stream| stream.came(true));
-            link.news_came(now, !first);
+            let came = stream.map_or(Came::Again, |stream| stream.came(true));
+            link.news_came(now, came != Came::First);
         }
         let books = self.books.books.len();
         let position = news_channels(self.desk.wire.decoder.wanted).position(|one| one == channel)?;

@@ -95,6 +95,17 @@ pub(super) enum Overdue {
     Leave,
 }
 
+/// What a frame is to the stream that it came on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Came {
+    /// One more.
+    Again,
+    /// One that was owed because what had come before was void, and that nobody asked for.
+    Owed,
+    /// The first since the stream was asked for.
+    First,
+}
+
 /// One subscription and where it stands.
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
@@ -102,6 +113,8 @@ pub(super) struct Stream {
     pub(super) stage: Stage,
     /// The first frame that was due came since it was asked for (perhaps before the acknowledgement).
     pub(super) served: bool,
+    /// It was served since it was asked for, and owes a frame again ([`Stream::recall`]).
+    recalled: bool,
     unserved_ns: u64,
     /// Times it was asked again for want of frames.
     nudges: u32,
@@ -111,30 +124,55 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(subscription: Subscription) -> Stream {
         let unserved_ns = first_frame_ns(subscription.channel).unwrap_or(UNSERVED_MAX_NS);
-        Stream { subscription, stage: Stage::Idle, served: false, unserved_ns, nudges: 0, refusals: 0 }
+        Stream { subscription, stage: Stage::Idle, served: false, recalled: false, unserved_ns, nudges: 0, refusals: 0 }
     }
 
     /// The connection is gone, and what was asked on it.
     pub(super) fn reset(&mut self) {
         self.stage = Stage::Idle;
         self.served = false;
+        self.recalled = false;
     }
 
     /// A request of this id leaves now.
     pub(super) fn asked(&mut self, id: u64, subscribe: bool, at: MonoNanos) {
         self.served = false;
+        self.recalled = false;
         self.stage = if subscribe { Stage::Asked { id, at } } else { Stage::Leaving { id, at } };
     }
 
-    /// A frame came. `begins`: one with which the stream may begin. True when it is the first one since the stream was asked for.
-    pub(super) fn came(&mut self, begins: bool) -> bool {
-        let first = begins && !self.served;
-        if first {
-            self.served = true;
-            self.unserved_ns = first_frame_ns(self.subscription.channel).unwrap_or(UNSERVED_MAX_NS);
-            self.nudges = 0;
+    /// A frame came. `begins`: one with which the stream may begin.
+    pub(super) fn came(&mut self, begins: bool) -> Came {
+        if self.served || !begins {
+            return Came::Again;
         }
-        first
+        // After a nudge it may be the answer to that.
+        let came = if self.recalled && self.nudges == 0 { Came::Owed } else { Came::First };
+        self.served = true;
+        self.recalled = false;
+        self.unserved_ns = first_frame_ns(self.subscription.channel).unwrap_or(UNSERVED_MAX_NS);
+        self.nudges = 0;
+        came
+    }
+
+    /// Its book lost trust: a frame is owed again, unless one is owed already.
+    pub(super) fn recall(&mut self, now: MonoNanos) {
+        if self.served {
+            self.owes_again(now);
+            self.recalled = true;
+        }
+    }
+
+    /// Its book came back without it: what [`Stream::recall`] made it owe is no longer due.
+    pub(super) fn forgive(&mut self) {
+        if self.recalled {
+            self.came(true);
+        }
+    }
+
+    /// It was served since it was asked for, whatever it owes now.
+    pub(super) const fn was_served(&self) -> bool {
+        self.served || self.recalled
     }
 
     /// What came so far is void: the first frame is due again.

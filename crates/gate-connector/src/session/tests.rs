@@ -12,5 +12,7 @@ mod orders;
 mod pair_rules;
 mod private;
 mod reads;
+mod recall;
 mod rig;
 mod terms;
+mod window;

@@ -27,6 +27,7 @@ use venue::{HttpRequest, Method};
 
 use super::audit::AUDIT_LEVELS;
 use super::streams::Subscription;
+use super::window::WINDOW_LEVELS;
 
 /// Executions per page, the venue's maximum.
 const TRADES_PAGE: usize = 1000;
@@ -136,7 +137,7 @@ impl GateWire {
         match what {
             What::Time => get("/spot/time", String::new()),
             What::Own(BookCopy { pair, copy }) => {
-                let limit = if *copy == Copy::Audit { AUDIT_LEVELS } else { 100 };
+                let limit = if *copy == Copy::Audit { AUDIT_LEVELS } else { WINDOW_LEVELS };
                 get("/spot/order_book", format!("currency_pair={}&limit={limit}&with_id=true", self.name(*pair)))
             }
             What::Place { order, .. } => {

@@ -1,7 +1,10 @@
 //! REST bodies of the spot slice (Gate API v4): one method per request, each total.
 
 use super::book::{BookSide, LevelsOf, levels};
-use super::json::{BODY_BYTES_MAX, Value, counter, fields, items, millis, number_text, object, optional_flag, text};
+use super::fees::PaidIn;
+use super::json::{
+    BODY_BYTES_MAX, Value, counter, fields, items, millis, number_text, object, optional_flag, optional_integer, text,
+};
 use super::rows::{self, OrderRow, Stamp};
 use super::{Decoder, Reject};
 use domain::decimal::{Excess, parse_units};
@@ -200,14 +203,17 @@ impl Decoder {
                 Rate::from_nano(units).ok_or(Reject::new(FrameReject::OutOfRange, what))
             };
             let asset = |name| names.tables.asset_id(name).map(Some).ok_or(Reject::shape("fee asset"));
-            let debit = debit.and_then(|d| d.as_i64());
-            // `debit_fee` 2: points pay, at the plain rate, whatever the switch of the GT discount says.
-            let in_points = debit == Some(2);
-            let (taker, maker, paid_in) = if !in_points && optional_flag(gt, "gt_discount")?.unwrap_or(false) {
-                (rate(gt_taker, "gt_taker_fee")?, rate(gt_maker, "gt_maker_fee")?, asset("GT")?)
-            } else {
-                let paid_in = if in_points { asset("POINT")? } else { None };
-                (rate(taker, "taker_fee")?, rate(maker, "maker_fee")?, paid_in)
+            let gt_discount = optional_flag(gt, "gt_discount")?.unwrap_or(false);
+            let payer = PaidIn::of(gt_discount, optional_integer(debit, "debit_fee")?);
+            let ((taker, taker_name), (maker, maker_name)) = match payer {
+                PaidIn::Gt => ((gt_taker, "gt_taker_fee"), (gt_maker, "gt_maker_fee")),
+                PaidIn::Points | PaidIn::Received => ((taker, "taker_fee"), (maker, "maker_fee")),
+            };
+            let (taker, maker) = (rate(taker, taker_name)?, rate(maker, maker_name)?);
+            let paid_in = match payer {
+                PaidIn::Received => None,
+                PaidIn::Gt => asset("GT")?,
+                PaidIn::Points => asset("POINT")?,
             };
             Ok(FeeRates { venue: names.venue, pair, taker, maker, paid_in })
         })

@@ -172,6 +172,7 @@ fn fees_follow_the_deduction_that_is_on() {
     assert_eq!(fee(true, 1), (900_000, 800_000, Some(2)));
     assert_eq!(fee(false, 2), (1_000_000, -100_000, Some(3)));
     assert_eq!(fee(true, 2), (1_000_000, -100_000, Some(3)));
+    assert_eq!(fee(true, 3), (1_000_000, -100_000, None), "contradictory: not from GT");
     let reason = |text| decoder().fee(&mut bytes(text), PairId(1)).unwrap_err().reason;
     assert_eq!(reason(r#"{"maker_fee":"0.001"}"#), FrameReject::MissingField);
     assert_eq!(reason(r#"{"taker_fee":"2","maker_fee":"0.001"}"#), FrameReject::OutOfRange);

@@ -36,6 +36,17 @@ pub(crate) fn millis(value: Option<Value<'_, '_>>, what: &'static str) -> Result
     if nanos < 0 { Err(bad()) } else { Ok((nanos > 0).then_some(VenueNanos(nanos))) }
 }
 
+/// An integer, as number or as string, if it is there; empty text counts as absent.
+pub(crate) fn optional_integer(value: Option<Value<'_, '_>>, what: &'static str) -> Result<Option<i64>, Reject> {
+    let Some(value) = value else { return Ok(None) };
+    let parsed = match value.as_str() {
+        Some("") => return Ok(None),
+        Some(text) => text.parse().ok(),
+        None => value.as_i64(),
+    };
+    parsed.map(Some).ok_or(Reject::new(FrameReject::BadNumber, what))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

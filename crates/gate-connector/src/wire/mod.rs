@@ -5,13 +5,14 @@
 //! - [`rows`]: orders, executions and balances, the same on stream and REST.
 //! - [`news`]: best levels, trades and tickers.
 //! - [`frames`]: WebSocket frames. [`order_entry`]: requests and replies of WebSocket order entry.
-//! - [`bodies`]: REST bodies. [`encode`]: what we send.
+//! - [`bodies`]: REST bodies. [`fees`]: what pays the fees. [`encode`]: what we send.
 //!
 //! Unknown fields are tolerated; an unknown enum value, a missing field or a repeated one is refused, never guessed at.
 
 pub mod bodies;
 pub mod book;
 pub mod encode;
+pub mod fees;
 pub mod frames;
 pub mod json;
 pub mod news;

@@ -163,6 +163,7 @@ pub fn trade(value: &Value<'_, '_>, names: &PairNames, stamp: Stamp) -> Result<O
         side,
         price: price_of(number_text(price, "price")?, info, "price")?,
         qty,
+        quote: None,
         fees,
         role: match text(role, "role")? {
             "taker" => Role::Taker,

@@ -48,6 +48,7 @@ wire_struct!(Fill {
     side,
     price,
     qty,
+    quote,
     fees,
     role,
     executed_at,

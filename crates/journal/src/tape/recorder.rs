@@ -28,6 +28,8 @@ pub const CHUNK_BYTES: usize = 1 << 20;
 pub const FILE_BYTES: u64 = 256 << 20;
 /// No chunk unpacks to more.
 const UNPACKED_BYTES_MAX: usize = CHUNK_BYTES + FRAME_BYTES_MAX + (1 << 16);
+/// The oldest version of the encoding whose tapes are read: what stands on a tape has not changed since.
+const VERSION_OLDEST: u16 = 2;
 const ZSTD_LEVEL: i32 = 3;
 
 /// What a tape was recorded from.
@@ -296,7 +298,7 @@ impl TapeReader {
         let codec = |source| TapeError::Codec { path: path.into(), source };
         let mut reader = Reader::new(&body);
         match u16::get(&mut reader).map_err(codec)? {
-            CODEC_VERSION => {}
+            VERSION_OLDEST..=CODEC_VERSION => {}
             found => return Err(codec(CodecError::Version { found })),
         }
         let header = TapeHeader::get(&mut reader).map_err(codec)?;

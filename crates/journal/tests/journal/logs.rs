@@ -110,10 +110,11 @@ fn what_cannot_be_read_is_named_with_its_byte() {
     assert_eq!(
         refusal(reader.read_header()).to_string(),
         format!(
-            "state is damaged at byte 0: the header cannot be read: \
-             written in version {version} of the format; this build reads version {CODEC_VERSION}"
+            "state was written in version {version} of the format and this build reads version {CODEC_VERSION}: \
+             end what is open with the build that wrote it, then give this one another [state] dir"
         )
     );
+    assert!(matches!(reader.next_record(), Err(LogError::OtherVersion { .. })), "said again");
     // The same log without its header, and the header asked for where it is past.
     let whole = bytes(&header(LogKind::State, EPOCH), &[command(1), Record::End { seq: 1, clean: true }]);
     let begun = bytes(&header(LogKind::State, EPOCH), &[]).len();

@@ -154,6 +154,20 @@ fn our_own_tapes_are_refused_with_byte_and_reason() {
     }
 }
 
+/// What stands on a tape is the same in version 2, whose logs are not read any more.
+#[test]
+fn a_tape_of_the_version_before_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = tape_of(directory.path(), "older", 4);
+    let mut bytes = std::fs::read(&path).unwrap();
+    for (version, readable) in [(2u16, true), (1, false)] {
+        bytes[16..18].copy_from_slice(&version.to_le_bytes());
+        seal_header(&mut bytes);
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(TapeReader::open(&path).is_ok_and(|tape| tape.filter(|entry| entry.is_ok()).count() == 4), readable);
+    }
+}
+
 /// A directory of tapes is read in the order of their names, and stops being trusted at the one that is none.
 #[test]
 fn a_directory_of_tapes_tells_which_is_none() {

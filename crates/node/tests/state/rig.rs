@@ -154,6 +154,7 @@ impl Truth {
             side: order.side,
             price: order.price,
             qty,
+            quote: None,
             fees: [fee].into_iter().collect(),
             role: Role::Taker,
             executed_at: Some(VenueNanos(self.wall)),

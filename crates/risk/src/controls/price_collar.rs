@@ -38,15 +38,23 @@ pub fn mid_x2(cell: &VenuePair) -> Option<i64> {
 
 /// The median of the mids of all trusted books of a pair, × 4; `None` with fewer than two. `scratch` is only room to sort in.
 pub fn median_x4(cells: &[VenuePair], age_max_ns: u64, now: MonoNanos, scratch: &mut Vec<i64>) -> Option<i128> {
-    scratch.clear();
+    trusted_mids_x2(cells, age_max_ns, now, scratch);
+    if scratch.len() < 2 { None } else { middle_x4(scratch) }
+}
+
+/// The mids × 2 of all trusted books of a pair, smallest first, in place of what `mids` held.
+pub(crate) fn trusted_mids_x2(cells: &[VenuePair], age_max_ns: u64, now: MonoNanos, mids: &mut Vec<i64>) {
+    mids.clear();
     let trusted =
         cells.iter().filter(|cell| cell.book.is_live() && (cell.book.age_ns(now) <= age_max_ns || active(Mutant::AgeIgnored)));
-    scratch.extend(trusted.filter_map(mid_x2));
-    if scratch.len() < 2 {
-        return None;
-    }
-    scratch.sort_unstable();
-    Some(i128::from(scratch[(scratch.len() - 1) / 2]) + i128::from(scratch[scratch.len() / 2]))
+    mids.extend(trusted.filter_map(mid_x2));
+    mids.sort_unstable();
+}
+
+/// The median × 4 of sorted mids × 2 (of an even number: the middle); `None` of none.
+pub(crate) fn middle_x4(mids: &[i64]) -> Option<i128> {
+    let (low, high) = (mids.get(mids.len().checked_sub(1)? / 2)?, mids.get(mids.len() / 2)?);
+    Some(i128::from(*low) + i128::from(*high))
 }
 
 /// |price − mark| ≤ collar × mark for both marks, exactly; without a mark nothing is proved.
@@ -56,7 +64,8 @@ pub(crate) fn holds(price: Price, own_mid_x2: Option<i64>, median_x4: Option<i12
     within(price_x4, 2 * i128::from(own), collar) && within(price_x4, median, collar)
 }
 
-fn within(value: i128, mark: i128, collar: Rate) -> bool {
+/// |value − mark| ≤ collar × mark, exactly.
+pub(crate) fn within(value: i128, mark: i128, collar: Rate) -> bool {
     (value - mark).abs() * i128::from(RATE_ONE) <= mark * i128::from(collar.nano())
 }
 

@@ -3,7 +3,8 @@
 //! `spot.order_book_update`: start at [`DepthFeed::open`], then [`DepthFeed::on_change`] for every change of the book and
 //! [`DepthFeed::tick`] once per interval. Promised, and proved by a test that plays a client against it: a client that takes any
 //! REST snapshot as deep as the feed, applies the increments from the one that covers its id, and trims to the depth, holds
-//! exactly the venue's best levels after every frame.
+//! exactly the venue's best levels after every frame. One that does not trim keeps levels that are gone: nothing is said of what is
+//! outside the window, as on Gate.
 //!
 //! `spot.obu`: start at [`WindowFeed::open`]. The venue keeps the window itself: a level that drops out of it is sent with a
 //! zero amount, so a client that starts from the whole window and applies every increment holds exactly the window, without
@@ -71,8 +72,8 @@ impl DepthFeed {
         }
         let first_id = self.last_id + 1;
         self.last_id = id;
-        let bids = self.bids.increment(self.depth, bids);
-        let asks = self.asks.increment(self.depth, asks);
+        let bids = self.bids.increment(self.depth, bids, |price, worst| price < worst);
+        let asks = self.asks.increment(self.depth, asks, |price, worst| price > worst);
         Some(Increment { first_id, last_id: id, bids, asks })
     }
 }
@@ -82,11 +83,14 @@ impl SideFeed {
         self.window = best.iter().take(depth).map(|level| level.price).collect();
     }
 
-    fn increment(&mut self, depth: usize, best: &[Level]) -> Vec<Level> {
+    fn increment(&mut self, depth: usize, best: &[Level], is_worse: impl Fn(Decimal, Decimal) -> bool) -> Vec<Level> {
         let touched = std::mem::take(&mut self.touched);
         let shown_before = std::mem::take(&mut self.window);
         self.show(depth, best);
-        let gone = touched.iter().filter(|(_, amount)| amount.is_zero());
+        // Outside before and after: a client that trims does not hold it, whenever it took its snapshot.
+        let worst = depth.checked_sub(1).and_then(|last| best.get(last)).map(|level| level.price);
+        let is_outside = |price: &Decimal| !shown_before.contains(price) && worst.is_some_and(|worst| is_worse(*price, worst));
+        let gone = touched.iter().filter(|(price, amount)| amount.is_zero() && !is_outside(price));
         let mut levels: Vec<Level> = gone.map(|(price, amount)| Level { price: *price, amount: *amount }).collect();
         // A snapshot taken between two ticks may lack a level that better ones pushed out for a moment: at most as many
         // as prices were touched, and always the deepest. They are repeated.
@@ -300,6 +304,42 @@ mod tests {
                 assert_eq!(client.best(all), (bids, asks), "seed {seed}: the copy differs after id {}", client.id);
             }
             assert!(depth > 5 || empty > 0, "seed {seed}: some increments carry no level");
+        }
+    }
+
+    #[test]
+    fn a_delete_outside_the_window_is_not_told_and_shows_in_a_client_that_does_not_trim() {
+        for is_bid in [true, false] {
+            let price = |rank: u32| Decimal::from(if is_bid { 100 - rank } else { 100 + rank });
+            let sides = |book: &Book| book.best(2);
+            let (mut venue, mut untrimmed, mut trimmed) = (Book::default(), Book::default(), Book::default());
+            let mut feed = DepthFeed::open(2, 0, &[], &[]);
+            let mut tick = |changes: &[(u32, u32)]| {
+                for (rank, amount) in changes {
+                    venue.set(is_bid, price(*rank), Decimal::from(*amount));
+                    venue.id += 1;
+                    feed.on_change(is_bid, price(*rank), Decimal::from(*amount));
+                }
+                let (bids, asks) = sides(&venue);
+                let increment = feed.tick(venue.id, &bids, &asks).expect("the id moved");
+                let told = if is_bid { increment.bids } else { increment.asks };
+                for level in &told {
+                    untrimmed.set(is_bid, level.price, level.amount);
+                    trimmed.set(is_bid, level.price, level.amount);
+                }
+                trimmed.trim(2);
+                assert_eq!(sides(&trimmed), (bids, asks));
+                (told, sides(&untrimmed) == sides(&trimmed))
+            };
+            tick(&[(2, 1), (3, 1), (4, 1)]);
+            // 3 is pushed out, deleted unseen, and is among the best two again for a client that never let it go.
+            tick(&[(1, 1)]);
+            let (told, _) = tick(&[(3, 0)]);
+            assert!(told.iter().all(|level| level.price != price(3)), "{told:?}");
+            assert!(!tick(&[(1, 0)]).1);
+            // A delete in the window is told, and one that made room in it.
+            let (told, _) = tick(&[(2, 0)]);
+            assert!(told.iter().any(|level| level.price == price(2) && level.amount.is_zero()), "{told:?}");
         }
     }
 

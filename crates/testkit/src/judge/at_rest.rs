@@ -74,7 +74,7 @@ impl Judge {
                 if owned(world, &fill).client_id.is_none() || !seen.insert((fill.venue, fill.pair, fill.trade_id)) {
                     continue;
                 }
-                let Some(value) = info.scale.value_of(fill.price, fill.qty) else { continue };
+                let Some(value) = fill.value(info.scale) else { continue };
                 let sign = if fill.side == Side::Buy { 1 } else { -1 };
                 let fee = |asset| fill.fees.iter().filter(|(of, _)| *of == asset).map(|(_, fee)| fee.units()).sum::<i128>();
                 let sum = sums.entry(fill.pair).or_default();

@@ -345,7 +345,7 @@ impl Exposures {
         }
         let base = self.base(fill.pair, fill.qty);
         let Some(info) = self.tables.pair(fill.pair) else { return };
-        let value = info.scale.value_of(fill.price, fill.qty).map_or(0, Amount::units);
+        let value = fill.value(info.scale).map_or(0, Amount::units);
         let fee = |asset| fill.fees.iter().filter(|(of, _)| *of == asset).map(|(_, fee)| fee.units()).sum::<i128>();
         let (base_fee, quote_fee) = (fee(info.base), fee(info.quote));
         let Some(order) = fill.client_id.and_then(|id| self.orders.get_mut(&id)) else { return };
@@ -551,6 +551,7 @@ mod tests {
             side: order.side,
             price: order.price,
             qty: order.qty,
+            quote: None,
             fees: Default::default(),
             role: Role::Taker,
             executed_at: None,

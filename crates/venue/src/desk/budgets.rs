@@ -1,5 +1,8 @@
 //! Rate limits of an account: placements and amendments, cancels, reads, public reads; each a [`RateLimit`]. After a ban nothing at
 //! all leaves over REST.
+//!
+//! A limit is parked for what says that it is used up, and for what names a time. A fault of the venue, or its load, is neither: who was
+//! refused asks again later by itself, and nobody else waits.
 
 use super::Desk;
 use super::orders::Told;
@@ -15,6 +18,11 @@ use domain::{Amend, Budget, BudgetBucket, ErrorClass, Input, MonoNanos, NewOrder
 const LIMITED: u16 = 429;
 /// A read that finds no budget looks again after this long, unless its limit is parked.
 const READ_PAUSE_NS: u64 = 100 * MILLI;
+
+/// The status of a request that the venue failed, or was too busy for: it says nothing of our limits.
+const fn is_server_fault(status: u16) -> bool {
+    matches!(status, 500..=599)
+}
 
 /// Our counts.
 pub(super) struct Budgets {
@@ -170,6 +178,8 @@ impl<W: Wire> Desk<W> {
         updates: &mut Vec<Input>,
     ) {
         let after_ns = retry_after_ns(headers);
+        // A venue that can't serve now, and says for how long, takes as little as one whose limit is used up.
+        let status = if is_server_fault(status) && after_ns.is_some() { LIMITED } else { status };
         let rate = self.wire.rate(what, headers);
         let (rate, venue_ns) = rate.ending_after(after_ns, rate.venue_ns(self.clock.carried_ns(now)));
         self.on_rate(what, rate, status == LIMITED, (now, venue_ns), updates);
@@ -208,13 +218,17 @@ impl<W: Wire> Desk<W> {
             return;
         }
         let (read, venue_ns) = (What::Balances, rate.venue_ns(self.clock.carried_ns(now)));
+        if is_server_fault(failure.status) && rate.left_ns(venue_ns).is_none() {
+            return;
+        }
         self.on_rate(&read, rate, true, (now, venue_ns), updates);
         self.on_retry_after(&read, failure.status, rate.left_ns(venue_ns), now);
     }
 
     /// A request was refused, perhaps for a limit that its status did not tell.
     pub(super) fn on_refused(&mut self, what: &What<W::Own>, failure: &Failure, now: MonoNanos, updates: &mut Vec<Input>) {
-        if failure.class == ErrorClass::RateLimited && failure.status != LIMITED {
+        let untold = failure.status != LIMITED && !is_server_fault(failure.status);
+        if failure.class == ErrorClass::RateLimited && untold {
             self.on_rate(what, RateNews::default(), true, (now, self.clock.carried_ns(now)), updates);
         }
     }

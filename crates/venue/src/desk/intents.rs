@@ -64,13 +64,17 @@ impl Intents {
 }
 
 impl<W: Wire> Desk<W> {
-    /// Tells what a row says about an order, and before that, once, that its terms are not ours.
+    /// Tells what a row says about an order, and before that, once, that its terms are not ours. A refusal means what one in an answer
+    /// does: venues that only receive orders refuse them so.
     pub fn tell_row(&mut self, row: &OrderRow, updates: &mut Vec<Input>) {
         self.order_names.note(&row.update);
         let differs = self.tell_other_terms(row, updates);
         // An order that has ended is told as that too: there is nothing to wait for.
         if !(differs && matches!(row.update.report, OrderReport::Open { .. })) {
             updates.push(Input::Order(row.update));
+        }
+        if let OrderUpdate { report: OrderReport::Refused { class, .. }, client_id: Some(_), pair, received, .. } = row.update {
+            self.on_order_refused(pair, class, received, updates);
         }
     }
 

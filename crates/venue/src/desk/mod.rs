@@ -12,7 +12,7 @@
 //! - [`own`]: copies of books, which the session asks for by itself.
 //! - [`order_names`]: whose executions are, where a venue's list of them does not tell.
 //! - [`reads`]: balances, open orders, executions, fees, rights. [`rules`]: the rules of the pairs, read anew. [`clock`]: the venue's
-//!   clock. [`budgets`]: rate limits.
+//!   clock. [`budgets`]: rate limits. [`rights`]: orders that are refused for the account.
 //!
 //! This file owns what they share: the queue to the wire, the tickets of requests, the timers. Requests and frames are queued as *what
 //! to send* and become bytes in [`Desk::poll_transmit`], so every signature is made with the time at which its bytes leave.
@@ -31,6 +31,7 @@ mod own;
 mod private;
 mod private_links;
 mod reads;
+mod rights;
 pub mod rows;
 mod rules;
 pub mod what;
@@ -100,6 +101,8 @@ pub struct Desk<W: Wire> {
     intents: Intents,
     order_names: OrderNames,
     rules: PairRules,
+    /// When the account was last asked for because an order was refused for it.
+    rights_asked: Option<MonoNanos>,
     budgets: Budgets,
     /// The end of the ban that the engine knows of.
     ban_told: MonoNanos,
@@ -134,6 +137,7 @@ impl<W: Wire> Desk<W> {
             intents: Intents::default(),
             order_names: OrderNames::default(),
             rules: PairRules::new(pairs),
+            rights_asked: None,
             budgets: Budgets::new(&profile, &public, pairs),
             ban_told: MonoNanos(0),
             urgent: VecDeque::new(),

@@ -142,6 +142,7 @@ mod tests {
             side: Side::Buy,
             price: Price::from_units(1).unwrap(),
             qty: Qty::from_units(1).unwrap(),
+            quote: None,
             fees: Default::default(),
             role: Role::Taker,
             executed_at: None,

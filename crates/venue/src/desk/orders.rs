@@ -327,8 +327,14 @@ impl<W: Wire> Desk<W> {
             self.private_void(order.client_id, now, updates);
         }
         if let OrderReport::Refused { class, .. } = report {
-            self.rules_doubted(order.pair, class, now);
+            self.on_order_refused(order.pair, class, now, updates);
         }
+    }
+
+    /// The venue refused an order of ours, in its answer or by its row: for rules that we have wrong, perhaps, or for the account.
+    pub(super) fn on_order_refused(&mut self, pair: PairId, class: ErrorClass, now: MonoNanos, updates: &mut Vec<Input>) {
+        self.rules_doubted(pair, class, now);
+        self.rights_doubted(class, now, updates);
     }
 
     /// An answer that tells nothing of our order: counted, and the order's outcome is unknown.

@@ -22,7 +22,7 @@ pub struct OrderRow {
     pub side: Side,
     /// Price of a limit order.
     pub price: Option<Price>,
-    /// Base quantity; `None` for market buys, whose amount is in quote.
+    /// Base quantity; `None` for market orders whose amount is in quote.
     pub qty: Option<Qty>,
     /// How long it may rest, as the row says.
     pub tif: EchoedTif,

@@ -276,6 +276,45 @@ fn what_is_asked_again_while_the_venue_takes_nothing_leaves_once() {
     assert!(lists.into_iter().all(|sent| sent.request.query.contains(&from)), "from the earlier time: {sent:?}");
 }
 
+/// Review: "overloaded" passed for a limit of our own that is used up, and held reads for a minute and orders for ten seconds.
+#[test]
+fn a_venue_that_is_overloaded_has_used_up_nothing_of_ours() {
+    let busy =
+        json!({"code": -1008, "msg": "Server is currently overloaded with other requests. Please try again in a few minutes."});
+    // Whatever the status that its code comes with.
+    for status in [503, 400] {
+        let mut account = Account::live(HMAC, OrderEntry::Rest);
+        let sent = account.place(order(1)).request();
+        account.answer(&sent, status, &busy);
+        let told = account.reports();
+        assert!(matches!(told.as_slice(), [OrderReport::Refused { class: ErrorClass::RateLimited, .. }]), "{told:?}");
+        account.place(order(2)).request();
+        let read = Command::Read { venue: VenueId(0), read: ReadKind::Balances };
+        let sent = account.submit(read).request();
+        account.answer(&sent, status, &busy);
+        assert!(account.run(400 * MILLI).sent.is_empty(), "asked once more by itself, after half a second or more");
+        let sent = account.run(SECOND).request();
+        account.take();
+        account.answer(&sent, status, &busy);
+        let told = account.take();
+        assert!(
+            matches!(told.as_slice(), [Input::ReadFailed(failed)] if failed.class == ErrorClass::RateLimited),
+            "after that whoever wants it: {told:?}"
+        );
+        account.submit(read).request();
+    }
+}
+
+#[test]
+fn a_venue_that_says_for_how_long_it_is_out_is_left_alone_for_so_long() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let read = Command::Read { venue: VenueId(0), read: ReadKind::Balances };
+    let sent = account.submit(read).request();
+    account.answer_with(&sent, 503, &[("retry-after", "90")], &json!({"code": -1008, "msg": "Server is currently overloaded"}));
+    assert!(account.submit(read).sent.is_empty() && account.run(89 * SECOND).sent.is_empty());
+    account.run(SECOND).request();
+}
+
 #[test]
 fn a_limit_that_is_told_before_the_clock_is_known_ends_when_the_venue_says() {
     let mut account = Account::new(HMAC, OrderEntry::Rest);

@@ -209,6 +209,32 @@ fn links_that_are_refused_for_their_weight_wait_until_there_is_some_again() {
 }
 
 #[test]
+fn links_that_an_overloaded_venue_refuses_wait_longer_each_time_and_hold_no_reads() {
+    let mut account = Account::live(ED25519, OrderEntry::WebSocket);
+    account.healthy = false;
+    account.lose(private(0));
+    account.lose(entry(0));
+    let mut waits = Vec::new();
+    for _ in 0..5 {
+        let from = account.now;
+        let mut opened = Vec::new();
+        while opened.len() < 2 {
+            opened.extend(account.run(SECOND).opened);
+        }
+        waits.push(account.now.since(from) / SECOND);
+        for link in opened {
+            account.connect(link);
+            let asked = account.run(0).frame();
+            account.refuse(&asked, 503, json!({"code": -1008, "msg": "Server is currently overloaded with other requests."}));
+        }
+        let read = Command::Read { venue: VenueId(0), read: ReadKind::Balances };
+        let sent = account.submit(read).request();
+        account.answer(&sent, 200, &json!({"balances": []}));
+    }
+    assert!(waits[1] <= 10 && waits[4] >= 20 && waits.is_sorted(), "{waits:?}");
+}
+
+#[test]
 fn links_are_not_opened_while_the_weight_that_they_need_is_used_up() {
     let mut account = Account::live(HMAC, OrderEntry::Rest);
     let read = Command::Read { venue: VenueId(0), read: ReadKind::Balances };

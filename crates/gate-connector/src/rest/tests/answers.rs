@@ -168,7 +168,12 @@ fn fees_by_who_pays() {
     let effective = fee.effective().unwrap();
     assert_eq!((effective.taker, effective.maker, effective.paid_in), (d("0.002"), d("-0.0001"), PaidIn::Received));
     assert_eq!((fee.user_id.as_deref(), fee.loan, fee.debit_fee), (Some("10001"), Some(d("0.18")), Some(3)));
-    let gt = read(&body.replace("\"gt_discount\":false", "\"gt_discount\":true"), RestReader::fee).unwrap();
+    let switched_on = body.replace("\"gt_discount\":false", "\"gt_discount\":true");
+    let contradictory = read(&switched_on, RestReader::fee).unwrap().effective().unwrap();
+    assert_eq!((contradictory.taker, contradictory.paid_in), (d("0.002"), PaidIn::Received));
+    let contradictory = read(&switched_on.replace("\"debit_fee\":3", "\"debit_fee\":2"), RestReader::fee).unwrap().effective();
+    assert_eq!(contradictory.map(|fee| (fee.taker, fee.paid_in)), Some((d("0.002"), PaidIn::Points)));
+    let gt = read(&switched_on.replace("\"debit_fee\":3", "\"debit_fee\":1"), RestReader::fee).unwrap();
     let effective = gt.effective().unwrap();
     assert_eq!((effective.taker, effective.maker, effective.paid_in), (d("0.0015"), d("0.0014"), PaidIn::Gt));
     let points = read(&body.replace("\"debit_fee\":3", "\"debit_fee\":2"), RestReader::fee).unwrap();

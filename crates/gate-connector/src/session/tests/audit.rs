@@ -7,13 +7,13 @@ use domain::time::{MILLI, SECOND};
 use domain::{BookBody, Input, ResyncReason};
 use venue::{IoFailure, Transmit};
 
-fn copy(id: u64, ask: &str) -> String {
+pub(super) fn copy(id: u64, ask: &str) -> String {
     format!(r#"{{"id":{id},"current":1750000000999,"update":1750000000100,"asks":[["{ask}","1"]],"bids":[["100","1"]]}}"#)
 }
 
 /// Runs until a comparison of BTC/USDT is asked for.
 #[track_caller]
-fn next_audit(rig: &mut Rig, within: u64) -> Sent {
+pub(super) fn next_audit(rig: &mut Rig, within: u64) -> Sent {
     let end = rig.now.after(within);
     let mut sent = None;
     while rig.now < end && sent.is_none() {

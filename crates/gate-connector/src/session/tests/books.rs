@@ -17,12 +17,12 @@ pub(super) fn delta(pair: &str, first: u64, last: u64) -> String {
     )
 }
 
-fn base(id: u64) -> String {
+pub(super) fn base(id: u64) -> String {
     format!(r#"{{"id":{id},"current":1750000000123,"update":1750000000100,"asks":[["101","1"]],"bids":[["100","1"]]}}"#)
 }
 
 #[track_caller]
-fn one_base(rig: &mut Rig) -> Sent {
+pub(super) fn one_base(rig: &mut Rig) -> Sent {
     let mut sent = rig.requests();
     assert_eq!(sent.len(), 1, "{sent:?}");
     let sent = sent.remove(0);

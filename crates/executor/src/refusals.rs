@@ -1,0 +1,79 @@
+//! The breaker for placements that a venue refuses in a row (F22), by reason.
+//!
+//! - *Funds* (`InsufficientFunds`): the ledger says that they are there, the venue says that they are not. Openings there pause
+//!   (`ledger_drift`) until the account, read anew, equals the ledger. Balance endpoints lag (F29), so only a statement that was asked for
+//!   a grace time later says so.
+//! - *The key* (`AuthFatal`): nothing that we can read ends that. Openings there pause (`key_refused`) until a person resumes.
+//!
+//! A placement that the venue takes begins the count anew. Hedges are counted, and never paused here: `hedge.rs` asks other venues.
+//!
+//! Start at [`Executor::note_refusal`].
+
+use crate::{Executor, Outbox};
+use domain::{ErrorClass, MonoNanos, StopReason, VenueId};
+
+/// So many refusals in a row for one reason are no accident.
+const REFUSALS_MAX: u32 = 3;
+
+/// What a venue refused since it last took a placement.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refusals {
+    funds: u32,
+    key: u32,
+    /// From when a statement must date to show that the funds are there.
+    funds_proved_from: Option<MonoNanos>,
+}
+
+impl Refusals {
+    /// A placement was taken.
+    pub(crate) fn accepted(&mut self) {
+        (self.funds, self.key) = (0, 0);
+    }
+
+    /// One was refused. True when it was one too many for its reason, and the count begins anew.
+    fn refused(&mut self, class: ErrorClass) -> bool {
+        let count = match class {
+            ErrorClass::InsufficientFunds => &mut self.funds,
+            ErrorClass::AuthFatal => &mut self.key,
+            _ => return false,
+        };
+        *count += 1;
+        let tripped = *count >= REFUSALS_MAX;
+        if tripped {
+            *count = 0;
+        }
+        tripped
+    }
+
+    /// Whether the venue says that funds are missing which the ledger has.
+    pub(crate) fn funds_doubted(&self) -> bool {
+        self.funds_proved_from.is_some()
+    }
+
+    /// A statement that was asked for then equals the ledger.
+    pub(crate) fn compared_equal(&mut self, requested: MonoNanos) {
+        self.funds_proved_from = self.funds_proved_from.filter(|from| requested < *from);
+    }
+
+    /// A person has looked.
+    pub(crate) fn resumed(&mut self) {
+        *self = Refusals::default();
+    }
+}
+
+impl Executor {
+    /// A placement was refused: openings at its venue pause when it is one too many.
+    pub(crate) fn note_refusal(&mut self, id: VenueId, class: ErrorClass, now: MonoNanos, out: &mut Outbox) {
+        let Some(venue) = self.venues.get_mut(id.index()) else { return };
+        if !venue.refusals.refused(class) {
+            return;
+        }
+        if class == ErrorClass::AuthFatal {
+            self.pause_for_a_person(StopReason::KeyRefused, id, None, out);
+        } else {
+            let from = now.after(self.config.balance_grace_ns);
+            venue.refusals.funds_proved_from = Some(from);
+            venue.want_round_by(from);
+        }
+    }
+}
