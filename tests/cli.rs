@@ -641,6 +641,44 @@ fn a_key_that_may_withdraw_ends_with_4_before_any_order() {
 }
 
 #[test]
+fn a_refused_key_ends_reconcile_with_4_at_once() {
+    let dir = dir();
+    let sim = support::venue::Sim::start(dir.path(), &[]);
+    write(dir.path(), "live.toml", &live(&sim.venues));
+    let mut command = sim.engine(dir.path(), &["reconcile", "-c", "live.toml", "--json"]);
+    command.env("TEST_SECRET_0", CANARIES[1]);
+    let begun = Instant::now();
+    let done = run(&mut command).expect(4);
+    assert!(done.complaint().contains("`gate-a` refuses the API key"), "{}", done.stderr);
+    assert!(begun.elapsed() < Duration::from_secs(20), "it does not wait for a venue that refuses it");
+}
+
+#[test]
+fn a_standard_error_that_takes_nothing_ends_no_engine() {
+    let dir = dir();
+    write(dir.path(), "demo.toml", &replaced(DEMO, "dir = \".crossgate/demo\"", "dir = \"state\""));
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device that is always full");
+    let mut command = crossgate(dir.path());
+    command.args(["run", "-c", "demo.toml", "--for", "2s", "--no-tui", "--json", "-vv"]).stderr(full());
+    let output = command.output().expect("it starts");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let json: Value = serde_json::from_slice(&output.stdout).expect("the report came");
+    assert_eq!(json["reconciled"], true, "{json}");
+    let status = crossgate(dir.path()).args(["config", "check", "-c", "nofile"]).stderr(full()).status().expect("it starts");
+    assert_eq!(status.code(), Some(3));
+}
+
+#[test]
+fn the_ops_address_of_the_environment_is_asked() {
+    let dir = dir();
+    // Nobody listens there: the sentence tells who was asked. Variables of other sections keep nobody from halting.
+    let mut command = crossgate(dir.path());
+    command.env("CROSSGATE__OPS__LISTEN", "127.0.0.1:1").env("CROSSGATE__MODE", "live").arg("halt");
+    let done = run(&mut command).expect(1);
+    assert!(done.complaint().starts_with("no engine answers at 127.0.0.1:1: "), "{}", done.stderr);
+}
+
+#[test]
 fn doctor_tells_every_check_by_its_closed_name() {
     let dir = dir();
     write(dir.path(), "demo.toml", &replaced(DEMO, "dir = \".crossgate/demo\"", "dir = \"state\""));

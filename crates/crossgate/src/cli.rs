@@ -38,7 +38,7 @@ pub enum Command {
     Reconcile(ReconcileArgs),
     /// Ask a running engine how it stands.
     Status(ControlArgs),
-    /// Latch a running engine, or a run directory when no engine answers: no openings until `resume`.
+    /// Latch a running engine, or with `--state-dir` a run directory whether one runs or not: no openings until `resume`.
     Halt(HaltArgs),
     /// Clear the latch of a running engine, or of a run directory while none runs.
     Resume(ResumeArgs),
@@ -300,7 +300,7 @@ fn config_command(command: &ConfigCommand) -> Result<(), Failure> {
                 if let Some(summary) = &summary {
                     answer["real_money"] = summary.json();
                 }
-                crate::report::print_line(&answer.to_string());
+                crate::report::print_json(&answer.to_string());
             } else if let Some(summary) = &summary {
                 crate::report::print_line(&summary.text());
             }
@@ -308,17 +308,16 @@ fn config_command(command: &ConfigCommand) -> Result<(), Failure> {
         }
         ConfigCommand::Print(file) => {
             let loaded = config::load(&file.config)?;
-            let text = if file.json {
-                serde_json::to_string_pretty(&loaded.config).map_err(Failure::failed)?
+            if file.json {
+                crate::report::print_json(&serde_json::to_string_pretty(&loaded.config).map_err(Failure::failed)?);
             } else {
-                toml::to_string(&loaded.config).map_err(Failure::failed)?
-            };
-            crate::report::print_line(text.trim_end());
+                crate::report::print_line(toml::to_string(&loaded.config).map_err(Failure::failed)?.trim_end());
+            }
             Ok(())
         }
         ConfigCommand::Schema => {
             let schema = schemars::schema_for!(config::Config);
-            crate::report::print_line(&serde_json::to_string_pretty(&schema).map_err(Failure::failed)?);
+            crate::report::print_json(&serde_json::to_string_pretty(&schema).map_err(Failure::failed)?);
             Ok(())
         }
     }

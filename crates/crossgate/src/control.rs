@@ -5,7 +5,7 @@ use crate::alerts::{Alert, Level};
 use crate::cli::{ControlArgs, HaltArgs, ResumeArgs, WindDownArgs};
 use crate::exit::Failure;
 use crate::latch_keeper;
-use crate::report::print_line;
+use crate::report::{print_json, print_line};
 use domain::StopReason;
 use journal::RunFiles;
 use secrecy::{ExposeSecret, SecretString};
@@ -28,7 +28,7 @@ struct Target {
 fn target(args: &ControlArgs) -> Result<Target, Failure> {
     let ops = match &args.config {
         Some(path) => crate::config::load(path)?.config.ops,
-        None => crate::config::schema::Ops::default(),
+        None => crate::config::load::ops_of_environment()?,
     };
     let listen = args.ops.clone().unwrap_or(ops.listen);
     let address = listen.trim_start_matches("http://").trim_end_matches('/').parse();
@@ -82,7 +82,7 @@ pub fn status(args: &ControlArgs) -> Result<(), Failure> {
         return Err(refusal(&target, status, &body));
     }
     if args.json {
-        print_line(body.trim());
+        print_json(body.trim());
         return Ok(());
     }
     let value: serde_json::Value =
@@ -155,7 +155,7 @@ fn run_files(dir: &str) -> Result<RunFiles, Failure> {
     if !Path::new(dir).is_dir() {
         return Err(Failure::usage(format!("{dir} is no run directory")));
     }
-    Ok(RunFiles::new(crate::replay::run_files_path(dir)))
+    Ok(RunFiles::new(crate::run_dirs::meant(Path::new(dir))))
 }
 
 /// `resume`
@@ -221,7 +221,7 @@ pub fn wind_down(args: &WindDownArgs, how: WindDown) -> Result<(), Failure> {
     };
     let word = if open.is_empty() { word } else { "open" };
     if args.control.json {
-        print_line(&serde_json::json!({"result": word, "open": open}).to_string());
+        print_json(&serde_json::json!({"result": word, "open": open}).to_string());
     } else if open.is_empty() {
         print_line(&format!("{word}; openings stay off until `crossgate resume`"));
     }
@@ -255,8 +255,12 @@ fn command(args: &ControlArgs, path: &str, body: &str, word: &str) -> Result<(),
     }
     let value: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
     if let Some(warning) = value["warning"].as_str() {
-        eprintln!("crossgate: {warning}");
+        crate::say::line(format_args!("crossgate: {warning}"));
     }
-    print_line(if args.json { answer.trim() } else { word });
+    if args.json {
+        print_json(answer.trim())
+    } else {
+        print_line(word)
+    }
     Ok(())
 }

@@ -7,14 +7,14 @@ use crate::demo;
 use crate::exit::Failure;
 use crate::guard::plain;
 use crate::probe::Probe;
-use crate::report::print_line;
-use crate::setup::{self, VenueSetup, symbols};
+use crate::report::{print_json, print_line};
+use crate::setup::{self, Setup, VenueSetup, symbols};
 use domain::{
     AccountFacts, Amount, ClockOffset, ErrorClass, FeeRates, Input, LinkRole, LinkState, ReadKind, Symbol, UnixNanos, VenueId,
 };
 use serde_json::json;
 use std::path::Path;
-use venue::{Aliases, CheckupConfig, Endpoints, Grade, RawRules, Response, build_tables_in_units};
+use venue::{CheckupConfig, Endpoints, Grade, RawRules, Response};
 use venue_io::{HttpOutcome, request_once};
 
 /// How long the venues have to answer.
@@ -75,12 +75,47 @@ impl Checks {
         };
         known.status = known.status.max(status);
     }
+
+    /// Tells why the rest of what a venue is asked was not found out: there is one check for each id and venue.
+    fn skip_rest(&mut self, venue: &str, why: &str) {
+        for id in VENUE_CHECKS {
+            if !self.0.iter().any(|c| c.id == id && c.venue.as_deref() == Some(venue)) {
+                self.add(id, Some(venue), Status::Skip, why, "");
+            }
+        }
+    }
+
+    /// How the command ends.
+    fn verdict(&self, refused: bool) -> Result<(), Failure> {
+        let failed = self.0.iter().filter(|c| c.status == Status::Fail).count();
+        match (failed, refused) {
+            (0, _) => Ok(()),
+            (_, true) => Err(Failure::auth(format!("{failed} checks failed, rights or keys among them"))),
+            _ => Err(Failure::failed(format!("{failed} checks failed"))),
+        }
+    }
 }
+
+/// What is told of every venue.
+const VENUE_CHECKS: [&str; 12] = [
+    "reach_rest",
+    "rules",
+    "clock",
+    "reach_ws",
+    "auth",
+    "withdraw_right",
+    "ip_binding",
+    "fee_tier",
+    "account_mode",
+    "fee_token",
+    "rate_headroom",
+    "dead_man",
+];
 
 /// Checks everything that can be checked without an order.
 ///
 /// # Errors
-/// Exit code 3 for a configuration, 4 when a right or a key is refused, 1 for any other failed check.
+/// Exit code 3 for a configuration, 4 when a venue refuses us, a right or a key, 1 for any other failed check.
 pub fn doctor_command(args: &DoctorArgs) -> Result<(), Failure> {
     let loaded = load(&args.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
@@ -91,7 +126,7 @@ pub fn doctor_command(args: &DoctorArgs) -> Result<(), Failure> {
             .iter()
             .map(|c| json!({"id": c.id, "venue": c.venue, "status": c.status.as_str(), "detail": c.detail, "fix": c.fix}))
             .collect();
-        print_line(&json!({ "checks": list }).to_string());
+        print_json(&json!({ "checks": list }).to_string());
     } else {
         for check in &checks.0 {
             let venue = check.venue.as_deref().unwrap_or("");
@@ -101,12 +136,7 @@ pub fn doctor_command(args: &DoctorArgs) -> Result<(), Failure> {
             }
         }
     }
-    let failed = checks.0.iter().filter(|c| c.status == Status::Fail).count();
-    match (failed, refused) {
-        (0, _) => Ok(()),
-        (_, true) => Err(Failure::auth(format!("{failed} checks failed, rights or keys among them"))),
-        _ => Err(Failure::failed(format!("{failed} checks failed"))),
-    }
+    checks.verdict(refused)
 }
 
 async fn examine(loaded: &Loaded) -> Result<(Checks, bool), Failure> {
@@ -120,7 +150,7 @@ async fn examine(loaded: &Loaded) -> Result<(Checks, bool), Failure> {
         mode => (setup::live_venues(loaded, mode == Mode::Live)?, None),
     };
     state_checks(loaded, &mut checks);
-    let refused = venue_checks(loaded, &venues, &mut checks).await?;
+    let refused = venue_checks(loaded, venues, &mut checks).await?;
     if let Some(simulated) = simulated {
         simulated.stop();
     }
@@ -184,73 +214,104 @@ struct Told {
     failed: Vec<(ReadKind, ErrorClass)>,
 }
 
-async fn venue_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Checks) -> Result<bool, Failure> {
+/// The venues whose rules were read, with these, and the ids of the others.
+#[derive(Default)]
+struct Reached {
+    venues: Vec<VenueSetup>,
+    rules: Vec<(String, Vec<RawRules>)>,
+    others: Vec<String>,
+}
+
+/// Asks every venue what it tells; true when one refuses us, our key or a right. One whose rules can't be read keeps nobody from learning
+/// about the others.
+async fn venue_checks(loaded: &Loaded, venues: Vec<VenueSetup>, checks: &mut Checks) -> Result<bool, Failure> {
     let symbols = symbols(loaded)?;
-    let mut listed = Vec::new();
-    for venue in venues {
-        match setup::fetch_rules(loaded, venue, &symbols).await {
-            Ok(rules) => {
-                checks.add("reach_rest", Some(&venue.id), Status::Ok, format!("{} answers", venue.endpoints.rest), "");
-                let closed: Vec<String> =
-                    rules.iter().filter(|r| !(r.can_buy && r.can_sell)).map(|r| r.symbol.to_string()).collect();
-                let (status, mut detail) = if closed.is_empty() {
-                    (Status::Ok, format!("{} pairs, all open both ways", rules.len()))
-                } else {
-                    (Status::Warn, format!("not open both ways: {}", closed.join(", ")))
-                };
-                for alias in venue.aliases.iter() {
-                    detail.push_str(&format!("; {} is {} there", alias.ours, alias.theirs));
-                    if alias.tens > 0 {
-                        detail.push_str(&format!(", one of which is 1{} of ours", "0".repeat(usize::from(alias.tens))));
-                    }
-                }
-                checks.add("rules", Some(&venue.id), status, detail, "openings there are refused until the venue opens them");
-                listed.push((venue.id.clone(), rules));
+    let (reached, mut refused) = reach_all(loaded, venues, &symbols, checks).await;
+    for venue in &reached.others {
+        checks.add("rules", None, Status::Skip, format!("no asset is compared with {venue}: its rules were not read"), "");
+    }
+    if reached.venues.is_empty() {
+        return Ok(refused);
+    }
+    let mut without_others = loaded.clone();
+    without_others.config.venue.retain(|venue| !reached.others.contains(&venue.id));
+    let setup = match setup::assemble(&without_others, reached.venues, &symbols, &reached.rules) {
+        Ok(setup) => setup,
+        Err(failure) => {
+            checks.add("rules", None, Status::Fail, failure.message, "remove the pair");
+            for (venue, _) in &reached.rules {
+                checks.skip_rest(venue, "not checked: the pairs have to fit together first");
             }
-            Err(failure) if failure.code == 3 => {
-                checks.add("rules", Some(&venue.id), Status::Fail, failure.message, "correct [[pair]]");
-                listed.push((venue.id.clone(), Vec::new()));
-            }
-            Err(failure) => {
-                checks.add(
-                    "reach_rest",
-                    Some(&venue.id),
-                    Status::Fail,
-                    failure.message,
-                    "check the host, the network and the proxy",
-                );
-                listed.push((venue.id.clone(), Vec::new()));
-            }
+            return Ok(refused);
         }
-    }
-    if listed.iter().any(|(_, rules)| rules.is_empty()) {
-        return Ok(false);
-    }
-    let fee_assets: Vec<&str> = venues.iter().flat_map(|v| v.connector.fee_assets().iter().copied()).collect();
-    let aliases: Vec<Aliases> = venues.iter().map(|venue| venue.aliases.clone()).collect();
-    if let Err(error) = build_tables_in_units(&symbols, &listed, &aliases, &fee_assets) {
-        checks.add("rules", None, Status::Fail, error.to_string(), "remove the pair");
-        return Ok(false);
-    }
-    minimum_checks(loaded, &listed, checks);
-    asset_checks(loaded, venues, checks).await?;
-    let told = ask_all(loaded, venues).await?;
-    let mut refused = false;
-    for (venue, (told, configured)) in venues.iter().zip(told.iter().zip(&loaded.config.venue)) {
+    };
+    minimum_checks(loaded, &reached.rules, checks);
+    asset_checks(loaded, &setup.venues, checks).await?;
+    let told = ask_all(&without_others, &setup).await?;
+    for (venue, (told, configured)) in setup.venues.iter().zip(told.iter().zip(&without_others.config.venue)) {
         if venue.keys.is_none() {
             judge_public(&venue.id, told, checks);
-            for id in ACCOUNT_CHECKS {
-                checks.add(id, Some(&venue.id), Status::Skip, "mode `paper` uses no key", "");
-            }
+            checks.skip_rest(&venue.id, "mode `paper` uses no key");
             continue;
         }
         refused |= judge(&venue.id, told, configured.withdrawal_disabled_attested, checks);
         check_up(venue, &symbols, told.clock, checks).await?;
+        checks.skip_rest(&venue.id, "the venue does not tell");
     }
     Ok(refused)
 }
 
-/// Whether the assets are the same on every two venues, and whether they can be moved.
+/// Reads every venue's rules and tells how that went; true when one refuses us.
+async fn reach_all(loaded: &Loaded, venues: Vec<VenueSetup>, symbols: &[Symbol], checks: &mut Checks) -> (Reached, bool) {
+    let (mut reached, mut refused) = (Reached::default(), false);
+    for venue in venues {
+        match setup::fetch_rules(loaded, &venue, symbols).await {
+            Ok(rules) => {
+                rules_check(&venue, &rules, checks);
+                reached.rules.push((venue.id.clone(), rules));
+                reached.venues.push(venue);
+            }
+            Err(failure) => {
+                refused |= failure.code == 4;
+                unread_check(&venue.id, &failure, checks);
+                reached.others.push(venue.id);
+            }
+        }
+    }
+    (reached, refused)
+}
+
+/// A venue's rules were read.
+fn rules_check(venue: &VenueSetup, rules: &[RawRules], checks: &mut Checks) {
+    checks.add("reach_rest", Some(&venue.id), Status::Ok, format!("{} answers", venue.endpoints.rest), "");
+    let closed: Vec<String> = rules.iter().filter(|r| !(r.can_buy && r.can_sell)).map(|r| r.symbol.to_string()).collect();
+    let (status, mut detail) = if closed.is_empty() {
+        (Status::Ok, format!("{} pairs, all open both ways", rules.len()))
+    } else {
+        (Status::Warn, format!("not open both ways: {}", closed.join(", ")))
+    };
+    for alias in venue.aliases.iter() {
+        detail.push_str(&format!("; {} is {} there", alias.ours, alias.theirs));
+        if alias.tens > 0 {
+            detail.push_str(&format!(", one of which is 1{} of ours", "0".repeat(usize::from(alias.tens))));
+        }
+    }
+    checks.add("rules", Some(&venue.id), status, detail, "openings there are refused until the venue opens them");
+}
+
+/// A venue's rules were not read: nothing else is asked there.
+fn unread_check(venue: &str, failure: &Failure, checks: &mut Checks) {
+    let (id, fix, rest) = match failure.code {
+        3 => ("rules", "correct [[pair]]", "not checked: the venue's pairs have to be corrected first"),
+        4 => ("reach_rest", "check the host, the network and the proxy", "not checked: the venue refuses us"),
+        _ => ("reach_rest", "check the host, the network and the proxy", "not checked: the venue was not reached"),
+    };
+    let why = failure.message.strip_suffix(setup::SEE_DOCTOR).unwrap_or(&failure.message);
+    checks.add(id, Some(venue), Status::Fail, why, fix);
+    checks.skip_rest(venue, rest);
+}
+
+/// Whether the assets are the same on every two of these venues, and whether they can be moved.
 async fn asset_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Checks) -> Result<(), Failure> {
     let (known, untold) = crate::assets::ask(loaded, venues).await?;
     let findings = crate::assets::findings(loaded, venues, &known)?;
@@ -267,7 +328,10 @@ async fn asset_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Check
     } else {
         findings.differing.join("; ")
     };
-    checks.add("rules", None, status, detail, fix);
+    // One venue of several meets no other.
+    if venues.len() > 1 || venues.len() == loaded.config.venue.len() {
+        checks.add("rules", None, status, detail, fix);
+    }
     for crate::assets::Untold { venue, why, .. } in untold {
         checks.add("rules", Some(&venue), Status::Skip, format!("chains and transfers of some assets are not told: {why}"), "");
     }
@@ -282,10 +346,6 @@ async fn asset_checks(loaded: &Loaded, venues: &[VenueSetup], checks: &mut Check
     }
     Ok(())
 }
-
-/// What needs a key to be checked.
-const ACCOUNT_CHECKS: [&str; 8] =
-    ["auth", "withdraw_right", "ip_binding", "fee_tier", "account_mode", "fee_token", "rate_headroom", "dead_man"];
 
 /// Limits of ours that no order above a venue's minimum can meet.
 fn minimum_checks(loaded: &Loaded, listed: &[(String, Vec<RawRules>)], checks: &mut Checks) {
@@ -320,9 +380,7 @@ async fn check_up(
     let symbols = symbols.iter().map(|symbol| venue.aliases.to_venue(symbol)).collect();
     let config = CheckupConfig { key: keys.key.clone(), secret: keys.secret.clone(), symbols };
     let Some(mut checkup) = venue.connector.checkup(config) else {
-        for id in ["account_mode", "fee_token", "rate_headroom", "dead_man"] {
-            checks.add(id, Some(&venue.id), Status::Skip, "this connector knows nothing to ask", "");
-        }
+        checks.skip_rest(&venue.id, "this connector knows nothing to ask");
         return Ok(());
     };
     let local = venue_io::Clock::new();
@@ -350,26 +408,14 @@ async fn check_up(
     Ok(())
 }
 
-async fn ask_all(loaded: &Loaded, venues: &[VenueSetup]) -> Result<Vec<Told>, Failure> {
-    let owned: Vec<VenueSetup> = venues
-        .iter()
-        .map(|v| VenueSetup {
-            id: v.id.clone(),
-            connector: v.connector,
-            endpoints: v.endpoints.clone(),
-            tls: v.tls.clone(),
-            keys: v.keys.as_ref().map(|k| crate::secrets::KeyPair { key: k.key.clone(), secret: k.secret.clone() }),
-            aliases: v.aliases.clone(),
-        })
-        .collect();
-    let setup = setup::prepare(loaded, owned).await?;
-    let sessions = setup.sessions(loaded)?;
-    let mut probe = Probe::start(&setup.venues, sessions).map_err(Failure::config)?;
+/// What each venue tells of itself and, with a key, of the account.
+async fn ask_all(loaded: &Loaded, setup: &Setup) -> Result<Vec<Told>, Failure> {
+    let venues = &setup.venues;
+    let mut probe = Probe::start(venues, setup.sessions(loaded)?).map_err(Failure::config)?;
     let mut told: Vec<Told> = venues.iter().map(|_| Told::default()).collect();
-    for index in 0..venues.len() {
+    for (index, venue) in venues.iter().enumerate() {
         let reads = [ReadKind::Time, ReadKind::Account, ReadKind::Fees, ReadKind::Balances];
-        let keyless = venues.get(index).is_none_or(|venue| venue.keys.is_none());
-        for read in reads.into_iter().filter(|read| !keyless || *read == ReadKind::Time) {
+        for read in reads.into_iter().filter(|read| venue.keys.is_some() || *read == ReadKind::Time) {
             probe.read(VenueId(index as u8), read);
         }
     }
@@ -534,19 +580,4 @@ fn judge(venue: &str, told: &Told, attested: bool, checks: &mut Checks) -> bool 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn findings_of_one_id_and_venue_are_one_check_under_the_worst_status() {
-        let mut checks = Checks::default();
-        checks.add("rules", Some("a"), Status::Ok, "2 pairs", "unused");
-        checks.add("rules", Some("b"), Status::Ok, "1 pair", "");
-        checks.add("rules", Some("a"), Status::Fail, "too small", "raise it");
-        checks.add("rules", Some("a"), Status::Warn, "closed", "wait");
-        checks.add("rules", Some("a"), Status::Fail, "also small", "raise that");
-        let told: Vec<_> = checks.0.iter().map(|c| (c.venue.as_deref(), c.status, c.detail.as_str(), c.fix.as_str())).collect();
-        let a = (Some("a"), Status::Fail, "2 pairs; too small; closed; also small", "raise it; raise that");
-        assert_eq!(told, [a, (Some("b"), Status::Ok, "1 pair", "")]);
-    }
-}
+mod tests;

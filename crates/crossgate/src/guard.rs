@@ -1,7 +1,7 @@
 //! What protects the process itself: no core files and no tracing of its memory, where secrets are, and no control characters in what
 //! it writes for people, since venues choose some of those texts.
 //!
-//! Start at [`seal`]; [`plain`] is for sentences, [`PlainLines`] for the log.
+//! Start at [`seal`]; [`plain`] is for sentences, [`plain_json`] for JSON, [`PlainLines`] for the log.
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use std::fmt::Write as _;
@@ -23,14 +23,34 @@ pub fn seal() -> Result<(), String> {
 pub fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        // Bidirectional overrides turn a line round just as well.
-        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+        if is_obeyed(c) {
             let _ = write!(out, "{}", c.escape_default());
         } else {
             out.push(c);
         }
     }
     out
+}
+
+/// Serialised JSON with the same characters escaped as JSON escapes them, so that it stays the same value: serialisers leave those above
+/// the space as they are. Line breaks, which stand only between the parts of a value, stay.
+pub fn plain_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c != '\n' && is_obeyed(c) {
+            // All of them have four digits at most.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Whether a terminal may do something else with it than show it.
+fn is_obeyed(c: char) -> bool {
+    // Bidirectional overrides turn a line round just as well.
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What standard error gets of a panic: where it was and what it said, on one line. What a panic says may hold any value that was in
@@ -52,12 +72,14 @@ impl Write for PlainLines {
         if line.len() < text.len() {
             shown.push('\n');
         }
-        io::stderr().write_all(shown.as_bytes())?;
+        // Whatever comes of it: the log has no better place to tell of its own failure, and trying to would end the process.
+        let _ = io::stderr().write_all(shown.as_bytes());
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        let _ = io::stderr().flush();
+        Ok(())
     }
 }
 
@@ -72,6 +94,19 @@ mod tests {
             plain("a\nERROR forged\r\x1b[2Jb\u{9b}31m\u{202e}c\u{2028}é"),
             "a\\nERROR forged\\r\\u{1b}[2Jb\\u{9b}31m\\u{202e}c\\u{2028}é"
         );
+    }
+
+    #[test]
+    fn json_stays_the_same_value() {
+        let told = "\u{7f}\u{80}\u{9b}31m\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}\u{1b}[2J\n\t\"\\é\u{1d11e}";
+        let value = serde_json::json!({told: [told, "\\\u{7f}"], "plain": 1});
+        for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+            let shown = plain_json(&text);
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value, "{shown}");
+            assert!(!shown.chars().any(|c| c != '\n' && is_obeyed(c)), "{shown:?}");
+            assert_eq!(shown.lines().count(), text.lines().count(), "no line is added");
+        }
+        assert_eq!(plain_json("\"a\u{9b}\u{202e}é\""), "\"a\\u009b\\u202eé\"");
     }
 
     #[test]

@@ -204,7 +204,6 @@ pub async fn run(
             }
         }
         if refused.is_none()
-            && stopping_since.is_none()
             && let Some(failure) = key_refusal(&state.node, &options.facts)
         {
             options.alerts.bus().raise(Alert::now(Level::Page, "key_refused", "key_refused", failure.to_string()));
@@ -213,7 +212,9 @@ pub async fn run(
                 // Nothing was sent and nothing can be: there is nothing to wind down.
                 break;
             }
-            state.begin_stop(&mut stopping_since, OperatorCommand::Stop);
+            if stopping_since.is_none() {
+                state.begin_stop(&mut stopping_since, OperatorCommand::Stop);
+            }
         }
         if stopping_since.is_none() && options.run_for_ns.is_some_and(|limit| now.since(started) >= limit) {
             state.begin_stop(&mut stopping_since, OperatorCommand::Stop);

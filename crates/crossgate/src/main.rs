@@ -3,6 +3,7 @@
 //!
 //! Start at [`cli::Cli`] for the commands and at [`live::run`] for the loop.
 
+#![cfg_attr(not(test), deny(clippy::print_stderr))]
 #![expect(unreachable_pub, reason = "a binary has no outside; `pub` marks what other modules use")]
 
 mod alerts;
@@ -29,6 +30,8 @@ mod replay;
 mod report;
 mod resume_note;
 mod run;
+mod run_dirs;
+mod say;
 mod scan;
 mod secrets;
 mod setup;
@@ -48,7 +51,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     shorten_panics();
     if let Err(error) = guard::seal() {
-        eprintln!("crossgate: {error}");
+        say::line(format_args!("crossgate: {error}"));
         return ExitCode::from(1);
     }
     let cli = match cli::Cli::try_parse() {
@@ -66,7 +69,7 @@ fn main() -> ExitCode {
     match cli::dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("crossgate: {failure}");
+            say::line(format_args!("crossgate: {failure}"));
             ExitCode::from(failure.code)
         }
     }
@@ -78,7 +81,7 @@ fn plant_from_environment() {
     use domain::mutants::{MARKER, Mutant, set_active};
     let number = std::env::var("CROSSGATE_MUTANT").ok().and_then(|n| n.parse::<u8>().ok());
     let planted = Mutant::ALL.iter().copied().find(|m| Some(*m as u8) == number);
-    eprintln!("{MARKER}: a build with planted bugs, not to be used; planted now: {planted:?}");
+    say::line(format_args!("{MARKER}: a build with planted bugs, not to be used; planted now: {planted:?}"));
     set_active(planted);
 }
 
@@ -100,8 +103,9 @@ fn init_logs(verbose: u8) {
 fn shorten_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map_or_else(String::new, |l| format!(" at {}:{}", l.file(), l.line()));
-        eprintln!("{}", guard::panic_line(&place, info.payload()));
+        // The alert first: it is what somebody is woken by, and standard error may be gone.
         alerts::record_panic(&place);
+        say::line(guard::panic_line(&place, info.payload()));
         std::process::abort();
     }));
 }

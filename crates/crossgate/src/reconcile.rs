@@ -139,7 +139,7 @@ fn tell(node: &Node, before: &Before, lines: &[Compared], open: &[String], as_js
             "reconciled": report::reconciled(node), "orders_resolved": resolved, "orders_unknown": unknown,
             "fills_booked": booked, "open": open, "balances": balances, "run_dir": run_dir,
         });
-        return report::print_line(&value.to_string());
+        return report::print_json(&value.to_string());
     }
     report::print_line(&format!("Orders resolved {resolved}, still unknown {unknown}; executions booked {booked}"));
     for line in lines {

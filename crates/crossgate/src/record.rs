@@ -5,7 +5,7 @@ use crate::config::{Loaded, Mode, load};
 use crate::demo;
 use crate::exit::Failure;
 use crate::probe::{Crossing, Probe};
-use crate::report::print_line;
+use crate::report::{print_json, print_line};
 use crate::setup;
 use domain::{MonoNanos, UnixNanos, VenueId};
 use journal::tape::{Direction, FrameEntry, FrameLink, TapeHeader, TapeWriter};
@@ -161,7 +161,7 @@ async fn record(loaded: Loaded, args: &RecordArgs) -> Result<(), Failure> {
     let frames: u64 = recorder.frames.iter().sum();
     let seconds = crate::clock_text::seconds(clock.now().since(started));
     if args.json {
-        print_line(&json!({"frames": frames, "duration_s": seconds, "files": files}).to_string());
+        print_json(&json!({"frames": frames, "duration_s": seconds, "files": files}).to_string());
     } else {
         print_line(&format!("{frames} frames in {seconds} s: {}", files.join(", ")));
     }

@@ -4,7 +4,7 @@ use crate::cli::ReplayArgs;
 use crate::config::load::load_text;
 use crate::config::{Loaded, effective, load};
 use crate::exit::Failure;
-use crate::report::print_line;
+use crate::report::{print_json, print_line};
 use crate::run::log_failure;
 use crate::tape_replay;
 use domain::{FrameReject, Verdict};
@@ -73,8 +73,11 @@ pub fn replay_command(args: &ReplayArgs) -> Result<(), Failure> {
         }
         (None, true) => return Err(Failure::usage("name a run directory, or tapes with --tape (or [[tape]] and -c)")),
     };
-    let text = if args.json { Value::Object(result.json()).to_string() } else { result.text() };
-    print_line(&text);
+    if args.json {
+        print_json(&Value::Object(result.json()).to_string())
+    } else {
+        print_line(&result.text())
+    }
     match result.verified {
         Some((false, at)) => Err(Failure::failed(format!(
             "the replay differs from the recorded run{}: this build decides differently, or the log was changed",
@@ -91,7 +94,7 @@ fn replay_run(dir: &str, args: &ReplayArgs) -> Result<ReplayResult, Failure> {
     if !Path::new(dir).is_dir() {
         return Err(Failure::usage(format!("{dir} is no run directory")));
     }
-    let files = RunFiles::new(run_files_path(dir));
+    let files = RunFiles::new(crate::run_dirs::meant(Path::new(dir)));
     let epochs = files.epochs().map_err(|e| log_failure(&e))?;
     let epoch = *epochs.last().ok_or_else(|| Failure::failed(format!("{dir} holds no state log: nothing was run there")))?;
     let mut replay = files.replay_inputs(epoch).map_err(|e| log_failure(&e))?;
@@ -141,15 +144,6 @@ fn replay_run(dir: &str, args: &ReplayArgs) -> Result<ReplayResult, Failure> {
         result.verified = Some((first_difference.is_none() && complete, first_difference));
     }
     Ok(result)
-}
-
-/// A simulated run's base directory stands for its newest run.
-pub fn run_files_path(dir: &str) -> std::path::PathBuf {
-    let path = Path::new(dir);
-    let mut runs: Vec<_> = std::fs::read_dir(path).into_iter().flatten().flatten().map(|e| e.path()).collect();
-    runs.retain(|p| p.is_dir() && p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("run-")));
-    runs.sort_by_key(|p| std::fs::metadata(p).and_then(|m| m.modified()).ok());
-    runs.pop().unwrap_or_else(|| path.to_path_buf())
 }
 
 impl ReplayResult {

@@ -1,13 +1,16 @@
 //! What a run amounts to, as the JSON of `docs/interface.md` and as text for people.
 
+pub mod profit;
+
 use crate::alerts::AlertBus;
 use crate::clock_text::{rfc3339, seconds, short};
 use crate::config::Mode;
-use crate::guard::plain;
+use crate::guard::{plain, plain_json};
 use crate::snapshot::LatencyBook;
 use domain::{Amount, OrderOutcome, StopKind, StopReason, UnixNanos, Unwind, VenueId, Verdict};
 use journal::{LockWatch, MarketStatus, StateStatus};
 use node::Node;
+use profit::Profit;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -72,8 +75,17 @@ pub fn redundancy(stats: &venue::redundant::RedundancyStats) -> Value {
 /// Prints a line, or several, on standard output, other control characters shown and not obeyed; a closed pipe is no failure.
 pub fn print_line(line: &str) {
     let shown: Vec<String> = line.split('\n').map(plain).collect();
+    print(shown.join("\n"));
+}
+
+/// As [`print_line`], for serialised JSON: it stays JSON of the same value.
+pub fn print_json(json: &str) {
+    print(plain_json(json));
+}
+
+fn print(shown: String) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all((shown.join("\n") + "\n").as_bytes());
+    let _ = out.write_all((shown + "\n").as_bytes());
     let _ = out.flush();
 }
 
@@ -156,9 +168,9 @@ pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
     }
     let pnl: Map<String, Value> =
         report.pnl.iter().map(|(a, amount)| (tables.asset(*a).into(), json!(amount.to_text()))).collect();
+    let profit = Profit::of(engine.market(), &report.pnl, &report.unvalued);
     let unvalued: Map<String, Value> =
-        report.unvalued.iter().map(|(a, amount)| (tables.asset(*a).into(), json!(amount.to_text()))).collect();
-    let pnl_quote: Amount = report.pnl.iter().map(|(_, amount)| *amount).sum();
+        profit.unvalued.iter().map(|(a, amount)| (tables.asset(*a).into(), json!(amount.to_text()))).collect();
     let marks: Map<String, Value> =
         report.marks.iter().filter_map(|(p, mark)| Some((tables.pair(*p)?.symbol.to_string(), json!(mark.to_text())))).collect();
     let halts: Vec<Value> = report
@@ -189,7 +201,7 @@ pub fn run_json(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
         "orders_unknown": execution.orders_unknown,
         "fills": execution.fills,
         "pnl": pnl,
-        "pnl_quote": pnl_quote.to_text(),
+        "pnl_quote": profit.quote.to_text(),
         "unvalued": unvalued,
         "marks": marks,
         "fees": fees,

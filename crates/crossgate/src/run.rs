@@ -33,7 +33,7 @@ pub const DEMO: &str = include_str!("../../../configs/demo.toml");
 pub fn run_command(args: &RunArgs) -> Result<(), Failure> {
     let mut loaded = match &args.config {
         Some(path) => load(path)?,
-        None => crate::config::load::load_text("demo.toml (built in)", DEMO, &std::env::vars().collect())?,
+        None => crate::config::load::load_built_in("demo.toml", DEMO)?,
     };
     if args.faults.is_some() && loaded.config.mode != Mode::Sim {
         return Err(Failure::usage(format!(
@@ -215,7 +215,7 @@ fn finish(end: &RunEnd, facts: &RunFacts, args: &RunArgs, ended: UnixNanos, dir:
     if args.json {
         let mut json = report::run_json(&end.node, facts, &end.latency, end.ran_ns);
         report::add_faults(&mut json, &end.node, end.faults.counts());
-        report::print_line(&serde_json::Value::Object(json).to_string());
+        report::print_json(&serde_json::Value::Object(json).to_string());
     } else {
         let text = report::run_text(&end.node, facts, &end.latency, end.ran_ns, ended);
         report::print_line(&(text + &report::bad_day_text(&end.node, facts, end.faults.counts())));
@@ -258,7 +258,7 @@ fn run_dir_path(loaded: &Loaded, started: UnixNanos) -> Result<String, Failure> 
     }
     std::fs::create_dir_all(base)
         .map_err(|e| Failure::failed(format!("can't create the run directory {base}: {e}; set [state] dir or --state-dir")))?;
-    prune_old_runs(base);
+    crate::run_dirs::prune(Path::new(base));
     for suffix in 0..1000 {
         let name = if suffix == 0 { format!("run-{}", started.seconds()) } else { format!("run-{}-{suffix}", started.seconds()) };
         let path = Path::new(base).join(name);
@@ -267,23 +267,6 @@ fn run_dir_path(loaded: &Loaded, started: UnixNanos) -> Result<String, Failure> 
         }
     }
     Err(Failure::failed(format!("can't create a run directory inside {base}")))
-}
-
-/// Simulated runs kept beside the new one.
-const SIMULATED_RUNS_KEPT: usize = 9;
-
-/// Removes the oldest simulated runs. Only directories of our own naming, and never a locked one.
-fn prune_old_runs(base: &str) {
-    let Ok(entries) = std::fs::read_dir(base) else { return };
-    let mut runs: Vec<_> =
-        entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with("run-")).map(|e| e.path()).collect();
-    runs.sort();
-    let surplus = runs.len().saturating_sub(SIMULATED_RUNS_KEPT);
-    for run in runs.iter().take(surplus) {
-        if RunDir::open(run).is_ok() {
-            let _ = std::fs::remove_dir_all(run);
-        }
-    }
 }
 
 fn open_run_dir(path: &str) -> Result<RunDir, Failure> {

@@ -24,6 +24,8 @@ const STARTUP_PATIENCE: Duration = Duration::from_nanos(RETRY_AFTER_MAX_NS);
 const RULES_PAGES_MAX: usize = 20;
 /// Tries of one start-up read.
 const STARTUP_TRIES: u32 = 3;
+/// How the reason ends when rules can't be read: whom to ask. `doctor` itself leaves it out.
+pub const SEE_DOCTOR: &str = "; check the host and the network with `crossgate doctor`";
 
 /// One configured venue, ready to be connected.
 pub struct VenueSetup {
@@ -151,7 +153,11 @@ pub async fn prepare_listed(loaded: &Loaded, venues: Vec<VenueSetup>) -> Result<
     Ok((assemble(loaded, venues, &wanted, &listed)?, refused))
 }
 
-fn assemble(
+/// Tables and settings for these venues, the configured ones in their order, by rules that were read.
+///
+/// # Errors
+/// Exit code 3 when a pair does not fit.
+pub fn assemble(
     loaded: &Loaded,
     venues: Vec<VenueSetup>,
     symbols: &[Symbol],
@@ -289,7 +295,7 @@ async fn fetch_rules_page(
         }
     }
     Err(Failure::failed(format!(
-        "venue `{}`: its rules can't be read from {} ({last}); check the host and the network with `crossgate doctor`",
+        "venue `{}`: its rules can't be read from {} ({last}){SEE_DOCTOR}",
         venue.id,
         venue.connector.rest_url(&venue.endpoints, &asked.request.path)
     )))
@@ -301,7 +307,11 @@ async fn waited_out(venue: &VenueSetup, status: u16, headers: &[(String, String)
     let Some(asked) = retry_after_ns(headers).map(Duration::from_nanos).filter(|asked| !asked.is_zero()) else { return false };
     let Some(left) = patience.checked_sub(asked) else { return false };
     *patience = left;
-    eprintln!("venue `{}` answers {status} and takes no requests for {} s: waiting for that", venue.id, asked.as_secs());
+    let seconds = asked.as_secs();
+    crate::say::line(format_args!(
+        "venue `{}` answers {status} and takes no requests for {seconds} s: waiting for that",
+        venue.id
+    ));
     tokio::time::sleep(asked).await;
     true
 }

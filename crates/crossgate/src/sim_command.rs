@@ -5,7 +5,7 @@ use crate::config::load;
 use crate::config::schema::Venue;
 use crate::demo;
 use crate::exit::Failure;
-use crate::report::print_line;
+use crate::report::print_json;
 use crate::sim_told::Teller;
 use serde_json::json;
 use sim_exchange::protocols;
@@ -19,7 +19,7 @@ use std::path::PathBuf;
 pub fn sim_command(args: &SimArgs) -> Result<(), Failure> {
     let mut loaded = match &args.config {
         Some(path) => load(path)?,
-        None => crate::config::load::load_text("demo.toml (built in)", crate::run::DEMO, &std::env::vars().collect())?,
+        None => crate::config::load::load_built_in("demo.toml", crate::run::DEMO)?,
     };
     if let Some(seed) = args.seed {
         loaded.config.seed = seed;
@@ -67,9 +67,13 @@ pub fn sim_command(args: &SimArgs) -> Result<(), Failure> {
             entry
         })
         .collect();
-    print_line(&json!({ "venues": venues }).to_string());
+    print_json(&json!({ "venues": venues }).to_string());
     let faults = loaded.config.sim.faults_seed.map(|seed| format!(", faults drawn from seed {seed}")).unwrap_or_default();
-    eprintln!("simulated venues serve {} until Ctrl-C (seed {}{faults})", pairs.join(" "), loaded.config.seed);
+    crate::say::line(format_args!(
+        "simulated venues serve {} until Ctrl-C (seed {}{faults})",
+        pairs.join(" "),
+        loaded.config.seed
+    ));
     wait_for_signal()?;
     simulated.stop();
     teller.end();

@@ -1,8 +1,10 @@
 //! The copy of a running node that the ops thread and the live view see, made at every tick.
 
+use crate::report::profit::Profit;
 use crate::report::{RunFacts, redundancy, run_json};
-use domain::{Amount, FrameReject, MonoNanos, Notice, OrderOutcome, PairId, ResyncReason, StopKind, StopReason, Unwind, Verdict};
+use domain::{Amount, FrameReject, MonoNanos, Notice, OrderOutcome, ResyncReason, StopKind, StopReason, Unwind, Verdict};
 use node::Node;
+use risk::{Market, VenuePair};
 use serde_json::{Value, json};
 use telemetry::{CostHistogram, Exposition, Histogram, names};
 use venue::LossReason;
@@ -201,8 +203,7 @@ fn venues(node: &Node, facts: &RunFacts) -> Vec<Value> {
 }
 
 /// The best bid of any live book over the best ask of any other, before costs, in basis points; for display only.
-fn gross_edge_bps(node: &Node, pair: PairId) -> Option<f64> {
-    let cells = node.engine().market().venues_of(pair);
+fn gross_edge_bps(cells: &[VenuePair]) -> Option<f64> {
     let tops = || cells.iter().enumerate().filter(|(_, c)| c.book.is_live());
     let edges = tops().flat_map(|(buy, b)| {
         let ask = b.book.book().best_ask();
@@ -211,6 +212,16 @@ fn gross_edge_bps(node: &Node, pair: PairId) -> Option<f64> {
             .filter_map(move |(_, s)| Some((ask?.price.units(), s.book.book().best_bid()?.price.units())))
     });
     edges.map(|(ask, bid)| (bid - ask) as f64 / ask as f64 * 10_000.0).reduce(f64::max)
+}
+
+fn edges(copy: &mut MetricsCopy, market: &Market) {
+    let tables = market.tables();
+    for (pair, info) in tables.pair_ids().filter_map(|pair| Some((pair, tables.pair(pair)?))) {
+        let symbol = info.symbol.to_string();
+        // The exporter shows what a gauge was last set to: a pair without an edge has to say so, or its last one would stand for ever.
+        let edge = gross_edge_bps(market.venues_of(pair)).unwrap_or(f64::NAN);
+        copy.gauge(names::EDGE, &[("market", info.kind.market()), ("pair", symbol.as_str())], edge);
+    }
 }
 
 fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, now: MonoNanos) -> MetricsCopy {
@@ -274,12 +285,7 @@ fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, now: MonoNanos)
             copy.gauge(names::CLOCK_OFFSET, &[("venue", tables.venue(venue))], if offset < 0 { -size } else { size });
         }
     }
-    for pair in tables.pair_ids() {
-        if let (Some(edge), Some(info)) = (gross_edge_bps(node, pair), tables.pair(pair)) {
-            let symbol = info.symbol.to_string();
-            copy.gauge(names::EDGE, &[("market", info.kind.market()), ("pair", symbol.as_str())], edge);
-        }
-    }
+    edges(&mut copy, engine.market());
     copy.gauge(names::QUEUE_DEPTH, &[("stage", "inputs")], node.pending_inputs() as f64);
     if latency.net_positive > 0 {
         let traded = report.verdicts[Verdict::Traded as usize];
@@ -307,8 +313,8 @@ fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, now: MonoNanos)
         let labels = format!("venue=\"{}\",asset=\"{}\"", tables.venue(line.venue), tables.asset(line.asset));
         copy.exact.push((names::FEES, labels, sum.to_text()));
     }
-    let pnl: Amount = report.pnl.iter().map(|(_, amount)| *amount).sum();
-    copy.gauge(names::PNL, &[], shown(pnl));
+    let profit = Profit::of(engine.market(), &report.pnl, &report.unvalued);
+    copy.gauge(names::PNL, &[], shown(profit.quote));
     copy.gauge(names::UNHEDGED, &[], shown(engine.executor().exposure(engine.market()).worst_quote()));
     for (how, count) in Unwind::ALL.iter().zip(latency.unwinds) {
         copy.counter(names::UNWINDS, &[("reason", how.as_str())], count);
@@ -337,4 +343,53 @@ fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, now: MonoNanos)
     copy.histograms.push((names::LEG_SKEW, String::new(), latency.leg_skew.clone()));
     copy.histograms.push((names::ORDER_ROUND_TRIP, String::new(), latency.order_round_trip.clone()));
     copy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{
+        AssetId, BookBody, BookUpdate, InstrumentKind, Level, PairId, PairInfo, PairScale, Price, Qty, Symbol, Tables, VenueId,
+    };
+    use std::sync::Arc;
+
+    fn market() -> Market {
+        let symbol = Symbol::parse("BTC/USDT").unwrap();
+        let scale = PairScale::new(2, 4).unwrap();
+        let pair = PairInfo { symbol, kind: InstrumentKind::Spot, base: AssetId(0), quote: AssetId(1), scale };
+        let (venues, assets) = (vec!["a".into(), "b".into()], vec!["BTC".into(), "USDT".into()]);
+        Market::new(Arc::new(Tables { venues, pairs: vec![pair], assets }))
+    }
+
+    fn see(market: &mut Market, venue: u8, body: BookBody) {
+        let received = MonoNanos(10);
+        let update = BookUpdate { venue: VenueId(venue), pair: PairId(0), received, changed_at: None, sent_at: None, body };
+        market.handle_book(&update).unwrap();
+    }
+
+    fn book(bid: i64, ask: i64) -> BookBody {
+        let level = |units| vec![Level { price: Price::from_units(units).unwrap(), qty: Qty::from_units(1).unwrap() }];
+        BookBody::Snapshot { id: 1, bids: level(bid), asks: level(ask) }
+    }
+
+    #[test]
+    fn an_edge_ends_with_the_books_that_it_was_seen_in() {
+        let exposition = Exposition::new();
+        let told = |market: &Market| {
+            let mut copy = MetricsCopy::default();
+            edges(&mut copy, market);
+            let text = copy.render(&exposition);
+            let line = text.lines().find(|line| line.starts_with("crossgate_edge_bps{")).map(str::to_string);
+            line.unwrap_or_else(|| panic!("no series: {text}"))
+        };
+        let series = |value: &str| format!("crossgate_edge_bps{{market=\"spot\",pair=\"BTC/USDT\"}} {value}");
+        let mut market = market();
+        assert_eq!(told(&market), series("NaN"), "no book yet");
+        see(&mut market, 0, book(9_900, 10_000));
+        assert_eq!(told(&market), series("NaN"), "one venue is no edge");
+        see(&mut market, 1, book(10_100, 10_200));
+        assert_eq!(told(&market), series("100"));
+        see(&mut market, 1, BookBody::Untrusted { reason: ResyncReason::Gap });
+        assert_eq!(told(&market), series("NaN"), "the last edge is no news of a dead book");
+    }
 }

@@ -46,7 +46,7 @@ pub fn config_has_tapes(config: Option<&str>) -> Result<bool, Failure> {
 pub fn replay_tapes(texts: &[String], config: Option<&str>) -> Result<ReplayResult, Failure> {
     let loaded: Loaded = match config {
         Some(path) => load(path)?,
-        None => crate::config::load::load_text("demo.toml (built in)", crate::run::DEMO, &Default::default())?,
+        None => crate::config::load::load_built_in("demo.toml", crate::run::DEMO)?,
     };
     let tapes = tape_load::load(&tape_args(texts, Some(&loaded))?, Scales::Own, Some(&loaded))?;
     let ids = IdSource::new(0, 1, 0).ok_or_else(|| Failure::failed("no id source"))?;

@@ -1,6 +1,7 @@
 //! What people see while it runs: plain lines, or on a terminal a block that is drawn anew in place. Always on standard error.
 
 use crate::clock_text::{rfc3339, short};
+use crate::say;
 use crate::snapshot::Snapshot;
 use domain::{Amount, Notice, OrderOutcome, PairId, StopKind, Tables, UnixNanos, VenueId, Verdict};
 use node::Node;
@@ -47,7 +48,7 @@ impl View {
 
     /// Says one thing before the run.
     pub fn say(&self, text: &str) {
-        eprintln!("{text}");
+        say::line(text);
     }
 
     /// Tells what happened.
@@ -65,7 +66,7 @@ impl View {
     pub fn event(&mut self, text: &str, wall: UnixNanos) {
         let line = stamped(text, wall);
         match self.style {
-            Style::Lines => eprintln!("{line}"),
+            Style::Lines => say::line(line),
             Style::Screen => push(&mut self.recent, line, RECENT),
         }
     }
@@ -74,7 +75,7 @@ impl View {
     pub fn strike(&mut self, text: &str, wall: UnixNanos) {
         let line = stamped(text, wall);
         match self.style {
-            Style::Lines => eprintln!("{line}"),
+            Style::Lines => say::line(line),
             Style::Screen => push(&mut self.strikes, line, STRIKES),
         }
     }
@@ -95,7 +96,7 @@ impl View {
             Style::Lines => {
                 self.next_ns = ran_ns + STATUS_EVERY_NS;
                 if ran_ns >= STATUS_EVERY_NS {
-                    eprintln!("{}", status_line(snapshot, ran_ns));
+                    say::line(status_line(snapshot, ran_ns));
                 }
             }
             Style::Screen => {

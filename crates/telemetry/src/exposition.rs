@@ -46,7 +46,8 @@ impl Exposition {
         self.recorder.register_counter(&key(name, labels), &METADATA).absolute(total);
     }
 
-    /// Sets a gauge. Gauges are shown as binary floating point, as Prometheus keeps them; no decision reads them.
+    /// Sets a gauge. Gauges are shown as binary floating point, as Prometheus keeps them; no decision reads them. A gauge that has no
+    /// value any more is set to `NaN`: left alone, it shows its last one for ever.
     pub fn gauge(&self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
         self.recorder.register_gauge(&key(name, labels), &METADATA).set(value);
     }
@@ -93,6 +94,17 @@ impl Exposition {
 mod tests {
     use super::*;
     use crate::names;
+
+    #[test]
+    fn a_gauge_without_a_value_says_so() {
+        let exposition = Exposition::new();
+        let shown = |value: f64| {
+            exposition.gauge(names::EDGE, &[("pair", "BTC/USDT")], value);
+            exposition.render(&[], &[], &[]).lines().find(|line| !line.starts_with('#')).map(str::to_string)
+        };
+        assert_eq!(shown(2.5).as_deref(), Some("crossgate_edge_bps{pair=\"BTC/USDT\"} 2.5"));
+        assert_eq!(shown(f64::NAN).as_deref(), Some("crossgate_edge_bps{pair=\"BTC/USDT\"} NaN"));
+    }
 
     #[test]
     fn everything_has_help_and_type_once() {

@@ -2,13 +2,12 @@
 
 use super::load::{ConfigError, Loaded};
 use super::schema::{Mode, OrderWay, Venue};
+use super::units::Span;
 use crate::registry;
-use domain::Symbol;
+use domain::time::{MILLI, SECOND};
+use domain::{Rate, Symbol};
 use venue::connector::{host_of, loopback_class};
 use venue::{Connector, HostClass};
-
-/// Shortest time for which settled orders are kept.
-const HISTORY_KEPT_MIN_NS: u64 = 120_000_000_000;
 
 /// Times that venues take for their dead-man switches, nanoseconds (Gate: at least 5 s).
 const DEAD_MAN_NS: std::ops::RangeInclusive<u64> = 5_000_000_000..=600_000_000_000;
@@ -50,18 +49,7 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     }
     check_paper(loaded)?;
     check_risk(loaded)?;
-    let history = config.execution.history_kept;
-    if history.0 < HISTORY_KEPT_MIN_NS {
-        let what = format!("{history} is too short: lists of trades overlap by a minute and may lag as long; use \"2m\" or more");
-        return Err(loaded.error("execution.history_kept", what));
-    }
-    let dead_man = config.execution.dead_man;
-    if dead_man.0 != 0 && !(DEAD_MAN_NS.contains(&dead_man.0)) {
-        return Err(loaded.error(
-            "execution.dead_man",
-            format!("{dead_man} is out of range; use \"5s\" to \"10m\", or \"0s\" for no dead-man switch"),
-        ));
-    }
+    check_execution(loaded)?;
     super::real_money::check(loaded)?;
     for (index, floor) in config.risk.iter().flat_map(|r| r.floor.iter().enumerate()) {
         if !config.venue.iter().any(|v| v.id == floor.venue) {
@@ -179,6 +167,57 @@ fn check_paper(loaded: &Loaded) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// Times and caps of `[execution]` with which the engine could not do what it promises.
+fn check_execution(loaded: &Loaded) -> Result<(), ConfigError> {
+    let execution = &loaded.config.execution;
+    let least = [
+        ("order_expiry", execution.order_expiry, 10 * MILLI, "an order needs that long to reach a venue"),
+        ("reply_timeout", execution.reply_timeout, 100 * MILLI, "an order needs that long to be answered"),
+        ("hedge_pause", execution.hedge_pause, 10 * MILLI, "a hedge needs that long to be answered"),
+        ("unhedged_time_max", execution.unhedged_time_max, 100 * MILLI, "a leg needs that long to be hedged"),
+        ("reconcile_every", execution.reconcile_every, SECOND, "comparing uses up the venue's limits"),
+        ("history_kept", execution.history_kept, 120 * SECOND, "lists of trades overlap by a minute and may lag as long"),
+        (
+            "visibility_window",
+            execution.visibility_window,
+            visibility_min(loaded.config.mode),
+            "a venue may hide a new order for 10s",
+        ),
+    ];
+    for (key, value, min, why) in least {
+        if value.0 < min {
+            let what = format!("{value} is too short: {why}; use \"{}\" or more", Span(min));
+            return Err(loaded.error(&format!("execution.{key}"), what));
+        }
+    }
+    let flatten = execution.flatten_cap_bps.0;
+    if flatten < execution.complete_cap_bps.0 || flatten < execution.reverse_cap_bps.0 {
+        let what = "it bounds every hedge, and must not be below complete_cap_bps or reverse_cap_bps";
+        return Err(loaded.error("execution.flatten_cap_bps", what));
+    }
+    let allowance = loaded.config.strategy.latency_allowance_bps.0;
+    if allowance < Rate::ZERO {
+        return Err(loaded
+            .error("strategy.latency_allowance_bps", "it is a cost, and below zero it would be a profit; use \"0\" or more"));
+    }
+    let dead_man = execution.dead_man;
+    if dead_man.0 != 0 && !(DEAD_MAN_NS.contains(&dead_man.0)) {
+        return Err(loaded.error(
+            "execution.dead_man",
+            format!("{dead_man} is out of range; use \"5s\" to \"10m\", or \"0s\" for no dead-man switch"),
+        ));
+    }
+    Ok(())
+}
+
+/// A simulated venue shows orders as soon as it is told to.
+const fn visibility_min(mode: Mode) -> u64 {
+    match mode {
+        Mode::Sim => 0,
+        Mode::Paper | Mode::Live => 10 * SECOND,
+    }
 }
 
 fn check_risk(loaded: &Loaded) -> Result<(), ConfigError> {

@@ -2,10 +2,13 @@
 
 use super::check;
 use super::locate::{line_at, line_of, path_at};
-use super::schema::Config;
+use super::schema::{Config, Ops};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Read;
 
+/// Variables that outrank the file begin so.
+const PREFIX: &str = "CROSSGATE__";
 /// Largest configuration file read, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
@@ -57,7 +60,40 @@ pub fn load(path: &str) -> Result<Loaded, ConfigError> {
     if text.len() as u64 > FILE_BYTES_MAX {
         return Err(ConfigError(format!("{path}: it is larger than {FILE_BYTES_MAX} bytes; is this the configuration?")));
     }
-    load_text(path, &text, &std::env::vars().collect())
+    load_text(path, &text, &environment()?)
+}
+
+/// As [`load`], of a file that the program carries.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_built_in(name: &str, text: &str) -> Result<Loaded, ConfigError> {
+    load_text(&format!("{name} (built in)"), text, &environment()?)
+}
+
+/// Where an engine without a file of its own is talked to: the variables of `[ops]` over the defaults. No other variable can keep a person
+/// from halting it.
+///
+/// # Errors
+/// As [`load`].
+pub fn ops_of_environment() -> Result<Ops, ConfigError> {
+    let mut env = environment()?;
+    env.retain(|name, _| path_of_variable(name).starts_with("ops."));
+    Ok(load_text("demo.toml (built in)", crate::run::DEMO, &env)?.config.ops)
+}
+
+/// Our variables of the environment. Others may hold anything.
+fn environment() -> Result<BTreeMap<String, String>, ConfigError> {
+    overrides_in(std::env::vars_os())
+}
+
+fn overrides_in(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<BTreeMap<String, String>, ConfigError> {
+    let ours = variables.filter_map(|(name, value)| Some((name.into_string().ok().filter(|n| n.starts_with(PREFIX))?, value)));
+    ours.map(|(name, value)| match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(_) => Err(ConfigError(format!("environment variable {name}: its value is no UTF-8 text; set it anew or unset it"))),
+    })
+    .collect()
 }
 
 /// As [`load`], from a text and an environment.
@@ -73,7 +109,7 @@ pub fn load_text(origin: &str, text: &str, env: &BTreeMap<String, String>) -> Re
         }
     };
     let mut config: Config = toml::from_str(text).map_err(tell)?;
-    let overrides: Vec<(&String, &String)> = env.iter().filter(|(k, _)| k.starts_with("CROSSGATE__")).collect();
+    let overrides: Vec<(&String, &String)> = env.iter().filter(|(k, _)| k.starts_with(PREFIX)).collect();
     let names: Vec<String> = overrides.iter().map(|(name, _)| (*name).clone()).collect();
     if !overrides.is_empty() {
         let mut table: toml::Table = text.parse().map_err(tell)?;
@@ -126,12 +162,12 @@ fn remedy(message: &str) -> &'static str {
 
 /// The path that `CROSSGATE__SECTION__KEY` sets.
 fn path_of_variable(name: &str) -> String {
-    name.trim_start_matches("CROSSGATE__").to_ascii_lowercase().replace("__", ".")
+    name.trim_start_matches(PREFIX).to_ascii_lowercase().replace("__", ".")
 }
 
 /// Sets `CROSSGATE__SECTION__KEY` in the table. Values are read as TOML where they parse as a scalar of it, else as text.
 fn overlay(table: &mut toml::Table, name: &str, value: &str) -> Result<(), ConfigError> {
-    let path: Vec<String> = name.trim_start_matches("CROSSGATE__").split("__").map(str::to_ascii_lowercase).collect();
+    let path: Vec<String> = name.trim_start_matches(PREFIX).split("__").map(str::to_ascii_lowercase).collect();
     let refuse = || ConfigError(format!("environment variable {name}: no such key; write CROSSGATE__SECTION__KEY"));
     let (key, sections) = path.split_last().filter(|(k, _)| !k.is_empty()).ok_or_else(refuse)?;
     let mut at = table;
@@ -165,6 +201,31 @@ mod tests {
         assert!(error.contains(expected), "{error}");
         assert!(error.starts_with("demo.toml:"), "{error}");
         assert!(!error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn times_and_caps_that_no_engine_can_keep_are_refused() {
+        check("hedge_pause = \"250ms\"", "hedge_pause = \"0s\"", "execution.hedge_pause: 0s is too short: a hedge needs");
+        check("hedge_pause = \"250ms\"", "hedge_pause = \"5us\"", "use \"10ms\" or more");
+        check("flatten_cap_bps = \"200\"", "flatten_cap_bps = \"20\"", "must not be below complete_cap_bps");
+        check("latency_allowance_bps = \"1\"", "latency_allowance_bps = \"-1\"", "strategy.latency_allowance_bps: it is a cost");
+        // A simulated venue hides nothing unless told to; a real one may.
+        load(&GOOD.replacen("visibility_window = \"10s\"", "visibility_window = \"1s\"", 1)).unwrap();
+        let testnet = include_str!("../../../../configs/testnet.toml");
+        let hasty = testnet.replacen("visibility_window = \"10s\"", "visibility_window = \"9s\"", 1);
+        let error = load_text("testnet.toml", &hasty, &BTreeMap::new()).unwrap_err().0;
+        assert!(error.contains("execution.visibility_window: 9s is too short: a venue may hide a new order for 10s"), "{error}");
+    }
+
+    #[test]
+    fn variables_of_others_may_hold_anything() {
+        use std::os::unix::ffi::OsStringExt;
+        let bytes = |text: &[u8]| OsString::from_vec(text.to_vec());
+        let foreign = [(bytes(b"FOO"), bytes(b"\xff")), (bytes(b"\xfe"), bytes(b"1")), (bytes(b"CROSSGATE__SEED"), bytes(b"3"))];
+        assert_eq!(overrides_in(foreign.into_iter()).unwrap(), BTreeMap::from([("CROSSGATE__SEED".into(), "3".into())]));
+        let ours = [(bytes(b"CROSSGATE__OPS__LISTEN"), bytes(b"\xff"))];
+        let error = overrides_in(ours.into_iter()).unwrap_err().0;
+        assert_eq!(error, "environment variable CROSSGATE__OPS__LISTEN: its value is no UTF-8 text; set it anew or unset it");
     }
 
     #[test]

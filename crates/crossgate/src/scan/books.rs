@@ -3,7 +3,7 @@
 use super::books_file::{FullBook, RatioLevel, read_books};
 use super::ratio::Ratio;
 use crate::exit::Failure;
-use crate::report::print_line;
+use crate::report::{print_json, print_line};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -30,7 +30,7 @@ pub fn scan_books(file: &str, fee_bps: &str, json: bool) -> Result<(), Failure> 
     let edges = edges(&books, &fee);
     if json {
         let edges: Vec<Value> = edges.iter().map(Edge::json).collect();
-        print_line(&json!({ "edges": edges }).to_string());
+        print_json(&json!({ "edges": edges }).to_string());
     } else {
         print_line(&table(&edges, books.len()));
     }

@@ -12,7 +12,7 @@ use crate::exit::Failure;
 use crate::guard::plain;
 use crate::probe::Probe;
 use crate::record::Signals;
-use crate::report::{print_line, redundancy};
+use crate::report::{print_json, print_line, redundancy};
 use crate::setup::{self, Refused, Setup};
 use domain::{Amount, FeeRates, FrameReject, MonoNanos, PairId, ResyncReason, VenueId, Verdict};
 use serde_json::{Map, Value, json};
@@ -45,7 +45,7 @@ pub fn scan_live(args: &ScanArgs) -> Result<(), Failure> {
     };
     let loaded = match &args.config {
         Some(path) => load(path)?,
-        None => crate::config::load::load_text("scan.toml (built in)", BUILT_IN, &std::env::vars().collect())?,
+        None => crate::config::load::load_built_in("scan.toml", BUILT_IN)?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     runtime.block_on(scan(&loaded, args, size))
@@ -115,7 +115,11 @@ async fn scan(loaded: &Loaded, args: &ScanArgs, size: Amount) -> Result<(), Fail
     if telling {
         let _ = write!(std::io::stderr(), "\r\x1b[K");
     }
-    print_line(&if args.json { result.json().to_string() } else { result.table() });
+    if args.json {
+        print_json(&result.json().to_string())
+    } else {
+        print_line(&result.table())
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::meter::{BPS_DECIMALS, Found, Meter, Terms, Top};
 use crate::cli::ScanArgs;
 use crate::config::load;
 use crate::exit::Failure;
-use crate::report::print_line;
+use crate::report::{print_json, print_line};
 use crate::tape_args::{parse_bps, tape_args};
 use crate::tape_load::{self, Scales, TapeSet, TapeStream};
 use crate::tape_play::{Player, Port, Seen};
@@ -46,12 +46,12 @@ pub fn scan_tapes(args: &ScanArgs) -> Result<(), Failure> {
     player.play_all(&mut scan)?;
     scan.end_moment();
     for line in scan.complaints(&tapes) {
-        eprintln!("crossgate: {line}");
+        crate::say::line(format_args!("crossgate: {line}"));
     }
     let rows: Vec<Row> = scan.pairs.into_iter().map(|pair| Row::of(&tapes, pair)).collect();
     if args.json {
         let rows: Vec<Value> = rows.iter().map(|row| row.json(&thresholds)).collect();
-        print_line(&json!({ "pairs": rows }).to_string());
+        print_json(&json!({ "pairs": rows }).to_string());
     } else {
         print_line(&table(&rows, &thresholds));
     }

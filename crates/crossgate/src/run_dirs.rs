@@ -1,0 +1,113 @@
+//! The run directories inside a base directory: `run-SECONDS` and `run-SECONDS-N`, one for each simulated or paper run.
+//!
+//! Nothing else is touched or taken for a run, whatever it is called.
+
+use journal::{RunDir, RunFiles};
+use std::path::{Path, PathBuf};
+
+/// Simulated and paper runs kept beside a new one.
+const RUNS_KEPT: usize = 9;
+
+/// The run directory that a person means: the one named, or the newest of the runs inside it when it is the base of several.
+pub fn meant(dir: &Path) -> PathBuf {
+    if is_run(dir) {
+        return dir.to_path_buf();
+    }
+    runs_in(dir).pop().unwrap_or_else(|| dir.to_path_buf())
+}
+
+/// Removes the oldest simulated and paper runs. Never one that was live, nor a locked one.
+pub fn prune(base: &Path) {
+    let runs: Vec<PathBuf> = runs_in(base).into_iter().filter(|run| ends_with_its_process(run)).collect();
+    let surplus = runs.len().saturating_sub(RUNS_KEPT);
+    for run in runs.iter().take(surplus) {
+        if RunDir::open(run).is_ok() {
+            let _ = std::fs::remove_dir_all(run);
+        }
+    }
+}
+
+/// Runs of our own naming, the oldest first.
+fn runs_in(base: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(base).into_iter().flatten().flatten();
+    let mut runs: Vec<((u64, u64), PathBuf)> = entries
+        .filter_map(|entry| Some((number_of(entry.file_name().to_str()?)?, entry.path())))
+        .filter(|(_, path)| is_run(path))
+        .collect();
+    runs.sort();
+    runs.into_iter().map(|(_, path)| path).collect()
+}
+
+/// The seconds and the number in a name of ours.
+fn number_of(name: &str) -> Option<(u64, u64)> {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+    let rest = name.strip_prefix("run-")?;
+    match rest.split_once('-') {
+        Some((seconds, suffix)) => Some((digits(seconds)?, digits(suffix)?)),
+        None => Some((digits(rest)?, 0)),
+    }
+}
+
+/// Whether something was run in this very directory, or is kept from it: it claims an epoch, holds a state log, or is latched.
+fn is_run(dir: &Path) -> bool {
+    dir.join("epoch").is_file()
+        || dir.join("latch").exists()
+        || RunFiles::new(dir).epochs().is_ok_and(|epochs| !epochs.is_empty())
+}
+
+/// Whether its accounts were simulated.
+fn ends_with_its_process(run: &Path) -> bool {
+    let files = RunFiles::new(run);
+    let Ok(epochs) = files.epochs() else { return false };
+    let Some(epoch) = epochs.last() else { return false };
+    files.replay_inputs(*epoch).is_ok_and(|replay| replay.header().mode != "live")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn names_of_ours_are_numbers() {
+        assert_eq!(number_of("run-1795977807"), Some((1_795_977_807, 0)));
+        assert_eq!(number_of("run-1795977807-12"), Some((1_795_977_807, 12)));
+        for other in ["run-", "run-x", "run-2024-11-30", "run-1-", "run--1", "run-+1", "walk-1", "run-99999999999999999999"] {
+            assert_eq!(number_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_was_run_in_is_meant_itself() {
+        let place = tempfile::tempdir().unwrap();
+        let base = place.path();
+        assert_eq!(meant(base), base, "nothing was run there");
+        for name in ["run-20", "run-9", "run-10-2", "run-10", "run-results"] {
+            fs::create_dir(base.join(name)).unwrap();
+        }
+        assert_eq!(meant(base), base, "empty directories are no runs");
+        for name in ["run-20", "run-9", "run-10-2", "run-10", "run-results"] {
+            fs::write(base.join(name).join("epoch"), "1 begun\n").unwrap();
+        }
+        // Written to last, and all the same an older run: the number tells.
+        fs::write(base.join("run-9").join("latch"), "").unwrap();
+        assert_eq!(meant(base), base.join("run-20"));
+        for file in ["epoch", "latch"] {
+            fs::write(base.join(file), "7 begun\n").unwrap();
+            assert_eq!(meant(base), base, "{file}");
+            fs::remove_file(base.join(file)).unwrap();
+        }
+    }
+
+    #[test]
+    fn directories_of_somebody_else_stay() {
+        let place = tempfile::tempdir().unwrap();
+        for number in 0..14 {
+            let dir = place.path().join(format!("run-{number:02}"));
+            fs::create_dir(&dir).unwrap();
+            fs::write(dir.join("results.csv"), "1,2\n").unwrap();
+        }
+        prune(place.path());
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 14);
+    }
+}
