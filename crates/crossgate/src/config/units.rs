@@ -42,7 +42,7 @@ impl fmt::Display for Span {
             [(3_600_000_000_000, "h"), (60_000_000_000, "m"), (1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")]
                 .into_iter()
                 .find(|(unit, _)| self.0.is_multiple_of(*unit) && self.0 > 0)
-                .unwrap_or((1_000, "us"));
+                .unwrap_or((1_000_000_000, "s"));
         write!(f, "{}{name}", self.0 / unit)
     }
 }
