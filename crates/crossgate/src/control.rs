@@ -28,7 +28,7 @@ struct Target {
 fn target(args: &ControlArgs) -> Result<Target, Failure> {
     let ops = match &args.config {
         Some(path) => crate::config::load(path)?.config.ops,
-        None => crate::config::load::ops_of_environment()?,
+        None => crate::config::load::ops_of_environment("demo.toml", crate::run::DEMO)?,
     };
     let listen = args.ops.clone().unwrap_or(ops.listen);
     let address = listen.trim_start_matches("http://").trim_end_matches('/').parse();

@@ -71,15 +71,15 @@ pub fn load_built_in(name: &str, text: &str) -> Result<Loaded, ConfigError> {
     load_text(&format!("{name} (built in)"), text, &environment()?)
 }
 
-/// Where an engine without a file of its own is talked to: the variables of `[ops]` over the defaults. No other variable can keep a person
-/// from halting it.
+/// Where an engine without a file of its own is talked to: the variables of `[ops]` over the text that the program carries. No other
+/// variable can keep a person from halting it.
 ///
 /// # Errors
 /// As [`load`].
-pub fn ops_of_environment() -> Result<Ops, ConfigError> {
+pub fn ops_of_environment(name: &str, text: &str) -> Result<Ops, ConfigError> {
     let mut env = environment()?;
     env.retain(|name, _| path_of_variable(name).starts_with("ops."));
-    Ok(load_text("demo.toml (built in)", crate::run::DEMO, &env)?.config.ops)
+    Ok(load_text(&format!("{name} (built in)"), text, &env)?.config.ops)
 }
 
 /// Our variables of the environment. Others may hold anything.
