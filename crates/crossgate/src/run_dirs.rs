@@ -2,7 +2,7 @@
 //!
 //! Nothing else is touched or taken for a run, whatever it is called.
 
-use journal::{RunDir, RunFiles};
+use journal::{Record, RunDir, RunFiles};
 use std::path::{Path, PathBuf};
 
 /// Simulated and paper runs kept beside a new one.
@@ -55,18 +55,41 @@ fn is_run(dir: &Path) -> bool {
         || RunFiles::new(dir).epochs().is_ok_and(|epochs| !epochs.is_empty())
 }
 
-/// Whether its accounts were simulated.
+/// Whether its accounts were simulated, by the header of its state log: there may be no market log.
 fn ends_with_its_process(run: &Path) -> bool {
-    let files = RunFiles::new(run);
-    let Ok(epochs) = files.epochs() else { return false };
-    let Some(epoch) = epochs.last() else { return false };
-    files.replay_inputs(*epoch).is_ok_and(|replay| replay.header().mode != "live")
+    let first = RunFiles::new(run).state_records().ok().and_then(|mut records| records.next());
+    matches!(first, Some(Ok((_, Record::Header(header)))) if header.mode != "live")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::{Tables, UnixNanos};
+    use journal::{CODEC_VERSION, Header, LogKind};
     use std::fs;
+
+    /// A run that wrote a state log and no market log.
+    fn run(base: &Path, name: &str, mode: &str) {
+        let mut dir = RunDir::open(&base.join(name)).unwrap();
+        let epoch = dir.next_epoch(1_795_977_807).unwrap();
+        let tail = dir.state_records().unwrap().finish().unwrap();
+        let tables = Tables { venues: Vec::new(), pairs: Vec::new(), assets: Vec::new() };
+        let header = Header {
+            version: CODEC_VERSION,
+            kind: LogKind::State,
+            instance: 0,
+            epoch,
+            shard: 0,
+            build: "crossgate".into(),
+            mode: mode.into(),
+            seed: 1,
+            started: UnixNanos(0),
+            config: String::new(),
+            tables,
+            previous: [0; 32],
+        };
+        dir.create_state(&header, &tail).unwrap().syncer().sync().unwrap();
+    }
 
     #[test]
     fn names_of_ours_are_numbers() {
@@ -97,6 +120,24 @@ mod tests {
             assert_eq!(meant(base), base, "{file}");
             fs::remove_file(base.join(file)).unwrap();
         }
+    }
+
+    #[test]
+    fn the_oldest_simulated_runs_go_and_one_that_was_live_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let base = place.path();
+        run(base, "run-1", "live");
+        for number in 2..=13 {
+            run(base, &format!("run-{number}"), if number % 2 == 0 { "sim" } else { "paper" });
+        }
+        let locked = RunDir::open(&base.join("run-3")).unwrap();
+        prune(base);
+        let left: Vec<u64> =
+            runs_in(base).iter().map(|run| number_of(run.file_name().unwrap().to_str().unwrap()).unwrap().0).collect();
+        assert_eq!(left, [1, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
+        drop(locked);
+        prune(base);
+        assert_eq!(runs_in(base).len(), 1 + RUNS_KEPT);
     }
 
     #[test]
