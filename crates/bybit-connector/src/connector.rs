@@ -3,6 +3,7 @@
 
 use crate::market::{Market, venue_name};
 use crate::session::{BookChannel, BybitSession, link, market_of};
+use crate::wire::payer::FEE_TOKEN;
 use crate::{hosts, recorded, rules};
 use domain::{LinkRole, Rate, Symbol, UnixNanos};
 use venue::connector::{AssetKeys, RulesRequest, loopback_class};
@@ -100,7 +101,7 @@ impl Connector for BybitConnector {
     }
 
     fn fee_assets(&self) -> &'static [&'static str] {
-        &["MNT"]
+        &[FEE_TOKEN]
     }
 
     fn book_channels(&self) -> &'static [&'static str] {

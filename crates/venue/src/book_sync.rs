@@ -12,11 +12,13 @@
 //! 2. What is passed on is an unbroken chain: a snapshot, then changes whose `first` is the id before plus one.
 //! 3. What is held is bounded; at the bound the book starts over and says `overflow`. Copies are asked for with growing, jittered
 //!    waits.
+//! 4. A stream that tells nothing while the tops of its book move on is asked for again ([`BookSync::on_top`]).
 //!
 //! Only ids live here; the engine holds the levels, checks again, and asks for a resync of what it finds crossed.
 
 use crate::backoff::{Jitter, backoff_ns};
 use crate::levels::is_crossed;
+use crate::overtaken::Overtaken;
 use crate::stats::SessionStats;
 use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
@@ -137,6 +139,7 @@ pub struct BookSync {
     /// The next change may overlap although the chain is linked.
     seam: bool,
     fallen: u32,
+    overtaken: Overtaken,
     /// An unbroken chain of changes that a copy must reach.
     held: VecDeque<Held>,
     held_levels: usize,
@@ -164,6 +167,7 @@ impl BookSync {
             live_since: MonoNanos(0),
             seam: false,
             fallen: 0,
+            overtaken: Overtaken::NONE,
             held: VecDeque::new(),
             held_levels: 0,
             floor: None,
@@ -204,11 +208,28 @@ impl BookSync {
         }
     }
 
-    /// When [`BookSync::take_fetch`] will have something.
-    pub const fn next_fetch(&self) -> Option<MonoNanos> {
-        match self.fetch {
+    /// When [`BookSync::take_fetch`] or [`BookSync::timeout`] will have something.
+    pub fn next_timeout(&self) -> Option<MonoNanos> {
+        let fetch = match self.fetch {
             Fetch::Due(at) if !self.stopped => Some(at),
             _ => None,
+        };
+        [fetch, self.overtaken.deadline()].into_iter().flatten().min()
+    }
+
+    /// Whatever is due but copies.
+    pub fn timeout(&mut self, now: MonoNanos, out: &mut SyncOut<'_>) {
+        if self.overtaken.take_due(now) {
+            self.resync(ResyncReason::Audit, None, now, out);
+            self.resubscribe = true;
+        }
+    }
+
+    /// The best prices of this book, which another stream told, with the id of their state.
+    pub fn on_top(&mut self, id: u64, now: MonoNanos) {
+        if !self.stopped {
+            let have = if let Phase::Live(have) = self.phase { Some(have) } else { None };
+            self.overtaken.top_came(id, have, now);
         }
     }
 
@@ -225,6 +246,7 @@ impl BookSync {
     /// Asks for nothing any more.
     pub fn stop(&mut self) {
         self.stopped = true;
+        self.overtaken.clear();
     }
 
     /// Takes the book out of trust and sees to its return. `floor` is an id that a copy must reach to be good on its own.
@@ -233,6 +255,7 @@ impl BookSync {
             self.attempts = 0;
         }
         self.phase = Phase::Waiting;
+        self.overtaken.clear();
         self.floor = floor;
         if self.fetch == Fetch::Asked {
             // What is on its way may be older than the fault.
@@ -263,6 +286,7 @@ impl BookSync {
 
     /// One change of the stream.
     pub fn on_delta(&mut self, delta: Delta, stamps: Stamps, out: &mut SyncOut<'_>) {
+        self.overtaken.clear();
         let Phase::Live(id) = self.phase else {
             return self.on_early(delta, stamps, out);
         };
@@ -315,8 +339,16 @@ impl BookSync {
         }
     }
 
-    /// The answer to the request of this generation.
-    pub fn on_copy(&mut self, generation: u64, copy: Result<BookCopy, CopyFault>, now: MonoNanos, out: &mut SyncOut<'_>) {
+    /// The answer to the request of this generation, which left at `sent`. The copy is evidence of the book as it was then: how long
+    /// the answer was under way, it does not tell.
+    pub fn on_copy(
+        &mut self,
+        generation: u64,
+        copy: Result<BookCopy, CopyFault>,
+        sent: MonoNanos,
+        now: MonoNanos,
+        out: &mut SyncOut<'_>,
+    ) {
         if !self.wants(generation) {
             return;
         }
@@ -349,7 +381,7 @@ impl BookSync {
         let held = std::mem::take(&mut self.held);
         self.count(out, |stream| stream.snapshots += 1);
         // Its way is another one than the stream's: it tells nothing of the stream's lag.
-        let stamps = Stamps { received: now, sent_at: None, changed_at: copy.changed_at };
+        let stamps = Stamps { received: sent, sent_at: None, changed_at: copy.changed_at };
         self.pass(stamps, BookBody::Snapshot { id, bids: copy.bids, asks: copy.asks }, out);
         for Held { delta, stamps } in held {
             if delta.last <= id {

@@ -1,6 +1,7 @@
 //! The chain, its copies and its bounds, as tables of short texts.
 
 use super::*;
+use crate::overtaken::OWED_NS;
 
 /// A book under test and what it told: `S5` snapshot, `D6-7` change, `U gap` trust lost, `F` copy asked for.
 struct Rig {
@@ -58,7 +59,7 @@ impl Rig {
         let generation = self.asked.take().expect("a copy was asked for");
         let copy = BookCopy { id, bids: Vec::new(), asks: Vec::new(), changed_at: None };
         let now = self.now;
-        self.with(|book, out| book.on_copy(generation, Ok(copy), now, out));
+        self.with(|book, out| book.on_copy(generation, Ok(copy), now, now, out));
     }
 
     fn resync(&mut self, reason: ResyncReason, floor: Option<u64>) {
@@ -68,7 +69,7 @@ impl Rig {
 
     fn run(&mut self, nanos: u64) {
         let end = self.now.after(nanos);
-        while let Some(at) = self.book.next_fetch().filter(|at| *at <= end) {
+        while let Some(at) = self.book.next_timeout().filter(|at| *at <= end) {
             self.now = self.now.max(at);
             self.poll();
         }
@@ -236,6 +237,61 @@ fn a_book_that_lived_until_its_stream_ended_waits_for_no_copy_on_the_next_one() 
 }
 
 #[test]
+fn a_copy_is_as_old_as_its_request() {
+    let mut rig = Rig::new(Chain::Overlap);
+    rig.delta(9, 10);
+    let (generation, sent) = (rig.asked.take().unwrap(), rig.now);
+    rig.run(3 * SECOND);
+    let (copy, now) = (BookCopy { id: 10, bids: Vec::new(), asks: Vec::new(), changed_at: None }, rig.now);
+    let mut updates = Vec::new();
+    let mut out = SyncOut { updates: &mut updates, stats: &mut rig.stats, jitter: &mut rig.jitter };
+    rig.book.on_copy(generation, Ok(copy), sent, now, &mut out);
+    let [Input::Book(BookUpdate { received, body: BookBody::Snapshot { id: 10, .. }, .. })] = updates[..] else {
+        panic!("{updates:?}")
+    };
+    assert_eq!((received, now), (sent, sent.after(3 * SECOND)));
+}
+
+/// The same stream told nothing for five seconds after a top that is newer than the book.
+#[test]
+fn a_stream_that_owes_what_the_tops_showed_is_asked_for_again() {
+    let mut rig = Rig::live(Chain::Overlap);
+    let top = |rig: &mut Rig, id| {
+        let now = rig.now;
+        rig.with(|book, _| book.on_top(id, now));
+    };
+    // As new as the book, or older, however often.
+    top(&mut rig, 10);
+    top(&mut rig, 9);
+    assert_eq!(rig.book.next_timeout(), None);
+    // Ahead, and caught up with.
+    top(&mut rig, 12);
+    rig.run(OWED_NS - 1);
+    rig.delta(10, 11);
+    assert_eq!(rig.book.next_timeout(), None);
+    rig.told("D11-11");
+    // Ahead for good; a later top begins no later wait.
+    top(&mut rig, 12);
+    let since = rig.now;
+    rig.now = rig.now.after(SECOND);
+    top(&mut rig, 15);
+    assert_eq!(rig.book.next_timeout(), Some(since.after(OWED_NS)));
+    for (at, told, asks) in [(since.after(OWED_NS - 1), "", false), (since.after(OWED_NS), "U audit", true)] {
+        rig.now = at;
+        rig.with(|book, out| book.timeout(at, out));
+        rig.told(told);
+        assert_eq!(rig.book.take_resubscribe(), asks);
+    }
+    // Only with news of the stream.
+    top(&mut rig, 20);
+    assert_eq!(rig.book.next_timeout(), None);
+    rig.delta(19, 20);
+    rig.run(SECOND);
+    rig.copy(20);
+    rig.told("F S20");
+}
+
+#[test]
 fn crossed_and_failed_copies_are_asked_for_again_and_the_held_chain_stays() {
     let mut rig = Rig::new(Chain::Overlap);
     rig.delta(9, 10);
@@ -243,7 +299,7 @@ fn crossed_and_failed_copies_are_asked_for_again_and_the_held_chain_stays() {
     let crossed = BookCopy { id: 10, bids: vec![level(2)], asks: vec![level(2)], changed_at: None };
     for copy in [Ok(crossed), Err(CopyFault::Failed), Err(CopyFault::Scale)] {
         let (generation, now) = (rig.asked.take().unwrap(), rig.now);
-        rig.with(|book, out| book.on_copy(generation, copy, now, out));
+        rig.with(|book, out| book.on_copy(generation, copy, now, now, out));
         rig.run(3 * SECOND);
     }
     rig.copy(9);

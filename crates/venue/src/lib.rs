@@ -30,6 +30,7 @@ pub mod json;
 pub mod levels;
 pub mod names;
 pub mod number;
+mod overtaken;
 pub mod rate_limit;
 mod recorded;
 pub mod redundant;

@@ -12,12 +12,14 @@
 //!    never mixed: while two carry the stream, the second builds its book beside and takes over as a whole, once it is as new as
 //!    what the engine holds ([`SnapshotSync::gone`]).
 //! 3. What is asked for again is spread out by growing, jittered waits.
+//! 4. A stream that tells nothing while the tops of its book move on is asked for again ([`SnapshotSync::on_top`]).
 //!
 //! [`crate::book_sync`] is for venues whose snapshots come by another way than the stream.
 
 use crate::backoff::backoff_ns;
 use crate::book_sync::{Stamps, SyncOut};
 use crate::levels::{BookSide, apply_changes, is_crossed};
+use crate::overtaken::Overtaken;
 use crate::session::LinkId;
 use crate::stats::StreamStats;
 use domain::mutants::{self, Mutant};
@@ -94,6 +96,7 @@ pub struct SnapshotSync {
     reason: Option<ResyncReason>,
     live_since: MonoNanos,
     fallen: u32,
+    overtaken: Overtaken,
     /// When the stream is to be left and asked for again.
     renew: Option<MonoNanos>,
     /// Times it was asked for again since the book was last stable.
@@ -114,6 +117,7 @@ impl SnapshotSync {
             reason: None,
             live_since: MonoNanos(0),
             fallen: 0,
+            overtaken: Overtaken::NONE,
             renew: None,
             attempts: 0,
             stopped: false,
@@ -137,13 +141,14 @@ impl SnapshotSync {
     /// When [`SnapshotSync::timeout`] or [`SnapshotSync::take_resubscribe`] has something to do.
     pub fn next_timeout(&self) -> Option<MonoNanos> {
         let seam = self.seam.filter(|_| self.beside.is_some());
-        [self.renew, seam].into_iter().flatten().min()
+        [self.renew, seam, self.overtaken.deadline()].into_iter().flatten().min()
     }
 
     /// Asks for nothing any more.
     pub const fn stop(&mut self) {
         self.stopped = true;
         self.renew = None;
+        self.overtaken.clear();
     }
 
     /// Takes the book out of trust and has its stream asked for again.
@@ -165,6 +170,7 @@ impl SnapshotSync {
         }
         self.seam = None;
         self.fallen = 0;
+        self.overtaken.clear();
         if self.reason != Some(reason) {
             self.reason = Some(reason);
             out.stats.resync(reason);
@@ -208,6 +214,16 @@ impl SnapshotSync {
         if self.seam.is_some_and(|at| at <= now) && self.beside.is_some() {
             self.take_over(out);
         }
+        if self.overtaken.take_due(now) {
+            self.resync(ResyncReason::Audit, now, out);
+        }
+    }
+
+    /// The best prices of this book, which another stream told, with the id that orders them among its states.
+    pub fn on_top(&mut self, id: u64, now: MonoNanos) {
+        if !self.stopped {
+            self.overtaken.top_came(id, self.live.map(|live| live.id), now);
+        }
     }
 
     /// A whole book, which replaces what is there. The first one of a connection, and the first after a fault, says nothing of
@@ -229,6 +245,7 @@ impl SnapshotSync {
 
     /// A change. On a live book of its connection it continues the chain, is old, or shows a gap.
     pub fn on_change(&mut self, link: LinkId, change: Change, stamps: Stamps, out: &mut SyncOut<'_>) {
+        self.overtaken.clear();
         let Some(live) = self.live else {
             // Of the subscription that is being left, or before its whole book.
             return self.count(out, |stream| stream.stale += 1);
@@ -309,6 +326,7 @@ impl SnapshotSync {
         self.reason = None;
         self.renew = None;
         self.fallen = 0;
+        self.overtaken.clear();
         self.count(out, |stream| stream.snapshots += 1);
         self.pass(stamps, BookBody::Snapshot { id, bids, asks }, out);
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::backoff::Jitter;
+use crate::overtaken::OWED_NS;
 use crate::stats::SessionStats;
 use domain::{LinkRole, Price, Qty, SendStamp, VenueNanos};
 
@@ -174,6 +175,34 @@ fn crossed_books_are_not_passed_on_and_asking_again_is_spread_out() {
     rig.resync(ResyncReason::Audit);
     assert!(rig.asks_again());
     assert_eq!(rig.told(), ["S1", "U audit"]);
+}
+
+/// The same stream told nothing for five seconds after a top that is newer than the book.
+#[test]
+fn a_stream_that_owes_what_the_tops_showed_is_asked_for_again() {
+    let top = |rig: &mut Rig, id| rig.act(|sync, now, _| sync.on_top(id, now));
+    let mut rig = Rig::live();
+    top(&mut rig, 1000);
+    top(&mut rig, 990);
+    assert_eq!(rig.sync.next_timeout(), None);
+    top(&mut rig, 1005);
+    rig.change(A, 10, 11, 1002);
+    assert_eq!((rig.sync.next_timeout(), rig.told()), (None, vec!["D1001-1002".to_string()]));
+    top(&mut rig, 1005);
+    let due = rig.now.after(OWED_NS);
+    rig.now = rig.now.after(SECOND);
+    top(&mut rig, 1009);
+    assert_eq!(rig.sync.next_timeout(), Some(due));
+    for (at, told) in [(due.0 - 1, None), (due.0, Some("U audit"))] {
+        rig.now = MonoNanos(at);
+        rig.act(|sync, now, out| sync.timeout(now, out));
+        assert_eq!(rig.told(), told.into_iter().collect::<Vec<_>>());
+        assert_eq!(rig.asks_again(), told.is_some());
+    }
+    top(&mut rig, 1010);
+    assert_eq!(rig.sync.next_timeout(), None);
+    rig.whole(A, 1, 1010);
+    assert_eq!(rig.told(), ["S1010"]);
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl Books {
     }
 
     pub(super) fn next_timeout(&self) -> Option<MonoNanos> {
-        self.books.iter().filter_map(BookSync::next_fetch).min()
+        self.books.iter().filter_map(BookSync::next_timeout).min()
     }
 }
 
@@ -156,12 +156,13 @@ impl BinanceSession {
         self.pump_book(pair, now, updates);
     }
 
-    /// The answer to a request for a copy.
+    /// The answer to a request for a copy that was asked for at `sent`.
     pub(super) fn on_copy(
         &mut self,
         pair: PairId,
         generation: u64,
         answer: Answer<'_>,
+        sent: MonoNanos,
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
@@ -175,12 +176,13 @@ impl BinanceSession {
             }),
             Err(_) => Err(CopyFault::Failed),
         };
-        self.with_book(pair, updates, |book, out| book.on_copy(generation, copy, now, out));
+        self.with_book(pair, updates, |book, out| book.on_copy(generation, copy, sent, now, out));
         self.pump_book(pair, now, updates);
     }
 
     pub(super) fn books_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         for pair in self.books.pairs() {
+            self.with_book(pair, updates, |book, out| book.timeout(now, out));
             self.pump_book(pair, now, updates);
         }
     }

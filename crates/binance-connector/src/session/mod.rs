@@ -99,6 +99,9 @@ impl BinanceSession {
             return;
         }
         let TopFrame { pair, sent_at, changed_at, id, bid, ask } = top;
+        if let Some(book) = self.books.get_mut(pair) {
+            book.on_top(id, now);
+        }
         let connection = self.links.connection(link);
         let sent_at = sent_at.map(|at| SendStamp { at, connection });
         let body = BookBody::Top { id, bid, ask };
@@ -180,7 +183,7 @@ impl VenueSession for BinanceSession {
     fn handle_response(&mut self, ticket: Ticket, now: MonoNanos, response: Response<'_>, updates: &mut Vec<Input>) {
         let Some(own) = self.desk.handle_response(ticket, now, response, updates) else { return };
         let BookCopy { pair, generation } = own.own;
-        self.on_copy(pair, generation, own.answer, now, updates);
+        self.on_copy(pair, generation, own.answer, own.sent, now, updates);
     }
 
     fn handle_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {

@@ -130,7 +130,7 @@ impl Books {
 }
 
 impl BybitSession {
-    fn with_book(
+    pub(super) fn with_book(
         &mut self,
         pair: PairId,
         now: MonoNanos,

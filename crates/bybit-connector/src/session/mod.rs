@@ -149,6 +149,7 @@ impl BybitSession {
             return;
         }
         let TopFrame { pair, sent_at, changed_at, seq, bid, ask } = top;
+        self.with_book(pair, now, updates, |book, _| book.on_top(seq, now));
         let connection = self.feeds.connection(link);
         // The first one answers the subscription, stamped with the time of its last change: it says nothing of lag.
         let first = self.tops.get_mut(pair.index()).is_none_or(|last| last.replace(connection) != Some(connection));

@@ -107,7 +107,7 @@ impl Decoder {
     /// # Errors
     /// [`Reject`] for anything that is not a frame of a known topic in its documented shape.
     pub fn frame(&mut self, market: Market, bytes: &mut [u8], received: MonoNanos) -> Result<Frame, Reject> {
-        let Decoder { names, book_depth, reader } = self;
+        let Decoder { names, book_depth, reader, .. } = self;
         let scene = Scene { market, names, received, book_depth: *book_depth };
         reader.read(bytes, FRAME_BYTES_MAX, |root| scene.frame(&root))
     }

@@ -11,11 +11,13 @@ pub mod bodies;
 pub mod encode;
 pub mod frames;
 pub mod orders;
+pub(crate) mod payer;
 pub mod private;
 pub mod rows;
 pub mod topic;
 
 use crate::market::Market;
+use payer::FeePayer;
 use venue::json::JsonReader;
 pub use venue::json::{Reject, Scope};
 
@@ -38,12 +40,13 @@ pub struct Decoder {
     /// Depth of the channel that the books are kept by; others only tell their tops.
     book_depth: u16,
     reader: JsonReader,
+    payer: FeePayer,
 }
 
 impl Decoder {
     /// A decoder for these pairs, whose books are kept by the channel of this depth.
     pub fn new(names: PairNames, book_depth: u16) -> Decoder {
-        Decoder { names, book_depth, reader: JsonReader::default() }
+        Decoder { names, book_depth, reader: JsonReader::default(), payer: FeePayer::default() }
     }
 }
 

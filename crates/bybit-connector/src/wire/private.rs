@@ -58,8 +58,11 @@ impl Decoder {
     /// # Errors
     /// [`Reject`] for any other shape: news of the account may be missing then.
     pub fn private_frame(&mut self, bytes: &mut [u8], received: MonoNanos) -> Result<PrivateFrame, Reject> {
-        let Decoder { names, reader, .. } = self;
+        let Decoder { names, reader, payer, .. } = self;
         let read = reader.read(bytes, FRAME_BYTES_MAX, |root| private_frame(&root, names, received));
+        if let Ok(PrivateFrame::Fills(fills)) = &read {
+            fills.iter().for_each(|fill| payer.note(fill, &names.tables));
+        }
         read.map_err(|reject| reject.within(Scope::Private))
     }
 
@@ -76,7 +79,9 @@ impl Decoder {
     /// # Errors
     /// [`Reject`] for another shape.
     pub fn executions(&mut self, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject> {
-        self.page(body, |row, market, names| rows::execution(row, market, names, stamp))
+        let page = self.page(body, |row, market, names| rows::execution(row, market, names, stamp))?;
+        page.rows.iter().for_each(|fill| self.payer.note(fill, &self.names.tables));
+        Ok(page)
     }
 
     /// `GET /v5/account/wallet-balance`: one entry for each asset of the tables; an asset that is not listed is zero.
@@ -139,11 +144,11 @@ impl Decoder {
     /// # Errors
     /// [`Reject`] for another shape, or when the pair is not in it.
     pub fn fee_rate(&mut self, body: &mut [u8], pair: PairId) -> Result<FeeRates, Reject> {
-        let Decoder { names, reader, .. } = self;
+        let Decoder { names, reader, payer, .. } = self;
         let named = names.of(pair).ok_or(Reject::shape("symbol"))?;
         let (taker, maker) = reader.read(body, BODY_BYTES_MAX, |root| fee_row(&root, &named.name))?;
-        // Charged in what is received, on spot.
-        Ok(FeeRates { venue: names.venue, pair, taker, maker, paid_in: None })
+        // Charged in what is received, on spot, unless the token pays: then the rates are told without its discount.
+        Ok(FeeRates { venue: names.venue, pair, taker, maker, paid_in: payer.token() })
     }
 
     /// `GET /v5/user/query-api`: what the key may do.

@@ -197,6 +197,34 @@ fn a_fee_that_the_venues_token_pays_is_charged_in_it() {
 }
 
 #[test]
+fn what_the_latest_execution_was_charged_in_pays_for_the_next() {
+    let mut tables = (*super::samples::tables()).clone();
+    tables.assets.push("MNT".into());
+    let mut decoder = Decoder::new(PairNames::new(VenueId(0), std::sync::Arc::new(tables), &[PairId(0)]), 50);
+    let mut pays = |text: &str, listed: bool| {
+        if listed {
+            let body = format!(r#"{{"retCode":0,"result":{{"category":"spot","list":[{text}]}}}}"#);
+            let stamp = Stamp { source: domain::OrderSource::Query, received: NOW, requested: NOW };
+            assert_eq!(decoder.executions(&mut body.into_bytes(), stamp).unwrap().rows.len(), 1);
+        } else {
+            let frame = format!(r#"{{"id":"1","topic":"execution","creationTime":1672364262474,"data":[{text}]}}"#);
+            decoder.private_frame(&mut frame.into_bytes(), NOW).unwrap();
+        }
+        let body = r#"{"retCode":0,"result":{"list":[{"symbol":"BTCUSDT","takerFeeRate":"0.001","makerFeeRate":"0.0008"}]}}"#;
+        decoder.fee_rate(&mut body.as_bytes().to_vec(), PairId(0)).unwrap().paid_in
+    };
+    let token = |text: &str| text.replace("\"feeCurrency\":\"BTC\"", "\"feeCurrency\":\"MNT\"");
+    let later = |text: &str, by: u32| text.replace("1672364174443", &(1_672_364_174_443_u64 + u64::from(by)).to_string());
+    assert_eq!(pays(FILL, false), None);
+    assert_eq!(pays(&later(&token(FILL), 1), false), Some(AssetId(4)));
+    // An older one that a list tells after it, and one that was charged nothing, say nothing.
+    assert_eq!(pays(FILL, true), Some(AssetId(4)));
+    assert_eq!(pays(&later(&FILL.replace("\"execFee\":\"0.0001\"", "\"execFee\":\"0\""), 2), false), Some(AssetId(4)));
+    // There is none left.
+    assert_eq!(pays(&later(FILL, 3), true), None);
+}
+
+#[test]
 fn balances_are_what_is_free_and_what_is_held() {
     let account = |coins: &str| format!(r#"{{"accountType":"UNIFIED","totalEquity":"1","coin":[{coins}]}}"#);
     let usdt = r#"{"coin":"USDT","equity":"0","walletBalance":"100.5","locked":"0.5","spotBorrow":"0","free":""}"#;

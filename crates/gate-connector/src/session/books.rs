@@ -502,10 +502,10 @@ impl GateSession {
             // Whatever was held is older than this whole state of the same stream.
             book.clear_held();
         }
-        self.go_live(index, id, bids, asks, stamps, updates);
+        self.go_live(index, id, bids, asks, stamps, stamps.received, updates);
     }
 
-    /// Publishes a whole book, unless it is crossed. True when it is live now.
+    /// Publishes a whole book, unless it is crossed. True when it is live now. A copy's stamps are older than `now`.
     pub(super) fn go_live(
         &mut self,
         index: usize,
@@ -513,6 +513,7 @@ impl GateSession {
         mut bids: Vec<Level>,
         mut asks: Vec<Level>,
         stamps: Stamps,
+        now: MonoNanos,
         updates: &mut Vec<Input>,
     ) -> bool {
         let Some(book) = self.books.books.get_mut(index) else { return false };
@@ -523,11 +524,11 @@ impl GateSession {
         book.last_id = id;
         book.fallen = 0;
         if is_crossed(&bids, &asks) && !mutants::active(Mutant::CrossedAccepted) {
-            self.resync(pair, ResyncReason::Crossed, None, stamps.received, updates);
+            self.resync(pair, ResyncReason::Crossed, None, now, updates);
             return false;
         }
         if book.phase == Phase::Waiting {
-            book.live_since = stamps.received;
+            book.live_since = now;
         }
         book.phase = Phase::Live(id);
         book.reason = None;
@@ -607,12 +608,14 @@ impl GateSession {
         updates.push(self.book_input(pair, stamps, BookBody::Delta { first: id + 1, last, bids, asks }));
     }
 
-    /// The answer to a request for a copy.
+    /// The answer to a request for a copy that was asked for at `sent`. It is evidence of the book as it was then: how long the answer
+    /// was under way, it does not tell.
     pub(super) fn on_base(
         &mut self,
         pair: PairId,
         generation: u64,
         mut answer: Answer<'_>,
+        sent: MonoNanos,
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
@@ -650,8 +653,8 @@ impl GateSession {
         let held = std::mem::take(&mut book.held);
         book.held_levels = 0;
         // Its way is another one than the stream's: it tells nothing of the stream's lag.
-        let stamps = Stamps { received: now, sent_at: None, changed_at: base.changed_at };
-        if !self.go_live(index, base.id, base.bids, base.asks, stamps, updates) {
+        let stamps = Stamps { received: sent, sent_at: None, changed_at: base.changed_at };
+        if !self.go_live(index, base.id, base.bids, base.asks, stamps, now, updates) {
             // A crossed copy: what was held is still the chain that the next one must reach.
             if let Some(book) = self.books.books.get_mut(index) {
                 book.held_levels = held.iter().map(|h| h.delta.bids.len() + h.delta.asks.len()).sum();

@@ -130,6 +130,23 @@ fn a_copy_is_fetched_after_the_first_frame_and_the_buffer_replayed() {
     assert_eq!((stream.frames, stream.applied, stream.stale, stream.gaps, stream.snapshots), (4, 2, 2, 0, 1));
 }
 
+#[test]
+fn a_copy_is_as_old_as_its_request() {
+    let mut rig = Rig::live("order_book_update", false);
+    rig.frame(PUBLIC, &delta("BTC_USDT", 10, 10));
+    let asked = rig.now;
+    let sent = one_base(&mut rig);
+    rig.run(SECOND);
+    rig.take();
+    rig.answer(sent.ticket, 200, &base(10));
+    let Some(Input::Book(update)) = rig.take().pop() else { panic!() };
+    assert_eq!((update.received, rig.now), (asked, asked.after(SECOND)));
+    // The changes that waited for it are as old as they are.
+    rig.frame(PUBLIC, &delta("BTC_USDT", 11, 11));
+    let Some(Input::Book(update)) = rig.take().pop() else { panic!() };
+    assert_eq!(update.received, rig.now);
+}
+
 /// Found by the simulator: many frames held for a late copy that holds them all were taken for ids that fell.
 #[test]
 fn a_copy_newer_than_many_held_frames_is_no_renumbering() {
