@@ -54,6 +54,20 @@ pub struct EngineStats {
     pub assessed: u64,
 }
 
+/// One ordered venue pair in a decision, and what was detected there.
+struct Route {
+    buy: VenueId,
+    sell: VenueId,
+    assessment: Option<Assessment>,
+}
+
+impl Route {
+    /// No gate of detection stands in the way.
+    fn pays(&self) -> bool {
+        self.assessment.is_some_and(|found| found.gross_positive && found.failed.is_none())
+    }
+}
+
 /// The engine.
 pub struct Engine {
     pub(crate) tables: Arc<Tables>,
@@ -81,6 +95,8 @@ pub struct Engine {
     /// The day and that its loss has latched: told once, until it is below the limit again or the day is over.
     loss_told: Option<i64>,
     medians: Vec<i64>,
+    /// Of the pair that is being decided; empty between decisions.
+    routes: Vec<Route>,
     log_lagging: bool,
     stopping: bool,
     pub(crate) draining: bool,
@@ -117,6 +133,7 @@ impl Engine {
             crossed: vec![0; venues * pairs],
             loss_told: None,
             medians: Vec::with_capacity(venues),
+            routes: Vec::with_capacity(venues * venues),
             log_lagging: false,
             stopping: false,
             draining: false,
@@ -465,20 +482,33 @@ impl Engine {
         Some(sum)
     }
 
+    /// Every ordered venue pair of a pair. A pair holds one deal at a time, so where several of them pay, the one that would earn most
+    /// goes first; of those that would earn the same, and where at most one pays, the order is the venues'.
     fn decide_pair(&mut self, pair: PairId, out: &mut Outputs) {
-        let venues = self.tables.venues.len();
-        for buy in 0..venues {
-            for sell in 0..venues {
-                if buy != sell {
-                    self.decide_route(pair, VenueId(buy as u8), VenueId(sell as u8), out);
-                }
+        let mut routes = std::mem::take(&mut self.routes);
+        for buy in self.tables.venue_ids() {
+            for sell in self.tables.venue_ids().filter(|sell| *sell != buy) {
+                routes.push(Route { buy, sell, assessment: self.assess_route(pair, buy, sell) });
             }
         }
+        if routes.iter().filter(|route| route.pays()).count() > 1 {
+            routes.sort_by_cached_key(|route| std::cmp::Reverse(self.earning(pair, route)));
+        }
+        for route in routes.drain(..) {
+            self.decide_route(pair, &route, out);
+        }
+        self.routes = routes;
     }
 
-    /// One ordered venue pair: detect, size, approve, send. The verdict is the first gate that fails.
-    fn decide_route(&mut self, pair: PairId, buy: VenueId, sell: VenueId, out: &mut Outputs) {
-        let assessment = self.assess_route(pair, buy, sell);
+    /// What the plan of a route that pays would earn; `None` where there is no plan.
+    fn earning(&self, pair: PairId, route: &Route) -> Option<Amount> {
+        let found = route.assessment.as_ref().filter(|_| route.pays())?;
+        self.size_route(pair, route.buy, route.sell, found).ok().map(|plan| plan.expected.net)
+    }
+
+    /// One ordered venue pair: size, approve, send what was detected. The verdict is the first gate that fails.
+    fn decide_route(&mut self, pair: PairId, route: &Route, out: &mut Outputs) {
+        let Route { buy, sell, assessment } = *route;
         let Some(found) = &assessment else {
             self.tracker.observe(pair, buy, sell, self.now, None, Verdict::Untrusted, false, &mut out.notices);
             return;
@@ -543,30 +573,11 @@ impl Engine {
         if mutants::active(Mutant::HiddenEntropy) && hidden_entropy() {
             return Err(Verdict::Paused);
         }
+        let plan = self.size_route(pair, buy, sell, found)?;
         let tables = self.tables.clone();
         let info = tables.pair(pair).ok_or(Verdict::NotTradableKind)?;
         let exposure = self.executor.exposure(&self.market);
         let quote_worth = self.market.worth(info.quote);
-        let plan = size_plan(&SizeInputs {
-            pair,
-            scale: info.scale,
-            buy,
-            sell,
-            buy_cell: self.market.at(buy, pair),
-            sell_cell: self.market.at(sell, pair),
-            qty_paying: found.waterfall.qty,
-            quote_available: self.executor.available(buy, info.quote),
-            base_available: self.executor.available(sell, info.base),
-            quote_floor: self.floor(buy, info.quote),
-            base_floor: self.floor(sell, info.base),
-            room: self.config.limits.unhedged_max(&self.guard).room(&exposure, info.base),
-            quote_worth,
-            order_qty_max: self.guard.controls().order_qty_max(pair),
-            limits: &self.config.limits,
-            min_edge: self.config.detector.min_edge,
-            latency_allowance: self.config.latency_allowance,
-            deadline: self.now.after(self.config.plan_expiry_ns),
-        })?;
         let allows = |venue| self.budgets.allows_opening(venue, pair, self.now);
         let place_budget_ok = (allows(buy), allows(sell));
         let age_max_ns = self.config.detector.book_age_max_ns;
@@ -594,6 +605,31 @@ impl Engine {
             self.request_stop(StopKind::Latch, StopReason::RepeatThrottle);
         }
         approved
+    }
+
+    fn size_route(&self, pair: PairId, buy: VenueId, sell: VenueId, found: &Assessment) -> Result<Plan, Verdict> {
+        let info = self.tables.pair(pair).ok_or(Verdict::NotTradableKind)?;
+        let exposure = self.executor.exposure(&self.market);
+        size_plan(&SizeInputs {
+            pair,
+            scale: info.scale,
+            buy,
+            sell,
+            buy_cell: self.market.at(buy, pair),
+            sell_cell: self.market.at(sell, pair),
+            qty_paying: found.waterfall.qty,
+            quote_available: self.executor.available(buy, info.quote),
+            base_available: self.executor.available(sell, info.base),
+            quote_floor: self.floor(buy, info.quote),
+            base_floor: self.floor(sell, info.base),
+            room: self.config.limits.unhedged_max(&self.guard).room(&exposure, info.base),
+            quote_worth: self.market.worth(info.quote),
+            order_qty_max: self.guard.controls().order_qty_max(pair),
+            limits: &self.config.limits,
+            min_edge: self.config.detector.min_edge,
+            latency_allowance: self.config.latency_allowance,
+            deadline: self.now.after(self.config.plan_expiry_ns),
+        })
     }
 
     fn floor(&self, venue: VenueId, asset: domain::AssetId) -> Amount {

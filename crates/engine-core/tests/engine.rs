@@ -4,7 +4,7 @@ mod rig;
 
 use domain::time::MILLI;
 use domain::{Command, Input, Notice, OperatorCommand, StopReason, UnixNanos, Verdict};
-use rig::{A, B, PAIR, Rig, places};
+use rig::{A, B, C, PAIR, Rig, places};
 
 #[test]
 fn a_crossing_beyond_all_costs_sends_both_legs_together() {
@@ -14,6 +14,23 @@ fn a_crossing_beyond_all_costs_sends_both_legs_together() {
     assert_eq!(places(&out), [(A, domain::Side::Buy), (B, domain::Side::Sell)]);
     assert!(out.notices.iter().any(|n| matches!(n, Notice::DealOpened { buy: A, sell: B, .. })));
     assert_eq!(rig.close(), [(Verdict::Traded, 1)]);
+}
+
+/// Review: routes were taken in the order of the configuration, so that a poor one could keep the pair from a rich one.
+#[test]
+fn of_several_crossings_the_one_that_earns_most_goes_first() {
+    for (bids, first) in [([101_000, 101_500], C), ([101_500, 101_000], B), ([101_000, 101_000], B)] {
+        let mut rig = Rig::of_three(|_| {});
+        rig.ready();
+        let [b, c] = bids;
+        let books = [rig.book(A, 99_900, 100_000), rig.book(B, b, b + 600), rig.book(C, c, c + 600)];
+        let out = rig.feed(&books);
+        assert_eq!(places(&out), [(A, domain::Side::Buy), (first, domain::Side::Sell)], "{bids:?}");
+        // The other one is an opportunity too, and says what it ended by.
+        let verdicts = rig.close();
+        assert_eq!(verdicts.iter().map(|(_, count)| count).sum::<u64>(), 2, "{verdicts:?}");
+        assert!(verdicts.contains(&(Verdict::Traded, 1)), "{verdicts:?}");
+    }
 }
 
 #[test]

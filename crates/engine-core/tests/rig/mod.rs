@@ -1,4 +1,4 @@
-//! Two venues, one pair that is traded and one that only prices a token, every input written out. No clock, no socket.
+//! Two venues (or three), one pair that is traded and one that only prices a token, every input written out. No clock, no socket.
 #![allow(dead_code, reason = "each test target uses its part of the rig")]
 
 use domain::time::MILLI;
@@ -17,6 +17,8 @@ use std::sync::Arc;
 pub(crate) const PAIR: PairId = PairId(0);
 pub(crate) const A: VenueId = VenueId(0);
 pub(crate) const B: VenueId = VenueId(1);
+/// Of a rig with three venues.
+pub(crate) const C: VenueId = VenueId(2);
 /// GT/USDT, or GT/BTC: has books when a test feeds them, and is not listed.
 pub(crate) const TOKEN_PAIR: PairId = PairId(1);
 pub(crate) const TOKEN: AssetId = AssetId(2);
@@ -31,16 +33,21 @@ pub(crate) struct Rig {
     pub(crate) trades: u64,
     /// Dead-man requests that came out while the venues became ready.
     pub(crate) seen_switches: Vec<(VenueId, u64)>,
-    ids: [u64; 4],
+    ids: [u64; 6],
     paid_in: Option<AssetId>,
 }
 
 impl Rig {
     pub(crate) fn new(change: impl FnOnce(&mut EngineConfig)) -> Rig {
-        Rig::of("GT/USDT", change)
+        Rig::of("GT/USDT", &["a", "b"], change)
     }
 
-    fn of(token_pair: &str, change: impl FnOnce(&mut EngineConfig)) -> Rig {
+    /// As [`Rig::new`], with a third venue.
+    pub(crate) fn of_three(change: impl FnOnce(&mut EngineConfig)) -> Rig {
+        Rig::of("GT/USDT", &["a", "b", "c"], change)
+    }
+
+    fn of(token_pair: &str, venues: &[&str], change: impl FnOnce(&mut EngineConfig)) -> Rig {
         let scale = PairScale::new(2, 4).unwrap();
         let assets = vec!["BTC".to_string(), "USDT".to_string(), "GT".to_string()];
         let pair = |text: &str| {
@@ -50,7 +57,7 @@ impl Rig {
             PairInfo { symbol, kind: InstrumentKind::Spot, base, quote, scale }
         };
         let pairs = vec![pair("BTC/USDT"), pair(token_pair)];
-        let tables = Arc::new(Tables { venues: vec!["a".into(), "b".into()], pairs, assets });
+        let tables = Arc::new(Tables { venues: venues.iter().map(|venue| (*venue).into()).collect(), pairs, assets });
         let limits = Limits {
             order_value_max: whole(5_000),
             deal_value_max: whole(5_000),
@@ -81,7 +88,7 @@ impl Rig {
         };
         change(&mut config);
         let engine = Engine::new(config, tables, IdSource::new(0, 1_700_000_000, 0).unwrap());
-        Rig { engine, now: MonoNanos(MILLI), trades: 0, seen_switches: Vec::new(), ids: [1; 4], paid_in: None }
+        Rig { engine, now: MonoNanos(MILLI), trades: 0, seen_switches: Vec::new(), ids: [1; 6], paid_in: None }
     }
 
     /// As [`Rig::new`], fees paid in the token.
@@ -95,7 +102,7 @@ impl Rig {
             config.reference = Some(AssetId(1));
             change(config);
         };
-        Rig { paid_in: Some(TOKEN), ..Rig::of("GT/BTC", usdt) }
+        Rig { paid_in: Some(TOKEN), ..Rig::of("GT/BTC", &["a", "b"], usdt) }
     }
 
     pub(crate) fn feed(&mut self, inputs: &[Input]) -> Outputs {
@@ -108,10 +115,11 @@ impl Rig {
         out
     }
 
-    /// Both venues told and reconciled: rules, fees, links up, every read answered.
+    /// All venues told and reconciled: rules, fees, links up, every read answered.
     pub(crate) fn ready(&mut self) {
         let mut inputs = vec![Input::Tick { unix: UnixNanos(1_700_000_000_000_000_000) }];
-        for venue in [A, B] {
+        let venues: Vec<VenueId> = self.engine.tables().venue_ids().collect();
+        for venue in venues.iter().copied() {
             let unit = Qty::from_units(1).unwrap();
             inputs.push(Input::Rules(InstrumentRules {
                 venue,
@@ -134,7 +142,7 @@ impl Rig {
             let answers = self.answers(&out);
             out = self.feed(&answers);
             self.note_switches(&out);
-            if self.engine.executor().ready(A) && self.engine.executor().ready(B) {
+            if venues.iter().all(|venue| self.engine.executor().ready(*venue)) {
                 return;
             }
             self.now = self.now.after(100 * MILLI);
@@ -205,7 +213,7 @@ impl Rig {
     fn book_of(&mut self, venue: VenueId, pair: PairId, bid: i64, ask: i64, sent_at: Option<VenueNanos>) -> Input {
         let sent_at = sent_at.map(|at| SendStamp { at, connection: 1 });
         let level = |cents: i64| Level { price: Price::from_units(cents).unwrap(), qty: Qty::from_units(10_000).unwrap() };
-        let id = &mut self.ids[pair.index() * 2 + venue.index()];
+        let id = &mut self.ids[pair.index() * 3 + venue.index()];
         *id += 1;
         let body = BookBody::Snapshot { id: *id, bids: vec![level(bid)], asks: vec![level(ask)] };
         Input::Book(BookUpdate { venue, pair, received: self.now.after(MILLI), changed_at: None, sent_at, body })
