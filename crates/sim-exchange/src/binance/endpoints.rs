@@ -40,6 +40,7 @@ pub(super) enum Endpoint {
     TradeFee,
     AccountStatus,
     TradingStatus,
+    SystemStatus,
 }
 
 /// Who may ask.
@@ -54,7 +55,7 @@ pub(super) enum Security {
 }
 
 /// REST: method, path, what it asks. `/sapi` is the wallet's.
-const REST: [(&str, &str, Endpoint); 41] = [
+const REST: [(&str, &str, Endpoint); 42] = [
     ("GET", "/api/v3/ping", Endpoint::Ping),
     ("GET", "/api/v3/time", Endpoint::Time),
     ("GET", "/api/v3/exchangeInfo", Endpoint::ExchangeInfo),
@@ -88,6 +89,7 @@ const REST: [(&str, &str, Endpoint); 41] = [
     ("GET", "/api/v3/order/amendments", Endpoint::Nothing),
     ("GET", "/sapi/v1/capital/config/getall", Endpoint::Coins),
     ("GET", "/sapi/v1/account/apiRestrictions", Endpoint::ApiRestrictions),
+    ("GET", "/sapi/v1/system/status", Endpoint::SystemStatus),
     ("GET", "/sapi/v1/account/status", Endpoint::AccountStatus),
     ("GET", "/sapi/v1/account/apiTradingStatus", Endpoint::TradingStatus),
     ("GET", "/sapi/v1/asset/tradeFee", Endpoint::TradeFee),
@@ -157,7 +159,8 @@ impl Endpoint {
             | Endpoint::AvgPrice
             | Endpoint::Ticker24hr
             | Endpoint::TickerPrice
-            | Endpoint::BookTicker => Security::Public,
+            | Endpoint::BookTicker
+            | Endpoint::SystemStatus => Security::Public,
             Endpoint::Place
             | Endpoint::Test
             | Endpoint::Cancel
@@ -224,7 +227,8 @@ impl Endpoint {
             | Endpoint::ApiRestrictions
             | Endpoint::TradeFee
             | Endpoint::AccountStatus
-            | Endpoint::TradingStatus => 0,
+            | Endpoint::TradingStatus
+            | Endpoint::SystemStatus => 0,
             _ => 1,
         }
     }
@@ -273,6 +277,8 @@ impl Endpoint {
             Endpoint::Ticker24hr => market::per_symbol(params, call, market::day_row),
             Endpoint::TickerPrice => market::per_symbol(params, call, market::price_row),
             Endpoint::BookTicker => market::per_symbol(params, call, market::book_row),
+            // Down for maintenance, it answers nobody.
+            Endpoint::SystemStatus => params.finish().map(|()| json!({"status": 0, "msg": "normal"})),
             _ => Err(ApiError::new(-1002, "You are not authorized to execute this request.").with_status(401)),
         }
     }

@@ -59,7 +59,8 @@ pub(super) type Feed = (Option<PairId>, Topic);
 /// Reads the name of a stream; `None` for one that nobody serves.
 fn feed_of(name: &str, symbols: &Symbols) -> Option<Feed> {
     match name {
-        "!miniTicker@arr" => return Some((None, Topic::MiniTicker)),
+        // The suffixes are what older clients append.
+        "!miniTicker@arr" | "!miniTicker@arr@1000ms" | "!miniTicker@arr@3000ms" => return Some((None, Topic::MiniTicker)),
         "!ticker@arr" => return Some((None, Topic::Ticker)),
         _ => {}
     }

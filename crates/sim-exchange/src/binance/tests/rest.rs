@@ -145,6 +145,8 @@ fn what_a_client_loads_at_its_start_is_there() {
         let request = rig.signed("GET", &format!("/sapi/v1/{path}"), "");
         rig.raw(request).expect("a reply").ok();
     }
+    let status = rig.raw(Rig::request("GET", "/sapi/v1/system/status", "", None)).expect("a reply").ok();
+    assert_eq!(status, json!({"status": 0, "msg": "normal"}));
     let account = rig.private("GET", "account", "omitZeroBalances=true").ok();
     assert_eq!((account["makerCommission"].as_u64(), account["balances"].as_array().map(Vec::len)), (Some(10), Some(5)));
     let fees = rig.private("GET", "account/commission", "symbol=BTCUSDT").ok();

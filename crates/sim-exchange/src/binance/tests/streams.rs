@@ -63,13 +63,18 @@ fn candles_and_tickers_are_told_on_their_grid() {
     let mut rig = Rig::new();
     rig.quote_book();
     rig.place("side=BUY&type=LIMIT&timeInForce=IOC&price=100.1&quantity=0.5").ok();
-    subscribe(&mut rig, 1, &["btcusdt@kline_1s", "btcusdt@miniTicker", "!ticker@arr", "btcusdt@avgPrice"]);
+    subscribe(
+        &mut rig,
+        1,
+        &["btcusdt@kline_1s", "btcusdt@miniTicker", "!ticker@arr", "!miniTicker@arr@1000ms", "btcusdt@avgPrice"],
+    );
     let frames = rig.frames(1, 3_000 * MS);
     let candles: Vec<&Value> = frames.iter().filter(|frame| frame["e"] == "kline").map(|frame| &frame["k"]).collect();
     assert!(candles.iter().any(|candle| candle["x"] == true && candle["v"] == "0.50000000"), "{candles:?}");
     assert!(candles.iter().any(|candle| candle["x"] == false));
     assert!(frames.iter().any(|frame| frame["e"] == "24hrMiniTicker" && frame["c"] == "100.10000000"));
     assert!(frames.iter().any(|frame| frame.is_array() && frame[0]["e"] == "24hrTicker"));
+    assert!(frames.iter().any(|frame| frame.is_array() && frame[0]["e"] == "24hrMiniTicker"));
     assert!(frames.iter().any(|frame| frame["e"] == "avgPrice"));
 }
 
