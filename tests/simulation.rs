@@ -16,6 +16,8 @@ const SEEDS: u64 = 2_000;
 const SEEDS_FOR_COVERAGE: u64 = 300;
 /// Seeds of the default run between venues of several kinds.
 const MIXED_SEEDS: u64 = 500;
+/// Seeds between three venues.
+const THREE_SEEDS: u64 = 250;
 /// Seeds that run twice.
 const TWICE: std::ops::Range<u64> = 1_000..1_050;
 
@@ -113,6 +115,16 @@ fn a_ban_is_kept_whatever_the_venue_and_its_end_is_no_storm() {
     assert!(totals.healed_after_max_ns > 500_000_000_000, "{totals}");
 }
 
+/// What two venues can't show: routes that compete, hedges that go to the venue that had no part in the deal.
+#[test]
+fn faults_between_three_venues_break_no_invariant() {
+    let began = Instant::now();
+    let totals = runner::run_many(0..THREE_SEEDS, SimConfig::three).unwrap_or_else(|failure| panic!("{failure}"));
+    tell("three", &totals, began);
+    assert!(totals.restarts > THREE_SEEDS / 2 && totals.unknown > THREE_SEEDS / 2 && totals.hedges > THREE_SEEDS, "{totals}");
+    assert!(totals.deals > THREE_SEEDS && totals.faults > 20 * THREE_SEEDS, "{totals}");
+}
+
 #[test]
 fn a_ban_that_ends_shortly_before_the_wait_for_rest_leaves_the_account_its_time() {
     // Told without its end, as the faults end: Binance documents two minutes, and a healed run is given as long to come to rest. Sockets
@@ -122,8 +134,9 @@ fn a_ban_that_ends_shortly_before_the_wait_for_rest_leaves_the_account_its_time(
         let told = |fault| (1, ScriptedFault { at_ns, fault });
         let timed = vec![told(TimedFault::BareRefusals { for_ns }), told(TimedFault::Ban { for_ns })];
         let faults = FaultMix { timed, ..FaultMix::none() };
-        let socket_life = [None, Some((15_000_000_000, 0))];
-        SimConfig { faults, socket_life, order_entry: [false; 2], ..SimConfig::calm(seed) }.between(["gate", "binance"])
+        let mut config = SimConfig { faults, ..SimConfig::calm(seed) }.over_rest().between(["gate", "binance"]);
+        config.venues[1].socket_life = Some((15_000_000_000, 0));
+        config
     };
     let totals = runner::run_many(0..6, configure).unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(totals.coverage.runs_with(32), 6, "{totals}");
@@ -189,8 +202,11 @@ fn an_engine_that_dies_again_and_again_recovers() {
 #[test]
 fn one_seed() {
     let seed = number("CROSSGATE_SEED").unwrap_or(0);
-    let mixed = std::env::var("CROSSGATE_MIX").is_ok_and(|mix| mix == "mixed");
-    let config = if mixed { SimConfig::mixed(seed) } else { SimConfig::faulty(seed) };
+    let config = match std::env::var("CROSSGATE_MIX").as_deref() {
+        Ok("mixed") => SimConfig::mixed(seed),
+        Ok("three") => SimConfig::three(seed),
+        _ => SimConfig::faulty(seed),
+    };
     println!("{:#?}", config);
     match runner::run_twice(&config) {
         Ok(report) => println!("{report:#?}"),

@@ -1,11 +1,11 @@
 //! The long swarm: a range of seeds on all cores, its figures told and kept, so that ranges add up while the tested code is the same.
 //!
 //! ```text
-//! cargo run --profile swarm -p testkit --example swarm -- --seeds 0..100000 [--twice] [--mix faulty|mixed|hostile|lost-replies] [--threads N] \
+//! cargo run --profile swarm -p testkit --example swarm -- --seeds 0..100000 [--twice] [--mix faulty|mixed|three|hostile|lost-replies] [--threads N] \
 //!     [--into FILE]
 //! ```
 //!
-//! `faulty` is between two Gates, `mixed` between venues of two kinds or two of another kind.
+//! `faulty` is between two Gates, `mixed` between venues of two kinds or two of another kind, `three` with a third one of any kind.
 //!
 //! `--into` appends one line of JSON: commit, hash of the tested crates, range, machine, time and totals. `--sum FILE` adds up the
 //! lines that have the hash of the code that is here now, and says how many had another.
@@ -179,10 +179,11 @@ fn main() -> ExitCode {
     let configure: fn(u64) -> SimConfig = match args.mix.as_str() {
         "faulty" => SimConfig::faulty,
         "mixed" => SimConfig::mixed,
+        "three" => SimConfig::three,
         "hostile" => SimConfig::hostile,
         "lost-replies" => SimConfig::lost_replies,
         other => {
-            eprintln!("`{other}` is no mix; use faulty, mixed, hostile or lost-replies");
+            eprintln!("`{other}` is no mix; use faulty, mixed, three, hostile or lost-replies");
             return ExitCode::from(2);
         }
     };

@@ -10,6 +10,46 @@ use sim_exchange::market::Rng;
 /// Where the virtual clock starts, Unix nanoseconds.
 pub const START_T_NS: u64 = 1_700_000_000 * SECOND;
 
+/// One venue, and how the engine trades there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VenueChoice {
+    /// What it is, by the connector's kind.
+    pub kind: &'static str,
+    /// Book channel, by the connector's names.
+    pub book_channel: &'static str,
+    /// Whether the best-bid-offer channel is subscribed beside the book.
+    pub book_ticker: bool,
+    /// When it tells its connections that they will be closed for an upgrade, nanoseconds after the start.
+    pub upgrade: Option<u64>,
+    /// Whether orders go over the logged-in WebSocket link, with REST while it is down.
+    pub order_entry: bool,
+    /// Whether its public streams come over two connections.
+    pub redundant: bool,
+    /// Whether the engine is given the key that logs order links in, where there is one beside the usual.
+    pub logs_in: bool,
+    /// Thousandths of the fee token that the account owns, where fees may leave one; `None` pays as everybody does.
+    pub fee_token: Option<u32>,
+    /// How long its sockets live, and how long before it is told, nanoseconds; `None` is as documented.
+    pub socket_life: Option<(u64, u64)>,
+}
+
+impl VenueChoice {
+    /// A Gate as documented, traded over REST.
+    pub const fn gate(book_channel: &'static str) -> VenueChoice {
+        VenueChoice {
+            kind: "gate",
+            book_channel,
+            book_ticker: false,
+            upgrade: None,
+            order_entry: false,
+            redundant: false,
+            logs_in: false,
+            fee_token: None,
+            socket_life: None,
+        }
+    }
+}
+
 /// A run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SimConfig {
@@ -21,25 +61,9 @@ pub struct SimConfig {
     pub heal_max_ns: u64,
     /// Pairs of the simulator's universe, by its names (`BTC_USDT`).
     pub pairs: Vec<String>,
-    /// What each venue is, by the connector's kind.
-    pub kinds: [&'static str; 2],
-    /// Book channel of each venue, by the connector's names.
-    pub book_channels: [&'static str; 2],
-    /// Whether each venue's best-bid-offer channel is subscribed beside the book.
-    pub book_ticker: [bool; 2],
-    /// When each venue tells its connections that they will be closed for an upgrade, nanoseconds after the start.
-    pub upgrades: [Option<u64>; 2],
-    /// Whether each venue's orders go over the logged-in WebSocket link, with REST while it is down.
-    pub order_entry: [bool; 2],
-    /// Whether each venue's public streams come over two connections.
-    pub redundant: [bool; 2],
-    /// Whether each venue is given the key that logs order links in, where it has one beside the usual.
-    pub logs_in: [bool; 2],
-    /// Thousandths of the fee token that each account owns, where fees may leave one; `None` pays as everybody does.
-    pub fee_token: [Option<u32>; 2],
-    /// How long each venue's sockets live, and how long before it is told, nanoseconds; `None` is as documented.
-    pub socket_life: [Option<(u64, u64)>; 2],
-    /// Greatest distance between the two venues' prices; below the fees of both legs there is nothing to earn.
+    /// The venues, in their order; two or more.
+    pub venues: Vec<VenueChoice>,
+    /// Greatest distance between any two venues' prices; below the fees of both legs there is nothing to earn.
     pub basis_bps: u32,
     /// Mean time between two events of one pair on one venue, nanoseconds.
     pub event_interval_ns: u64,
@@ -63,20 +87,18 @@ impl SimConfig {
         let mut channel = || channels[usize::from(rng.chance(500))];
         let drawn = [channel(), channel()];
         let (book_channels, book_ticker) = obu_and_tickers(seed, drawn);
+        let order_entry = order_entry(seed);
+        let venue = |index: usize| VenueChoice {
+            book_ticker: book_ticker[index],
+            order_entry: order_entry[index],
+            ..VenueChoice::gate(book_channels[index])
+        };
         SimConfig {
             seed,
             duration_ns: 20 * SECOND,
             heal_max_ns: 120 * SECOND,
-            kinds: ["gate"; 2],
+            venues: vec![venue(0), venue(1)],
             pairs: vec!["BTC_USDT".into(), "SOL_USDT".into()],
-            book_channels,
-            book_ticker,
-            upgrades: [None; 2],
-            order_entry: order_entry(seed),
-            redundant: [false; 2],
-            logs_in: [false; 2],
-            fee_token: [None; 2],
-            socket_life: [None; 2],
             basis_bps: 60 + rng.below(90) as u32,
             event_interval_ns: 60 * MILLI,
             base_decimals: if rng.chance(500) { 8 } else { 12 },
@@ -89,13 +111,16 @@ impl SimConfig {
 
     /// As [`SimConfig::calm`], with a mix of faults that is drawn from the seed itself: some runs have many, some few.
     pub fn faulty(seed: u64) -> SimConfig {
-        SimConfig {
+        let mut config = SimConfig {
             faults: FaultMix::draw(seed),
-            upgrades: upgrades(seed),
             limits: drawn_limits(seed),
             event_interval_ns: event_interval_ns(seed),
             ..SimConfig::calm(seed)
+        };
+        for (venue, upgrade) in config.venues.iter_mut().zip(upgrades(seed)) {
+            venue.upgrade = upgrade;
         }
+        config
     }
 
     /// As [`SimConfig::faulty`], between two exchanges of which at least one is not Gate, with what [`mixed`] draws on top.
@@ -109,6 +134,25 @@ impl SimConfig {
         config
     }
 
+    /// As [`SimConfig::mixed`], with a third exchange of any kind among the two, which has faults of its own and trades with both.
+    pub fn three(seed: u64) -> SimConfig {
+        let mut config = SimConfig::mixed(seed);
+        let mut rng = Rng::fork(seed, 24);
+        let place = rng.below(3) as usize;
+        config.faults.make_room_for(place);
+        let kind = ["gate", "binance", "bybit"][rng.below(3) as usize];
+        let third = VenueChoice {
+            book_ticker: rng.chance(500),
+            order_entry: rng.chance(500),
+            upgrade: rng.chance(250).then(|| 3 * SECOND + rng.below(13 * SECOND)),
+            ..VenueChoice::gate(book_channel_of(kind, &mut rng))
+        };
+        config.venues.insert(place, VenueChoice { kind, ..third });
+        config.faults.draw_at(place, &mut rng);
+        mixed::draw_at(&mut config, place);
+        config
+    }
+
     /// The same between exchanges of these kinds, with book channels of theirs.
     pub fn between(self, kinds: [&'static str; 2]) -> SimConfig {
         let mut rng = Rng::fork(self.seed, 15);
@@ -116,21 +160,24 @@ impl SimConfig {
     }
 
     fn with_kinds(mut self, kinds: [&'static str; 2], rng: &mut Rng) -> SimConfig {
-        self.kinds = kinds;
-        for (index, kind) in kinds.iter().enumerate() {
-            if *kind != "gate" {
-                let channels = connectors::connector(kind).map_or(&[][..], |connector| connector.book_channels());
-                // The deepest ones cost time and are judged no further down.
-                let channels = channels.get(..2).unwrap_or(channels);
-                self.book_channels[index] = channels[rng.below(channels.len().max(1) as u64) as usize];
+        for (venue, kind) in self.venues.iter_mut().zip(kinds) {
+            venue.kind = kind;
+            if kind != "gate" {
+                venue.book_channel = book_channel_of(kind, rng);
             }
         }
         self
     }
 
+    /// Every order goes over REST.
+    pub fn over_rest(mut self) -> SimConfig {
+        self.venues.iter_mut().for_each(|venue| venue.order_entry = false);
+        self
+    }
+
     /// Whether one of its exchanges is not Gate.
     pub fn is_mixed(&self) -> bool {
-        self.kinds.iter().any(|kind| *kind != "gate")
+        self.venues.iter().any(|venue| venue.kind != "gate")
     }
 
     /// Nothing goes wrong but that replies to accepted orders are lost: how long such an order stays unknown.
@@ -139,13 +186,20 @@ impl SimConfig {
         let mut faults = FaultMix::none();
         faults.orders.reply_lost = 300;
         faults.orders.broken = 900;
-        SimConfig { faults, order_entry: [false; 2], ..calm }
+        SimConfig { faults, ..calm }.over_rest()
     }
 
     /// The venues are healthy and somebody is faster: legs fail, and what is open must be closed.
     pub fn hostile(seed: u64) -> SimConfig {
         SimConfig { faults: FaultMix { hostile: 400, ..FaultMix::none() }, ..SimConfig::calm(seed) }
     }
+}
+
+/// One of the first two book channels of a kind of venue: the deepest ones cost time and are judged no further down.
+fn book_channel_of(kind: &str, rng: &mut Rng) -> &'static str {
+    let channels = connectors::connector(kind).map_or(&[][..], |connector| connector.book_channels());
+    let channels = channels.get(..2).unwrap_or(channels);
+    channels[rng.below(channels.len().max(1) as u64) as usize]
 }
 
 /// Limits wide enough that none of them binds often.

@@ -177,6 +177,33 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The one venue that it is about.
+    const fn venue_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Event::Cut { venue, .. }
+            | Event::Refuse { venue, .. }
+            | Event::Silence { venue: Some(venue), .. }
+            | Event::Mute { venue, .. }
+            | Event::Closed { venue, .. }
+            | Event::Fees { venue, .. }
+            | Event::FeeToken { venue, .. }
+            | Event::Stranger { venue, .. } => Some(venue),
+            Event::Silence { venue: None, .. }
+            | Event::Person(_)
+            | Event::Disk { .. }
+            | Event::LogFails
+            | Event::Terminate { .. }
+            | Event::WallStep { .. }
+            | Event::WallDrift { .. }
+            | Event::Sleep { .. }
+            | Event::Slow { .. }
+            | Event::Patch { .. }
+            | Event::Crash { .. } => None,
+        }
+    }
+}
+
 /// All faults of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultMix {
@@ -273,6 +300,40 @@ impl FaultMix {
         incidents::draw_more_of_the_venue(&mut mix, seed);
         incidents::draw_log_failures(&mut mix, seed);
         mix
+    }
+
+    /// One more venue stands at `place`: what is about the venues from there on is about the next one.
+    pub fn make_room_for(&mut self, place: usize) {
+        let timed = self.timed.iter_mut().map(|(venue, _)| venue);
+        let scripted = self.script.iter_mut().filter_map(|(_, event)| event.venue_mut());
+        timed.chain(scripted).filter(|venue| **venue >= place).for_each(|venue| *venue += 1);
+    }
+
+    /// What happens to one more venue beside what happens to all: cuts, refusals, silence, a private stream that says nothing.
+    pub fn draw_at(&mut self, venue: usize, rng: &mut Rng) {
+        let time = |rng: &mut Rng| SCRIPT_FROM_NS + rng.below(SCRIPT_TO_NS - SCRIPT_FROM_NS);
+        if rng.chance(500) {
+            for _ in 0..=rng.below(3) {
+                let role = [LinkRole::Public, LinkRole::Private, LinkRole::OrderEntry][rng.below(3) as usize];
+                self.script.push((time(rng), Event::Cut { venue, role }));
+            }
+        }
+        if rng.chance(250) {
+            let at = time(rng);
+            self.script.push((at, Event::Refuse { venue, on: true }));
+            self.script.push((at + rng.below(3 * SECOND), Event::Refuse { venue, on: false }));
+        }
+        if rng.chance(400) {
+            let (at, pair) = (time(rng), if rng.chance(500) { Some(rng.below(2) as usize) } else { None });
+            self.script.push((at, Event::Silence { venue: Some(venue), pair, on: true }));
+            self.script.push((at + 700 * MILLI + rng.below(3 * SECOND), Event::Silence { venue: Some(venue), pair, on: false }));
+        }
+        if rng.chance(200) {
+            let at = time(rng);
+            self.script.push((at, Event::Mute { venue, on: true }));
+            self.script.push((at + 500 * MILLI + rng.below(4 * SECOND), Event::Mute { venue, on: false }));
+        }
+        self.script.sort_by_key(|(at, _)| *at);
     }
 
     /// True when no venue refuses for a rate limit by a fault, and nothing on the way bunches requests that we spaced.

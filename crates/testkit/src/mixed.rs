@@ -19,25 +19,32 @@ pub(crate) const BINANCE: &str = "binance";
 const FROM_NS: u64 = 2 * SECOND;
 const TO_NS: u64 = 18 * SECOND;
 
-/// Draws everything of this module into a configuration whose venues are known.
+/// Draws everything of this module into a configuration of two venues that are known.
 pub fn draw(config: &mut SimConfig) {
+    draw_among(config, &[0, 1], 16);
+}
+
+/// The same for one more venue.
+pub fn draw_at(config: &mut SimConfig, venue: usize) {
+    draw_among(config, &[venue], 32);
+}
+
+/// Draws for these venues, from random numbers of this fork and the six after it.
+fn draw_among(config: &mut SimConfig, among: &[usize], fork: u64) {
     let seed = config.seed;
-    bans(config, &mut Rng::fork(seed, 16));
-    limits(config, &mut Rng::fork(seed, 17));
-    rules(config, &mut Rng::fork(seed, 18));
-    words(config, &mut Rng::fork(seed, 19));
-    clocks(config, &mut Rng::fork(seed, 20));
-    venue(config, &mut Rng::fork(seed, 21));
-    settings(config, &mut Rng::fork(seed, 22));
+    let rng = |group: u64| Rng::fork(seed, fork + group);
+    bans(config, among, &mut rng(0));
+    limits(config, among, &mut rng(1));
+    rules(config, among, &mut rng(2));
+    words(config, among, &mut rng(3));
+    clocks(config, among, &mut rng(4));
+    venue(config, among, &mut rng(5));
+    settings(config, among, &mut rng(6));
     config.faults.script.sort_by_key(|(at, _)| *at);
 }
 
 fn time(rng: &mut Rng) -> u64 {
     FROM_NS + rng.below(TO_NS - FROM_NS)
-}
-
-fn side(rng: &mut Rng) -> usize {
-    rng.below(2) as usize
 }
 
 fn one_of<T: Copy>(rng: &mut Rng, all: &[T]) -> T {
@@ -49,20 +56,20 @@ fn add(config: &mut SimConfig, venue: usize, at_ns: u64, fault: TimedFault) {
 }
 
 /// An address that is shut out though it kept every limit: a neighbour behind the same one did not.
-fn bans(config: &mut SimConfig, rng: &mut Rng) {
+fn bans(config: &mut SimConfig, among: &[usize], rng: &mut Rng) {
     if rng.chance(80) {
-        let (at, venue, for_ns) = (time(rng), side(rng), 500 * MILLI + rng.below(4 * SECOND));
+        let (at, venue, for_ns) = (time(rng), one_of(rng, among), 500 * MILLI + rng.below(4 * SECOND));
         // Bybit's is over after ten minutes, which such a run waits out.
-        if config.kinds[venue] != "bybit" || rng.chance(300) {
+        if config.venues[venue].kind != "bybit" || rng.chance(300) {
             add(config, venue, at, TimedFault::Ban { for_ns });
         }
     }
 }
 
-fn limits(config: &mut SimConfig, rng: &mut Rng) {
+fn limits(config: &mut SimConfig, among: &[usize], rng: &mut Rng) {
     if rng.chance(200) {
         for _ in 0..=rng.below(2) {
-            let (at, venue, for_ns) = (time(rng), side(rng), SECOND + rng.below(6 * SECOND));
+            let (at, venue, for_ns) = (time(rng), one_of(rng, among), SECOND + rng.below(6 * SECOND));
             add(config, venue, at, TimedFault::LowerLimits { divisor: 2 + rng.below(60) as u32, for_ns });
             if rng.chance(400) {
                 add(config, venue, at, TimedFault::BareRefusals { for_ns });
@@ -71,10 +78,10 @@ fn limits(config: &mut SimConfig, rng: &mut Rng) {
     }
 }
 
-fn rules(config: &mut SimConfig, rng: &mut Rng) {
+fn rules(config: &mut SimConfig, among: &[usize], rng: &mut Rng) {
     if rng.chance(300) {
         for _ in 0..=rng.below(2) {
-            let (at, venue, for_ns) = (time(rng), side(rng), 300 * MILLI + rng.below(6 * SECOND));
+            let (at, venue, for_ns) = (time(rng), one_of(rng, among), 300 * MILLI + rng.below(6 * SECOND));
             let pair = config.pairs[rng.below(config.pairs.len() as u64) as usize].clone();
             let fault = match rng.below(3) {
                 0 => TimedFault::CoarserRules { pair, digits: 1 + rng.below(2) as u32, for_ns },
@@ -128,13 +135,13 @@ const TARGETS: [TamperTarget; 8] = [
     TamperTarget::Accounts,
 ];
 
-fn words(config: &mut SimConfig, rng: &mut Rng) {
+fn words(config: &mut SimConfig, among: &[usize], rng: &mut Rng) {
     if rng.chance(350) {
         for _ in 0..=rng.below(4) {
-            let (at, venue, target) = (time(rng), side(rng), one_of(rng, &TARGETS));
+            let (at, venue, target) = (time(rng), one_of(rng, among), one_of(rng, &TARGETS));
             let of_book = matches!(target, TamperTarget::Book | TamperTarget::BookTicker | TamperTarget::BookReply);
             // Bybit acknowledges an order with its id alone (Bybit API v5, place order).
-            let of_id = target == TamperTarget::OrderReply && config.kinds[venue] == "bybit";
+            let of_id = target == TamperTarget::OrderReply && config.venues[venue].kind == "bybit";
             let how = match target {
                 _ if of_book => one_of(rng, &OF_BOOKS),
                 _ if of_id => one_of(rng, &OF_IDS),
@@ -146,22 +153,22 @@ fn words(config: &mut SimConfig, rng: &mut Rng) {
     }
 }
 
-fn clocks(config: &mut SimConfig, rng: &mut Rng) {
+fn clocks(config: &mut SimConfig, among: &[usize], rng: &mut Rng) {
     if rng.chance(150) {
-        let (at, venue, for_ns) = (time(rng), side(rng), SECOND + rng.below(8 * SECOND));
+        let (at, venue, for_ns) = (time(rng), one_of(rng, among), SECOND + rng.below(8 * SECOND));
         let size = one_of(rng, &[100 * MILLI, SECOND, 10 * SECOND]) as i64;
         add(config, venue, at, TimedFault::ClockStep { step_ns: if rng.chance(500) { size } else { -size }, for_ns });
     }
     if rng.chance(100) {
-        let (at, venue, for_ns) = (time(rng), side(rng), SECOND + rng.below(8 * SECOND));
+        let (at, venue, for_ns) = (time(rng), one_of(rng, among), SECOND + rng.below(8 * SECOND));
         add(config, venue, at, TimedFault::ClockDrift { ppm: one_of(rng, &[-500, 500]), for_ns });
     }
 }
 
-fn venue(config: &mut SimConfig, rng: &mut Rng) {
+fn venue(config: &mut SimConfig, among: &[usize], rng: &mut Rng) {
     if rng.chance(250) {
         for _ in 0..=rng.below(2) {
-            let (at, venue, for_ns) = (time(rng), side(rng), 200 * MILLI + rng.below(2 * SECOND));
+            let (at, venue, for_ns) = (time(rng), one_of(rng, among), 200 * MILLI + rng.below(2 * SECOND));
             let count = 1 + rng.below(4) as u32;
             let pair = rng.chance(500).then(|| config.pairs[rng.below(config.pairs.len() as u64) as usize].clone());
             let fault = match rng.below(6) {
@@ -180,19 +187,20 @@ fn venue(config: &mut SimConfig, rng: &mut Rng) {
 /// Thousandths of the fee token in the account: enough for a run, or so few that they run out.
 const FEE_TOKENS: [u32; 3] = [500_000, 20, 4];
 
-fn settings(config: &mut SimConfig, rng: &mut Rng) {
-    for venue in 0..config.kinds.len() {
-        config.redundant[venue] = rng.chance(250);
+fn settings(config: &mut SimConfig, among: &[usize], rng: &mut Rng) {
+    for venue in among.iter().copied() {
+        config.venues[venue].redundant = rng.chance(250);
         let (logs_in, token) = (rng.chance(500), rng.chance(300).then(|| one_of(rng, &FEE_TOKENS)));
         // From the opening of a socket to its end, and how long before it is told.
         let life_ns = 4 * SECOND + rng.below(9 * SECOND);
         let notice_ns = if rng.chance(500) { SECOND + rng.below(2 * SECOND) } else { 0 };
         let life = rng.chance(200).then_some((life_ns, notice_ns));
         let changes = rng.chance(100).then(|| time(rng));
-        if config.kinds[venue] != BINANCE {
+        if config.venues[venue].kind != BINANCE {
             continue;
         }
-        (config.logs_in[venue], config.fee_token[venue], config.socket_life[venue]) = (logs_in, token, life);
+        let choice = &mut config.venues[venue];
+        (choice.logs_in, choice.fee_token, choice.socket_life) = (logs_in, token, life);
         if let Some(at) = changes {
             config.faults.script.push((at, Event::FeeToken { venue, on: token.is_none() }));
         }
@@ -202,7 +210,7 @@ fn settings(config: &mut SimConfig, rng: &mut Rng) {
 /// What was drawn for a run, by name and by the kind of the venue that it is about: for tables.
 pub fn drawn(config: &SimConfig) -> BTreeSet<String> {
     let name = |text: String| text.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
-    let kind = |venue: usize| config.kinds[venue % config.kinds.len()];
+    let kind = |venue: usize| config.venues.get(venue).map_or("?", |choice| choice.kind);
     let mut all = BTreeSet::new();
     for (venue, entry) in &config.faults.timed {
         let what = match &entry.fault {
@@ -212,15 +220,15 @@ pub fn drawn(config: &SimConfig) -> BTreeSet<String> {
         all.insert(format!("{what}@{}", kind(*venue)));
     }
     all.extend(config.faults.script.iter().map(|(_, event)| name(format!("{event:?}"))));
-    for venue in 0..config.kinds.len() {
+    for choice in &config.venues {
         let on = [
-            ("Redundant", config.redundant[venue]),
-            ("Upgrade", config.upgrades[venue].is_some()),
-            ("LogsIn", config.logs_in[venue]),
-            ("FeeTokenHeld", config.fee_token[venue].is_some()),
-            ("SocketLife", config.socket_life[venue].is_some()),
+            ("Redundant", choice.redundant),
+            ("Upgrade", choice.upgrade.is_some()),
+            ("LogsIn", choice.logs_in),
+            ("FeeTokenHeld", choice.fee_token.is_some()),
+            ("SocketLife", choice.socket_life.is_some()),
         ];
-        all.extend(on.into_iter().filter(|(_, on)| *on).map(|(what, _)| format!("{what}@{}", kind(venue))));
+        all.extend(on.into_iter().filter(|(_, on)| *on).map(|(what, _)| format!("{what}@{}", choice.kind)));
     }
     all
 }
@@ -228,6 +236,7 @@ pub fn drawn(config: &SimConfig) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::VenueChoice;
 
     #[test]
     fn every_fault_is_drawn_at_every_kind_of_venue_and_one_more_moves_no_other() {
@@ -249,6 +258,7 @@ mod tests {
         let faulty = SimConfig::faulty(3);
         let mixed = SimConfig::mixed(3);
         assert!(faulty.faults.timed.iter().all(|entry| mixed.faults.timed.contains(entry)));
-        assert_eq!((faulty.redundant, faulty.fee_token, faulty.socket_life), ([false; 2], [None; 2], [None; 2]));
+        let plain = |choice: &VenueChoice| !choice.redundant && choice.fee_token.is_none() && choice.socket_life.is_none();
+        assert!(faulty.venues.iter().all(plain));
     }
 }

@@ -81,7 +81,11 @@ pub fn run_twice(config: &SimConfig) -> Result<Report, Violation> {
 
 /// The command that runs one seed of the workspace's simulation again: the faulty one, or the mixed one by the kinds of its venues.
 pub fn command(config: &SimConfig) -> String {
-    let mix = if config.is_mixed() { " CROSSGATE_MIX=mixed" } else { "" };
+    let mix = match config.venues.len() {
+        3.. => " CROSSGATE_MIX=three",
+        _ if config.is_mixed() => " CROSSGATE_MIX=mixed",
+        _ => "",
+    };
     let seed = config.seed;
     format!("CROSSGATE_SEED={seed}{mix} cargo test -p crossgate-tests --test simulation -- one_seed --exact --nocapture")
 }

@@ -191,7 +191,7 @@ impl Simulation {
             latched_at: None,
             silent: 0,
             // An account whose fee token runs out pays other fees than it was told.
-            person_needed: config.fee_token.iter().any(Option::is_some),
+            person_needed: config.venues.iter().any(|venue| venue.fee_token.is_some()),
             healing: false,
             private_closed: None,
             drained: false,
@@ -460,7 +460,7 @@ impl Simulation {
                 .map(|venue| self.judge.wire.is_told_to_wait(VenueId(venue as u8), self.t_ns))
                 .collect();
             let obstructed = |venue: VenueId| {
-                let upgraded = config.upgrades.iter().any(Option::is_some);
+                let upgraded = config.venues.iter().any(|venue| venue.upgrade.is_some());
                 silent || upgraded || waits.get(venue.index()) == Some(&true) || wires.feed_obstructed(venue)
             };
             let judged = self.judge.after_step(process, &self.world, (now, self.t_ns), &logged, &notices, obstructed);

@@ -30,7 +30,7 @@ impl Simulation {
             (15, faults.order_hidden_ns > 0),
             (17, faults.slow_acknowledgements),
             (29, faults.balances_stale_ns > 0),
-            (39, self.config.socket_life.iter().any(Option::is_some)),
+            (39, self.config.venues.iter().any(|venue| venue.socket_life.is_some())),
             (36, self.config.wall_offset_ns != 0),
             (40, faults.latency_ns != crate::faults::FaultMix::none().latency_ns),
         ];

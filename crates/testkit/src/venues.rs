@@ -1,7 +1,7 @@
 //! Both sides of a run, built: the simulated venues, and everything an engine needs to know to trade there, learnt the way a real
 //! one learns it (rules out of dialect bytes).
 
-use crate::config::{START_T_NS, SimConfig};
+use crate::config::{START_T_NS, SimConfig, VenueChoice};
 use crate::mixed;
 use crate::speech::Speech;
 use domain::time::{MILLI, SECOND};
@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use secrecy::SecretString;
 use sim_exchange::core::FeeDebit;
 use sim_exchange::faults::{Faults, ScriptedFault, TimedFault, Visibility};
-use sim_exchange::world::{HttpRequest, OutputBody, World, WorldConfig};
+use sim_exchange::world::{HttpRequest, OutputBody, VenueConfig, World, WorldConfig};
 use spread_detector::DetectorConfig;
 use std::sync::Arc;
 use venue::{OrderEntry, SessionConfig, SessionOptions, VenueSession, build_tables};
@@ -49,8 +49,12 @@ pub fn build_world(config: &SimConfig) -> World {
         market.levels = 20;
     }
     let assets: Vec<String> = world.assets.iter().map(|asset| asset.name.clone()).collect();
-    for (index, venue) in world.venues.iter_mut().enumerate() {
-        let kind = config.kinds[index % 2];
+    for number in world.venues.len() + 1..=config.venues.len() {
+        let another = another_venue(&world.venues[0], number as u64, config.seed);
+        world.venues.push(another);
+    }
+    for (index, (venue, choice)) in world.venues.iter_mut().zip(&config.venues).enumerate() {
+        let kind = choice.kind;
         if venue.kind.settings().kind() != kind {
             let seed = config.seed.wrapping_add(index as u64 + 1);
             venue.kind = sim_exchange::protocols::protocol(kind, seed).expect("the harness names known kinds");
@@ -58,17 +62,16 @@ pub fn build_world(config: &SimConfig) -> World {
         let connector = connectors::connector(kind).expect("the harness names known kinds");
         let token =
             connector.fee_assets().iter().find(|name| kind == mixed::BINANCE && !assets.iter().any(|asset| asset == *name));
-        if let (Some(token), Some(thousandths)) = (token, config.fee_token[index % 2]) {
+        if let (Some(token), Some(thousandths)) = (token, choice.fee_token) {
             venue.balances.push(((*token).to_owned(), Decimal::new(i64::from(thousandths), 3)));
             venue.fee_debit = FeeDebit::Gt;
         }
         let settings = venue.kind.faults().expect("a protocol with faults");
-        if let (Some(sockets), Some((life_ns, notice_ns))) = (settings.sockets, config.socket_life[index % 2]) {
+        if let (Some(sockets), Some((life_ns, notice_ns))) = (settings.sockets, choice.socket_life) {
             (*sockets.life_ns, *sockets.notice_ns) = (life_ns, notice_ns);
         }
-        let upgrade = config.upgrades.get(index).copied().flatten();
         let fault = TimedFault::Upgrade { close_after_ns: UPGRADE_CLOSE_NS };
-        let mut script: Vec<ScriptedFault> = upgrade.map(|at_ns| ScriptedFault { at_ns, fault }).into_iter().collect();
+        let mut script: Vec<ScriptedFault> = choice.upgrade.map(|at_ns| ScriptedFault { at_ns, fault }).into_iter().collect();
         script.extend(config.faults.timed.iter().filter(|(venue, _)| *venue == index).map(|(_, entry)| entry.clone()));
         *settings.delays = config.faults.delays();
         *settings.visibility = config.faults.visibility();
@@ -82,6 +85,22 @@ pub fn build_world(config: &SimConfig) -> World {
     }
     world.advance(START_T_NS);
     world
+}
+
+/// One more venue like the demo's, under names and numbers of its own.
+fn another_venue(model: &VenueConfig, number: u64, seed: u64) -> VenueConfig {
+    let id = format!("venue-{number}");
+    VenueConfig {
+        kind: sim_exchange::protocols::protocol("gate", seed.wrapping_add(number)).expect("a known kind"),
+        api_key: format!("demo-key-{id}"),
+        api_secret: format!("demo-secret-{id}"),
+        user_id: 10_000 + number,
+        market_lag_ns: 55 * MILLI,
+        first_id: number * 1_000_000_000,
+        first_book_id: number * 50_000_000,
+        id,
+        ..model.clone()
+    }
 }
 
 /// The user number of the trader that takes what we are about to take (F53).
@@ -175,10 +194,7 @@ pub struct Setup {
     /// What each venue speaks.
     pub(crate) speech: Vec<Speech>,
     keys: Vec<(String, String)>,
-    channels: [&'static str; 2],
-    book_ticker: [bool; 2],
-    order_entry: [bool; 2],
-    redundant: [bool; 2],
+    venues: Vec<VenueChoice>,
     /// When each venue shuts us out by a fault of the run, Unix nanoseconds.
     pub banning: Vec<Vec<(u64, u64)>>,
     /// When a fault of the run halts trading of a pair.
@@ -205,8 +221,8 @@ impl Setup {
 
     /// Levels a side that each venue's book channel shows: those of some say so behind a dot.
     pub fn book_depths(&self) -> Vec<usize> {
-        let depth = |channel: &&str| channel.rsplit_once('.').and_then(|(_, depth)| depth.parse().ok()).unwrap_or(usize::MAX);
-        self.channels.iter().map(depth).collect()
+        let depth = |channel: &str| channel.rsplit_once('.').and_then(|(_, depth)| depth.parse().ok()).unwrap_or(usize::MAX);
+        self.venues.iter().map(|venue| depth(venue.book_channel)).collect()
     }
 
     /// The pair that a venue calls so; only some venues part base and quote.
@@ -247,17 +263,14 @@ impl Setup {
         }
         fee_assets.dedup();
         let (tables, rules) = build_tables(&symbols, &listed, &fee_assets).expect("the demo's pairs fit one scale");
-        let keys = (0..world.venue_count()).map(|index| key_of(world, index, config.logs_in[index % 2])).collect();
+        let keys = config.venues.iter().enumerate().map(|(index, choice)| key_of(world, index, choice.logs_in)).collect();
         Setup {
             names: tables.pairs.iter().map(|info| format!("{}_{}", info.symbol.base, info.symbol.quote)).collect(),
             tables: Arc::new(tables),
             rules,
             engine: engine_config(config.limits),
             keys,
-            channels: config.book_channels,
-            book_ticker: config.book_ticker,
-            order_entry: config.order_entry,
-            redundant: config.redundant,
+            venues: config.venues.clone(),
             banning: (0..speech.len())
                 .map(|venue| config.faults.bans(venue).map(|(from, until)| (START_T_NS + from, START_T_NS + until)).collect())
                 .collect(),
@@ -285,7 +298,7 @@ impl Setup {
     /// For a book channel that the connector does not know.
     pub fn sessions(&self, life: u64) -> Vec<Box<dyn VenueSession>> {
         let one = |(index, (key, secret)): (usize, &(String, String))| {
-            let venue = VenueId(index as u8);
+            let (venue, choice) = (VenueId(index as u8), self.venues[index]);
             let pairs: Vec<PairId> = self.rules.iter().filter(|rules| rules.venue == venue).map(|rules| rules.pair).collect();
             let config = SessionConfig {
                 venue,
@@ -293,14 +306,14 @@ impl Setup {
                 pairs,
                 key: Some(SecretString::from(key.clone())),
                 secret: Some(SecretString::from(secret.clone())),
-                book_channel: self.channels[index % self.channels.len()].into(),
+                book_channel: choice.book_channel.into(),
                 options: SessionOptions {
-                    book_ticker: self.book_ticker[index % self.book_ticker.len()],
-                    order_entry: if self.order_entry[index % 2] { OrderEntry::WebSocket } else { OrderEntry::Rest },
-                    redundant: self.redundant[index % 2],
+                    book_ticker: choice.book_ticker,
+                    order_entry: if choice.order_entry { OrderEntry::WebSocket } else { OrderEntry::Rest },
+                    redundant: choice.redundant,
                     ..SessionOptions::default()
                 },
-                seed: self.seed.wrapping_mul(31).wrapping_add(life * 2 + index as u64),
+                seed: self.seed.wrapping_mul(31).wrapping_add(life * self.venues.len() as u64 + index as u64),
             };
             venue::redundant::session(self.speech[index].connector, config).expect("the harness names known book channels")
         };

@@ -13,6 +13,7 @@ use risk::Limits;
 use sim_exchange::faults::{ScriptedFault, TimedFault};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
+use testkit::config::VenueChoice;
 use testkit::faults::{self, Event};
 use testkit::incidents::Person;
 use testkit::{FaultMix, Invariant, SimConfig, Violation, runner};
@@ -110,7 +111,7 @@ fn shut_out(seed: u64) -> SimConfig {
         (faults.orders.slow, faults.orders.delay_max_ns) = (500, 400 * MILLI);
         faults.script = windows.collect();
     });
-    SimConfig { order_entry: [false; 2], ..config }
+    config.over_rest()
 }
 
 fn slow_pace(seed: u64) -> SimConfig {
@@ -135,7 +136,11 @@ fn doubtful(seed: u64) -> SimConfig {
 
 fn gaps(seed: u64) -> SimConfig {
     let config = with(seed, |faults| faults.venue.skip_book_delta = (1..8).map(|n| n * 40).collect());
-    SimConfig { book_channels: ["order_book_update"; 2], book_ticker: [false; 2], ..config }
+    let venues = config
+        .venues
+        .iter()
+        .map(|venue| VenueChoice { order_entry: venue.order_entry, ..VenueChoice::gate("order_book_update") });
+    SimConfig { venues: venues.collect(), ..config }
 }
 
 fn crossed(seed: u64) -> SimConfig {
