@@ -22,6 +22,7 @@ use order_book::BookCell;
 use risk::controls::{daily_loss, price_collar};
 use risk::{Guard, Market, Marks, Plan, RiskView, SizeInputs, Stops, size_plan};
 use spread_detector::{Assessment, Group, LegView, Tracker, assess, collar_reference};
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// What a step produced.
@@ -59,6 +60,8 @@ struct Route {
     buy: VenueId,
     sell: VenueId,
     assessment: Option<Assessment>,
+    /// What its plan would earn, looked at only where routes compete; `None` where there is no plan.
+    earning: Option<Amount>,
 }
 
 impl Route {
@@ -488,11 +491,15 @@ impl Engine {
         let mut routes = std::mem::take(&mut self.routes);
         for buy in self.tables.venue_ids() {
             for sell in self.tables.venue_ids().filter(|sell| *sell != buy) {
-                routes.push(Route { buy, sell, assessment: self.assess_route(pair, buy, sell) });
+                routes.push(Route { buy, sell, assessment: self.assess_route(pair, buy, sell), earning: None });
             }
         }
         if routes.iter().filter(|route| route.pays()).count() > 1 {
-            routes.sort_by_cached_key(|route| std::cmp::Reverse(self.earning(pair, route)));
+            for route in &mut routes {
+                route.earning = self.earning(pair, route);
+            }
+            // In place: nothing is allocated on this thread.
+            routes.sort_unstable_by_key(|route| (Reverse(route.earning), route.buy, route.sell));
         }
         for route in routes.drain(..) {
             self.decide_route(pair, &route, out);
@@ -508,7 +515,7 @@ impl Engine {
 
     /// One ordered venue pair: size, approve, send what was detected. The verdict is the first gate that fails.
     fn decide_route(&mut self, pair: PairId, route: &Route, out: &mut Outputs) {
-        let Route { buy, sell, assessment } = *route;
+        let Route { buy, sell, assessment, .. } = *route;
         let Some(found) = &assessment else {
             self.tracker.observe(pair, buy, sell, self.now, None, Verdict::Untrusted, false, &mut out.notices);
             return;
