@@ -11,10 +11,10 @@
 //! statements only say which versions exist.
 //!
 //! A statement is *taken over* only at start, and by a rule over the inputs alone, so that folding the log takes over the same:
-//! - A venue whose balances were never adopted: at the first comparable statement after all trades were read. When those hold
-//!   some (from the last minute), the statement may lag behind them, and when the stream told a change of balances, they may lag behind
-//!   the statement: then as after a restart. A trade between the two reads of which the stream tells nothing is booked once too often,
-//!   and found by the next comparison.
+//! - A venue whose balances were never adopted: at the first comparable statement that was asked for within a second of all trades
+//!   ([`FIRST_WINDOW`]). When those hold some (from the last minute), the statement may lag behind them, and when the stream told a change of
+//!   balances, they may lag behind the statement: then, and when the two reads are never so close, as after a restart. A trade within that
+//!   second of which the stream tells nothing is booked once too often, and found by the next comparison.
 //! - A restart: when comparable statements stay the same and differ from the ledger for the whole grace time; or when a person
 //!   resumed after drift.
 
@@ -39,6 +39,11 @@ const RETRY_FIRST: u64 = 500 * MILLI;
 const RETRY_LAST: u64 = 5 * SECOND;
 /// Time to the next round after one that did not end equal.
 const ROUND_AGAIN: u64 = 2 * SECOND;
+/// The longest time between the questions for trades and for balances that a first ledger begins with: what somebody trades between
+/// them is in the balances, and would be booked once more when it is listed.
+const FIRST_WINDOW: u64 = SECOND;
+/// And so much more for each pair, whose trades are a question each, within the venue's limits.
+const FIRST_WINDOW_PAIR: u64 = 50 * MILLI;
 /// Time between two reads of the fee rates.
 const FEES_EVERY: u64 = 600 * SECOND;
 /// A venue whose private link is lost for this long is taken to be closed for maintenance (F34).
@@ -646,6 +651,8 @@ impl Executor {
             }
         }
         state.compared = Some(report.requested);
+        let window = FIRST_WINDOW + FIRST_WINDOW_PAIR * state.listed().count() as u64;
+        let close = state.trades_read_since(MonoNanos(report.requested.0.saturating_sub(window)));
         let ledger = &self.ledger;
         let differs = |(index, stated): &(usize, &Amount)| ledger.holding(venue, AssetId(*index as u16)).total != **stated;
         let equal = !stated.iter().enumerate().any(|entry| differs(&entry));
@@ -655,7 +662,7 @@ impl Executor {
         };
         let steady = report.requested.since(steady_since) >= self.config.balance_grace_ns;
         let adopt = match state.adoption {
-            Adoption::First => !state.recent_history || equal || steady,
+            Adoption::First => (close && !state.recent_history) || equal || steady,
             Adoption::Allowed => !equal && steady,
             Adoption::Done => false,
         };

@@ -136,6 +136,8 @@ pub struct BookSync {
     /// Why trust was last lost; `None` while live or before the first change.
     reason: Option<ResyncReason>,
     live_since: MonoNanos,
+    /// When the newest change that was passed on was received.
+    proved: MonoNanos,
     /// The next change may overlap although the chain is linked.
     seam: bool,
     fallen: u32,
@@ -165,6 +167,7 @@ impl BookSync {
             phase: Phase::Waiting,
             reason: None,
             live_since: MonoNanos(0),
+            proved: MonoNanos(0),
             seam: false,
             fallen: 0,
             overtaken: Overtaken::NONE,
@@ -306,6 +309,7 @@ impl BookSync {
         self.phase = Phase::Live(delta.last);
         self.fallen = 0;
         self.count(out, |stream| stream.applied += 1);
+        self.proved = self.proved.max(stamps.received);
         let Delta { last, bids, asks, .. } = delta;
         // Whatever the venue's own first number is: the engine checks that the chain is unbroken by ours.
         self.pass(stamps, BookBody::Delta { first: id + 1, last, bids, asks }, out);
@@ -339,16 +343,11 @@ impl BookSync {
         }
     }
 
-    /// The answer to the request of this generation, which left at `sent`. The copy is evidence of the book as it was then: how long
-    /// the answer was under way, it does not tell.
-    pub fn on_copy(
-        &mut self,
-        generation: u64,
-        copy: Result<BookCopy, CopyFault>,
-        sent: MonoNanos,
-        now: MonoNanos,
-        out: &mut SyncOut<'_>,
-    ) {
+    /// The answer to the request of this generation.
+    ///
+    /// Copies are cached and answers are slow, and nothing in a copy tells its age. So it is evidence for the time of the newest change
+    /// that it holds, and where it need only reach what was passed on, for the time of that.
+    pub fn on_copy(&mut self, generation: u64, copy: Result<BookCopy, CopyFault>, now: MonoNanos, out: &mut SyncOut<'_>) {
         if !self.wants(generation) {
             return;
         }
@@ -370,6 +369,8 @@ impl BookSync {
             return self.resync(ResyncReason::Crossed, self.floor, now, out);
         }
         let id = copy.id;
+        let newest = self.held.iter().rev().find(|held| held.delta.last <= id).or(self.held.front());
+        let received = newest.map_or(self.proved, |held| held.stamps.received);
         self.live_since = now;
         self.phase = Phase::Live(id);
         self.reason = None;
@@ -381,7 +382,7 @@ impl BookSync {
         let held = std::mem::take(&mut self.held);
         self.count(out, |stream| stream.snapshots += 1);
         // Its way is another one than the stream's: it tells nothing of the stream's lag.
-        let stamps = Stamps { received: sent, sent_at: None, changed_at: copy.changed_at };
+        let stamps = Stamps { received, sent_at: None, changed_at: copy.changed_at };
         self.pass(stamps, BookBody::Snapshot { id, bids: copy.bids, asks: copy.asks }, out);
         for Held { delta, stamps } in held {
             if delta.last <= id {

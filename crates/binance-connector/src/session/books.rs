@@ -156,13 +156,12 @@ impl BinanceSession {
         self.pump_book(pair, now, updates);
     }
 
-    /// The answer to a request for a copy that was asked for at `sent`.
+    /// The answer to a request for a copy.
     pub(super) fn on_copy(
         &mut self,
         pair: PairId,
         generation: u64,
         answer: Answer<'_>,
-        sent: MonoNanos,
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
@@ -176,7 +175,7 @@ impl BinanceSession {
             }),
             Err(_) => Err(CopyFault::Failed),
         };
-        self.with_book(pair, updates, |book, out| book.on_copy(generation, copy, sent, now, out));
+        self.with_book(pair, updates, |book, out| book.on_copy(generation, copy, now, out));
         self.pump_book(pair, now, updates);
     }
 

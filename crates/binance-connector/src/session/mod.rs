@@ -183,7 +183,7 @@ impl VenueSession for BinanceSession {
     fn handle_response(&mut self, ticket: Ticket, now: MonoNanos, response: Response<'_>, updates: &mut Vec<Input>) {
         let Some(own) = self.desk.handle_response(ticket, now, response, updates) else { return };
         let BookCopy { pair, generation } = own.own;
-        self.on_copy(pair, generation, own.answer, own.sent, now, updates);
+        self.on_copy(pair, generation, own.answer, now, updates);
     }
 
     fn handle_timeout(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {

@@ -345,6 +345,37 @@ fn a_change_of_balances_during_the_first_start_waits_for_the_trade_that_made_it(
     assert!(!rig.has_stop(FOREIGN));
 }
 
+/// Found by the swarm (275,873): the accounts were not answered for seconds after the trades were, somebody traded meanwhile, and his
+/// trade was booked on top of balances that held it.
+#[test]
+fn a_first_statement_counts_only_beside_trades_that_were_read_with_it() {
+    let mut rig = Rig::new();
+    rig.link(A, LinkState::Up);
+    rig.decide();
+    rig.account(A, None);
+    rig.open_orders(A, vec![]);
+    rig.trades(A, vec![]);
+    rig.decide();
+    rig.pass(1_200);
+    rig.balances(A, "3", "4");
+    rig.decide();
+    rig.check_ledger(A, "0", "0");
+    assert!(!rig.exec.ready(A));
+    // Both are asked for again.
+    rig.out.commands.clear();
+    rig.pass(2_000);
+    rig.decide();
+    assert!(rig.reads().iter().any(|read| matches!(read, ReadKind::Trades { .. })), "{:?}", rig.reads());
+    rig.open_orders(A, vec![]);
+    rig.trades(A, vec![]);
+    rig.decide();
+    rig.pass(1_000);
+    rig.balances(A, "3", "4");
+    rig.decide();
+    rig.check_ledger(A, "3", "4");
+    assert!(rig.exec.ready(A));
+}
+
 /// The same instance number in another run directory: its ids look like ours, its orders are not.
 #[test]
 fn ids_of_an_epoch_that_this_directory_never_had_are_foreign() {

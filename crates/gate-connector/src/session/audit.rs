@@ -70,6 +70,11 @@ impl Audit {
         self.hint = self.hint.filter(behind);
     }
 
+    /// The last evidence of any kind; the clock's origin before the first.
+    pub(super) const fn proved_at(&self) -> MonoNanos {
+        self.proved_at
+    }
+
     fn proved(&mut self, at: MonoNanos) {
         self.proved_at = self.proved_at.max(at);
         self.wait_ns = 0;

@@ -608,14 +608,15 @@ impl GateSession {
         updates.push(self.book_input(pair, stamps, BookBody::Delta { first: id + 1, last, bids, asks }));
     }
 
-    /// The answer to a request for a copy that was asked for at `sent`. It is evidence of the book as it was then: how long the answer
-    /// was under way, it does not tell.
+    /// The answer to a request for a copy.
+    ///
+    /// Copies are cached (Gate API v4, B 4) and answers are slow, and nothing in a copy tells its age. So it is evidence for the time of
+    /// the newest frame that it holds, and where it need only reach what was applied, for the time of that.
     pub(super) fn on_base(
         &mut self,
         pair: PairId,
         generation: u64,
         mut answer: Answer<'_>,
-        sent: MonoNanos,
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
@@ -650,10 +651,12 @@ impl GateSession {
                 }
             };
         }
+        let newest = book.held.iter().rev().find(|held| held.delta.last <= base.id).or(book.held.front());
+        let received = newest.map_or(book.audit.proved_at(), |held| held.stamps.received);
         let held = std::mem::take(&mut book.held);
         book.held_levels = 0;
         // Its way is another one than the stream's: it tells nothing of the stream's lag.
-        let stamps = Stamps { received: sent, sent_at: None, changed_at: base.changed_at };
+        let stamps = Stamps { received, sent_at: None, changed_at: base.changed_at };
         if !self.go_live(index, base.id, base.bids, base.asks, stamps, now, updates) {
             // A crossed copy: what was held is still the chain that the next one must reach.
             if let Some(book) = self.books.books.get_mut(index) {

@@ -159,7 +159,7 @@ impl VenueSession for GateSession {
         let Some(own) = self.desk().handle_response(ticket, now, response, updates) else { return };
         let BookCopy { pair, copy } = own.own;
         match copy {
-            Copy::Book { generation } => self.on_base(pair, generation, own.answer, own.sent, now, updates),
+            Copy::Book { generation } => self.on_base(pair, generation, own.answer, now, updates),
             Copy::Audit => self.on_audit(pair, own.answer, own.sent, now, updates),
         }
     }
