@@ -2,6 +2,8 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
+# Git stays outside: which commit this is, is for whoever builds to say (docker build --build-arg CROSSGATE_COMMIT=…).
+ARG CROSSGATE_COMMIT
 RUN cargo build --release --locked -p crossgate
 
 FROM gcr.io/distroless/cc-debian12:nonroot

@@ -547,6 +547,8 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (&["sim", "--listen", "0.0.0.0:0"], "loopback addresses only"),
         (&["sim", "--venue", "kraken"], "known: gate"),
         (&["sim", "--venue", "gate:a", "--venue", "gate:a"], "used twice"),
+        (&["sim", "--venue", "gate:"], "is no id"),
+        (&["sim", "--venue", "gate:A b"], "visible ASCII"),
     ] {
         let done = run(crossgate(dir.path()).args(arguments)).expect(2);
         assert_eq!(done.stdout, "", "{arguments:?}");

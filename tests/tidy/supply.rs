@@ -37,6 +37,9 @@ const BUILD_SCRIPTS: &[(&str, &str)] = &[
     ("zstd-sys", "builds zstd: C"),
 ];
 
+/// Our own build scripts.
+const OWN_BUILD_SCRIPTS: &[(&str, &str)] = &[("crossgate", "asks git for the commit of this checkout")];
+
 /// Native libraries that are linked in.
 const LINKS: &[&str] = &["ring", "zstd-sys"];
 
@@ -70,7 +73,9 @@ fn only_listed_packages_run_code_while_they_are_built() {
     let mut found = Vec::new();
     for package in packages.all().filter(|p| has_kind(p, "custom-build")) {
         if ours.contains(name(package)) {
-            found.push(format!("{}: ours need no build script", name(package)));
+            if !OWN_BUILD_SCRIPTS.iter().any(|(own, _)| *own == name(package)) {
+                found.push(format!("{}: ours need no build script", name(package)));
+            }
         } else if !listed.contains(name(package)) {
             found.push(format!("{}: read its build script, then list it in BUILD_SCRIPTS with what it does", name(package)));
         }

@@ -48,6 +48,9 @@ mod watch;
 use clap::Parser;
 use std::process::ExitCode;
 
+/// Version and commit, as the headers of logs and tapes say them.
+const BUILD: &str = concat!("crossgate ", env!("CARGO_PKG_VERSION"), " (", env!("CROSSGATE_COMMIT"), ")");
+
 fn main() -> ExitCode {
     shorten_panics();
     if let Err(error) = guard::seal() {

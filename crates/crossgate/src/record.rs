@@ -132,7 +132,7 @@ async fn record(loaded: Loaded, args: &RecordArgs) -> Result<(), Failure> {
             host_class: class.into(),
             // By the venue's own names and units: its frames are found and read by them.
             tables: Some(venue.aliases.tables(&setup.tables).map_err(Failure::config)?),
-            build: format!("crossgate {}", env!("CARGO_PKG_VERSION")),
+            build: crate::BUILD.into(),
             started: clock.wall(),
         };
         writers

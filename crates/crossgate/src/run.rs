@@ -300,7 +300,7 @@ pub fn open_engine(
         instance: loaded.config.instance,
         epoch,
         shard: 0,
-        build: format!("crossgate {}", env!("CARGO_PKG_VERSION")),
+        build: crate::BUILD.into(),
         mode: loaded.config.mode.as_str().into(),
         seed: loaded.config.seed,
         started,

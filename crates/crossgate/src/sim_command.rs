@@ -93,6 +93,10 @@ fn named_venues(names: &[String], template: &Venue) -> Result<Vec<Venue>, Failur
         if !known.contains(&kind) {
             return Err(Failure::usage(format!("--venue {name}: no simulator for `{kind}`; known: {}", known.join(", "))));
         }
+        // It stands in keys, which go into headers.
+        if !(1..=64).contains(&id.len()) || !id.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Failure::usage(format!("--venue {name}: `{id}` is no id; write 1 to 64 visible ASCII characters")));
+        }
         if venues.iter().any(|v| v.id == id) {
             return Err(Failure::usage(format!("--venue {name}: the id `{id}` is used twice")));
         }

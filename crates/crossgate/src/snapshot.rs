@@ -230,11 +230,7 @@ fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, now: MonoNanos)
     let tables = engine.tables();
     let report = engine.report();
     copy.gauge(names::UP, &[], 1.0);
-    copy.gauge(
-        names::BUILD_INFO,
-        &[("version", env!("CARGO_PKG_VERSION")), ("commit", option_env!("CROSSGATE_COMMIT").unwrap_or("unknown"))],
-        1.0,
-    );
+    copy.gauge(names::BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION")), ("commit", env!("CROSSGATE_COMMIT"))], 1.0);
     for (venue, stats) in tables.venues.iter().zip(node.session_stats()) {
         copy.counter(names::FRAMES, &[("venue", venue)], stats.frames);
         for (reason, count) in FrameReject::ALL.iter().zip(stats.rejected) {

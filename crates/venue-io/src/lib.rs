@@ -15,6 +15,7 @@
 //! It knows nothing about any venue, decodes nothing, and never reconnects by itself: the session asks for that.
 
 mod clock;
+mod connect;
 mod driver;
 mod endpoint;
 mod error;

@@ -8,6 +8,7 @@
 //! 4. After `Lost` is queued the task holds no socket.
 
 use crate::clock::Clock;
+use crate::connect::connect;
 use crate::endpoint::Endpoint;
 use crate::event::{EventSender, IoBody, IoEvent};
 use crate::limits::Limits;
@@ -20,7 +21,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::lookup_host;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -165,8 +166,8 @@ impl LinkTask {
             return Err(Loss::new(LossReason::ConnectFailed, "this role has no WebSocket"));
         };
         let tcp = match endpoint.localhost_addresses() {
-            Some(addresses) => TcpStream::connect(&addresses[..]).await,
-            None => TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await,
+            Some(addresses) => connect(addresses).await,
+            None => connect(lookup_host((endpoint.host.as_str(), endpoint.port)).await.map_err(failed)?).await,
         }
         .map_err(failed)?;
         tcp.set_nodelay(true).map_err(failed)?;
