@@ -95,8 +95,8 @@ struct Bench {
 impl Bench {
     fn new(channel: &'static str) -> Bench {
         let pairs = ["BTC_USDT", "ETH_USDT", "SOL_USDT", "XRP_USDT"].map(String::from).to_vec();
-        let config =
-            SimConfig { pairs, book_channels: [channel; 2], base_decimals: 12, wall_offset_ns: 0, ..SimConfig::calm(11) };
+        let mut config = SimConfig { pairs, base_decimals: 12, wall_offset_ns: 0, ..SimConfig::calm(11) };
+        config.venues.iter_mut().for_each(|venue| venue.book_channel = channel);
         let mut world = build_world(&config);
         let setup = Setup::fetch(&config, &mut world);
         let begun_t_ns = world.now();

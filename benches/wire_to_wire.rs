@@ -212,7 +212,8 @@ async fn down(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, stamps: Shared, h
 /// Runs an engine against these addresses for a while; returns how many orders it sent.
 fn trade(addresses: &[SocketAddr], span: Duration) -> u64 {
     let pairs = ["BTC_USDT", "ETH_USDT", "SOL_USDT", "XRP_USDT"].map(String::from).to_vec();
-    let config = SimConfig { pairs, book_channels: ["order_book"; 2], wall_offset_ns: 0, ..SimConfig::calm(SEED) };
+    let mut config = SimConfig { pairs, wall_offset_ns: 0, ..SimConfig::calm(SEED) };
+    config.venues.iter_mut().for_each(|venue| venue.book_channel = "order_book");
     // Names and rules only: the same universe as the venues on the sockets.
     let setup = Setup::fetch(&config, &mut build_world(&config));
     let local = LocalSet::new();
