@@ -291,6 +291,10 @@ impl Judge {
                 let named = fill.client_id.is_some();
                 let fill = ownership::owned(world, fill);
                 self.orders.fill_told(&fill, named)?;
+                let mut holdings = process.node.engine().executor().ledger().holdings();
+                if !holdings.any(|(venue, _, holding)| venue == fill.venue && !holding.total.is_zero()) {
+                    self.orders.is_history(&fill);
+                }
                 let booked = notices.iter().find_map(|notice| match notice {
                     Notice::Filled { deal, venue, pair, side, price, qty }
                         if (*venue, *pair, *side, *price, *qty) == (fill.venue, fill.pair, fill.side, fill.price, fill.qty) =>

@@ -36,6 +36,9 @@ pub struct OrderBookkeeping {
     ended_in_log: BTreeSet<ClientOrderId>,
     /// Fills of strangers told; the engine books one when no order of ours can claim it any more.
     told_foreign: usize,
+    /// Fills of ours told to this life before it had a ledger of their venue: history, which the balances that it begins with hold. A
+    /// life before has traded there since the state log failed.
+    history: BTreeSet<(VenueId, PairId, TradeId)>,
     /// Fills of our orders that this life was told without our id only: one waits until the venue's id of its order is known. At rest
     /// none does, or the balances would not be true.
     unnamed: BTreeSet<(VenueId, PairId, TradeId)>,
@@ -120,6 +123,7 @@ impl OrderBookkeeping {
         self.unnamed.clear();
         self.told = told;
         self.booked = 0;
+        self.history.clear();
         Ok(())
     }
 
@@ -221,6 +225,11 @@ impl OrderBookkeeping {
         Ok(())
     }
 
+    /// The fill that was just told came before there was a ledger of its venue.
+    pub fn is_history(&mut self, fill: &Fill) {
+        self.history.insert(key(fill));
+    }
+
     fn is_certain(&mut self, fill: &Fill) {
         if let Some(order) = fill.client_id.and_then(|id| self.orders.get_mut(&id)) {
             order.certain = order.certain.checked_add(fill.qty).unwrap_or(order.certain);
@@ -304,7 +313,8 @@ impl OrderBookkeeping {
     /// I2.
     pub fn check_booked(&self) -> Check {
         let told = self.told.len() - self.told_before;
-        if self.booked > told + self.unnamed_before || self.booked + self.told_foreign + self.unnamed.len() < told {
+        let unbooked = self.told_foreign + self.unnamed.len() + self.history.len();
+        if self.booked > told + self.unnamed_before || self.booked + unbooked < told {
             let what = if self.booked < told { "a fill that was told was not booked" } else { "a fill was booked twice" };
             return broken(Invariant::FillsBookedOnce, format!("{what}: {told} told, {} booked in this life", self.booked));
         }
