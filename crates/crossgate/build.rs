@@ -1,11 +1,14 @@
 //! Tells the binary which commit it is of, for `build_info` and the headers of its logs, as `CROSSGATE_COMMIT`.
 //!
 //! That is what the variable of this name says to the build, where a packager has no git; else what git says of this checkout, with
-//! `-dirty` behind it when a tracked file differs from the commit; else `unknown`. Only release builds ask git: the others are built
-//! between commits, and would be built again after each.
+//! `-dirty` behind it when something that is built differs from the commit; else `unknown`. Only release builds ask git: the others
+//! are built between commits, and would be built again after each.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// What is built, from the root of the checkout.
+const BUILT: [&str; 4] = ["crates", "configs", "Cargo.toml", "Cargo.lock"];
 
 fn main() {
     println!("cargo::rerun-if-env-changed=CROSSGATE_COMMIT");
@@ -31,12 +34,12 @@ fn of_checkout() -> Option<String> {
             println!("cargo::rerun-if-changed={}", path.display());
         }
     }
-    // What decides whether the commit is all that is built.
-    for part in ["crates", "Cargo.toml", "Cargo.lock", "configs"] {
+    for part in BUILT {
         println!("cargo::rerun-if-changed={}", root.join(part).display());
     }
     let commit = git(&root, &["rev-parse", "--short=12", "HEAD"])?;
-    let clean = git(&root, &["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+    let status = ["status", "--porcelain", "--untracked-files=no", "--"];
+    let clean = git(&root, &[&status[..], &BUILT[..]].concat())?.is_empty();
     Some(if clean { commit } else { format!("{commit}-dirty") })
 }
 

@@ -314,10 +314,8 @@ fn fills_from_before_the_first_start_are_history() {
     assert!(!rig.has_stop(FOREIGN));
 }
 
-/// Found by the mixed swarm: somebody traded after the trades were read and before the balances were, and his trade was booked on top of
-/// balances that held it.
-#[test]
-fn a_change_of_balances_during_the_first_start_waits_for_the_trade_that_made_it() {
+/// A first start at which everything was read but the balances.
+fn all_but_balances_read() -> Rig {
     let mut rig = Rig::new();
     rig.link(A, LinkState::Up);
     rig.decide();
@@ -325,6 +323,14 @@ fn a_change_of_balances_during_the_first_start_waits_for_the_trade_that_made_it(
     rig.open_orders(A, vec![]);
     rig.trades(A, vec![]);
     rig.decide();
+    rig
+}
+
+/// Found by the mixed swarm: somebody traded after the trades were read and before the balances were, and his trade was booked on top of
+/// balances that held it.
+#[test]
+fn a_change_of_balances_during_the_first_start_waits_for_the_trade_that_made_it() {
+    let mut rig = all_but_balances_read();
     let told = BalanceReport { source: BalanceSource::Stream, ..rig.balance_report(A, "3", "4") };
     rig.exec.handle_balances(rig.now, &told, &mut rig.out);
     for millis in [3_000, 30_000] {
@@ -349,13 +355,7 @@ fn a_change_of_balances_during_the_first_start_waits_for_the_trade_that_made_it(
 /// trade was booked on top of balances that held it.
 #[test]
 fn a_first_statement_counts_only_beside_trades_that_were_read_with_it() {
-    let mut rig = Rig::new();
-    rig.link(A, LinkState::Up);
-    rig.decide();
-    rig.account(A, None);
-    rig.open_orders(A, vec![]);
-    rig.trades(A, vec![]);
-    rig.decide();
+    let mut rig = all_but_balances_read();
     rig.pass(1_200);
     rig.balances(A, "3", "4");
     rig.decide();
