@@ -246,6 +246,8 @@ pub fn world_config(loaded: &Loaded, venues: &[Venue]) -> Result<WorldConfig, Fa
         }
     }
     if let Some(market) = &mut world.market {
+        // Other people's clients want to know how it came to these prices.
+        market.has_past = true;
         market.basis_bps = whole_bps(loaded, "sim.basis_bps", config.sim.basis_bps.0)?;
         market.volatility_bps = whole_bps(loaded, "sim.volatility_bps", config.sim.volatility_bps.0)?;
         if let Some(per_mille) = config.sim.faults.id_only_per_mille {

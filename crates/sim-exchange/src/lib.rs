@@ -13,7 +13,8 @@
 //!   what is spoken.
 //!
 //! What it cannot show: its books are made by a model, so they react to our orders only as the model's refill does, and no
-//! other trader competes for the same spread.
+//! other trader competes for the same spread. Candles from before the start, where they are asked for, are made up, without a trade
+//! behind them.
 
 pub mod binance;
 pub mod bybit;

@@ -112,6 +112,9 @@ impl World {
             Some(market) => Some(Market::new(market, config.seed, &config.venues, &mut exchanges, start_t_ns)?),
             None => None,
         };
+        for (venue, pair, past) in market.iter().flat_map(|market| market.pasts(config.seed, &exchanges, start_t_ns)) {
+            venues[venue].dialect.remember(pair, past);
+        }
         let mut world = World { now_t_ns: start_t_ns, exchanges, venues, market, out: OutputQueue::new() };
         world.tell_events();
         Ok(world)

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     core::{Exchange, Level, PairConfig, PairId, PublicTrade, Side, TradeStatus, exact},
     faults::{Faults, take_one},
+    market::Past,
     shared::bars::{Bar, Bars, Interval},
 };
 
@@ -111,6 +112,13 @@ pub(super) struct Market {
 impl Market {
     pub(super) fn new(pairs: usize) -> Market {
         Market { pairs: vec![PairMarket::default(); pairs] }
+    }
+
+    /// What came before the first trade of a pair.
+    pub(super) fn remember(&mut self, pair: PairId, past: Past) {
+        if let Some(pair) = self.pairs.get_mut(pair.index()) {
+            pair.bars.remember(past);
+        }
     }
 
     /// Adds a trade; returns the aggregate that it made or joined.

@@ -67,6 +67,7 @@ use crate::{
         script::{FaultScript, Strike},
         take_first, take_one,
     },
+    market::Past,
     monitor::Monitor,
     shared::balances::BalanceHistory,
     timing::Jitter,
@@ -540,6 +541,10 @@ impl Dialect for BinanceDialect {
         let (streams, mut context) = self.streams(t_ns, exchange);
         let frames = streams.on_events(events, &aggregates, &mut context);
         self.send_streams(frames, t_ns, out);
+    }
+
+    fn remember(&mut self, pair: PairId, past: Past) {
+        self.state.market.remember(pair, past);
     }
 
     fn next_wakeup(&self) -> Option<u64> {

@@ -1,8 +1,9 @@
-//! Private REST about the account: balances, rights of the key, fees, coins and their chains (Bybit API v5: account, user,
-//! asset).
+//! Private REST about the account: balances, what they would trade, rights of the key, fees, coins and their chains (Bybit API
+//! v5: account, user, asset).
 //!
 //! The account is a unified one that trades spot and has nothing elsewhere: lists of anything else are empty.
 
+use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -10,11 +11,12 @@ use super::{
     dcp::Protection,
     error::ApiError,
     market::{Category, category, is_listed},
+    orders::side_of,
     params::{self, Params},
     rows::{self, RowContext},
 };
 use crate::{
-    core::{AccountId, AssetId, Balance},
+    core::{AccountId, AssetId, Balance, Side},
     faults::Faults,
     shared::{balances::BalanceHistory, text::decimal},
 };
@@ -35,6 +37,9 @@ const GROUPS: [&str; 11] = [
     "Affiliate",
     "Earn",
 ];
+
+/// Decimals of quantities and of amounts in a borrow quota (Bybit API v5, get borrow quota).
+const QUOTA_DECIMALS: (u32, u32) = (4, 8);
 
 /// Who asks for a balance, and when.
 #[derive(Clone, Copy)]
@@ -108,6 +113,42 @@ pub(super) fn transfer_balances(params: &Params, view: &BalanceView<'_>, context
         })
         .collect();
     Ok(json!({"accountType": kind, "memberId": "", "balance": rows}))
+}
+
+/// GET `/v5/order/spot-borrow-check`: what an order of a side could trade. Nothing can be borrowed here, so that it is what is free of the
+/// coin that the side spends, in it and in the other at the best price to be had; nothing in the other without a book.
+///
+/// # Errors
+/// `10001` for another category, an unknown symbol or side.
+pub(super) fn borrow_quota(params: &Params, view: &BalanceView<'_>, context: &RowContext<'_>) -> Result<Value, ApiError> {
+    if category(params.get("category"))? != Category::Spot {
+        return Err(ApiError::parameter("category only support spot"));
+    }
+    let symbol = params.get("symbol").ok_or_else(|| ApiError::missing("symbol"))?;
+    let side = params.get("side").ok_or_else(|| ApiError::missing("side"))?;
+    let side = side_of(side).ok_or_else(|| ApiError::parameter(format!("side {side}")))?;
+    let pair = context.symbols.find(symbol).ok_or_else(ApiError::unsupported_symbol)?;
+    let (book, pair) = (context.exchange.book(pair), context.exchange.pair(pair));
+    let price = book.best(side.opposite()).map(|level| level.price);
+    let coin = if side == Side::Buy { pair.quote } else { pair.base };
+    let free = view.of(coin, context).available;
+    let (quantity, amount) = match (side, price) {
+        (Side::Buy, Some(price)) => (free.checked_div(price).unwrap_or_default(), free),
+        (Side::Sell, Some(price)) => (free, free.checked_mul(price).unwrap_or_default()),
+        (Side::Buy, None) => (Decimal::ZERO, free),
+        (Side::Sell, None) => (free, Decimal::ZERO),
+    };
+    let (quantity, amount) = (quantity.trunc_with_scale(QUOTA_DECIMALS.0), amount.trunc_with_scale(QUOTA_DECIMALS.1));
+    let (quantity, amount) = (decimal(quantity), decimal(amount));
+    Ok(json!({
+        "symbol": symbol,
+        "side": rows::side_word(side),
+        "maxTradeQty": quantity,
+        "maxTradeAmount": amount,
+        "spotMaxTradeQty": quantity,
+        "spotMaxTradeAmount": amount,
+        "borrowCoin": context.symbols.asset(coin),
+    }))
 }
 
 /// GET `/v5/account/info`.

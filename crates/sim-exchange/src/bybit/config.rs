@@ -199,6 +199,8 @@ pub struct BybitLimits {
     pub batch: u32,
     /// Lists of orders and executions, balances.
     pub query: u32,
+    /// The transaction log.
+    pub log: u32,
     /// Fee rates, coins, transfers.
     pub slow: u32,
     /// Requests of one address in five seconds. Everybody here has the same address; beyond it everything is answered 403.
@@ -215,6 +217,7 @@ impl Default for BybitLimits {
             cancel: 20,
             batch: 20,
             query: 50,
+            log: 30,
             slow: 5,
             address_per_5s: 600,
             address_ban_ns: 10 * 60_000 * MS,

@@ -20,21 +20,26 @@ use crate::{
 
 /// Ended orders that `/v5/order/realtime` still knows.
 const RECENT_MAX: usize = 500;
-const DAY_MS: u64 = 86_400_000;
-/// What lists cover without a time, and the widest span they accept.
+pub(super) const DAY_MS: u64 = 86_400_000;
+/// What lists of orders and executions cover without a time, and the widest span that any list accepts.
 const SPAN_MS: u64 = 7 * DAY_MS;
 
 /// An answer to a list: rows, with the cursor of the next page.
 fn page(name: &str, rows: Vec<(u64, Value)>, limit: u64) -> Value {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
-    let cursor = rows.get(limit.saturating_sub(1)).filter(|_| more).map_or_else(String::new, |(id, _)| format!("before_{id}"));
-    let rows: Vec<Value> = rows.into_iter().take(limit).map(|(_, row)| row).collect();
+    let (rows, cursor) = cut(rows, limit);
     json!({"category": name, "list": rows, "nextPageCursor": cursor})
 }
 
+/// The first rows, and the cursor of those after them, if there are any.
+pub(super) fn cut(rows: Vec<(u64, Value)>, limit: u64) -> (Vec<Value>, String) {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    let cursor = rows.get(limit.saturating_sub(1)).filter(|_| more).map_or_else(String::new, |(id, _)| format!("before_{id}"));
+    (rows.into_iter().take(limit).map(|(_, row)| row).collect(), cursor)
+}
+
 /// Ids below this are on the page that a cursor asks for.
-fn below(params: &Params) -> Result<u64, ApiError> {
+pub(super) fn below(params: &Params) -> Result<u64, ApiError> {
     let Some(cursor) = params.get("cursor") else { return Ok(u64::MAX) };
     cursor.strip_prefix("before_").and_then(|id| id.parse().ok()).ok_or_else(|| ApiError::parameter("cursor"))
 }
@@ -48,20 +53,31 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// Names in the order in which Bybit takes them: order id, client id, symbol, coin.
+    /// Names in the order in which Bybit takes them: order id, client id, symbol, coin. What comes after the first is not looked at,
+    /// not even for what is wrong with it.
     fn read(params: &Params, context: &RowContext<'_>) -> Result<Wanted, ApiError> {
+        let nothing = Wanted { pair: None, base: None, id: None, link: None };
+        if let Some(id) = params.get("orderId") {
+            // An id that is no number names no order.
+            return Ok(Wanted { id: Some(OrderId(id.parse().unwrap_or(0))), ..nothing });
+        }
+        if let Some(link) = params.get("orderLinkId") {
+            return Ok(Wanted { link: Some(link.to_owned()), ..nothing });
+        }
         let pair = match params.get("symbol") {
             Some(symbol) => Some(context.symbols.find(symbol).ok_or_else(ApiError::invalid_symbol)?),
             None => None,
         };
-        // An id that is no number names no order.
-        let id = params.get("orderId").map(|id| OrderId(id.parse().unwrap_or(0)));
-        let link = params.get("orderLinkId").filter(|_| id.is_none()).map(str::to_owned);
-        Ok(Wanted { pair, base: params.get("baseCoin").map(str::to_owned), id, link })
+        Ok(Wanted { pair, base: params.get("baseCoin").map(str::to_owned), ..nothing })
     }
 
     fn names_one(&self) -> bool {
         self.id.is_some() || self.link.is_some()
+    }
+
+    /// The milliseconds that a list of ended orders or executions covers: all there are for an order that is named.
+    fn span(&self, params: &Params, caller: &Caller, clock: VenueClock) -> Result<(u64, u64), ApiError> {
+        if self.names_one() { Ok((0, u64::MAX)) } else { span(params, caller, clock, SPAN_MS) }
     }
 
     fn takes(&self, order: &Order, context: &RowContext<'_>) -> bool {
@@ -116,8 +132,8 @@ pub(super) fn history(params: &Params, caller: &Caller, context: &RowContext<'_>
     if category(params.get("category"))? == Category::Other {
         return Ok(page(name, Vec::new(), limit));
     }
-    let (from_ms, to_ms) = span(params, caller, context.clock)?;
     let wanted = Wanted::read(params, context)?;
+    let (from_ms, to_ms) = wanted.span(params, caller, context.clock)?;
     let status = params.get("orderStatus");
     let known_ns = |order: &Order| {
         let forgotten = order.filled_amount.is_zero()
@@ -134,7 +150,7 @@ pub(super) fn history(params: &Params, caller: &Caller, context: &RowContext<'_>
     let mut orders: Vec<&Order> = ended
         .into_iter()
         .filter(|order| caller.sees(order) && order.id.0 < below && wanted.takes(order, context) && known_ns(order))
-        .filter(|order| wanted.names_one() || within(order.create_t_ns))
+        .filter(|order| within(order.create_t_ns))
         .filter(|order| status.is_none_or(|status| state_of(order, context.memory).0 == status))
         .collect();
     orders.sort_by_key(|order| std::cmp::Reverse(order.id));
@@ -154,25 +170,24 @@ pub(super) fn executions(params: &Params, caller: &Caller, context: &RowContext<
     if category(params.get("category"))? == Category::Other {
         return Ok(page(name, Vec::new(), limit));
     }
-    let (from_ms, to_ms) = span(params, caller, context.clock)?;
     let wanted = Wanted::read(params, context)?;
+    let (from_ms, to_ms) = wanted.span(params, caller, context.clock)?;
     if params.get("execType").is_some_and(|kind| kind != "Trade") {
         return Ok(page(name, Vec::new(), limit));
     }
-    let named = wanted.names_one();
     let shown_to_ns = caller.t_ns.saturating_sub(caller.visibility.trade_hidden_ns);
-    let filter = TradeFilter { pair: wanted.pair.filter(|_| !named), order_id: wanted.id, ..TradeFilter::default() };
+    let filter = TradeFilter { pair: wanted.pair, order_id: wanted.id, ..TradeFilter::default() };
     let fills = context.exchange.trades(caller.account, &filter).into_iter();
     let rows = fills
         .filter(|fill| fill.t_ns <= shown_to_ns && fill.trade_id < TradeId(below))
         .filter(|fill| wanted.link.is_none() || fill.text == wanted.link)
         .filter(|fill| {
-            let base = wanted.base.as_ref().filter(|_| !named);
+            let base = wanted.base.as_ref();
             base.is_none_or(|base| context.symbols.rules(fill.pair).is_some_and(|rules| rules.base == *base))
         })
         .filter(|fill| {
             let shown_ms = context.clock.shown_ns(fill.t_ns) / 1_000_000;
-            named || shown_ms >= from_ms && shown_ms <= to_ms
+            shown_ms >= from_ms && shown_ms <= to_ms
         })
         .take(usize::try_from(limit).unwrap_or(100) + 1)
         .map(|fill| (fill.trade_id.0, rows::execution(fill, context)))
@@ -180,14 +195,15 @@ pub(super) fn executions(params: &Params, caller: &Caller, context: &RowContext<
     Ok(page(name, rows, limit))
 }
 
-/// `startTime` and `endTime` in the venue's milliseconds: seven days from one bound, or the last seven without any.
-fn span(params: &Params, caller: &Caller, clock: VenueClock) -> Result<(u64, u64), ApiError> {
+/// `startTime` and `endTime` in the venue's milliseconds, at most seven days apart: so long a span from one bound, or the last of that
+/// length without any.
+pub(super) fn span(params: &Params, caller: &Caller, clock: VenueClock, usual_ms: u64) -> Result<(u64, u64), ApiError> {
     let bound = |name| params.get(name).map(|_| params.number(name, 0, 0, u64::MAX)).transpose();
     let now_ms = clock.shown_ns(caller.t_ns) / 1_000_000;
     let (from_ms, to_ms) = match (bound("startTime")?, bound("endTime")?) {
-        (None, None) => (now_ms.saturating_sub(SPAN_MS), u64::MAX),
-        (Some(from_ms), None) => (from_ms, from_ms.saturating_add(SPAN_MS)),
-        (None, Some(to_ms)) => (to_ms.saturating_sub(SPAN_MS), to_ms),
+        (None, None) => (now_ms.saturating_sub(usual_ms), u64::MAX),
+        (Some(from_ms), None) => (from_ms, from_ms.saturating_add(usual_ms)),
+        (None, Some(to_ms)) => (to_ms.saturating_sub(usual_ms), to_ms),
         (Some(from_ms), Some(to_ms)) if to_ms < from_ms => {
             return Err(ApiError::new(10_001, "The start time must be earlier than the end time."));
         }

@@ -157,6 +157,7 @@ fn instrument_row(pair: PairId, rules: &PairConfig, symbols: &Symbols, faults: &
 
 fn order_book(params: &Params, context: &mut MarketContext<'_>) -> Result<Value, ApiError> {
     let pair = named_pair(params, context)?;
+    // As deep as the streams go (Bybit API v5, get orderbook: spot [1, 1000]).
     let limit = params.number("limit", 1, 1, COPY_LEVELS as u64)?;
     let limit = usize::try_from(limit).unwrap_or(1);
     let now = BookCopy::of(context.exchange.book(pair), context.t_ns, limit);

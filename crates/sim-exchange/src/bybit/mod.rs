@@ -1,7 +1,7 @@
 //! The Bybit dialect: what a client of Bybit API v5 (spot, unified account) sees of one simulated venue.
 //!
 //! Start at [`BybitDialect`]. Paths and the envelope are in `rest`, signatures in `auth`, public answers in `market` and
-//! `statistics`, orders in `orders`, lists in `lookups`, the account in `account`; sockets in `stream`, what they say in
+//! `statistics`, orders in `orders`, lists in `lookups`, the account in `account` and `transactions`; sockets in `stream`, what they say in
 //! `stream_book` and `stream_private`, order entry over WebSocket in `trade`. It shares no code with any Bybit client of this
 //! project, so that a misreading of the protocol cannot agree with itself.
 //!
@@ -43,6 +43,7 @@ mod tamper;
 mod tests;
 mod topics;
 mod trade;
+mod transactions;
 
 pub use config::{BybitConfig, BybitKey, BybitLimits};
 
@@ -54,12 +55,13 @@ use self::{
     trade::{Answer, TradeContext, TradeCount},
 };
 use crate::{
-    core::{AccountId, Event, Exchange, ExchangeConfig, OrderId},
+    core::{AccountId, Event, Exchange, ExchangeConfig, OrderId, PairId},
     faults::{
         Conditions, TimedFault,
         incident::{Incident, Incidents},
         script::{FaultScript, Strike},
     },
+    market::Past,
     monitor::Monitor,
     timing::Jitter,
     world::{Dialect, HttpRequest, HttpResponse, OutputQueue, WsFrame},
@@ -268,6 +270,10 @@ impl Dialect for BybitDialect {
         }
         let (stream, mut context) = self.stream(t_ns, exchange, out);
         stream.on_events(events, &mut context);
+    }
+
+    fn remember(&mut self, pair: PairId, past: Past) {
+        self.rest.statistics.remember(pair, past);
     }
 
     fn next_wakeup(&self) -> Option<u64> {

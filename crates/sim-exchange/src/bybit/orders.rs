@@ -18,6 +18,7 @@ use super::{
     memory::{CancelledBy, MarketAsk, Memory, Unit},
     params::{decimal, integer, required, text},
     rate::{RateLimits, RateState},
+    rows::side_word,
     symbols::{Symbols, quote_decimals, step},
 };
 use crate::{
@@ -109,6 +110,11 @@ fn names_of(order: &Order) -> Value {
     json!({"orderId": order.id.0.to_string(), "orderLinkId": order.text.as_deref().unwrap_or_default()})
 }
 
+/// The side of this name, in letters of either case: clients in use send `BUY` and are served.
+pub(super) fn side_of(word: &str) -> Option<Side> {
+    [Side::Buy, Side::Sell].into_iter().find(|side| word.eq_ignore_ascii_case(side_word(*side)))
+}
+
 /// The spot pair of a write.
 fn spot_pair(fields: &Map<String, Value>, symbols: &Symbols) -> Result<PairId, ApiError> {
     if category(text(fields, "category")?)? == Category::Other {
@@ -197,14 +203,11 @@ const NOT_SIMULATED: [&str; 6] = ["triggerPrice", "takeProfit", "stopLoss", "tpL
 /// Reads the fields of a new order.
 fn parse(fields: &Map<String, Value>, desk: &OrderDesk<'_>) -> Result<Asked, ApiError> {
     let pair = spot_pair(fields, desk.symbols)?;
-    let side = match required(fields, "side")? {
-        "Buy" => Side::Buy,
-        "Sell" => Side::Sell,
-        _ => return Err(ApiError::new(170_117, "Invalid side.")),
-    };
+    let side = side_of(required(fields, "side")?).ok_or_else(|| ApiError::new(170_117, "Invalid side."))?;
+    // As with sides, letters of either case are taken, and answers have Bybit's own.
     let is_market = match required(fields, "orderType")? {
-        "Limit" => false,
-        "Market" => true,
+        word if word.eq_ignore_ascii_case("Limit") => false,
+        word if word.eq_ignore_ascii_case("Market") => true,
         _ => return Err(ApiError::new(170_116, "Invalid orderType.")),
     };
     let time_in_force = match text(fields, "timeInForce")?.unwrap_or("GTC") {
@@ -362,16 +365,29 @@ fn base_for(value: Decimal, levels: impl Iterator<Item = crate::core::Level>, ru
     base.max(rules.min_base_amount.unwrap_or_else(|| step(rules.amount_precision)))
 }
 
-/// Finds an order that a write names by `orderId`, or else by `orderLinkId`.
-fn find<'a>(fields: &Map<String, Value>, pair: PairId, desk: &'a OrderDesk<'_>) -> Result<&'a Order, ApiError> {
+/// The order that a write names by `orderId`, or else by `orderLinkId`, if the caller has it and it is not forgotten.
+fn named<'a>(fields: &Map<String, Value>, desk: &'a OrderDesk<'_>) -> Result<Option<&'a Order>, ApiError> {
     let (id, link) = (text(fields, "orderId")?, text(fields, "orderLinkId")?);
     let order = match (id, link) {
         (Some(id), _) => id.parse().ok().and_then(|id| desk.exchange.order(OrderId(id))),
         (None, Some(link)) => desk.exchange.order_by_text(desk.caller.account, link),
         (None, None) => return Err(ApiError::new(10_001, "params error: OrderId or orderLinkId is required")),
     };
-    let order = order.filter(|order| order.pair == pair && desk.caller.sees(order) && desk.caller.is_recent(order));
-    order.ok_or_else(ApiError::order_not_found)
+    Ok(order.filter(|order| desk.caller.sees(order) && desk.caller.is_recent(order)))
+}
+
+/// Finds an order of this pair that a write names.
+fn find<'a>(fields: &Map<String, Value>, pair: PairId, desk: &'a OrderDesk<'_>) -> Result<&'a Order, ApiError> {
+    named(fields, desk)?.filter(|order| order.pair == pair).ok_or_else(ApiError::order_not_found)
+}
+
+/// The pair of a cancel. Where an order is named, a symbol that nobody lists is not looked at: the order tells its pair.
+fn cancelled_pair(fields: &Map<String, Value>, desk: &OrderDesk<'_>) -> Result<PairId, ApiError> {
+    let by_symbol = spot_pair(fields, desk.symbols);
+    if by_symbol != Err(ApiError::invalid_symbol()) {
+        return by_symbol;
+    }
+    named(fields, desk).ok().flatten().map_or(by_symbol, |order| Ok(order.pair))
 }
 
 fn still_open(order: &Order) -> Result<(), ApiError> {
@@ -440,7 +456,7 @@ pub(super) fn note_cancel_of(fields: &Map<String, Value>, desk: &mut OrderDesk<'
 
 /// Cancels one order; the caller has charged the limit.
 pub(super) fn cancel_one(fields: &Map<String, Value>, desk: &mut OrderDesk<'_>) -> Result<Value, ApiError> {
-    let pair = spot_pair(fields, desk.symbols)?;
+    let pair = cancelled_pair(fields, desk)?;
     let id = find(fields, pair, desk)?.id;
     if let Some(rules) = desk.symbols.rules(pair) {
         conduct::before_cancel(desk.caller.t_ns, id, desk.exchange, rules, desk.faults);

@@ -1,7 +1,8 @@
 //! What public answers need beyond the exchange's own state: candles, the figures of a day, and books as they stood a while ago.
 //!
 //! Start at [`Statistics::on_trade`] and [`Statistics::on_book`]. Candles are kept by the minute, since every interval of Bybit's
-//! is whole minutes; [`Statistics::candles`] joins them. A minute without trades stands at the close before it.
+//! is whole minutes; [`Statistics::candles`] joins them. A minute without trades stands at the close before it. Before the first
+//! minute there may be a made-up past ([`Statistics::remember`]), which is forgotten with the first minute.
 
 use std::collections::VecDeque;
 
@@ -9,7 +10,8 @@ use rust_decimal::Decimal;
 
 use crate::{
     core::{Book, Exchange, Level, PairId, PublicTrade, Side},
-    shared::time::month_start,
+    market::{MadeUp, Past},
+    shared::{bars::MINUTES_WITH_PAST_MAX, time::month_start},
 };
 
 /// Minutes kept per pair: a week of them.
@@ -21,7 +23,7 @@ const MONDAY_S: u64 = 4 * DAY_S;
 /// A copy of a book is taken when the newest is this old, so that an old answer is one to two of them behind.
 const COPY_INTERVAL_NS: u64 = 1_000_000_000;
 /// Levels of a copied book: as many as a request may ask for.
-pub(super) const COPY_LEVELS: usize = 200;
+pub(super) const COPY_LEVELS: usize = 1_000;
 
 /// An interval of candles (Bybit API v5, enums, `interval`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +76,26 @@ impl Interval {
             Interval::Month => month_start(start_s + 32 * DAY_S),
         }
     }
+
+    /// Start of its first candle in a past.
+    fn begins(self, past: &Past) -> u64 {
+        let begins_s = past.begins_s(match self {
+            Interval::Minutes(minutes) => u64::from(minutes) * MINUTE_S,
+            Interval::Week | Interval::Month => DAY_S,
+        });
+        let start_s = self.start_of(begins_s);
+        if start_s < begins_s { self.next(start_s) } else { start_s }
+    }
+
+    /// Start of the candle so many before the one that holds `t_s`; 0 for those that have no length, which are few.
+    fn back(self, t_s: u64, count: usize) -> u64 {
+        let length_s = match self {
+            Interval::Minutes(minutes) => u64::from(minutes) * MINUTE_S,
+            Interval::Week | Interval::Month => return 0,
+        };
+        let span_s = length_s.saturating_mul(u64::try_from(count).unwrap_or(u64::MAX));
+        self.start_of(t_s).saturating_sub(span_s)
+    }
 }
 
 /// A candle.
@@ -95,6 +117,12 @@ impl Candle {
     fn flat(start_s: u64, price: Decimal) -> Candle {
         let none = Decimal::ZERO;
         Candle { start_s, open: price, high: price, low: price, close: price, volume: none, turnover: none }
+    }
+
+    /// What a past tells of a span.
+    fn made_up(start_s: u64, made_up: &MadeUp) -> Candle {
+        let MadeUp { open, high, low, close, base, quote, .. } = *made_up;
+        Candle { start_s, open, high, low, close, volume: base, turnover: quote }
     }
 
     /// Joins what happened later. Display figures: past the number type they stand still rather than stop the venue.
@@ -148,6 +176,18 @@ struct PairStatistics {
     older: Option<BookCopy>,
     /// The book as it stood when trading was halted.
     frozen: Option<BookCopy>,
+    past: Option<Box<Past>>,
+}
+
+impl PairStatistics {
+    fn minutes_max(&self) -> usize {
+        if self.past.is_some() { MINUTES_WITH_PAST_MAX } else { MINUTES_MAX }
+    }
+
+    /// The past, as long as it leads to the first minute that is kept.
+    fn past(&self) -> Option<&Past> {
+        self.past.as_deref().filter(|_| self.minutes.len() < self.minutes_max())
+    }
 }
 
 /// Of every pair.
@@ -161,6 +201,13 @@ impl Statistics {
         Statistics { pairs: vec![PairStatistics::default(); pairs] }
     }
 
+    /// What came before the first trade of a pair.
+    pub(super) fn remember(&mut self, pair: PairId, past: Past) {
+        if let Some(pair) = self.pairs.get_mut(pair.index()) {
+            pair.past = Some(Box::new(past));
+        }
+    }
+
     /// Adds a trade.
     pub(super) fn on_trade(&mut self, trade: &PublicTrade) {
         let Some(pair) = self.pairs.get_mut(trade.pair.index()) else { return };
@@ -172,7 +219,7 @@ impl Statistics {
             Some(minute) if minute.start_s == start_s => minute.absorb(&one),
             _ => pair.minutes.push_back(one),
         }
-        if pair.minutes.len() > MINUTES_MAX {
+        if pair.minutes.len() > pair.minutes_max() {
             pair.minutes.pop_front();
         }
     }
@@ -206,11 +253,18 @@ impl Statistics {
 
     /// The last day before `t_s`.
     pub(super) fn day(&self, pair: PairId, t_s: u64) -> Day {
-        let Some(minutes) = self.pairs.get(pair.index()).map(|pair| &pair.minutes) else { return Day::default() };
+        let Some(statistics) = self.pairs.get(pair.index()) else { return Day::default() };
+        let (minutes, past) = (&statistics.minutes, statistics.past());
         let from_s = t_s.saturating_sub(DAY_S);
         let before = minutes.iter().rev().find(|minute| minute.start_s < from_s).map(|minute| minute.close);
-        let mut within = minutes.iter().filter(|minute| minute.start_s >= from_s);
-        let last = minutes.back().map_or(Decimal::ZERO, |minute| minute.close);
+        let before = before.or_else(|| past.map(|past| past.close_before(from_s)));
+        let made_up = past.filter(|past| from_s < past.ends_s()).map(|past| {
+            let minute_s = from_s.next_multiple_of(MINUTE_S);
+            Candle::made_up(minute_s, &past.over(minute_s, past.ends_s()))
+        });
+        let made_up = made_up.filter(|candle| !candle.volume.is_zero());
+        let mut within = made_up.iter().chain(minutes.iter().filter(|minute| minute.start_s >= from_s));
+        let last = minutes.back().map(|minute| minute.close).or_else(|| past.map(Past::close)).unwrap_or_default();
         let Some(mut whole) = within.next().copied() else {
             return Day { last, previous: before.unwrap_or(last), high: last, low: last, ..Day::default() };
         };
@@ -221,7 +275,7 @@ impl Statistics {
     }
 
     /// Candles of an interval that start in `from_s..=to_s`, oldest first, at most the newest `most`. Nothing before the first
-    /// trade, and nothing that starts after `now_s`.
+    /// trade, or before the past begins, and nothing that starts after `now_s`.
     pub(super) fn candles(
         &self,
         pair: PairId,
@@ -230,8 +284,7 @@ impl Statistics {
         now_s: u64,
         most: usize,
     ) -> Vec<Candle> {
-        let Some(minutes) = self.pairs.get(pair.index()).map(|pair| &pair.minutes) else { return Vec::new() };
-        let Some(first) = minutes.front() else { return Vec::new() };
+        let Some(statistics) = self.pairs.get(pair.index()) else { return Vec::new() };
         let mut candles: VecDeque<Candle> = VecDeque::new();
         let mut keep = |candle: Candle| {
             if candle.start_s >= from_s && candle.start_s <= to_s.min(now_s) {
@@ -241,17 +294,37 @@ impl Statistics {
                 }
             }
         };
-        let mut current = Candle { start_s: interval.start_of(first.start_s), ..*first };
-        for minute in minutes.iter().skip(1) {
-            let start_s = interval.start_of(minute.start_s);
-            if start_s == current.start_s {
-                current.absorb(minute);
-                continue;
+        let mut current: Option<Candle> = None;
+        if let Some(past) = statistics.past() {
+            // No more candles are made than can be wanted.
+            let wanted_s = from_s.max(interval.back(to_s.min(now_s), most));
+            // One is made at least: it tells where the price stands until the first trade.
+            let last_s = interval.start_of(past.ends_s().saturating_sub(1));
+            let mut start_s = interval.begins(past).max(interval.start_of(wanted_s).min(last_s));
+            while start_s < past.ends_s() {
+                let next_s = interval.next(start_s);
+                let made_up = Candle::made_up(start_s, &past.over(start_s, next_s));
+                if let Some(last) = current.replace(made_up) {
+                    keep(last);
+                }
+                start_s = next_s;
             }
-            keep(current);
-            fill(interval, current, start_s, &mut keep);
-            current = Candle { start_s, ..*minute };
         }
+        for minute in &statistics.minutes {
+            let start_s = interval.start_of(minute.start_s);
+            match &mut current {
+                // The candle that the venue began in has two parts, the first of which may be empty.
+                Some(current) if start_s == current.start_s && !current.volume.is_zero() => current.absorb(minute),
+                Some(current) if start_s == current.start_s => *current = Candle { start_s, ..*minute },
+                _ => {
+                    if let Some(last) = current.replace(Candle { start_s, ..*minute }) {
+                        keep(last);
+                        fill(interval, last, start_s, &mut keep);
+                    }
+                }
+            }
+        }
+        let Some(current) = current else { return Vec::new() };
         keep(current);
         let now_start_s = interval.start_of(now_s);
         if current.start_s < now_start_s {

@@ -6,6 +6,7 @@ mod random;
 mod rest;
 mod stream;
 mod trade;
+mod transactions;
 
 use hmac::{Hmac, KeyInit, Mac};
 use rust_decimal::Decimal;

@@ -2,7 +2,8 @@
 //!
 //! Start at [`Candles::on_trade`] and [`Candles::on_mid`]; [`Candles::rows`] answers. A candle with trades shows them and
 //! nothing else. A candle without shows how the middle of the book moved (rounded down to the price grid) and no volume; one
-//! in which nothing moved stands at the close before it. The history is bounded, and begins with the venue.
+//! in which nothing moved stands at the close before it. The history is bounded, and begins with the venue, or with a made-up
+//! past ([`Candles::remember`]), which an interval forgets once it keeps as many true candles as it may.
 //!
 //! Intervals are cut at multiples of their length since the epoch; `30d` is a calendar month, as on Gate.
 
@@ -11,7 +12,10 @@ use std::collections::VecDeque;
 use rust_decimal::Decimal;
 
 use super::rows::text;
-use crate::shared::time::month_start;
+use crate::{
+    market::{MadeUp, Past},
+    shared::time::month_start,
+};
 
 /// Candles kept per interval: the most one request may ask for, and a day of minutes.
 const KEPT_MAX: usize = 1_500;
@@ -42,6 +46,7 @@ const INTERVALS: [(&str, u64); 12] = [
     ("30d", 30 * DAY_S),
 ];
 const MINUTE: usize = 2;
+const MINUTE_S: u64 = INTERVALS[MINUTE].1;
 const MONTH: usize = 11;
 
 impl Interval {
@@ -64,6 +69,13 @@ impl Interval {
     pub(super) fn next(self, start_s: u64) -> u64 {
         // The 32nd day from a month's start is always in the next month.
         if self.index == MONTH { month_start(start_s.saturating_add(32 * DAY_S)) } else { start_s.saturating_add(self.length_s) }
+    }
+
+    /// Start of its first candle in a past.
+    fn begins(self, past: &Past) -> u64 {
+        let begins_s = past.begins_s(if self.index == MONTH { DAY_S } else { self.length_s });
+        let start_s = self.start_of(begins_s);
+        if start_s < begins_s { self.next(start_s) } else { start_s }
     }
 
     /// Start of the candle `count` before the one that starts at `start_s`.
@@ -116,6 +128,14 @@ impl Candle {
         Candle { start_s, trades: None, mids: None, base: Decimal::ZERO, quote: Decimal::ZERO }
     }
 
+    /// What a past tells of a span; without trades it stands at a price, as the middle does.
+    fn made_up(start_s: u64, made_up: &MadeUp) -> Candle {
+        let MadeUp { open, high, low, close, base, quote, count, .. } = *made_up;
+        let range = Range { open, high, low, close };
+        let (trades, mids) = if count > 0 { (Some(range), None) } else { (None, Some(range)) };
+        Candle { start_s, trades, mids, base, quote }
+    }
+
     fn absorb(&mut self, later: &Candle) {
         self.trades = merged(self.trades, later.trades);
         self.mids = merged(self.mids, later.mids);
@@ -145,9 +165,27 @@ pub(super) struct Candles {
     /// The running second; all other intervals are made of seconds that are over.
     second: Option<Candle>,
     series: [VecDeque<Candle>; INTERVALS.len()],
+    past: Option<Box<Past>>,
 }
 
 impl Candles {
+    /// What came before the first thing that happened.
+    pub(super) fn remember(&mut self, past: Past) {
+        self.past = Some(Box::new(past));
+    }
+
+    /// The past, as long as it leads to the first candle that is kept of an interval.
+    fn past_of(&self, interval: Interval) -> Option<&Past> {
+        self.past.as_deref().filter(|_| self.series[interval.index].len() < KEPT_MAX)
+    }
+
+    /// What the past tells of the window of this length that the venue began in: its start, and what happened in it before.
+    pub(super) fn begun(&self, length_s: u64) -> Option<(u64, MadeUp)> {
+        let past = self.past.as_deref()?;
+        let start_s = past.ends_s() - past.ends_s() % length_s.max(1);
+        Some((start_s, past.over(start_s, past.ends_s()))).filter(|(_, made_up)| made_up.count > 0)
+    }
+
     /// Adds a trade.
     pub(super) fn on_trade(&mut self, t_ns: u64, price: Decimal, amount: Decimal) {
         let second = self.second_at(t_ns);
@@ -174,19 +212,38 @@ impl Candles {
         self.second.get_or_insert_with(|| Candle::empty(now_s))
     }
 
-    /// The candles of an interval that hold something, the running one included, oldest first.
-    fn all(&self, interval: Interval) -> VecDeque<Candle> {
+    /// The candles of an interval that hold something, the running one included, oldest first; of the past those from the one that
+    /// holds `from_s` on.
+    fn all(&self, interval: Interval, from_s: u64) -> VecDeque<Candle> {
         let mut series = self.series[interval.index].clone();
         if let Some(second) = &self.second {
             add(&mut series, interval, second);
         }
-        series
+        let Some(past) = self.past_of(interval) else { return series };
+        // One is made at least: it tells where the price stands until something happens.
+        let last_s = interval.start_of(past.ends_s().saturating_sub(1));
+        let mut start_s = interval.begins(past).max(interval.start_of(from_s).min(last_s));
+        let mut all = VecDeque::new();
+        while start_s < past.ends_s() {
+            let next_s = interval.next(start_s);
+            all.push_back(Candle::made_up(start_s, &past.over(start_s, next_s)));
+            start_s = next_s;
+        }
+        // The candle that the venue began in has two parts.
+        if let (Some(last), Some(first)) = (all.back_mut(), series.front())
+            && last.start_s == first.start_s
+        {
+            last.absorb(first);
+            series.pop_front();
+        }
+        all.append(&mut series);
+        all
     }
 
     /// Rows for the candles that start within `from_s..=to_s`, oldest first: `[start, quote volume, close, high, low, open,
-    /// base volume, closed]`. None before the first thing that happened, none after `now_s`.
+    /// base volume, closed]`. None before the first thing that happened, or before the past begins, none after `now_s`.
     pub(super) fn rows(&self, interval: Interval, from_s: u64, to_s: u64, now_s: u64) -> Vec<[String; 8]> {
-        let mut happened = self.all(interval).into_iter().peekable();
+        let mut happened = self.all(interval, from_s).into_iter().peekable();
         let to_s = to_s.min(now_s);
         let mut rows = Vec::new();
         let mut close: Option<Decimal> = None;
@@ -230,6 +287,11 @@ impl Candles {
         let since_s = now_s.saturating_sub(DAY_S);
         let mut day = DayFigures::default();
         let mut range: Option<Range> = None;
+        let minute_s = since_s - since_s % MINUTE_S + MINUTE_S;
+        if let Some(past) = self.past_of(Interval::at(MINUTE)).filter(|past| minute_s < past.ends_s()) {
+            let made_up = Candle::made_up(minute_s, &past.over(minute_s, past.ends_s()));
+            (range, day.base, day.quote) = (made_up.trades, made_up.base, made_up.quote);
+        }
         let minutes = self.series[MINUTE].iter().chain(self.second.as_ref());
         for candle in minutes.filter(|candle| candle.start_s > since_s) {
             range = merged(range, candle.trades);
@@ -242,12 +304,13 @@ impl Candles {
         day
     }
 
-    /// The last price traded before `t_s`, or the first one after it; `None` without trades.
+    /// The last price traded before `t_s`, or the first one after it; `None` without trades and without a past.
     pub(super) fn price_at(&self, t_s: u64) -> Option<Decimal> {
         let minutes = || self.series[MINUTE].iter().chain(self.second.as_ref());
         let before = minutes().filter(|candle| candle.start_s < t_s).filter_map(|candle| candle.trades).next_back();
         let after = || minutes().filter(|candle| candle.start_s >= t_s).find_map(|candle| candle.trades);
-        before.map(|range| range.close).or_else(|| after().map(|range| range.open))
+        let past = || self.past_of(Interval::at(MINUTE)).map(|past| past.close_before(t_s));
+        before.map(|range| range.close).or_else(past).or_else(|| after().map(|range| range.open))
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     core::{Exchange, Level, PairConfig, PairId, PublicTrade, Side, TradeStatus, exact},
     faults::Faults,
+    market::{MadeUp, Past},
 };
 
 /// Most levels per side that `/spot/order_book` serves.
@@ -119,6 +120,19 @@ impl MarketStatistics {
 
     pub(super) fn new(pairs: usize) -> MarketStatistics {
         MarketStatistics { pairs: vec![PairStatistics::default(); pairs], now_ns: 0 }
+    }
+
+    /// What came before the first trade of a pair.
+    pub(super) fn remember(&mut self, pair: PairId, past: Past) {
+        if let Some(pair) = self.pairs.get_mut(pair.index()) {
+            pair.last = past.close();
+            pair.candles.remember(past);
+        }
+    }
+
+    /// What a past tells of the window of this length that the venue began in.
+    pub(super) fn begun(&self, pair: PairId, length_s: u64) -> Option<(u64, MadeUp)> {
+        self.pairs.get(pair.index())?.candles.begun(length_s)
     }
 
     pub(super) fn on_trade(&mut self, trade: &PublicTrade) {

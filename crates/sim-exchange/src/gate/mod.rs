@@ -53,13 +53,14 @@ use self::{
     stream::{Stream, StreamContext},
 };
 use crate::{
-    core::{Event, Exchange, ExchangeConfig},
+    core::{Event, Exchange, ExchangeConfig, PairId},
     faults::{
         Conditions, TimedFault,
         incident::{Incident, Incidents},
         script::{FaultScript, Strike},
         take_one,
     },
+    market::Past,
     monitor::Monitor,
     timing::Jitter,
     world::{Dialect, HttpRequest, HttpResponse, OutputQueue, WsFrame},
@@ -313,6 +314,10 @@ impl Dialect for GateDialect {
         }
         let (stream, mut context) = self.stream(t_ns, exchange, out);
         stream.on_events(events, &mut context);
+    }
+
+    fn remember(&mut self, pair: PairId, past: Past) {
+        self.rest.statistics.remember(pair, past);
     }
 
     fn next_wakeup(&self) -> Option<u64> {

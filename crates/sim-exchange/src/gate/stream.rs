@@ -378,7 +378,7 @@ impl Stream {
             context.config.faults.struck.followed(context.symbols.pair(pair));
         }
         feed.subscribers.insert(conn);
-        feed.open(pair, kind, context.exchange);
+        feed.open(pair, kind, context.exchange, context.statistics);
         let owes_first_push = match kind {
             FeedKind::Increments { .. } => context.config.updates_start_full,
             FeedKind::Trades | FeedKind::TradesV2 => false,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{
-    channel::FeedKind,
+    channel::{FeedKind, candle_interval},
     config::GateConfig,
     frame::{push, to_json},
     market_data::{MarketStatistics, level_texts},
@@ -75,7 +75,7 @@ pub(super) type Addressed = Vec<(String, BTreeSet<u64>)>;
 
 impl Feed {
     /// Prepares the feed for its first subscriber.
-    pub(super) fn open(&mut self, pair: PairId, kind: FeedKind, exchange: &Exchange) {
+    pub(super) fn open(&mut self, pair: PairId, kind: FeedKind, exchange: &Exchange, statistics: &MarketStatistics) {
         let book = exchange.book(pair);
         let depth = usize::from(kind.depth());
         let top = || (book.top(Side::Buy, depth), book.top(Side::Sell, depth));
@@ -89,7 +89,8 @@ impl Feed {
                 self.window = Some(WindowFeed::open(depth, book.update_id(), book.update_t_ns(), bids, asks));
             }
             FeedKind::Candles { interval } if self.candle.is_none() => {
-                self.candle = Some(CandleFeed::open(interval, exchange.public_trades(pair)));
+                let begun = statistics.begun(pair, u64::from(candle_interval(interval).1));
+                self.candle = Some(CandleFeed::open(interval, begun, exchange.public_trades(pair)));
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::{channel::candle_interval, rows::text};
-use crate::core::PublicTrade;
+use crate::{core::PublicTrade, market::MadeUp};
 
 /// One push of `spot.candlesticks`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -57,10 +57,18 @@ pub(super) struct CandleFeed {
 }
 
 impl CandleFeed {
-    /// Begins with the trades that the venue still remembers, oldest first.
-    pub(super) fn open<'a>(interval: u8, trades: impl Iterator<Item = &'a PublicTrade>) -> CandleFeed {
+    /// Begins with what a past tells of the window that the venue began in, and the trades that the venue still remembers, oldest first.
+    pub(super) fn open<'a>(
+        interval: u8,
+        begun: Option<(u64, MadeUp)>,
+        trades: impl Iterator<Item = &'a PublicTrade>,
+    ) -> CandleFeed {
         let (name, length_s) = candle_interval(interval);
-        let mut feed = CandleFeed { name, length_s: u64::from(length_s), candle: None, ended: None, is_changed: false };
+        let candle = begun.map(|(start_s, made_up)| {
+            let MadeUp { open, high, low, close, base, quote, .. } = made_up;
+            Candle { start_s, open, high, low, close, base, quote }
+        });
+        let mut feed = CandleFeed { name, length_s: u64::from(length_s), candle, ended: None, is_changed: false };
         for trade in trades {
             feed.on_trade(trade);
         }
@@ -152,7 +160,7 @@ mod tests {
     #[test]
     fn trades_make_candles_and_a_quiet_window_repeats_the_close() {
         let before = [trade(100, 9, 1), trade(125, 10, 2)];
-        let mut feed = CandleFeed::open(2, before.iter());
+        let mut feed = CandleFeed::open(2, None, before.iter());
         feed.on_trade(&trade(130, 14, 1));
         feed.on_trade(&trade(140, 8, 3));
         let rows = feed.rows(141_000_000_000, "BTC_USDT", false);
@@ -165,6 +173,6 @@ mod tests {
         let rows = feed.rows(181_000_000_000, "BTC_USDT", false);
         assert_eq!(rows.iter().map(|row| (row.t.as_str(), row.w)).collect::<Vec<_>>(), [("120", true), ("180", false)]);
         assert_eq!([&rows[1].o, &rows[1].c, &rows[1].a], ["8", "8", "0"]);
-        assert!(CandleFeed::open(2, [].iter()).rows(5, "BTC_USDT", true).is_empty());
+        assert!(CandleFeed::open(2, None, [].iter()).rows(5, "BTC_USDT", true).is_empty());
     }
 }

@@ -35,6 +35,9 @@ pub struct MarketConfig {
     pub flicker_per_mille: u32,
     /// Taking orders of the public, out of 1000 of those in the profiles; 0 for books without trades.
     pub flow_per_mille: u32,
+    /// Whether candles and the figures of a day reach back before the start of the world, by made-up ones ([`Past`](super::Past)). Books
+    /// and trades are the same with them and without.
+    pub has_past: bool,
 }
 
 /// A pair the model quotes.
@@ -65,6 +68,7 @@ impl Default for MarketConfig {
             churn_per_event: 1,
             flicker_per_mille: 250,
             flow_per_mille: 1_000,
+            has_past: false,
         }
     }
 }

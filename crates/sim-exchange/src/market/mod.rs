@@ -15,10 +15,13 @@
 //! 3. A step makes a bounded number of changes: at most all levels of a side go, and `refill_per_event` come.
 //! 4. Trades of the crowd only take away from quotes, so that they never widen the bound of the first promise.
 //!
+//! What clients ask for from before the start is made up apart from all that ([`Past`]), and changes nothing of it.
+//!
 //! All arithmetic is on integers, so debug and release builds and all machines agree. Prices are in *nano-ticks*: 10^-9 of
 //! the pair's price unit; rates in 10^-9 (1 bps = 100,000).
 
 mod config;
+mod past;
 mod process;
 mod profile;
 mod quotes;
@@ -29,6 +32,8 @@ mod tests;
 use std::collections::BTreeSet;
 
 pub use config::{MarketConfig, MarketPair};
+pub(crate) use past::MadeUp;
+pub use past::Past;
 pub use profile::{Deciles, PairProfile};
 pub use rng::Rng;
 use rust_decimal::Decimal;
@@ -50,6 +55,8 @@ const BURST_PER_MILLE: u32 = 200;
 const BURST_MAX: u64 = 6;
 /// Mean number of orders where one comes, in thousandths: 0.8 × 1 + 0.2 × 4.
 const ORDERS_PER_BURST_MILLI: u64 = 1_600;
+/// Streams of random numbers from here on belong to made-up candles, one for each price.
+const PAST_STREAMS: u64 = 1 << 32;
 
 /// The market of a world.
 #[derive(Debug)]
@@ -160,6 +167,22 @@ impl Market {
             follower.quotes.requote(start_t_ns, &mut exchanges[follower.venue], follower.pair, touch, config, usize::MAX);
         }
         Ok(market)
+    }
+
+    /// What came before the start at `start_t_ns`, of every pair on every venue, by the venue's position; nothing unless the
+    /// configuration asks for it. To be asked for before the first step: it leads to the prices as they stand.
+    pub(crate) fn pasts(&self, seed: u64, exchanges: &[Exchange], start_t_ns: u64) -> Vec<(usize, PairId, Past)> {
+        let followers = self.followers.iter().filter(|_| self.config.has_past);
+        let past_of = |follower: &Follower| {
+            // One stream for all venues: they went the same way.
+            let rng = Rng::fork(seed, PAST_STREAMS + follower.price as u64);
+            let rules = &exchanges[follower.venue].pair(follower.pair).config;
+            let pair = &self.config.pairs[follower.price];
+            let past =
+                Past::new(&self.config, pair, rules, self.prices[follower.price].now, follower.ticks_per_unit, start_t_ns, rng);
+            (follower.venue, follower.pair, past)
+        };
+        followers.map(past_of).collect()
     }
 
     /// When the model moves next, Unix nanoseconds; `None` for a market without pairs.

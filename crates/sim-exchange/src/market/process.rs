@@ -51,16 +51,26 @@ impl EfficientPrice {
         if !self.rng.chance(moves_per_mille) {
             return false;
         }
-        let interval_ns = interval_ns.saturating_mul(1_000) / u64::from(moves_per_mille.max(1));
-        // σ in 10^-9 times √(3·dt in ns) over √10^9, the root kept whole by scaling dt up by 10^6 first.
-        let root = i128::from(interval_ns.saturating_mul(3)).saturating_mul(1_000_000).isqrt();
-        let reach = i128::from(volatility_bps) * BPS * root / 31_622_776;
-        let reach = i64::try_from(reach.min(RATE_ONE / 10)).unwrap_or(0);
+        let reach = reach_of(volatility_bps, interval_ns.saturating_mul(1_000) / u64::from(moves_per_mille.max(1)));
         let step = i128::from(self.rng.between(-reach, reach));
         let moved = self.now + self.now * step / RATE_ONE;
-        self.now = moved.clamp(self.start / PRICE_RANGE, self.start * PRICE_RANGE);
+        self.now = within_range(moved, self.start);
         true
     }
+}
+
+/// How far a step that stands for `dt_ns` goes at most, in 10^-9: √(3·dt)·σ, so that even steps have the standard deviation
+/// σ·√dt; never more than a tenth.
+pub(super) fn reach_of(volatility_bps: u32, dt_ns: u64) -> i64 {
+    // σ in 10^-9 times √(3·dt in ns) over √10^9, the root kept whole by scaling dt up by 10^6 first.
+    let root = i128::from(dt_ns.saturating_mul(3)).saturating_mul(1_000_000).isqrt();
+    let reach = i128::from(volatility_bps) * BPS * root / 31_622_776;
+    i64::try_from(reach.min(RATE_ONE / 10)).unwrap_or(0)
+}
+
+/// The price, kept within its range around where it began.
+pub(super) fn within_range(price: i128, start: i128) -> i128 {
+    price.clamp(start / PRICE_RANGE, start * PRICE_RANGE)
 }
 
 /// The basis of one pair on one venue, in 10^-9.

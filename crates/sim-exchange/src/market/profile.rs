@@ -79,6 +79,12 @@ impl PairProfile {
     }
 }
 
+/// The mean of the distribution, rounded down: half the way between the ends of each step.
+pub(super) fn mean_of(deciles: &Deciles) -> u64 {
+    let twice: u128 = deciles.windows(2).map(|ends| u128::from(ends[0]) + u128::from(ends[1])).sum();
+    u64::try_from(twice / 20).unwrap_or(u64::MAX)
+}
+
 /// The value at a point of the distribution: `at` is evenly drawn below 2^32, and steps are joined by straight lines.
 pub(super) fn value_at(deciles: &Deciles, at: u64) -> u64 {
     let scaled = at.min(u64::from(u32::MAX)) * 10;

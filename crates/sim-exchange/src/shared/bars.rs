@@ -1,18 +1,23 @@
-//! Candles and the figures of a day, made of trades alone.
+//! Candles and the figures of a day, made of trades alone; and of a made-up past before the first of them, where there is one.
 //!
 //! Start at [`Bars::add`]; [`Bars::rows`] gives candles of any [`Interval`], [`Bars::since`] what was traded since a moment. A
 //! candle without trades stands at the close before it. Seconds, minutes and hours are kept, each bounded; longer candles are
-//! added up when they are asked for.
+//! added up when they are asked for. Once the first of a kind are forgotten, so is the past that they followed.
 
 use std::collections::VecDeque;
 
 use rust_decimal::Decimal;
 
 use super::time::month_start;
-use crate::core::{PublicTrade, Side};
+use crate::{
+    core::{PublicTrade, Side},
+    market::{MadeUp, Past},
+};
 
 /// Candles kept of each length: a good day of minutes.
 const KEPT_MAX: usize = 3_000;
+/// Minutes kept behind a made-up past: as far as candles of half an hour reach back in it.
+pub(crate) const MINUTES_WITH_PAST_MAX: usize = 30_000;
 const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 3_600_000;
@@ -33,7 +38,8 @@ impl Interval {
     /// Start of the candle that holds `t_ms`.
     pub(crate) fn start_of(self, t_ms: u64) -> u64 {
         match self {
-            Interval::Fixed(WEEK_MS) => (t_ms + WEEK_MS - MONDAY_MS) / WEEK_MS * WEEK_MS + MONDAY_MS - WEEK_MS,
+            // The epoch began in the middle of a week, of which this is the part that there is.
+            Interval::Fixed(WEEK_MS) => t_ms.saturating_sub((t_ms + WEEK_MS - MONDAY_MS) % WEEK_MS),
             Interval::Fixed(length) => t_ms - t_ms % length.max(1),
             Interval::Month => month_start(t_ms / 1_000) * 1_000,
         }
@@ -46,6 +52,17 @@ impl Interval {
             // The 32nd day from a month's start is always in the next month.
             Interval::Month => Interval::Month.start_of(start_ms.saturating_add(32 * 24 * HOUR_MS)),
         }
+    }
+
+    /// Start of its first candle in a past.
+    fn begins(self, past: &Past) -> u64 {
+        let length_ms = match self {
+            Interval::Fixed(length_ms) => length_ms,
+            Interval::Month => 24 * HOUR_MS,
+        };
+        let begins_ms = past.begins_s(length_ms / SECOND_MS) * SECOND_MS;
+        let start_ms = self.start_of(begins_ms);
+        if start_ms < begins_ms { self.next(start_ms) } else { start_ms }
     }
 }
 
@@ -72,7 +89,7 @@ pub(crate) struct Bar {
     pub(crate) taker_quote: Decimal,
     /// Trades.
     pub(crate) count: u64,
-    /// Position of the first trade in the pair's sequence; of no meaning without trades.
+    /// Position of the first trade in the pair's sequence, 0 without one: made-up trades have none.
     pub(crate) first: u64,
     /// Position of the last trade.
     pub(crate) last: u64,
@@ -113,6 +130,12 @@ impl Bar {
         }
     }
 
+    /// What a past tells of a span that starts at `start_ms`.
+    fn made_up(start_ms: u64, made_up: &MadeUp) -> Bar {
+        let MadeUp { open, high, low, close, base, quote, taker_base, taker_quote, count } = *made_up;
+        Bar { start_ms, open, high, low, close, base, quote, taker_base, taker_quote, count, first: 0, last: 0 }
+    }
+
     /// Adds what came after it.
     fn absorb(&mut self, later: &Bar) {
         if later.count == 0 {
@@ -132,6 +155,9 @@ impl Bar {
         self.taker_base = add(self.taker_base, later.taker_base);
         self.taker_quote = add(self.taker_quote, later.taker_quote);
         self.count += later.count;
+        if self.first == 0 {
+            self.first = later.first;
+        }
         self.last = later.last;
     }
 }
@@ -142,19 +168,30 @@ pub(crate) struct Bars {
     seconds: VecDeque<Bar>,
     minutes: VecDeque<Bar>,
     hours: VecDeque<Bar>,
+    past: Option<Box<Past>>,
 }
 
 impl Bars {
+    /// What came before the first trade.
+    pub(crate) fn remember(&mut self, past: Past) {
+        self.past = Some(Box::new(past));
+    }
+
     /// Adds a trade; trades come in the order of their times.
     pub(crate) fn add(&mut self, trade: &PublicTrade) {
         let bar = Bar::of(trade);
-        for (series, length) in [(&mut self.seconds, SECOND_MS), (&mut self.minutes, MINUTE_MS), (&mut self.hours, HOUR_MS)] {
+        let minutes_max = self.minutes_max();
+        for (series, length, kept_max) in [
+            (&mut self.seconds, SECOND_MS, KEPT_MAX),
+            (&mut self.minutes, MINUTE_MS, minutes_max),
+            (&mut self.hours, HOUR_MS, KEPT_MAX),
+        ] {
             let start_ms = bar.start_ms - bar.start_ms % length;
             match series.back_mut() {
                 Some(last) if last.start_ms == start_ms => last.absorb(&bar),
                 _ => {
                     series.push_back(Bar { start_ms, ..bar });
-                    if series.len() > KEPT_MAX {
+                    if series.len() > kept_max {
                         series.pop_front();
                     }
                 }
@@ -162,17 +199,30 @@ impl Bars {
         }
     }
 
+    fn minutes_max(&self) -> usize {
+        if self.past.is_some() { MINUTES_WITH_PAST_MAX } else { KEPT_MAX }
+    }
+
+    /// The past, as long as it leads to the first of these trades.
+    fn past_of(&self, series: &VecDeque<Bar>, kept_max: usize) -> Option<&Past> {
+        self.past.as_deref().filter(|_| series.len() < kept_max)
+    }
+
     /// Candles that start within `from_ms..=to_ms`, oldest first: the first `most` of them, or the last when there is no
-    /// `from_ms`. None before the first trade and none after `now_ms`.
+    /// `from_ms`. None before the first trade, or before the past begins, and none after `now_ms`.
     pub(crate) fn rows(&self, interval: Interval, from_ms: Option<u64>, to_ms: u64, now_ms: u64, most: usize) -> Vec<Bar> {
-        let series = match interval {
-            Interval::Fixed(length) if length < MINUTE_MS => &self.seconds,
-            Interval::Fixed(length) if length < HOUR_MS => &self.minutes,
-            Interval::Fixed(_) | Interval::Month => &self.hours,
+        let (series, kept_max) = match interval {
+            Interval::Fixed(length) if length < MINUTE_MS => (&self.seconds, KEPT_MAX),
+            Interval::Fixed(length) if length < HOUR_MS => (&self.minutes, self.minutes_max()),
+            Interval::Fixed(_) | Interval::Month => (&self.hours, KEPT_MAX),
         };
-        let Some(first) = series.front() else { return Vec::new() };
+        let past = self.past_of(series, kept_max);
         let to_ms = to_ms.min(now_ms);
-        let mut start_ms = interval.start_of(first.start_ms);
+        let mut start_ms = match (past, series.front()) {
+            (Some(past), _) => interval.begins(past),
+            (None, Some(first)) => interval.start_of(first.start_ms),
+            (None, None) => return Vec::new(),
+        };
         if let Interval::Fixed(length) = interval
             && from_ms.is_none()
         {
@@ -183,7 +233,7 @@ impl Bars {
         let from_ms = from_ms.unwrap_or(0);
         start_ms = start_ms.max(interval.start_of(from_ms));
         let mut waiting = series.iter().peekable();
-        let mut close = None;
+        let mut close = past.map(|past| past.close_before(start_ms / SECOND_MS));
         while let Some(bar) = waiting.next_if(|bar| bar.start_ms < start_ms) {
             close = Some(bar.close);
         }
@@ -191,6 +241,9 @@ impl Bars {
         while start_ms <= to_ms {
             let next_ms = interval.next(start_ms);
             let mut row = Bar::flat(start_ms, close.unwrap_or_default());
+            if let Some(past) = past.filter(|past| start_ms < past.ends_s() * SECOND_MS) {
+                row.absorb(&Bar::made_up(start_ms, &past.over(start_ms / SECOND_MS, next_ms / SECOND_MS)));
+            }
             while let Some(bar) = waiting.next_if(|bar| bar.start_ms < next_ms) {
                 row.absorb(bar);
             }
@@ -212,10 +265,15 @@ impl Bars {
     }
 
     /// What was traded in the whole minutes after `since_ms`, as one bar that starts there; flat at the last price when nothing
-    /// was, `None` before the first trade.
+    /// was, `None` before the first trade and without a past.
     pub(crate) fn since(&self, since_ms: u64) -> Option<Bar> {
-        let last = self.minutes.back()?.close;
+        let past = self.past_of(&self.minutes, self.minutes_max());
+        let last = self.minutes.back().map(|bar| bar.close).or_else(|| past.map(Past::close))?;
         let mut all = Bar::flat(since_ms, last);
+        let minute_s = (since_ms - since_ms % MINUTE_MS + MINUTE_MS) / SECOND_MS;
+        if let Some(past) = past.filter(|past| minute_s < past.ends_s()) {
+            all.absorb(&Bar::made_up(since_ms, &past.over(minute_s, past.ends_s())));
+        }
         for bar in self.minutes.iter().filter(|bar| bar.start_ms > since_ms) {
             all.absorb(bar);
         }
@@ -279,6 +337,7 @@ mod tests {
         // 1970-01-01 was a Thursday; 2024-02-29 too.
         assert_eq!(week.start_of(1_709_208_000_000), 1_708_905_600_000);
         assert_eq!(week.start_of(MONDAY_MS), MONDAY_MS);
+        assert_eq!([week.start_of(0), week.start_of(MONDAY_MS - 1), week.start_of(MONDAY_MS + WEEK_MS - 1)], [0, 0, MONDAY_MS]);
         assert_eq!(Interval::Month.start_of(1_709_208_000_000), 1_706_745_600_000);
         assert_eq!(Interval::Month.next(1_706_745_600_000), 1_709_251_200_000);
     }

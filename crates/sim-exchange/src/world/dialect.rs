@@ -4,8 +4,9 @@ use std::{any::Any, fmt};
 
 use super::{DialectParts, VenueConfig, output::OutputQueue};
 use crate::{
-    core::{Event, Exchange, ExchangeConfig},
+    core::{Event, Exchange, ExchangeConfig, PairId},
     faults::{Conditions, Faults, ScriptedFault, TimedFault, Visibility},
+    market::Past,
     monitor::Monitor,
     reading::Reading,
     timing::Delays,
@@ -203,6 +204,10 @@ pub trait Dialect: Any + Send {
 
     /// What happened in the core, in order.
     fn on_events(&mut self, t_ns: u64, exchange: &Exchange, events: &[Event], out: &mut OutputQueue);
+
+    /// Takes the made-up candles of a pair from before the start. Called once for each pair at most, before anything else, and only in
+    /// worlds that ask for them ([`MarketConfig::has_past`](crate::market::MarketConfig::has_past)).
+    fn remember(&mut self, _pair: PairId, _past: Past) {}
 
     /// When [`Dialect::on_wakeup`] wants to be called; changes after any other call.
     fn next_wakeup(&self) -> Option<u64>;

@@ -52,7 +52,7 @@ fn what_the_gateway_can_see_is_refused_in_the_reply() {
         (json!({"symbol": "NOUSDT"}), 170_121),
         (json!({"category": "linear"}), 10_001),
         (json!({"category": null}), 10_001),
-        (json!({"side": "buy"}), 170_117),
+        (json!({"side": "Long"}), 170_117),
         (json!({"orderType": "Stop"}), 170_116),
         (json!({"timeInForce": "GTD"}), 170_115),
         (json!({"qty": 1}), 10_001),
@@ -302,4 +302,71 @@ fn executions_tell_fees_in_the_coin_received() {
     assert_eq!(rig.get("/execution/list", &format!("category=spot&startTime={}", now_ms + 1)).result()["list"], json!([]));
     rig.dialect().config_mut().visibility.trade_hidden_ns = 3_600_000 * MS;
     assert_eq!(rig.get("/execution/list", "category=spot").result()["list"], json!([]), "not known yet");
+}
+
+#[test]
+fn sides_and_types_are_taken_in_letters_of_either_case() {
+    let mut rig = Rig::new();
+    rig.quote_book();
+    let words = [("BUY", "LIMIT"), ("buy", "limit"), ("SELL", "Limit"), ("sell", "LIMIT")];
+    for (number, (side, kind)) in words.into_iter().enumerate() {
+        let link = format!("c-{number}");
+        rig.order(&json!({"side": side, "orderType": kind, "price": "100", "qty": "0.1", "orderLinkId": link})).result();
+        let row = rig.found(&link);
+        let expected = if number < 2 { "Buy" } else { "Sell" };
+        assert_eq!((&row["side"], &row["orderType"]), (&json!(expected), &json!("Limit")), "{side} {kind}");
+    }
+    let market = json!({"side": "SELL", "orderType": "MARKET", "price": null, "qty": "0.1", "orderLinkId": "c-9"});
+    rig.order(&market).result();
+    let row = rig.found("c-9");
+    assert_eq!((&row["side"], &row["orderType"]), (&json!("Sell"), &json!("Market")));
+}
+
+#[test]
+fn an_order_that_is_named_is_looked_up_whatever_else_is_asked() {
+    let mut rig = Rig::new();
+    rig.quote_book();
+    let id = rig.order(&json!({"qty": "0.4"})).result()["orderId"].as_str().expect("text").to_owned();
+    for path in ["/order/realtime", "/order/history", "/execution/list"] {
+        // A symbol in another exchange's spelling, a known one that is not the order's, and a span that is too wide.
+        for more in
+            ["symbol=BTC-USDT", "symbol=ETHUSDT", "baseCoin=ETH", "startTime=1&endTime=9999999999999", "startTime=9&endTime=1"]
+        {
+            for name in [format!("orderId={id}"), "orderLinkId=a-1".to_owned(), format!("orderId={id}&orderLinkId=nobody")] {
+                let rows = rig.get(path, &format!("category=spot&{name}&{more}")).result()["list"].clone();
+                assert_eq!((rows.as_array().map(Vec::len), &rows[0]["orderId"]), (Some(1), &json!(id)), "{path} {name} {more}");
+            }
+        }
+        rig.get(path, "category=spot&symbol=BTC-USDT").refused(170_121);
+        assert_eq!(rig.get(path, "category=spot&orderId=999&orderLinkId=a-1").result()["list"], json!([]), "the id comes first");
+    }
+    rig.get("/order/history", "category=spot&startTime=1&endTime=9999999999999").refused(10_001);
+}
+
+#[test]
+fn a_cancel_that_names_an_order_needs_no_symbol_that_is_listed() {
+    let mut rig = Rig::new();
+    rig.quote_book();
+    let place = |rig: &mut Rig, link: &str| {
+        let order = json!({"price": "90", "timeInForce": "GTC", "orderLinkId": link});
+        rig.order(&order).result()["orderId"].clone()
+    };
+    let cancel = |rig: &mut Rig, symbol: &str, name: &str, value: &Value| {
+        let mut body = json!({"category": "spot", "symbol": symbol});
+        body[name] = value.clone();
+        rig.post("/order/cancel", &body)
+    };
+    let id = place(&mut rig, "d-1");
+    cancel(&mut rig, "ETHUSDT", "orderId", &id).refused(170_213);
+    cancel(&mut rig, "BTC-USDT", "orderId", &json!("999")).refused(170_121);
+    cancel(&mut rig, "BTC-USDT", "orderLinkId", &json!("nobody")).refused(170_121);
+    cancel(&mut rig, "BTC-USDT", "nothing", &json!("")).refused(170_121);
+    assert_eq!(cancel(&mut rig, "BTC-USDT", "orderId", &id).result()["orderId"], id);
+    cancel(&mut rig, "BTC-USDT", "orderId", &id).refused(170_142);
+    place(&mut rig, "d-2");
+    cancel(&mut rig, "BTC-USDT", "orderLinkId", &json!("d-2")).result();
+    place(&mut rig, "d-3");
+    let batch = json!({"category": "spot", "request": [{"symbol": "BTC-USDT", "orderLinkId": "d-3"}]});
+    assert_eq!(rig.post("/order/cancel-batch", &batch).body["retExtInfo"]["list"][0]["code"], 0);
+    assert_eq!(rig.balance("USDT")[1], "0");
 }

@@ -57,7 +57,7 @@ fn books_are_whole_and_of_one_moment() {
     assert_eq!(book["a"], json!([["100.1", "1"], ["100.2", "2"]]));
     assert_eq!((&book["s"], &book["u"]), (&json!("BTCUSDT"), &book["seq"]));
     assert!(book["cts"].as_u64() <= book["ts"].as_u64());
-    rig.public("/market/orderbook", "category=spot&symbol=BTCUSDT&limit=201").refused(10_001);
+    rig.public("/market/orderbook", "category=spot&symbol=BTCUSDT&limit=1001").refused(10_001);
     rig.public("/market/orderbook", "category=spot&symbol=BTC_USDT").refused(10_001);
     rig.public("/market/orderbook", "category=linear&symbol=BTCUSDT").refused(10_001);
     rig.advance(2 * SECOND);
@@ -68,6 +68,21 @@ fn books_are_whole_and_of_one_moment() {
     rig.faults().crossed.push((None, Crossing::Locked));
     let locked = rig.public("/market/orderbook", "category=spot&symbol=BTCUSDT").result().clone();
     assert_eq!(locked["b"][0][0], locked["a"][0][0]);
+}
+
+#[test]
+fn a_book_may_be_asked_for_deeper_than_it_is() {
+    let mut rig = Rig::new();
+    rig.quote_book();
+    for limit in [201, 1_000] {
+        let book = rig.public("/market/orderbook", &format!("category=spot&symbol=BTCUSDT&limit={limit}")).result().clone();
+        assert_eq!([&book["b"], &book["a"]].map(|side| side.as_array().map(Vec::len)), [Some(3), Some(3)]);
+    }
+    for number in 0..300 {
+        rig.quote(Side::Buy, &format!("{}.{}", 50 + number / 9, number % 9 + 1), "1");
+    }
+    let book = rig.public("/market/orderbook", "category=spot&symbol=BTCUSDT&limit=1000").result().clone();
+    assert!(book["b"].as_array().is_some_and(|side| side.len() > 200), "no level is cut off");
 }
 
 #[test]
