@@ -293,7 +293,11 @@ pub fn dispatch(cli: Cli) -> Result<(), Failure> {
 fn config_command(command: &ConfigCommand) -> Result<(), Failure> {
     match command {
         ConfigCommand::Check(file) => {
-            let loaded = config::load(&file.config)?;
+            let loaded = config::load(&file.config).inspect_err(|error| {
+                if file.json {
+                    crate::report::print_json(&serde_json::json!({"valid": false, "error": error.to_string()}).to_string());
+                }
+            })?;
             let summary = config::real_money::summary(&loaded);
             if file.json {
                 let mut answer = serde_json::json!({"valid": true});

@@ -7,7 +7,7 @@ use crate::bad_day::FaultBoard;
 use crate::cli::ReconcileArgs;
 use crate::config::{Loaded, Mode, load};
 use crate::exit::Failure;
-use crate::latch_keeper::LatchKeeper;
+use crate::latch_keeper::{LatchKeeper, Latches};
 use crate::live::RunOptions;
 use crate::ops::Shared;
 use crate::report::{self, Compared, RunFacts, VenueFacts};
@@ -88,8 +88,8 @@ async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure
         shared: Shared::default(),
         view: View::new(true),
         control,
-        latch: dir.latch(),
-        keeper: LatchKeeper::start(dir.latch(), alerts.clone()).map_err(Failure::failed)?,
+        latch: Latches::of(dir.path(), dir.path()),
+        keeper: LatchKeeper::start(Latches::of(dir.path(), dir.path()), alerts.clone()).map_err(Failure::failed)?,
         alerts: AlertDesk::new(alerts.clone()),
         resumed: false,
         running: loaded.config.clone(),

@@ -9,6 +9,9 @@ use risk::{Controls, Limits};
 use spread_detector::DetectorConfig;
 use std::collections::BTreeSet;
 
+/// Orders of a simulated run within a second, where its file does not say.
+pub const ORDERS_PER_SECOND: u32 = 20;
+
 /// Limits of a simulated run whose file names none: small, in quote.
 pub fn default_risk() -> Risk {
     let money = |whole: i128| Money(Amount::from_units(whole * domain::number::AMOUNT_ONE));
@@ -17,7 +20,7 @@ pub fn default_risk() -> Risk {
         deal_value_max: money(2_500),
         unhedged_value_max: money(10_000),
         open_deals_max: 4,
-        orders_per_second_max: 20,
+        orders_per_second_max: Some(ORDERS_PER_SECOND),
         daily_loss_max: money(1_000),
         reference: None,
         unhedged_opportunity_max: None,
@@ -43,7 +46,7 @@ pub fn limits(risk: &Risk) -> Limits {
         deal_value_max: risk.deal_value_max.0,
         unhedged_value_max: risk.unhedged_value_max.0,
         open_deals_max: risk.open_deals_max,
-        orders_per_second_max: risk.orders_per_second_max,
+        orders_per_second_max: risk.orders_per_second_max.unwrap_or(ORDERS_PER_SECOND),
         daily_loss_max: risk.daily_loss_max.0,
     }
 }
@@ -84,7 +87,7 @@ fn vetoes(config: &Config, tables: &Tables) -> BTreeSet<(PairId, VenueId, VenueI
     config.veto.iter().filter_map(one).collect()
 }
 
-/// The engine's settings. A floor on an asset that no pair uses is ignored: there is nothing to protect.
+/// The engine's settings. A floor on a fee token that the run's tables lack is ignored: nothing of it is spent.
 pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
     let risk = config.risk.clone().unwrap_or_else(default_risk);
     let (strategy, execution) = (&config.strategy, &config.execution);
