@@ -3,7 +3,7 @@
 use crate::alerts::{self, Alert, AlertBus, AlertDesk, Level};
 use crate::bad_day::{self, FaultBoard};
 use crate::cli::RunArgs;
-use crate::config::{Loaded, Mode, load};
+use crate::config::{Loaded, Mode, effective, load};
 use crate::demo;
 use crate::exit::Failure;
 use crate::latch_keeper::LatchKeeper;
@@ -12,11 +12,11 @@ use crate::ops::{BookBoard, Control, Request, Shared};
 use crate::report::{self, LogWatch, RunFacts, VenueFacts};
 use crate::setup::{self, Setup};
 use crate::view::View;
-use domain::{StopReason, UnixNanos};
+use domain::{StopReason, Tables, UnixNanos};
 use engine_core::Engine;
 use executor::IdSource;
 use journal::{Header, LatchState, LogKind, LogSink, MarketConfig, RunDir};
-use node::NodeLogs;
+use node::{Logged, NodeLogs};
 use secrecy::SecretString;
 use std::path::Path;
 use std::sync::Arc;
@@ -118,9 +118,10 @@ async fn run_loaded(mut loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
     for line in crate::assets::rule_out(&mut loaded, &venues).await? {
         view.say(&line);
     }
-    let setup = setup::prepare(&loaded, venues).await?;
+    let mut logged = read_logs(&loaded, &dir)?;
+    let setup = setup::prepare_over(&loaded, venues, &mut logged).await?;
     let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
-    let (mut engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, epoch, started)?;
+    let (mut engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, logged, epoch, started)?;
     let resumed = crate::resume_note::left(dir.path()).is_some();
     if let Some(reason) = engine.latches().next().filter(|_| !resumed) {
         return Err(Failure::latched(format!(
@@ -278,21 +279,32 @@ pub fn log_failure(error: &journal::LogError) -> Failure {
     Failure::failed(error.to_full_text())
 }
 
-/// Recovers the engine from the run directory's state logs and opens this epoch's.
+/// What the run directory's state logs hold, before any table is built.
 ///
 /// # Errors
-/// Exit code 1 for logs that can't be read or written, or that hold what the configuration no longer has.
+/// Exit code 1 for logs that can't be read.
+pub fn read_logs(loaded: &Loaded, dir: &RunDir) -> Result<Logged, Failure> {
+    let settings = effective::engine_config(&loaded.config, &Tables::default());
+    Logged::read(&settings, dir.state_records().map_err(|e| log_failure(&e))?).map_err(Failure::failed)
+}
+
+/// Recovers the engine from what the run directory's state logs hold and opens this epoch's.
+///
+/// # Errors
+/// Exit code 1 for logs that can't be written, or that hold something open of what the configuration no longer has.
 pub fn open_engine(
     loaded: &Loaded,
     setup: &Setup,
     dir: &mut RunDir,
+    logged: Logged,
     epoch: u64,
     started: UnixNanos,
 ) -> Result<(Engine, NodeLogs, LogWatch), Failure> {
     let ids = IdSource::new(loaded.config.instance, epoch, 0)
         .ok_or_else(|| Failure::failed("the clock is absurd: no order id can be made of this date"))?;
     let mut engine = Engine::new(setup.engine.clone(), setup.tables.clone(), ids);
-    let tail = node::recover(&mut engine, dir.state_records().map_err(|e| log_failure(&e))?).map_err(Failure::failed)?;
+    logged.recover(&mut engine).map_err(Failure::failed)?;
+    let tail = logged.into_tail();
     let config = toml::to_string(&loaded.config).map_err(Failure::failed)?;
     let header = |kind| Header {
         version: journal::CODEC_VERSION,
