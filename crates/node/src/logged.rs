@@ -54,13 +54,16 @@ impl Logged {
         open.into_iter().filter_map(|pair| tables.pair(pair)).map(|info| info.symbol.clone()).collect()
     }
 
-    /// Assets of which a balance that was traded is left on any venue.
+    /// Assets of which a balance that was traded is left on any venue: by its executions, or since a run before has kept the asset without a
+    /// pair. Tokens that pay fees have no pair either; venues that know them name them again.
     pub fn assets_held(&self) -> Vec<String> {
         let Some(held) = &self.held else { return Vec::new() };
         let tables = held.tables();
         let executor = held.engine.executor();
+        let paired = |asset: AssetId| tables.pairs.iter().any(|info| info.base == asset || info.quote == asset);
         let lines = executor.ledger().holdings().filter(|(venue, asset, cell)| {
-            !(cell.total.is_zero() && cell.elsewhere.is_zero()) && executor.was_traded(*venue, *asset)
+            let left = !(cell.total.is_zero() && cell.elsewhere.is_zero());
+            left && (executor.was_traded(*venue, *asset) || !paired(*asset))
         });
         let assets: BTreeSet<AssetId> = lines.map(|(_, asset, _)| asset).collect();
         assets.into_iter().map(|asset| tables.asset(asset).to_string()).collect()

@@ -236,6 +236,10 @@ fn a_deal_that_is_even_stays_behind_and_its_balance_and_its_day_do_not() {
     let mut replayed = engine_on(EPOCH + 100, Arc::new(tables));
     node::recover_before(&mut replayed, after.state_records(), EPOCH + 100).unwrap();
     assert_eq!(format!("{:?}", replayed.executor()), format!("{executor:?}"));
+    assert!(
+        logged(&after).assets_held().contains(&"BTC".to_string()),
+        "and in the run after that, which has no executions of it"
+    );
 }
 
 #[test]
