@@ -435,3 +435,43 @@ fn the_first_signal_after_the_time_is_over_waits_for_an_orderly_end() {
     let json = engine.end().expect(0).json();
     assert_eq!(json["reconciled"], true, "{json}");
 }
+
+/// A drain, a kill, an audit, and a morning on which venues have changed their lists: what a person ordered holds, the pair that is gone
+/// may go, and the coarser tick of another takes nothing from the log.
+#[test]
+fn a_drain_holds_over_an_audit_and_the_log_over_a_delisting_and_a_coarser_tick() {
+    let dir = dir();
+    let later = |kind: &str, pair: &str| {
+        format!("\n[[sim.fault]]\nat = \"25s\"\nlasts = \"1h\"\nkind = \"{kind}\"\npair = \"{pair}\"\namount = 1\n")
+    };
+    write(dir.path(), "sim.toml", &(gates(&[]) + &later("delisted", "SOL_USDT") + &later("coarser_rules", "BTC_USDT")));
+    let sim = Sim::start(dir.path(), &["-c", "sim.toml", "--seed", "23", "--venue", "gate", "--venue", "gate"]);
+    write(dir.path(), "live.toml", &live(&sim.venues));
+    let (engine, ops) = trading_engine(dir.path(), &sim);
+    let traded = |pair: &str| engine.wait_for(&format!("{pair} on"), LIMIT);
+    traded("SOL/USDT");
+    traded("BTC/USDT");
+    let mut drain = crossgate(dir.path());
+    drain.args(["drain", "--timeout", "30s", "--ops", &ops]).env(TOKEN_ENV, TOKEN);
+    run(&mut drain).expect(0);
+    engine.signal(Signal::KILL);
+    engine.end();
+    run(&mut sim.engine(dir.path(), &["reconcile", "-c", "live.toml"])).expect(0);
+
+    let rest = sim.venues[1]["rest"].as_str().and_then(|url| url.strip_prefix("http://")).expect("a plain address");
+    let address = rest.split('/').next().expect("a host");
+    let rules = |pair: &str| http(address, "GET", &format!("/api/v4/spot/currency_pairs/{pair}"), &[], "");
+    until("the lists change", || rules("SOL_USDT").status != 200);
+    write(dir.path(), "live.toml", &replaced(&live(&sim.venues), "[[pair]]\nsymbol = \"SOL/USDT\"\n", ""));
+    let (_, drained) = sim.run(dir.path(), Path::new("live.toml"), "6s");
+    assert_eq!((count(&drained, "deals"), &drained["reconciled"]), (0, &true.into()), "{drained}");
+    assert!(drained["halts"].as_array().is_some_and(|h| h.iter().any(|h| h["reason"] == "operator")), "{drained}");
+    assert!(drained["balances"].as_array().is_some_and(|b| b.iter().any(|b| b["asset"] == "SOL")), "{drained}");
+    sim.assert_balances(&drained);
+    // That run has drained and ended: the next one trades, and its decisions are replayed on the tables that it had.
+    let (_, json) = sim.run(dir.path(), Path::new("live.toml"), "8s");
+    assert!(count(&json, "deals") > 0 && json["reconciled"] == true, "{json}");
+    sim.assert_balances(&json);
+    let replay = run(crossgate(dir.path()).args(["replay", "state", "--verify", "--json"])).expect(0).json();
+    assert_eq!((&replay["verified"], &replay["output_hash"]), (&true.into(), &json["output_hash"]), "{replay}");
+}

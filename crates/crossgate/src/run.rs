@@ -3,7 +3,7 @@
 use crate::alerts::{self, Alert, AlertBus, AlertDesk, Level};
 use crate::bad_day::{self, FaultBoard};
 use crate::cli::RunArgs;
-use crate::config::{Loaded, Mode, load};
+use crate::config::{Loaded, Mode, effective, load};
 use crate::demo;
 use crate::exit::Failure;
 use crate::guard::plain;
@@ -14,11 +14,11 @@ use crate::record::Signals;
 use crate::report::{self, LogWatch, RunFacts, VenueFacts};
 use crate::setup::{self, Setup};
 use crate::view::View;
-use domain::{StopReason, UnixNanos};
+use domain::{StopReason, Tables, UnixNanos};
 use engine_core::Engine;
 use executor::IdSource;
 use journal::{Header, Latch, LatchState, LogKind, LogSink, MarketConfig, RunDir};
-use node::NodeLogs;
+use node::{Logged, NodeLogs};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -118,12 +118,13 @@ async fn run_loaded(mut loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
         let keeper = LatchKeeper::start(latches.clone(), alerts.clone()).map_err(Failure::failed)?;
         // What the file says, for a later reading: what is ruled out now stays ruled out until the next start.
         let running = loaded.config.clone();
+        let mut logged = read_logs(&loaded, &dir)?;
         let asked = async {
             for line in crate::assets::rule_out(&mut loaded, &venues).await? {
                 // It may hold a venue's own words.
                 view.say(&plain(&line));
             }
-            setup::prepare(&loaded, venues).await
+            setup::prepare_over(&loaded, venues, &mut logged).await
         };
         // It waits as long as a venue says, which may be days.
         let setup = tokio::select! {
@@ -133,7 +134,7 @@ async fn run_loaded(mut loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
             )),
         };
         let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
-        let (mut engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, epoch, started)?;
+        let (mut engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, logged, epoch, started)?;
         let resumed = crate::resume_note::left(dir.path()).is_some();
         if let Some(reason) = engine.latches().next().filter(|_| !resumed) {
             // So that the next start need not get this far to know it: each one that does claims an epoch.
@@ -331,21 +332,32 @@ pub fn log_failure(error: &journal::LogError) -> Failure {
     Failure::failed(error.to_full_text())
 }
 
-/// Recovers the engine from the run directory's state logs and opens this epoch's.
+/// What the run directory's state logs hold, before any table is built.
 ///
 /// # Errors
-/// Exit code 1 for logs that can't be read or written, or that hold what the configuration no longer has.
+/// Exit code 1 for logs that can't be read.
+pub fn read_logs(loaded: &Loaded, dir: &RunDir) -> Result<Logged, Failure> {
+    let settings = effective::engine_config(&loaded.config, &Tables::default());
+    Logged::read(&settings, dir.state_records().map_err(|e| log_failure(&e))?).map_err(Failure::failed)
+}
+
+/// Recovers the engine from what the run directory's state logs hold and opens this epoch's.
+///
+/// # Errors
+/// Exit code 1 for logs that can't be written, or that hold something open of what the configuration no longer has.
 pub fn open_engine(
     loaded: &Loaded,
     setup: &Setup,
     dir: &mut RunDir,
+    logged: Logged,
     epoch: u64,
     started: UnixNanos,
 ) -> Result<(Engine, NodeLogs, LogWatch), Failure> {
     let ids = IdSource::new(loaded.config.instance, epoch, 0)
         .ok_or_else(|| Failure::failed("the clock is absurd: no order id can be made of this date"))?;
     let mut engine = Engine::new(setup.engine.clone(), setup.tables.clone(), ids);
-    let tail = node::recover(&mut engine, dir.state_records().map_err(|e| log_failure(&e))?).map_err(Failure::failed)?;
+    logged.recover(&mut engine).map_err(Failure::failed)?;
+    let tail = logged.into_tail();
     let config = toml::to_string(&loaded.config).map_err(Failure::failed)?;
     let header = |kind| Header {
         version: journal::CODEC_VERSION,

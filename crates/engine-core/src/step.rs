@@ -111,6 +111,11 @@ pub struct Engine {
 impl Engine {
     /// An engine that knows names and settings, and nothing of the market yet. Every venue starts frozen until it is reconciled.
     pub fn new(config: EngineConfig, tables: Arc<Tables>, ids: IdSource) -> Engine {
+        let executor = Executor::new(config.executor.clone(), tables.clone(), ids);
+        Engine::with_executor(config, tables, executor)
+    }
+
+    pub(crate) fn with_executor(config: EngineConfig, tables: Arc<Tables>, executor: Executor) -> Engine {
         let (venues, pairs) = (tables.venues.len(), tables.pairs.len());
         let mut stops = Stops::new();
         for venue in tables.venue_ids() {
@@ -121,7 +126,7 @@ impl Engine {
         Engine {
             market,
             tracker: Tracker::new(pairs, venues),
-            executor: Executor::new(config.executor.clone(), tables.clone(), ids),
+            executor,
             stops,
             stats: EngineStats::default(),
             now: MonoNanos(0),
@@ -690,6 +695,12 @@ impl Engine {
     /// switch left armed.
     pub fn finished(&self) -> bool {
         self.ending() && self.dead_man.at_rest(self.now)
+    }
+
+    /// True when this run was told to stop, could trade, and is [`Engine::finished`]: a drain is complete then, and what its deals have left
+    /// is dust. An observer finishes with deals open.
+    pub fn ended_settled(&self) -> bool {
+        self.finished() && !self.config.executor.observe_only
     }
 
     /// True while a drain or flatten is in force and has come to its end: no open deal, no order that may still change.

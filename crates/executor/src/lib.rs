@@ -22,6 +22,7 @@
 //! | `wind_down.rs` | ending: a shutdown, and flattening while the engine goes on |
 //! | `recover.rs` | folding the state log |
 //! | `checkpoint.rs` | the state as items, and what of the past is forgotten |
+//! | `carried.rs` | what of a recovered state still needs its names, in a run that may lack them |
 //!
 //! Kept true by every method (asserted, in release too):
 //! 1. What the ledger holds reserved is the sum of what the orders hold, and never negative.
@@ -35,6 +36,7 @@
 //! and differ for the whole balance grace time, since balance endpoints lag (F29) and a stale one must not replace a ledger that
 //! is right.
 
+pub mod carried;
 pub mod checkpoint;
 pub mod config;
 pub mod day_flows;

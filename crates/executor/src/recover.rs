@@ -12,7 +12,7 @@ use crate::reconcile::TRADES_OVERLAP_NS;
 use crate::report::Tally;
 use crate::{Executor, Outbox};
 use domain::mutants::{self, Mutant};
-use domain::{ClientOrderId, Input, MonoNanos, NewOrder, OperatorCommand, TradesReport, UnixNanos};
+use domain::{Amount, ClientOrderId, Input, MonoNanos, NewOrder, OperatorCommand, TradesReport, UnixNanos};
 
 impl Executor {
     /// The log begins another run: the process that wrote what came before is gone.
@@ -83,6 +83,18 @@ impl Executor {
             Input::Fees(fees) => self.handle_fees(fees),
             Input::Operator(OperatorCommand::Resume) => self.handle_resume(),
             _ => {}
+        }
+    }
+
+    /// A run ended with nothing open: it has closed every deal, by the market of then, and what they have left is dust. Without this what
+    /// is more than a thousandth would pass for exposure in every run to come. A fill that comes late opens its deal again.
+    pub fn recover_settled(&mut self) {
+        for deal in self.deals.all.values_mut() {
+            let settled = deal.orders().iter().all(|id| self.orders.get(*id).is_none_or(Order::is_settled));
+            if let Some(info) = self.tables.pair(deal.pair).filter(|_| settled) {
+                self.dust.leave(deal.lies_at(), info.base, deal.base_flow);
+                deal.base_flow = Amount::ZERO;
+            }
         }
     }
 

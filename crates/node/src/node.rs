@@ -1,7 +1,7 @@
 //! [`Node`]: sessions, decider and logs. Start at [`Node::step`].
 
 use crate::decider::Decider;
-use crate::recover::latch_note;
+use crate::recover::{SETTLED_NOTE, latch_note};
 use domain::mutants::{self, Mutant};
 use domain::{
     Command, Input, MonoNanos, Notice, OperatorCommand, OrderReport, OrderSource, OrderUpdate, Purpose, StopKind, UnixNanos,
@@ -305,19 +305,23 @@ impl Node {
         !self.state_failed
     }
 
-    /// Ends the run: closes open opportunities, asks the sessions to close their links, writes the end records.
+    /// Ends the run: closes open opportunities, asks the sessions to close their links, writes the end records. `clean` says that both logs
+    /// are whole; that nothing is open any more, and a drain complete, only the engine knows, and the state log notes it.
     pub fn close(&mut self, now: MonoNanos, clean: bool) {
+        let settled = clean && self.decider.engine().ended_settled();
         let output = self.decider.close();
         self.notices.extend(output.notices);
         for session in &mut self.sessions {
             session.shutdown(now);
         }
-        let end = [Record::End { seq: self.sequence, clean }];
-        if !self.state_failed && append_all(self.logs.state.as_mut(), &end, true).is_err() {
+        let end = Record::End { seq: self.sequence, clean };
+        let note = settled.then(|| Record::Note { seq: self.sequence, text: SETTLED_NOTE.into() });
+        let state: Vec<Record> = note.into_iter().chain([end.clone()]).collect();
+        if !self.state_failed && append_all(self.logs.state.as_mut(), &state, true).is_err() {
             self.state_failed = true;
         }
         if let Some(log) = &mut self.logs.market
-            && append_all(log.as_mut(), &end, true).is_err()
+            && append_all(log.as_mut(), &[end], true).is_err()
         {
             self.market_failed = true;
         }

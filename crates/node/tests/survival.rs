@@ -220,11 +220,26 @@ fn the_flows_of_the_day_are_folded_by_the_venues_time() {
 #[test]
 fn a_drain_holds_over_a_crash_and_not_over_an_orderly_end() {
     let drained = |engine: &Engine| engine.stops().holds(StopKind::Pause, StopReason::Operator, None, None);
-    for (command, ends) in [(OperatorCommand::Drain, false), (OperatorCommand::Flatten, false), (OperatorCommand::Drain, true)] {
+    let (drain, flatten, stop) = (OperatorCommand::Drain, OperatorCommand::Flatten, OperatorCommand::Stop);
+    // A run that is told to stop, finishes and ends so has drained. One that ends by itself, or before it has finished, has not.
+    for (commands, ends, holds) in [
+        (&[drain][..], false, true),
+        (&[flatten], false, true),
+        (&[drain, stop], false, true),
+        (&[drain], true, true),
+        (&[drain, stop], true, false),
+        (&[flatten, stop], true, false),
+    ] {
         let mut run = MemoryRun::new();
-        live(&mut run, EPOCH, &[&[operator(command)]], ends, |engine| assert!(!drained(engine)));
-        live(&mut run, EPOCH + 1, &[], false, |engine| assert_eq!(drained(engine), !ends, "{command:?}"));
+        let batch: Vec<Input> = commands.iter().copied().map(operator).collect();
+        live(&mut run, EPOCH, &[&batch], ends, |engine| assert!(!drained(engine)));
+        live(&mut run, EPOCH + 1, &[], false, |engine| assert_eq!(drained(engine), holds, "{commands:?}, ends: {ends}"));
     }
+    // An order without an end is open: no end is an orderly one.
+    let mut run = MemoryRun::new();
+    live_with(&mut run, EPOCH, &[order()], &[&[operator(drain)]], false, |_| ());
+    live(&mut run, EPOCH + 1, &[&[operator(stop)]], true, |_| ());
+    live(&mut run, EPOCH + 2, &[], false, |engine| assert!(drained(engine)));
 }
 
 #[test]

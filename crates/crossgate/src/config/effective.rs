@@ -78,13 +78,20 @@ fn order_qty_max(risk: &Risk, tables: &Tables) -> Vec<(PairId, Qty)> {
     risk.order_qty.iter().filter_map(one).collect()
 }
 
-/// Routes that may not be opened; those of pairs or venues that are not configured rule out nothing.
+/// Routes that may not be opened: those of [[veto]], where one of pairs or venues that are not configured rules out nothing, and every
+/// route of a pair that is in the tables for what is open of it, and not in the file.
 fn vetoes(config: &Config, tables: &Tables) -> BTreeSet<(PairId, VenueId, VenueId)> {
     let venue = |id: &str| config.venue.iter().position(|v| v.id == id).map(|index| VenueId(index as u8));
     let one = |veto: &super::schema::Veto| {
         Some((tables.pair_id(&Symbol::parse(&veto.symbol).ok()?)?, venue(&veto.buy)?, venue(&veto.sell)?))
     };
-    config.veto.iter().filter_map(one).collect()
+    let configured: BTreeSet<Symbol> = config.pair.iter().filter_map(|pair| Symbol::parse(&pair.symbol).ok()).collect();
+    let kept = tables.pair_ids().filter(|pair| tables.pair(*pair).is_some_and(|info| !configured.contains(&info.symbol)));
+    let routes = |pair: PairId| {
+        let venues = || tables.venue_ids();
+        venues().flat_map(move |buy| venues().map(move |sell| (pair, buy, sell)))
+    };
+    config.veto.iter().filter_map(one).chain(kept.flat_map(routes)).collect()
 }
 
 /// The engine's settings. A floor on a fee token that the run's tables lack is ignored: nothing of it is spent.
@@ -130,5 +137,33 @@ pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
         floors: floors.collect(),
         vetoes: vetoes(config, tables),
         dead_man_ns: if config.mode == Mode::Live { execution.dead_man.0 } else { 0 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load::load_text;
+    use domain::{InstrumentKind, PairInfo, PairScale};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_pair_that_is_kept_for_what_is_open_of_it_opens_nothing_on_any_route() {
+        let config = load_text("demo.toml", crate::run::DEMO, &BTreeMap::new()).unwrap().config;
+        let pair = |text: &str| PairInfo {
+            symbol: Symbol::parse(text).unwrap(),
+            kind: InstrumentKind::Spot,
+            base: AssetId(0),
+            quote: AssetId(1),
+            scale: PairScale::new(2, 4).unwrap(),
+        };
+        let tables = Tables {
+            venues: vec!["gate".into(), "binance".into()],
+            pairs: vec![pair("BTC/USDT"), pair("LTC/USDT")],
+            assets: vec!["BTC".into(), "USDT".into()],
+        };
+        let vetoed: BTreeSet<_> = engine_config(&config, &tables).vetoes.into_iter().collect();
+        let routes = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(buy, sell)| (PairId(1), VenueId(buy), VenueId(sell)));
+        assert_eq!(vetoed, BTreeSet::from(routes));
     }
 }
