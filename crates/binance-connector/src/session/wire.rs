@@ -286,7 +286,7 @@ impl Wire for BinanceWire {
         open_orders_pages_max: 1,
         // A day each, or a thousand of a busy one: about a year of silence.
         trades_pages_max: 400,
-        trades_span_ns: i64::MAX,
+        trades_kept_ns: i64::MAX,
         // `myTrades` tells the venue's id only.
         executions_named: false,
     };

@@ -291,7 +291,7 @@ mod tests {
         dead_man_min_s: None,
         open_orders_pages_max: 1,
         trades_pages_max: 1,
-        trades_span_ns: i64::MAX,
+        trades_kept_ns: i64::MAX,
         executions_named: true,
     };
     const BALANCES: What<()> = What::Balances;

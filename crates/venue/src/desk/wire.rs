@@ -86,10 +86,11 @@ pub struct Profile {
     pub dead_man_min_s: Option<u64>,
     /// Pages read of one list of open orders.
     pub open_orders_pages_max: u32,
-    /// Pages read of one list of executions.
+    /// Pages read of one list of executions, of all its windows together.
     pub trades_pages_max: u32,
-    /// A list of executions since a time reaches this far from it.
-    pub trades_span_ns: i64,
+    /// How long the venue keeps executions, nanoseconds; `i64::MAX` where it does not say. A list since an earlier time begins there, and
+    /// says so.
+    pub trades_kept_ns: i64,
     /// Lists of executions tell our ids of their orders. Where they do not, ids of orders are whole numbers that grow, and
     /// [`Wire::order_names`] tells.
     pub executions_named: bool,
