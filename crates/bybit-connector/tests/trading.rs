@@ -505,6 +505,52 @@ fn a_list_from_before_what_the_venue_keeps_says_where_it_begins() {
     assert_eq!((report.complete, days, pages), (true, 729, 105), "once");
 }
 
+/// Review: a 403 over REST stopped hedges and cancels over a healthy order link for ten minutes. It is the limit of HTTP.
+#[test]
+fn a_ban_of_rest_leaves_orders_and_cancels_to_the_order_link() {
+    let mut stage = live_over_link();
+    stage.place(order(1));
+    let sent = read(&mut stage, ReadKind::Balances);
+    stage.say(&sent, Reply::Banned);
+    stage.take();
+    stage.run(SECOND);
+    let sent = stage.place(order(2));
+    assert!(matches!(sent, Transmit::Frame { link: ENTRY, .. }), "{sent:?}");
+    stage.submit(Command::Cancel(named(&order(1))));
+    assert!(matches!(stage.one(Asked::Cancel), Transmit::Frame { link: ENTRY, .. }));
+    stage.take();
+    // What has no other way than REST does not leave.
+    let all = Command::CancelAll { venue: VenueId(0), pair: PAIR };
+    stage.submit(all);
+    stage.submit(Command::Read { venue: VenueId(0), read: ReadKind::Balances });
+    assert_eq!(stage.asking(Asked::CancelAll, 0), []);
+    let told = stage.take();
+    let limited = |input: &Input| match input {
+        Input::ReadFailed(failed) => failed.class == ErrorClass::RateLimited,
+        Input::Order(update) => update.report == OrderReport::CancelFailed { class: ErrorClass::RateLimited },
+        _ => false,
+    };
+    assert_eq!(told.iter().filter(|input| limited(input)).count(), 2, "{told:?}");
+    // Above the link's own limit nothing takes REST instead.
+    for counter in 10..40 {
+        stage.submit(Command::Place(order(counter)));
+    }
+    let requests = |out: Vec<Transmit>| out.iter().filter(|out| matches!(out, Transmit::Request { .. })).count();
+    assert_eq!(requests(stage.run(0)), 0);
+    // Nor when the link goes between the order and its leaving, or before.
+    stage.run(10 * SECOND);
+    stage.take();
+    stage.submit(Command::Cancel(named(&order(2))));
+    stage.lose(ENTRY);
+    assert_eq!(requests(stage.run(0)), 0);
+    stage.submit(Command::Place(order(3)));
+    let told: Vec<OrderReport> = stage.orders().into_iter().map(|update| update.report).collect();
+    let refused = |report: &OrderReport| matches!(report, OrderReport::Refused { class: ErrorClass::RateLimited, .. });
+    assert!(told.contains(&OrderReport::CancelFailed { class: ErrorClass::RateLimited }), "{told:?}");
+    assert!(told.iter().any(refused), "{told:?}");
+    assert_eq!(requests(stage.run(0)), 0);
+}
+
 #[test]
 fn private_news_that_cant_be_read_costs_the_connection_and_nothing_else() {
     let mut stage = live();

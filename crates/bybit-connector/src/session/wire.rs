@@ -107,8 +107,9 @@ impl Wire for BybitWire {
         read: Limit { count: 50, window_ns: SECOND },
         // Of an address, 600 in five seconds, with a lock-out of ten minutes: half of it.
         public: Limit { count: 300, window_ns: 5 * SECOND },
-        // "Access too frequent": nothing more for ten minutes. A region that is shut out is told by the same status.
-        ban: Some(Ban { status: 403, lasts_ns: 600 * SECOND }),
+        // "Access too frequent": nothing more for ten minutes. A region that is shut out is told by the same status. It is HTTP's limit of
+        // an address: the trade socket counts by itself.
+        ban: Some(Ban { status: 403, of_link: false, lasts_ns: 600 * SECOND }),
         // REST and the order link share one count.
         link_place: Limit { count: 20, window_ns: SECOND },
         link_login: true,

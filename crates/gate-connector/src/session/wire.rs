@@ -240,7 +240,7 @@ impl Wire for GateWire {
         // `/spot/order_book` and `/spot/currency_pairs`.
         public: limit_of(RateClass::Public),
         // Undocumented; other venues' gateways ban so.
-        ban: Some(Ban { status: 418, lasts_ns: 120 * SECOND }),
+        ban: Some(Ban { status: 418, of_link: true, lasts_ns: 120 * SECOND }),
         // All pairs together: Gate does not say whether its limit is per market, as over REST.
         link_place: Limit { count: 10, window_ns: SECOND },
         link_login: true,

@@ -512,8 +512,8 @@ impl<W: Wire> Desk<W> {
                     // Look-ups go over REST, which says most about orders in doubt for a broken order link. A repeat, and one that
                     // finds the budget of reads spent, takes the other way.
                     let looks_up = matches!(asked.what, What::LookUp { .. }) && self.wire.over_link(&asked.what);
-                    // The address is shut out on both ways, and asking makes that longer.
-                    let banned = now < self.budgets.banned_until();
+                    // Where the address is shut out on both ways, asking makes that longer.
+                    let banned = self.budgets.is_banned(Way::Link, now);
                     let link = self.link.ready().filter(|_| looks_up && !banned);
                     match (link, self.may_read(&asked.what, now)) {
                         (Some(slot), budget) if asked.attempt > 0 || budget.is_err() => {

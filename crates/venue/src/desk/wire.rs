@@ -45,6 +45,8 @@ impl SendAt {
 pub struct Ban {
     /// The HTTP status that says so.
     pub status: u16,
+    /// The order link is shut out as well. Where it is not, orders and cancels that may take it go on.
+    pub of_link: bool,
     /// How long it lasts when the answer has no `Retry-After`, in nanoseconds.
     pub lasts_ns: u64,
 }

@@ -329,6 +329,39 @@ fn a_list_of_executions_that_is_being_read_is_not_begun_again() {
     assert!(ask(&mut account, 0, now).is_empty(), "its names are read");
 }
 
+/// Review: with a key that signs each request, a refusal for the key asked for a log-on that such a key cannot do, whose own refusals were
+/// never forgotten: each reconnect waited for up to a minute.
+#[test]
+fn a_key_that_cannot_log_on_is_never_logged_on() {
+    let mut account = Account::live(HMAC, OrderEntry::WebSocket);
+    for counter in 1..4 {
+        let asked = account.place(order(counter)).frame();
+        account.refuse(&asked, 400, json!({"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}));
+        assert!(matches!(account.reports().as_slice(), [OrderReport::Refused { class: ErrorClass::AuthFatal, .. }]));
+        let out = account.run(6 * SECOND);
+        assert!(!out.methods().contains(&"session.logon") && out.closed.is_empty(), "{out:?}");
+    }
+    assert_eq!(account.place(order(4)).frame().method, "order.place");
+    account.lose(entry(0));
+    assert_eq!(account.run(SECOND).opened, [entry(0)], "at once");
+}
+
+/// Review: a ban that the other half of a redundant session was told of stopped requests only: orders and log-ons went on over the links.
+#[test]
+fn a_ban_that_another_session_was_told_of_is_of_the_links_too() {
+    let mut account = Account::live(HMAC, OrderEntry::WebSocket);
+    let until = account.now.after(90 * SECOND);
+    account.session.ban_until(until);
+    assert!(account.place(order(1)).asked.is_empty());
+    assert!(account.submit(Command::Cancel(named(&order(1)))).asked.is_empty());
+    let told = account.take();
+    assert!(!told.iter().any(|input| matches!(input, Input::Ban(_))), "the engine knows: {told:?}");
+    account.lose(entry(0));
+    assert!(account.run(80 * SECOND).opened.is_empty());
+    assert_eq!(account.run(20 * SECOND).opened, [entry(0)]);
+    assert_eq!(account.place(order(2)).asked.len(), 1);
+}
+
 /// Review: "overloaded" passed for a limit of our own that is used up, and held reads for a minute and orders for ten seconds.
 #[test]
 fn a_venue_that_is_overloaded_has_used_up_nothing_of_ours() {
