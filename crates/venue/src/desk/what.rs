@@ -66,6 +66,15 @@ pub enum What<O> {
 }
 
 impl<O> What<O> {
+    /// The list of executions that this request goes on with.
+    pub(super) const fn trades(&self) -> Option<&TradesRead> {
+        match self {
+            What::Trades(read) => Some(read),
+            What::OrderNames(read) => Some(&read.trades),
+            _ => None,
+        }
+    }
+
     /// Makes a read that has not left serve another one as well, where it can: the same list from its first page, from the earlier time;
     /// the same order, with the venue's id once that is known.
     pub(super) fn also_serves(&mut self, other: &What<O>) -> bool {
