@@ -278,7 +278,7 @@ impl Executor {
         }
         self.fee_watch.told(fees);
         if let Some(venue) = self.venues.get_mut(fees.venue.index()) {
-            venue.fees_told();
+            venue.fees_told(fees.pair);
         }
     }
 
@@ -544,7 +544,7 @@ impl Executor {
     /// A read failed: it is asked again, later each time.
     pub fn handle_read_failed(&mut self, now: MonoNanos, failure: &ReadFailure, _out: &mut Outbox) {
         if let Some(venue) = self.venues.get_mut(failure.venue.index()) {
-            venue.read_failed(failure.read, now);
+            venue.read_failed(failure, now);
         }
     }
 

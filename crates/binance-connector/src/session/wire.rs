@@ -219,7 +219,7 @@ impl BinanceWire {
             What::Account { step: 0 } => (Method::Get, KEY_RIGHTS, Params::new()),
             What::Account { .. } => (Method::Get, ACCOUNT, all_balances()),
             // Nobody sets a switch that there is not, nor changes an order that stays as it is.
-            What::Time | What::Own(_) | What::Rules(_) | What::DeadMan { .. } | What::Amend(_) => return None,
+            What::Time(_) | What::Own(_) | What::Rules(_) | What::DeadMan { .. } | What::Amend(_) => return None,
         })
     }
 
@@ -470,7 +470,7 @@ impl Wire for BinanceWire {
     fn public_limit(&self, what: &What<BookCopy>) -> usize {
         match what {
             What::Own(BookCopy { pair, .. }) | What::Rules(pair) => self.market(*pair).index(),
-            What::Time => self.clock.index(),
+            What::Time(_) => self.clock.index(),
             _ => Market::Spot.index(),
         }
     }

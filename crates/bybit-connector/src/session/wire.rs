@@ -144,7 +144,7 @@ impl Wire for BybitWire {
     fn request(&self, what: &What<Infallible>, at: SendAt) -> HttpRequest {
         let names = &self.decoder.names;
         match what {
-            What::Time => crate::connector::get("/v5/market/time", String::new()),
+            What::Time(_) => crate::connector::get("/v5/market/time", String::new()),
             What::Rules(pair) => {
                 let named = names.of(*pair).map(|named| (named.market, named.name.as_str()));
                 let (market, name) = named.unwrap_or((Market::Spot, ""));

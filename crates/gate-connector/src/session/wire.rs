@@ -138,7 +138,7 @@ impl GateWire {
         let order_path = |order: &OrderRef| format!("/spot/orders/{}", order_name(order));
         let on = |pair: PairId| format!("currency_pair={}&account=spot", self.name(pair));
         match what {
-            What::Time => get("/spot/time", String::new()),
+            What::Time(_) => get("/spot/time", String::new()),
             What::Own(BookCopy { pair, copy }) => {
                 let limit = if *copy == Copy::Audit { AUDIT_LEVELS } else { WINDOW_LEVELS };
                 get("/spot/order_book", format!("currency_pair={}&limit={limit}&with_id=true", self.name(*pair)))
@@ -279,7 +279,7 @@ impl Wire for GateWire {
             headers.push(("x-gate-exptime", expires_ms.to_string()));
         }
         let path = format!("{}{path}", crate::connector::API_PREFIX);
-        if let Some(signer) = self.signer.as_ref().filter(|_| !matches!(what, What::Time | What::Own(_) | What::Rules(_))) {
+        if let Some(signer) = self.signer.as_ref().filter(|_| !matches!(what, What::Time(_) | What::Own(_) | What::Rules(_))) {
             let timestamp = at.seconds().to_string();
             if mutants::active(Mutant::KeyInUrl) {
                 query.push_str(&format!("&key={}", signer.key()));
@@ -386,9 +386,7 @@ impl Wire for GateWire {
             return false;
         }
         match failure.class {
-            ErrorClass::AuthFatal => {
-                matches!(failure.label.as_deref(), Some("FORBIDDEN" | "READ_ONLY" | "MISSING_REQUIRED_HEADER"))
-            }
+            ErrorClass::AuthFatal => matches!(failure.label.as_deref(), Some("FORBIDDEN" | "READ_ONLY")),
             ErrorClass::FilterReject => true,
             _ => false,
         }

@@ -117,7 +117,7 @@ impl Budgets {
         }
         let public = matches!(what, What::Own(_) | What::Rules(_));
         let limit = match self.public.get_mut(market).filter(|_| public) {
-            _ if matches!(what, What::Time) => return Ok(()),
+            _ if matches!(what, What::Time(_)) => return Ok(()),
             Some(limit) => limit,
             None => &mut self.read,
         };
@@ -133,7 +133,7 @@ impl Budgets {
             }
             What::Cancel(_) | What::CancelAll(_) => Some((Some(BudgetBucket::Cancel), &mut self.cancel)),
             What::Own(_) | What::Rules(_) => Some((None, self.public.get_mut(market)?)),
-            What::Time => None,
+            What::Time(_) => None,
             _ => Some((Some(BudgetBucket::Read), &mut self.read)),
         }
     }
@@ -163,9 +163,11 @@ impl<W: Wire> Desk<W> {
     pub(super) fn refuse_in_ban(&mut self, asked: Asked<W::Own>, now: MonoNanos, updates: &mut Vec<Input>) {
         let class = ErrorClass::RateLimited;
         match asked.what {
-            What::Time => {
-                let again = self.clock.conclude(self.venue, Some(class), now, &mut self.jitter, updates);
-                debug_assert!(!again, "Invariant: a round that was refused for its rate is over");
+            What::Time(round) => {
+                if self.clock.awaits(round) {
+                    let again = self.clock.conclude(self.venue, Some(class), now, &mut self.jitter, updates);
+                    debug_assert!(!again, "Invariant: a round that was refused for its rate is over");
+                }
                 self.links_begin(now);
             }
             What::Rules(pair) => self.rules_unread(pair, now),
@@ -199,7 +201,7 @@ impl<W: Wire> Desk<W> {
         let (rate, venue_ns) = rate.ending_after(after_ns, rate.venue_ns(self.clock.carried_ns(now)));
         self.on_rate(what, rate, status == LIMITED, (now, venue_ns), updates);
         self.on_retry_after(what, status, after_ns, now);
-        if matches!(what, What::Time) && status == LIMITED {
+        if matches!(what, What::Time(_)) && status == LIMITED {
             self.on_time_limited(rate, after_ns, (now, venue_ns), updates);
         }
     }
@@ -213,7 +215,7 @@ impl<W: Wire> Desk<W> {
         (now, venue_ns): (MonoNanos, Option<i64>),
         updates: &mut Vec<Input>,
     ) {
-        let (read, market) = (What::Balances, self.wire.public_limit(&What::Time));
+        let (read, market) = (What::Balances, self.wire.public_limit(&What::Time(0)));
         if W::PROFILE.links_spend_reads && self.wire.public_limit(&read) == market {
             self.on_rate(&read, rate, true, (now, venue_ns), updates);
             self.on_retry_after(&read, LIMITED, after_ns, now);
@@ -353,7 +355,7 @@ mod tests {
         budgets.retry_after(&BALANCES, 0, BAN.status, None, NOW);
         let end = NOW.after(BAN.lasts_ns);
         assert!(!budgets.may_cancel(Way::Rest, NOW) && !budgets.may_place(PairId(0), Way::Rest, NOW));
-        let time: What<()> = What::Time;
+        let time: What<()> = What::Time(1);
         assert_eq!((budgets.may_read(&time, 0, 1, NOW), budgets.opens_at(&time, 0)), (Err(end), end));
         assert!(budgets.may_cancel(Way::Rest, end) && budgets.may_place(PairId(0), Way::Rest, end));
         budgets.retry_after(&time, 0, BAN.status, Some(u64::MAX), NOW);

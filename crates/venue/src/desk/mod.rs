@@ -103,6 +103,8 @@ pub struct Desk<W: Wire> {
     intents: Intents,
     order_names: OrderNames,
     rules: PairRules,
+    /// Fees were asked for while a list of them was under way.
+    fees_wanted: bool,
     /// When the account was last asked for because an order was refused for it.
     rights_asked: Option<MonoNanos>,
     budgets: Budgets,
@@ -139,6 +141,7 @@ impl<W: Wire> Desk<W> {
             intents: Intents::default(),
             order_names: OrderNames::default(),
             rules: PairRules::new(pairs),
+            fees_wanted: false,
             rights_asked: None,
             budgets: Budgets::new(&profile, &public, pairs),
             ban_told: MonoNanos(0),
@@ -396,8 +399,8 @@ impl<W: Wire> Desk<W> {
                 self.own.answered();
                 return Some(OwnAnswer { own, sent, answer });
             }
-            What::Time => {
-                self.on_time(sent, wall, answer, now, updates);
+            What::Time(round) => {
+                self.on_time(round, sent, wall, answer, now, updates);
                 self.links_begin(now);
             }
             What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::LookUp { .. } => {
@@ -443,7 +446,7 @@ impl<W: Wire> Desk<W> {
     pub fn handle_paused(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         self.private_links_paused(now, updates);
         self.link_paused(now, updates);
-        self.start_clock_round(now);
+        self.clock_paused(now);
     }
 
     /// Takes every command but [`Command::Resync`], which is about books.

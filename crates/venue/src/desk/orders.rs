@@ -349,7 +349,13 @@ impl<W: Wire> Desk<W> {
             return self.ask(What::Place { order, way: Way::Rest, resent: true });
         }
         updates.push(placed(&order, None, source, sent, now, report));
-        if matches!(report, OrderReport::NotSent | OrderReport::Refused { .. }) {
+        let never_lived = match report {
+            OrderReport::NotSent | OrderReport::Refused { .. } => true,
+            // Void when it came to the venue's door.
+            OrderReport::Finished { finish: Finish::Expired, filled } => filled.is_zero(),
+            _ => false,
+        };
+        if never_lived {
             self.private_void(order.client_id, now, updates);
         }
         if let OrderReport::Refused { class, .. } = report {

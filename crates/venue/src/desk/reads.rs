@@ -3,11 +3,11 @@
 //! A read that fails in a way that may pass is asked once more by itself; then `ReadFailed` says so and the engine decides. Lists
 //! come in pages; a list that did not reach its last page within its bound never passes for complete.
 
-use super::Desk;
 use super::rows::{OrderRow, Stamp};
 use super::what::{Answer, Asked, InFlight, What};
 use super::wire::{AccountAnswer, Page, Wire};
 use crate::json::Reject;
+use super::{Desk, Outgoing};
 use domain::{
     BalanceReport, BalanceSource, ErrorClass, Fill, Input, MonoNanos, OpenOrdersReport, OrderSource, OrderUpdate, PairId,
     ReadFailure, ReadKind, TradeId, TradesReport, UnixNanos,
@@ -105,7 +105,7 @@ impl TradesRead {
 
 fn kind_of<O>(what: &What<O>) -> Option<ReadKind> {
     Some(match what {
-        What::Time => ReadKind::Time,
+        What::Time(_) => ReadKind::Time,
         What::Balances => ReadKind::Balances,
         What::OpenOrders(_) => ReadKind::OpenOrders,
         What::Trades(read) => ReadKind::Trades { pair: read.pair, since: read.since },
@@ -145,7 +145,9 @@ impl<W: Wire> Desk<W> {
             }
             ReadKind::Trades { pair, since } => What::Trades(TradesRead::new(pair, since)),
             ReadKind::Fees => match self.pairs.first().copied() {
-                Some(pair) => What::Fees { index: 0, pair },
+                // One list at a time: of a venue that does not answer, each would wait for its time-outs beside the others.
+                Some(_) if self.fees_are_read() => return self.fees_wanted = true,
+                Some(pair) => What::Fees { index: 0, pair, failed: None },
                 None => return,
             },
             ReadKind::Account => What::Account { step: 0 },
@@ -154,11 +156,30 @@ impl<W: Wire> Desk<W> {
         self.ask_once(what);
     }
 
-    /// Asks for the fees of the pair at this position; nothing past the last one.
-    fn ask_fees(&mut self, index: usize) {
-        if let Some(pair) = self.pairs.get(index).copied() {
-            self.ask(What::Fees { index, pair });
+    /// Asks for the fees of the pair at this position. Past the last one the list is over.
+    fn ask_fees(&mut self, index: usize, failed: Option<ErrorClass>, now: MonoNanos, updates: &mut Vec<Input>) {
+        match self.pairs.get(index).copied() {
+            Some(pair) => self.ask(What::Fees { index, pair, failed }),
+            None => self.fees_end(failed, now, updates),
         }
+    }
+
+    /// The list of fees is over. What could not be read is told, and the engine asks again; if it asked meanwhile, that counts from now.
+    fn fees_end(&mut self, failed: Option<ErrorClass>, now: MonoNanos, updates: &mut Vec<Input>) {
+        let wanted = std::mem::take(&mut self.fees_wanted);
+        if let Some(class) = failed {
+            updates.push(Input::ReadFailed(ReadFailure { venue: self.venue, read: ReadKind::Fees, class, received: now }));
+        } else if wanted {
+            self.submit_read(ReadKind::Fees, now, updates);
+        }
+    }
+
+    /// A list of fees is under way, further than its beginning that still waits to leave.
+    fn fees_are_read(&self) -> bool {
+        let is_fees = |what: &What<W::Own>, from: usize| matches!(what, What::Fees { index, .. } if *index >= from);
+        let queued = self.queue.iter().filter_map(|out| if let Outgoing::Ask(asked) = out { Some(asked) } else { None });
+        let mut waiting = queued.chain(self.later.iter().map(|(_, asked)| asked));
+        waiting.any(|asked| is_fees(&asked.what, 1)) || self.in_flight.values().any(|flight| is_fees(&flight.asked.what, 0))
     }
 
     pub(super) fn on_read_answer(
@@ -181,6 +202,12 @@ impl<W: Wire> Desk<W> {
                     }
                     self.on_clock_skew(failure.class, now);
                     self.on_refused(&asked.what, &failure, now, updates);
+                    // A pair that the venue knows no more: its rules say so, or that it does.
+                    if let Some(ReadKind::Trades { pair, .. }) = kind_of(&asked.what)
+                        && failure.class == ErrorClass::SymbolClosed
+                    {
+                        self.rules_doubted(pair, failure.class, now);
+                    }
                     return self.read_failed(asked, failure.class, now, updates);
                 }
             },
@@ -209,11 +236,11 @@ impl<W: Wire> Desk<W> {
                     told => told.map(|_| self.tell_trades(read.trades, now, updates)),
                 }
             }
-            What::Fees { index, pair } => {
-                let (index, pair) = (*index, *pair);
+            What::Fees { index, pair, failed } => {
+                let (index, pair, failed) = (*index, *pair, *failed);
                 self.wire.fees(body, pair).map(|rates| {
                     updates.push(Input::Fees(rates));
-                    self.ask_fees(index + 1);
+                    self.ask_fees(index + 1, failed, now, updates);
                 })
             }
             What::Account { step } => {
@@ -305,10 +332,17 @@ impl<W: Wire> Desk<W> {
     }
 
     pub(super) fn read_failed(&mut self, asked: Asked<W::Own>, class: ErrorClass, now: MonoNanos, updates: &mut Vec<Input>) {
-        if let Err(asked) = self.try_again(asked, class, now)
-            && let Some(read) = kind_of(&asked.what)
-        {
-            updates.push(Input::ReadFailed(ReadFailure { venue: self.venue, read, class, received: now }));
+        let Err(asked) = self.try_again(asked, class, now) else { return };
+        match (&asked.what, class) {
+            // A key that is refused, and a limit that is used up, are about all pairs.
+            (What::Fees { .. }, ErrorClass::AuthFatal | ErrorClass::RateLimited) => self.fees_end(Some(class), now, updates),
+            // Anything else may be about this one, and keeps no other's rates away.
+            (What::Fees { index, failed, .. }, _) => self.ask_fees(index + 1, failed.or(Some(class)), now, updates),
+            (what, _) => {
+                if let Some(read) = kind_of(what) {
+                    updates.push(Input::ReadFailed(ReadFailure { venue: self.venue, read, class, received: now }));
+                }
+            }
         }
     }
 }

@@ -5,13 +5,13 @@ use super::orders::{CancelAll, Way};
 use super::reads::{OpenOrdersRead, TradesRead};
 use crate::session::{IoFailure, Ticket};
 use domain::command::OrderRef;
-use domain::{Amend, MonoNanos, NewOrder, PairId, UnixNanos};
+use domain::{Amend, ErrorClass, MonoNanos, NewOrder, PairId, UnixNanos};
 
 /// What a request is for.
 #[derive(Clone, Debug)]
 pub enum What<O> {
-    /// The venue's time.
-    Time,
+    /// The venue's time, for the round of this number ([`crate::clock_sync::ClockSync::round`]).
+    Time(u64),
     /// Placing an order.
     Place {
         /// Which.
@@ -55,6 +55,8 @@ pub enum What<O> {
         index: usize,
         /// That pair.
         pair: PairId,
+        /// Why the first of the pairs before could not be read; `None` when all were.
+        failed: Option<ErrorClass>,
     },
     /// The rights of the key; a venue may need several requests for them.
     Account {
