@@ -548,11 +548,13 @@ impl Engine {
         let info = self.tables.pair(pair)?;
         let leg = |venue: VenueId, buying: bool| {
             let cell = self.market.at(venue, pair);
+            let received = if buying { info.base } else { info.quote };
             LegView {
                 venue,
                 book: &cell.book,
                 taker: cell.fees.map(|f| f.taker),
-                fee_in_received: cell.fees.is_none_or(|f| f.paid_in.is_none()),
+                // Also where a token pays that is what is received (GT on GT/USDT).
+                fee_in_received: cell.fees.is_none_or(|f| f.paid_in.is_none_or(|asset| asset == received)),
                 open: cell.rules.is_some_and(|r| if buying { r.can_buy } else { r.can_sell }),
             }
         };
@@ -620,6 +622,7 @@ impl Engine {
         size_plan(&SizeInputs {
             pair,
             scale: info.scale,
+            base: info.base,
             buy,
             sell,
             buy_cell: self.market.at(buy, pair),
