@@ -110,7 +110,8 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that knows names and settings, and nothing of the market yet. Every venue starts frozen until it is reconciled.
-    pub fn new(config: EngineConfig, tables: Arc<Tables>, ids: IdSource) -> Engine {
+    pub fn new(mut config: EngineConfig, tables: Arc<Tables>, ids: IdSource) -> Engine {
+        config.align();
         let (venues, pairs) = (tables.venues.len(), tables.pairs.len());
         let mut stops = Stops::new();
         for venue in tables.venue_ids() {
@@ -287,7 +288,8 @@ impl Engine {
             Input::Config(patch) => {
                 // Whoever sent it has checked it; limits that no run may start with change nothing all the same.
                 if self.config.apply(patch).is_ok() {
-                    self.executor.handle_config(self.config.limits, self.config.executor.book_age_max_ns);
+                    self.executor.handle_config(self.config.limits, self.config.executor.books);
+                    self.guard.set_controls(&self.config.controls);
                     self.dirty.fill(true);
                 }
             }

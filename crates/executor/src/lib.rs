@@ -16,6 +16,7 @@
 //! | `preflight.rs` | the last look at both legs before anything is sent |
 //! | `proof.rs` | whether a venue's private news comes |
 //! | `deals.rs`, `hedge.rs` | exposure intervals, and the ladder that closes them |
+//! | `sight.rs` | which books a hedge may be priced by |
 //! | `dust.rs` | what closed deals leave behind, and its way into the next hedge |
 //! | `spent.rs` | books that our own orders took from since they came |
 //! | `reconcile.rs` | comparing with the venue: at start, after a reconnect, periodically, at the end |
@@ -55,10 +56,11 @@ mod refusals;
 mod registry;
 pub mod report;
 mod resolve;
+mod sight;
 mod spent;
 mod wind_down;
 
-pub use config::ExecutorConfig;
+pub use config::{BookGates, ExecutorConfig};
 pub use day_flows::DayFlows;
 pub use ids::IdSource;
 pub use ledger::{Holding, Ledger};
@@ -578,10 +580,10 @@ impl Executor {
         }
     }
 
-    /// Other limits and another age of books from now on.
-    pub fn handle_config(&mut self, limits: Limits, book_age_max_ns: u64) {
+    /// Other limits, and books trusted by other thresholds, from now on.
+    pub fn handle_config(&mut self, limits: Limits, books: BookGates) {
         self.config.limits = limits;
-        self.config.book_age_max_ns = book_age_max_ns;
+        self.config.books = books;
     }
 
     /// Once per batch: deadlines, look-ups, hedges, reconciliation. Decided before openings, so that a stop holds at once.
