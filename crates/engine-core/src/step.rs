@@ -362,6 +362,7 @@ impl Engine {
                 if !self.latches().any(|holding| holding == reason) {
                     self.request_stop(StopKind::Latch, reason);
                 }
+                self.executor.cancel_openings(&mut self.outbox);
             }
             OperatorCommand::Resume => {
                 self.draining = false;

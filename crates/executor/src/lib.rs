@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `orders.rs` | the life of one order: a lattice that evidence only climbs |
 //! | `registry.rs` | all orders, found by our id or the venue's; booked trade ids |
-//! | `refusals.rs` | the breaker for placements that a venue refuses for funds or for the key |
+//! | `refusals.rs` | the breaker for placements that a venue refuses for funds, for the key, or of a pair |
 //! | `resolve.rs` | unknown orders: look-ups, and the proof of absence |
 //! | `fills.rs` | booking a fill: ledger, order, deal; foreign fills; lost intents |
 //! | `day_flows.rs` | what each day's executions moved, for the daily loss |
@@ -316,7 +316,7 @@ impl Executor {
         if let OrderReport::Refused { class, .. } = update.report
             && refused
         {
-            self.note_refusal(terms.venue, class, now, out);
+            self.note_refusal(&terms, class, now, out);
         }
         self.follow(id, effects, now, out);
     }
@@ -336,7 +336,7 @@ impl Executor {
         let Some(order) = self.orders.get_mut(id) else { return };
         let Some(venue) = self.venues.get_mut(order.terms.venue.index()) else { return };
         if lived {
-            venue.refusals.accepted();
+            venue.refusals.accepted(order.terms.pair);
         }
         if source == OrderSource::Stream {
             order.shown = true;
