@@ -18,6 +18,9 @@ use journal::{LogError, LogSink, Record, StateRecords, StateTail};
 /// How the note of a latch begins; its reason follows.
 const LATCH_NOTE: &str = "latched: ";
 
+/// How the note of a pause begins that nothing but its venue's news or a person ends; the venue's name follows.
+const MUTE_NOTE: &str = "private stream unproven: ";
+
 /// Why the logs can't be taken over.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoverError {
@@ -129,6 +132,12 @@ fn fold(engine: &mut Engine, records: &mut StateRecords, before: u64) -> Result<
                 if let Some(reason) = latch_of(&text) {
                     engine.recover_latch(reason);
                 }
+                // One of a venue that is no longer configured pauses nothing.
+                if let Some(venue) =
+                    text.strip_prefix(MUTE_NOTE).and_then(|name| today.venue_ids().find(|v| today.venue(*v) == name))
+                {
+                    engine.executor_mut().recover_mute(venue);
+                }
             }
             Record::End { clean: true, .. } => engine.recover_end(),
             Record::Checkpoint { .. } | Record::BatchEnd { .. } | Record::End { .. } => {}
@@ -143,6 +152,11 @@ fn fold(engine: &mut Engine, records: &mut StateRecords, before: u64) -> Result<
 /// The note that a latch is in force, for the state log: recovery reads it back.
 pub(crate) fn latch_note(reason: StopReason) -> String {
     format!("{LATCH_NOTE}{reason}")
+}
+
+/// The note that openings at a venue wait for its private stream or a person: what made it so is time that passed, which no input tells.
+pub(crate) fn mute_note(venue: &str) -> String {
+    format!("{MUTE_NOTE}{venue}")
 }
 
 fn latch_of(note: &str) -> Option<StopReason> {
