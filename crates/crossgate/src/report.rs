@@ -325,7 +325,7 @@ pub fn run_text(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
         line(format_args!("Profit          {} {} after fees", amount, tables.asset(*asset)));
     }
     for (asset, amount) in &report.unvalued {
-        line(format_args!("  not counted   {} {} paid as fees: no configured pair prices it", amount, tables.asset(*asset)));
+        line(format_args!("  not counted   {} {}: no live book of a configured pair prices it", amount, tables.asset(*asset)));
     }
     for (pair, mark) in &report.marks {
         let symbol = tables.pair(*pair).map_or_else(String::new, |p| p.symbol.to_string());

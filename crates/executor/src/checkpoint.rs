@@ -322,6 +322,7 @@ fn order_state(order: &Order) -> OrderState {
         booked,
         heard_at: _,
         row_refused_at: _,
+        cancel_failed: _,
         ended_at: _,
         label,
         fee_on_spend,

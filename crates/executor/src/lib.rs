@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `orders.rs` | the life of one order: a lattice that evidence only climbs |
 //! | `registry.rs` | all orders, found by our id or the venue's; booked trade ids |
-//! | `refusals.rs` | the breaker for placements that a venue refuses for funds or for the key |
+//! | `refusals.rs` | the breaker for placements that a venue refuses for funds, for the key, or of a pair |
 //! | `resolve.rs` | unknown orders: look-ups, and the proof of absence |
 //! | `fills.rs` | booking a fill: ledger, order, deal; foreign fills; lost intents |
 //! | `day_flows.rs` | what each day's executions moved, for the daily loss |
@@ -16,6 +16,7 @@
 //! | `preflight.rs` | the last look at both legs before anything is sent |
 //! | `proof.rs` | whether a venue's private news comes |
 //! | `deals.rs`, `hedge.rs` | exposure intervals, and the ladder that closes them |
+//! | `sight.rs` | which books a hedge may be priced by |
 //! | `dust.rs` | what closed deals leave behind, and its way into the next hedge |
 //! | `spent.rs` | books that our own orders took from since they came |
 //! | `reconcile.rs` | comparing with the venue: at start, after a reconnect, periodically, at the end |
@@ -57,10 +58,11 @@ mod refusals;
 mod registry;
 pub mod report;
 mod resolve;
+mod sight;
 mod spent;
 mod wind_down;
 
-pub use config::ExecutorConfig;
+pub use config::{BookGates, ExecutorConfig};
 pub use day_flows::DayFlows;
 pub use ids::IdSource;
 pub use ledger::{Holding, Ledger};
@@ -316,7 +318,7 @@ impl Executor {
         if let OrderReport::Refused { class, .. } = update.report
             && refused
         {
-            self.note_refusal(terms.venue, class, now, out);
+            self.note_refusal(&terms, class, now, out);
         }
         self.follow(id, effects, now, out);
     }
@@ -336,7 +338,7 @@ impl Executor {
         let Some(order) = self.orders.get_mut(id) else { return };
         let Some(venue) = self.venues.get_mut(order.terms.venue.index()) else { return };
         if lived {
-            venue.refusals.accepted();
+            venue.refusals.accepted(order.terms.pair);
         }
         if source == OrderSource::Stream {
             order.shown = true;
@@ -580,10 +582,10 @@ impl Executor {
         }
     }
 
-    /// Other limits and another age of books from now on.
-    pub fn handle_config(&mut self, limits: Limits, book_age_max_ns: u64) {
+    /// Other limits, and books trusted by other thresholds, from now on.
+    pub fn handle_config(&mut self, limits: Limits, books: BookGates) {
         self.config.limits = limits;
-        self.config.book_age_max_ns = book_age_max_ns;
+        self.config.books = books;
     }
 
     /// Once per batch: deadlines, look-ups, hedges, reconciliation. Decided before openings, so that a stop holds at once.

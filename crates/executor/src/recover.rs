@@ -10,9 +10,16 @@
 use crate::orders::Order;
 use crate::reconcile::TRADES_OVERLAP_NS;
 use crate::report::Tally;
-use crate::{Executor, Outbox};
+use crate::{Executor, Outbox, StopRequest};
 use domain::mutants::{self, Mutant};
-use domain::{Amount, ClientOrderId, Input, MonoNanos, NewOrder, OperatorCommand, TradesReport, UnixNanos};
+use domain::{
+    Amount, ClientOrderId, Input, MonoNanos, NewOrder, OperatorCommand, StopKind, StopReason, TradesReport, UnixNanos, VenueId,
+};
+
+/// What openings at a mute venue are paused by.
+const fn mute_pause(venue: VenueId) -> StopRequest {
+    StopRequest::set(StopKind::Pause, StopReason::StreamUnproven, Some(venue), None)
+}
 
 impl Executor {
     /// The log begins another run: the process that wrote what came before is gone.
@@ -84,6 +91,19 @@ impl Executor {
             Input::Operator(OperatorCommand::Resume) => self.handle_resume(),
             _ => {}
         }
+        if !self.standing.is_empty() {
+            for venue in self.venues.iter().filter(|venue| venue.proof.is_proven()) {
+                self.standing.remove(&mute_pause(venue.venue));
+            }
+        }
+    }
+
+    /// The log notes that openings at a venue waited for its private stream to tell something, or for a person (`proof.rs`).
+    pub fn recover_mute(&mut self, venue: VenueId) {
+        let Some(state) = self.venues.get_mut(venue.index()) else { return };
+        // What it told before counts no more.
+        state.proof.link_changed();
+        self.standing.insert(mute_pause(venue));
     }
 
     /// A run ended with nothing open: it has closed every deal, by the market of then, and what they have left is dust. Without this what

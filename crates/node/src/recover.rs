@@ -19,6 +19,9 @@ const LATCH_NOTE: &str = "latched: ";
 /// one for a refused key have none.
 pub(crate) const SETTLED_NOTE: &str = "settled";
 
+/// How the note of a pause begins that nothing but its venue's news or a person ends; the venue's name follows.
+const MUTE_NOTE: &str = "private stream unproven: ";
+
 /// Why the logs can't be taken over.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoverError {
@@ -178,6 +181,10 @@ pub(crate) fn fold(config: &EngineConfig, records: &mut StateRecords, before: u6
                 if let Some(reason) = latch_of(&text) {
                     engine.get_mut().recover_latch(reason);
                 }
+                let named = |name: &str| to.venue_ids().find(|venue| to.venue(*venue) == name);
+                if let Some(venue) = text.strip_prefix(MUTE_NOTE).and_then(named) {
+                    engine.get_mut().executor_mut().recover_mute(venue);
+                }
             }
             Record::Header(_) | Record::Checkpoint { .. } | Record::BatchEnd { .. } | Record::End { .. } => {}
         }
@@ -188,6 +195,11 @@ pub(crate) fn fold(config: &EngineConfig, records: &mut StateRecords, before: u6
 /// The note that a latch is in force, for the state log: recovery reads it back.
 pub(crate) fn latch_note(reason: StopReason) -> String {
     format!("{LATCH_NOTE}{reason}")
+}
+
+/// The note that openings at a venue wait for its private stream or a person: what made it so is time that passed, which no input tells.
+pub(crate) fn mute_note(venue: &str) -> String {
+    format!("{MUTE_NOTE}{venue}")
 }
 
 fn latch_of(note: &str) -> Option<StopReason> {

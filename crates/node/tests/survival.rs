@@ -89,6 +89,22 @@ fn live_with(
     ends: bool,
     look: impl FnOnce(&Engine),
 ) {
+    live_from(run, epoch, (intents, &[]), batches, ends, look);
+}
+
+/// A life that does nothing, the log beginning with notes.
+fn live_noting(run: &mut MemoryRun, epoch: u64, notes: &[&str]) {
+    live_from(run, epoch, (&[], notes), &[], false, |_| ());
+}
+
+fn live_from(
+    run: &mut MemoryRun,
+    epoch: u64,
+    (intents, notes): (&[NewOrder], &[&str]),
+    batches: &[&[Input]],
+    ends: bool,
+    look: impl FnOnce(&Engine),
+) {
     let mut fresh = engine(epoch);
     let tail = node::recover(&mut fresh, run.state_records()).unwrap();
     look(&fresh);
@@ -110,6 +126,9 @@ fn live_with(
     let mut state = Shared(Arc::new(Mutex::new(state)));
     for (index, order) in intents.iter().enumerate() {
         state.append_intent(index as u64, order).unwrap();
+    }
+    for note in notes {
+        state.append_note(intents.len() as u64, note).unwrap();
     }
     state.flush().unwrap();
     let mut node = Node::new(Vec::new(), fresh, NodeLogs { state: Box::new(state.clone()), market: None });
@@ -250,4 +269,22 @@ fn a_patch_does_not_survive_its_process() {
     patch.order_value_max = whole(7);
     live(&mut run, EPOCH, &[&[Input::Config(patch)]], false, |_| ());
     live(&mut run, EPOCH + 1, &[], false, |engine| assert_eq!(*engine.config(), file));
+}
+
+/// What the engine pauses by time until a person comes, noted by the node: a venue of today's tables, found by its name.
+#[test]
+fn the_note_of_a_mute_stream_is_taken_over_by_name() {
+    let pauses = |note: &str| {
+        let mut run = MemoryRun::new();
+        let mut noted = false;
+        live_noting(&mut run, EPOCH, &[note]);
+        live(&mut run, EPOCH + 1, &[], false, |engine| {
+            let standing = domain::CheckpointItem::Standing { reason: StopReason::StreamUnproven, venue: VenueId(1), pair: None };
+            noted = engine.checkpoint().contains(&standing);
+        });
+        noted
+    };
+    let name = tables().venue(VenueId(1)).to_string();
+    assert!(pauses(&format!("private stream unproven: {name}")));
+    assert!(!pauses("private stream unproven: elsewhere") && !pauses(&name));
 }

@@ -5,6 +5,7 @@ use super::units::Money;
 use domain::{Amount, AssetId, PairId, Qty, Symbol, Tables, VenueId};
 use engine_core::EngineConfig;
 use executor::ExecutorConfig;
+use risk::controls::Derived;
 use risk::{Controls, Limits};
 use spread_detector::DetectorConfig;
 use std::collections::BTreeSet;
@@ -66,6 +67,11 @@ pub fn controls(risk: &Risk) -> Controls {
         repeat_deals_max: risk.repeat_deals_max.unwrap_or(default.repeat_deals_max),
         repeat_window_ns: risk.repeat_window.map_or(default.repeat_window_ns, |span| span.0),
         hedge_retries_max: risk.hedge_retries_max.unwrap_or(default.hedge_retries_max),
+        derived: Derived {
+            unhedged_opportunity: risk.unhedged_opportunity_max.is_none(),
+            unhedged_asset: risk.unhedged_asset_max.is_none(),
+            messages_per_second: risk.messages_per_second_max.is_none(),
+        },
     }
 }
 
@@ -126,7 +132,6 @@ pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
             flatten_cap: execution.flatten_cap_bps.0,
             hedge_pause_ns: execution.hedge_pause.0,
             history_kept_ns: execution.history_kept.0,
-            book_age_max_ns: strategy.book_age_max.0,
             ..ExecutorConfig::with_limits(config.instance, limits)
         },
         limits,
