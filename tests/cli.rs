@@ -540,6 +540,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (&["replay", ".", "--tape", "venue=gate,format=crossgate:x"], "not both"),
         (&["replay", "--verify", "--tape", "venue=gate,format=crossgate:x"], "--verify"),
         (&["replay", ".", "--verify", "-c", "x.toml"], "use one of them"),
+        (&["replay", "--epoch", "1", "--tape", "venue=gate,format=crossgate:x"], "--epoch names a part of a run directory"),
         (&["replay", "--tape", "x"], "venue=KIND[:ID]"),
         (&["replay", "--tape", "venue=gate,pair=BTC/USDT,format=tar:x"], "format is crossgate"),
         (&["replay", "--tape", "venue=kraken,pair=BTC/USDT,format=cryptofeed:x"], "no exchange `kraken`"),

@@ -84,10 +84,15 @@ fn order_qty_max(risk: &Risk, tables: &Tables) -> Vec<(PairId, Qty)> {
     risk.order_qty.iter().filter_map(one).collect()
 }
 
-/// Routes that may not be opened: those of [[veto]], where one of pairs or venues that are not configured rules out nothing, and every
-/// route of a pair that is in the tables for what is open of it, and not in the file.
+/// The id of a venue by name: that of the run, whose venues a log or tapes may hold in another order than the file.
+fn venue_id(tables: &Tables, name: &str) -> Option<VenueId> {
+    tables.venue_ids().find(|id| tables.venue(*id) == name)
+}
+
+/// Routes that may not be opened: those of [[veto]], where one of pairs or venues that are not there rules out nothing, and every route of
+/// a pair that is in the tables for what is open of it, and not in the file.
 fn vetoes(config: &Config, tables: &Tables) -> BTreeSet<(PairId, VenueId, VenueId)> {
-    let venue = |id: &str| config.venue.iter().position(|v| v.id == id).map(|index| VenueId(index as u8));
+    let venue = |id: &str| venue_id(tables, id);
     let one = |veto: &super::schema::Veto| {
         Some((tables.pair_id(&Symbol::parse(&veto.symbol).ok()?)?, venue(&veto.buy)?, venue(&veto.sell)?))
     };
@@ -100,15 +105,15 @@ fn vetoes(config: &Config, tables: &Tables) -> BTreeSet<(PairId, VenueId, VenueI
     config.veto.iter().filter_map(one).chain(kept.flat_map(routes)).collect()
 }
 
-/// The engine's settings. A floor on a fee token that the run's tables lack is ignored: nothing of it is spent.
+/// The engine's settings. A floor on a fee token that the run's tables lack, or on a venue that is not there, is ignored: nothing of it is
+/// spent.
 pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
     let risk = config.risk.clone().unwrap_or_else(default_risk);
     let (strategy, execution) = (&config.strategy, &config.execution);
     let limits = limits(&risk);
     let floors = risk.floor.iter().filter_map(|floor| {
-        let venue = config.venue.iter().position(|v| v.id == floor.venue)?;
         let asset: AssetId = tables.asset_id(&floor.asset)?;
-        Some((VenueId(venue as u8), asset, floor.amount.0))
+        Some((venue_id(tables, &floor.venue)?, asset, floor.amount.0))
     });
     EngineConfig {
         detector: DetectorConfig {
@@ -170,5 +175,46 @@ mod tests {
         let vetoed: BTreeSet<_> = engine_config(&config, &tables).vetoes.into_iter().collect();
         let routes = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(buy, sell)| (PairId(1), VenueId(buy), VenueId(sell)));
         assert_eq!(vetoed, BTreeSet::from(routes));
+    }
+
+    #[test]
+    fn vetoes_and_floors_are_of_the_venue_they_name_wherever_a_run_holds_it() {
+        let text = crate::run::DEMO.to_string()
+            + "\n[[veto]]\nsymbol = \"BTC/USDT\"\nbuy = \"gate\"\nsell = \"bybit\"\n\
+               \n[[risk.floor]]\nvenue = \"gate\"\nasset = \"USDT\"\namount = \"5\"\n";
+        let loaded = load_text("floors.toml", &text, &BTreeMap::new()).unwrap();
+        let mut tables = tables_of_one_pair();
+        let of = |tables: &Tables| {
+            let settings = engine_config(&loaded.config, tables);
+            let named = |id: VenueId| tables.venue(id).to_string();
+            let floors: Vec<String> = settings.floors.iter().map(|(venue, ..)| named(*venue)).collect();
+            let vetoes: Vec<_> = settings.vetoes.iter().map(|(_, buy, sell)| (named(*buy), named(*sell))).collect();
+            (floors, vetoes)
+        };
+        let right = (vec!["gate".to_string()], vec![("gate".to_string(), "bybit".to_string())]);
+        tables.venues = ["gate", "binance", "bybit"].map(String::from).into();
+        assert_eq!(of(&tables), right);
+        tables.venues.reverse();
+        assert_eq!(of(&tables), right, "tapes given in another order");
+        tables.venues.pop();
+        assert_eq!(of(&tables), (Vec::new(), Vec::new()), "a venue that is not there is not another one");
+    }
+
+    fn tables_of_one_pair() -> Tables {
+        let symbol = Symbol::parse("BTC/USDT").unwrap();
+        let rules = venue::RawRules {
+            symbol: symbol.clone(),
+            price_decimals: 2,
+            qty_decimals: 5,
+            execution_decimals: 0,
+            execution_price_decimals: 0,
+            kind: domain::InstrumentKind::Spot,
+            qty_min: None,
+            qty_max: None,
+            value_min: None,
+            can_buy: true,
+            can_sell: true,
+        };
+        venue::build_tables(&[symbol], &[("gate".into(), vec![rules])], &[]).unwrap().0
     }
 }
