@@ -22,8 +22,8 @@ from simulated import check_unmodified, run_day
 VERSION = "4.5.90"
 BASES = {symbol.replace("/", ""): tuple(symbol.split("/")) for symbol in SYMBOLS}
 ENDS = ("FILLED", "CANCELED", "EXPIRED", "EXPIRED_IN_MATCH", "REJECTED")
-# What the client itself lets be chosen: spot alone, since the simulated venue has no futures.
-OPTIONS = {"fetchMarkets": {"types": ["spot"]}, "defaultType": "spot"}
+# The client loads spot and futures as it does by itself, and the options that it loads on request. The venue lists spot only.
+OPTIONS = {"fetchMarkets": {"loadAllOptions": True}}
 
 
 def point_at(exchange, venue):
@@ -33,6 +33,8 @@ def point_at(exchange, venue):
         api[name] = f'{venue["rest"]}/api/v3'
     for name in ("sapi", "sapiV2", "sapiV3", "sapiV4"):
         api[name] = f'{venue["rest"]}/sapi/{"v1" if name == "sapi" else name[-2:].lower()}'
+    for market in ("fapi", "dapi", "eapi"):
+        api[f"{market}Public"] = f'{venue["rest"]}/{market}/v1'
     if "ws" in api:
         api["ws"]["spot"] = venue["ws"]
         api["ws"]["ws-api"]["spot"] = venue["private_ws"]

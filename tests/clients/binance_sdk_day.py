@@ -21,6 +21,7 @@ from binance_sdk_spot.rest_api.models import NewOrderNewOrderRespTypeEnum as Res
 from binance_sdk_spot.rest_api.models import NewOrderSideEnum as Side
 from binance_sdk_spot.rest_api.models import NewOrderTimeInForceEnum as Tif
 from binance_sdk_spot.rest_api.models import NewOrderTypeEnum as Type
+from binance_sdk_spot.rest_api.models import TickerWindowSizeEnum as Window
 from binance_sdk_spot.spot import Spot
 
 import ledger
@@ -151,6 +152,10 @@ class Day:
             judge.must(self.ask("agg_trades", symbol=symbol, limit=10) is not None, f"{symbol} has no trades")
             commission = self.ask("account_commission", symbol=symbol)
             judge.equal(commission.standard_commission.taker, "0.00100000", f"taker fee of {symbol}")
+            hour = self.ask("ticker", symbol=symbol, window_size=Window.WINDOW_SIZE_1h).actual_instance
+            judge.equal(hour.open_time % 60_000, 0, f"the window of {symbol} opens within a minute")
+            day = self.ask("ticker_trading_day", symbol=symbol).actual_instance
+            judge.equal((day.open_time % 86_400_000, day.close_time - day.open_time), (0, 86_399_999), f"the trading day of {symbol}")
 
     def trading(self):
         judge = self.judge
@@ -193,6 +198,7 @@ class Day:
                      price=price, quantity=0.1, new_client_order_id=placed[0].client_order_id)
         listed = self.ask("get_open_orders", symbol="ETHUSDT")
         judge.equal({row.order_id for row in listed}, {row.order_id for row in placed}, "open orders")
+        self.amending(placed[1])
         gone = self.ask("delete_order", symbol="ETHUSDT", order_id=placed[0].order_id)
         judge.equal((gone.status, gone.orig_client_order_id), ("CANCELED", placed[0].client_order_id), "a cancelled order")
         self.ask("delete_open_orders", symbol="ETHUSDT")
@@ -207,6 +213,24 @@ class Day:
         rest, self.rest = self.rest, self.spot_of("nobody").rest_api
         self.refused("a key that nobody has", UnauthorizedError, -2015, "get_account")
         self.rest = rest
+
+    def amending(self, order):
+        """A resting order made smaller, once under a client id of the venue's making and once under its own."""
+        judge, names = self.judge, [order.client_order_id]
+        before = self.ask("get_order", symbol=order.symbol, order_id=order.order_id)
+        quantity = Decimal(before.orig_qty)
+        for name in (None, self.text()):
+            quantity -= Decimal("0.001")
+            amended = self.ask(
+                "order_amend_keep_priority", symbol=order.symbol, new_qty=float(quantity), order_id=order.order_id, new_client_order_id=name
+            ).amended_order
+            judge.equal((Decimal(amended.qty), amended.orig_client_order_id), (quantity, names[-1]), "an amended order")
+            judge.must(amended.client_order_id != names[-1], "an amended order kept its client id unasked")
+            names.append(amended.client_order_id)
+        judge.equal(names[2], name, "the client id that an amendment asked for")
+        rows = self.ask("order_amendments", symbol=order.symbol, order_id=order.order_id)
+        told = [(row.orig_client_order_id, row.new_client_order_id) for row in rows]
+        judge.equal(told, list(zip(names, names[1:])), "the amendments of an order")
 
     # --------------------------------------------------------------------------------------------------- WebSocket, streams
 
@@ -285,6 +309,7 @@ class Day:
             "depth": (await streams.diff_book_depth(symbol="btcusdt", update_speed="100ms"), None),
             "depth5": (await streams.partial_book_depth(symbol="ethusdt", levels="5", update_speed="100ms"), None),
             "trade": (await streams.trade(symbol="btcusdt"), None),
+            "ticker_1h": (await streams.rolling_window_ticker(symbol="btcusdt", window_size="1h"), None),
         }
         judge.ws += len(wanted)
         for name, (stream, check) in wanted.items():

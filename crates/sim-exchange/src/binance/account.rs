@@ -136,6 +136,20 @@ pub(super) fn nothing(params: &Params, call: &Call<'_>) -> Result<Value, ApiErro
     Ok(json!([]))
 }
 
+/// `GET /sapi/v1/capital/deposit/hisrec` and `…/withdraw/history`: a simulated wallet is on no chain, so that neither tells any.
+pub(super) fn transfers(params: &Params) -> Result<Value, ApiError> {
+    for name in ["coin", "txId", "withdrawOrderId", "idList"] {
+        params.get(name)?;
+    }
+    for name in ["status", "offset", "startTime", "endTime"] {
+        params.number(name)?;
+    }
+    params.flag("includeSource")?;
+    params.limit(1_000, 1_000)?;
+    params.finish()?;
+    Ok(json!([]))
+}
+
 /// `GET /sapi/v1/account/apiRestrictions`: what the key may do.
 pub(super) fn api_restrictions(params: &Params, call: &Call<'_>, caller: Caller) -> Result<Value, ApiError> {
     params.finish()?;

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Call, Caller, account, error::ApiError, market, orders, params::Params};
+use super::{Call, Caller, account, amend, derivatives, error::ApiError, market, orders, params::Params, tickers};
 
 /// Something that can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(super) enum Endpoint {
     Klines,
     AvgPrice,
     Ticker24hr,
+    RollingTicker,
+    TradingDay,
     TickerPrice,
     BookTicker,
     Place,
@@ -27,6 +29,7 @@ pub(super) enum Endpoint {
     Cancel,
     CancelReplace,
     Amend,
+    Amendments,
     Open,
     CancelOpen,
     All,
@@ -35,12 +38,16 @@ pub(super) enum Endpoint {
     Commission,
     OrderCounts,
     Nothing,
+    Transfers,
     Coins,
     ApiRestrictions,
     TradeFee,
     AccountStatus,
     TradingStatus,
     SystemStatus,
+    UsdMarginedInfo,
+    CoinMarginedInfo,
+    OptionsInfo,
 }
 
 /// Who may ask.
@@ -54,8 +61,8 @@ pub(super) enum Security {
     Trade,
 }
 
-/// REST: method, path, what it asks. `/sapi` is the wallet's.
-const REST: [(&str, &str, Endpoint); 42] = [
+/// REST: method, path, what it asks. `/sapi` is the wallet's; `/fapi`, `/dapi` and `/eapi` are those of derivatives.
+const REST: [(&str, &str, Endpoint); 50] = [
     ("GET", "/api/v3/ping", Endpoint::Ping),
     ("GET", "/api/v3/time", Endpoint::Time),
     ("GET", "/api/v3/exchangeInfo", Endpoint::ExchangeInfo),
@@ -67,6 +74,8 @@ const REST: [(&str, &str, Endpoint); 42] = [
     ("GET", "/api/v3/uiKlines", Endpoint::Klines),
     ("GET", "/api/v3/avgPrice", Endpoint::AvgPrice),
     ("GET", "/api/v3/ticker/24hr", Endpoint::Ticker24hr),
+    ("GET", "/api/v3/ticker", Endpoint::RollingTicker),
+    ("GET", "/api/v3/ticker/tradingDay", Endpoint::TradingDay),
     ("GET", "/api/v3/ticker/price", Endpoint::TickerPrice),
     ("GET", "/api/v3/ticker/bookTicker", Endpoint::BookTicker),
     ("POST", "/api/v3/order", Endpoint::Place),
@@ -75,6 +84,7 @@ const REST: [(&str, &str, Endpoint); 42] = [
     ("DELETE", "/api/v3/order", Endpoint::Cancel),
     ("POST", "/api/v3/order/cancelReplace", Endpoint::CancelReplace),
     ("PUT", "/api/v3/order/amend/keepPriority", Endpoint::Amend),
+    ("GET", "/api/v3/order/amendments", Endpoint::Amendments),
     ("GET", "/api/v3/openOrders", Endpoint::Open),
     ("DELETE", "/api/v3/openOrders", Endpoint::CancelOpen),
     ("GET", "/api/v3/allOrders", Endpoint::All),
@@ -86,7 +96,6 @@ const REST: [(&str, &str, Endpoint); 42] = [
     ("GET", "/api/v3/myAllocations", Endpoint::Nothing),
     ("GET", "/api/v3/allOrderList", Endpoint::Nothing),
     ("GET", "/api/v3/openOrderList", Endpoint::Nothing),
-    ("GET", "/api/v3/order/amendments", Endpoint::Nothing),
     ("GET", "/sapi/v1/capital/config/getall", Endpoint::Coins),
     ("GET", "/sapi/v1/account/apiRestrictions", Endpoint::ApiRestrictions),
     ("GET", "/sapi/v1/system/status", Endpoint::SystemStatus),
@@ -95,13 +104,19 @@ const REST: [(&str, &str, Endpoint); 42] = [
     ("GET", "/sapi/v1/asset/tradeFee", Endpoint::TradeFee),
     ("GET", "/sapi/v1/margin/allPairs", Endpoint::Nothing),
     ("GET", "/sapi/v1/margin/isolated/allPairs", Endpoint::Nothing),
-    ("GET", "/sapi/v1/capital/deposit/hisrec", Endpoint::Nothing),
-    ("GET", "/sapi/v1/capital/withdraw/history", Endpoint::Nothing),
-    ("GET", "/api/v3/ticker/tradingDay", Endpoint::Ticker24hr),
+    ("GET", "/sapi/v1/capital/deposit/hisrec", Endpoint::Transfers),
+    ("GET", "/sapi/v1/capital/withdraw/history", Endpoint::Transfers),
+    ("GET", "/fapi/v1/ping", Endpoint::Ping),
+    ("GET", "/fapi/v1/time", Endpoint::Time),
+    ("GET", "/fapi/v1/exchangeInfo", Endpoint::UsdMarginedInfo),
+    ("GET", "/dapi/v1/ping", Endpoint::Ping),
+    ("GET", "/dapi/v1/time", Endpoint::Time),
+    ("GET", "/dapi/v1/exchangeInfo", Endpoint::CoinMarginedInfo),
+    ("GET", "/eapi/v1/exchangeInfo", Endpoint::OptionsInfo),
 ];
 
 /// WebSocket API: method, what it asks.
-const WS: [(&str, Endpoint); 27] = [
+const WS: [(&str, Endpoint); 30] = [
     ("ping", Endpoint::Ping),
     ("time", Endpoint::Time),
     ("exchangeInfo", Endpoint::ExchangeInfo),
@@ -113,6 +128,8 @@ const WS: [(&str, Endpoint); 27] = [
     ("uiKlines", Endpoint::Klines),
     ("avgPrice", Endpoint::AvgPrice),
     ("ticker.24hr", Endpoint::Ticker24hr),
+    ("ticker", Endpoint::RollingTicker),
+    ("ticker.tradingDay", Endpoint::TradingDay),
     ("ticker.price", Endpoint::TickerPrice),
     ("ticker.book", Endpoint::BookTicker),
     ("order.place", Endpoint::Place),
@@ -121,6 +138,7 @@ const WS: [(&str, Endpoint); 27] = [
     ("order.cancel", Endpoint::Cancel),
     ("order.cancelReplace", Endpoint::CancelReplace),
     ("order.amend.keepPriority", Endpoint::Amend),
+    ("order.amendments", Endpoint::Amendments),
     ("openOrders.status", Endpoint::Open),
     ("openOrders.cancelAll", Endpoint::CancelOpen),
     ("allOrders", Endpoint::All),
@@ -158,9 +176,14 @@ impl Endpoint {
             | Endpoint::Klines
             | Endpoint::AvgPrice
             | Endpoint::Ticker24hr
+            | Endpoint::RollingTicker
+            | Endpoint::TradingDay
             | Endpoint::TickerPrice
             | Endpoint::BookTicker
-            | Endpoint::SystemStatus => Security::Public,
+            | Endpoint::SystemStatus
+            | Endpoint::UsdMarginedInfo
+            | Endpoint::CoinMarginedInfo
+            | Endpoint::OptionsInfo => Security::Public,
             Endpoint::Place
             | Endpoint::Test
             | Endpoint::Cancel
@@ -203,9 +226,11 @@ impl Endpoint {
                 21..=100 => 40,
                 _ => 80,
             },
+            Endpoint::RollingTicker | Endpoint::TradingDay if !params.has("symbols") => 4,
+            Endpoint::RollingTicker | Endpoint::TradingDay => 4 * many().clamp(1, 50) as u64,
             Endpoint::TickerPrice | Endpoint::BookTicker => 2 + 2 * u64::from(!one),
             Endpoint::Test if params.has("computeCommissionRates") => 20,
-            Endpoint::Status | Endpoint::Amend => 4,
+            Endpoint::Status | Endpoint::Amend | Endpoint::Amendments => 4,
             Endpoint::Open => {
                 if one {
                     6
@@ -222,13 +247,17 @@ impl Endpoint {
             }
             Endpoint::OrderCounts => 40,
             Endpoint::Nothing => 20,
-            // The wallet counts apart.
+            // The wallet counts apart, as do derivatives.
             Endpoint::Coins
+            | Endpoint::Transfers
             | Endpoint::ApiRestrictions
             | Endpoint::TradeFee
             | Endpoint::AccountStatus
             | Endpoint::TradingStatus
-            | Endpoint::SystemStatus => 0,
+            | Endpoint::SystemStatus
+            | Endpoint::UsdMarginedInfo
+            | Endpoint::CoinMarginedInfo
+            | Endpoint::OptionsInfo => 0,
             _ => 1,
         }
     }
@@ -245,7 +274,8 @@ impl Endpoint {
             Endpoint::Status => orders::status(params, call, caller),
             Endpoint::Cancel => orders::cancel(params, call, caller),
             Endpoint::CancelReplace => orders::cancel_replace(params, call, caller),
-            Endpoint::Amend => orders::amend(params, call, caller),
+            Endpoint::Amend => amend::amend(params, call, caller),
+            Endpoint::Amendments => amend::amendments(params, call, caller),
             Endpoint::Open => orders::open(params, call, caller),
             Endpoint::CancelOpen => orders::cancel_all(params, call, caller),
             Endpoint::All => orders::all(params, call, caller),
@@ -254,6 +284,7 @@ impl Endpoint {
             Endpoint::Commission => account::commission(params, call, caller),
             Endpoint::OrderCounts => account::order_counts(params, call, caller),
             Endpoint::Nothing => account::nothing(params, call),
+            Endpoint::Transfers => account::transfers(params),
             Endpoint::Coins => account::coins(params, call, caller),
             Endpoint::ApiRestrictions => account::api_restrictions(params, call, caller),
             Endpoint::TradeFee => account::trade_fee(params, call, caller),
@@ -274,9 +305,14 @@ impl Endpoint {
             Endpoint::AggTrades => market::agg_trades(params, call),
             Endpoint::Klines => market::klines(params, call),
             Endpoint::AvgPrice => market::avg_price(params, call),
-            Endpoint::Ticker24hr => market::per_symbol(params, call, market::day_row),
-            Endpoint::TickerPrice => market::per_symbol(params, call, market::price_row),
-            Endpoint::BookTicker => market::per_symbol(params, call, market::book_row),
+            Endpoint::Ticker24hr => tickers::per_symbol(params, call, tickers::day_row),
+            Endpoint::RollingTicker => tickers::rolling(params, call),
+            Endpoint::TradingDay => tickers::trading_day(params, call),
+            Endpoint::TickerPrice => tickers::per_symbol(params, call, tickers::price_row),
+            Endpoint::BookTicker => tickers::per_symbol(params, call, tickers::book_row),
+            Endpoint::UsdMarginedInfo => derivatives::usd_margined(params, call),
+            Endpoint::CoinMarginedInfo => derivatives::coin_margined(params, call),
+            Endpoint::OptionsInfo => derivatives::options(params, call),
             // Down for maintenance, it answers nobody.
             Endpoint::SystemStatus => params.finish().map(|()| json!({"status": 0, "msg": "normal"})),
             _ => Err(ApiError::new(-1002, "You are not authorized to execute this request.").with_status(401)),

@@ -1,7 +1,8 @@
 //! Private news: what is told to the owner of an order or a balance (Binance spot API, user data streams).
 //!
-//! Start at [`tell`]. An order is told as `NEW`, then once for each execution, and at its end unless the last execution filled
-//! it; then come the balances that moved, all that one batch touched in one event. There is no sequence number over these events.
+//! Start at [`tell`]. An order is told as `NEW`, then once for each execution and amendment, and at its end unless the last
+//! execution filled it; then come the balances that moved, all that one batch touched in one event. There is no sequence number over
+//! these events.
 
 use std::collections::BTreeMap;
 
@@ -108,6 +109,7 @@ fn on_fill(trade: &AccountTrade, context: &mut TellContext<'_>, news: &mut Vec<N
         total,
         trade: Some(trade),
         number: 0,
+        renamed: None,
         rests: !is_last && order.end.is_none(),
     };
     push(report, order, Topic::Fill, context, news);
@@ -118,7 +120,8 @@ fn on_order(event: &OrderEvent, context: &mut TellContext<'_>, news: &mut Vec<Ne
     introduce(order, context, news);
     let (execution, rests) = match order.finish() {
         // The order's state as of now is in its executions, and the first word was told already.
-        None | Some(FinishReason::Filled) => return,
+        Some(FinishReason::Filled) => return,
+        None => return on_amendment(order, context, news),
         Some(FinishReason::Cancelled) => ("CANCELED", false),
         Some(FinishReason::SelfTrade) => ("TRADE_PREVENTION", false),
         Some(FinishReason::Ioc | FinishReason::Fok | FinishReason::Poc | FinishReason::PriceProtect | FinishReason::Refused) => {
@@ -133,7 +136,28 @@ fn on_order(event: &OrderEvent, context: &mut TellContext<'_>, news: &mut Vec<Ne
         total: order.filled_total,
         trade: None,
         number: 0,
+        renamed: None,
         rests,
+    };
+    push(report, order, Topic::Order, context, news);
+}
+
+/// Tells of the amendment that gave an order its quantity, once.
+fn on_amendment(order: &Order, context: &mut TellContext<'_>, news: &mut Vec<News>) {
+    let mut amendments = context.notes.of_mut(order).amendments.iter_mut();
+    let Some(amended) = amendments.find(|amended| !amended.is_told && amended.new_amount == order.amount) else { return };
+    amended.is_told = true;
+    let amended = amended.clone();
+    let report = Report {
+        execution: "REPLACED",
+        status: status_word(order),
+        t_ns: amended.t_ns,
+        filled: order.filled_amount,
+        total: order.filled_total,
+        trade: None,
+        number: amended.number,
+        renamed: Some(&amended.old_id),
+        rests: true,
     };
     push(report, order, Topic::Order, context, news);
 }
@@ -152,14 +176,17 @@ fn introduce(order: &Order, context: &mut TellContext<'_>, news: &mut Vec<News>)
         total: rust_decimal::Decimal::ZERO,
         trade: None,
         number: 0,
+        renamed: None,
         rests: true,
     };
     push(report, order, Topic::Order, context, news);
 }
 
-fn push(report: Report<'_>, order: &Order, topic: Topic, context: &mut TellContext<'_>, news: &mut Vec<News>) {
-    *context.reports += 1;
-    let report = Report { number: *context.reports, ..report };
+fn push(mut report: Report<'_>, order: &Order, topic: Topic, context: &mut TellContext<'_>, news: &mut Vec<News>) {
+    if report.number == 0 {
+        *context.reports += 1;
+        report.number = *context.reports;
+    }
     let note = context.notes.of(order);
     let texts = both(context, |stamp| report.value(order, &note, context.symbols, stamp, context.t_ns));
     news.push(News { account: order.account, topic, texts });

@@ -1,4 +1,4 @@
-//! Public answers: rules, books, trades, candles, tickers (Binance spot API, general and market data endpoints).
+//! Public answers: rules, books, trades, candles, average prices (Binance spot API, general and market data endpoints).
 //!
 //! Start at [`exchange_info`] and [`depth`]. [`Market`] keeps what those answers need and the exchange does not: candles, trades
 //! added up by taker, and older copies of the books for faults.
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use super::{
     Call,
+    amend::AMENDS_MAX,
     error::ApiError,
-    orders::{AMENDS_MAX, STP_DEFAULT, STP_MODES},
+    orders::{ORDERS_MAX, STP_DEFAULT, STP_MODES},
     params::Params,
     rows::{Stamp, fixed},
-    symbols::Symbols,
 };
 use crate::{
     core::{Exchange, Level, PairConfig, PairId, PublicTrade, Side, TradeStatus, exact},
@@ -32,7 +32,6 @@ pub(super) const LEVELS_MAX: usize = 5_000;
 const FRESH_LEVELS_MAX: usize = 100;
 /// Minutes of the average price.
 const AVERAGE_MS: u64 = 5 * 60_000;
-const DAY_MS: u64 = 86_400_000;
 
 /// Every interval of candles, by name.
 pub(super) const INTERVALS: [(&str, Interval); 16] = {
@@ -170,9 +169,9 @@ impl Market {
         average.or_else(|| exchange.book(pair).mid_rounded_down()).map(|price| price.round_dp(precision.max(8)))
     }
 
-    /// The figures of 24 hours: from one bar with everything in it.
-    fn day(&self, pair: PairId, exchange: &Exchange, t_ns: u64) -> Bar {
-        let since_ms = (t_ns / 1_000_000).saturating_sub(DAY_MS);
+    /// What was traded in the whole minutes after `since_ms`, in one bar; without trades flat at the last price, or in the middle of
+    /// the book.
+    pub(super) fn since(&self, pair: PairId, exchange: &Exchange, since_ms: u64) -> Bar {
         let middle = || exchange.book(pair).mid_rounded_down().unwrap_or_default();
         self.bars(pair).and_then(|bars| bars.since(since_ms)).unwrap_or_else(|| Bar::flat(since_ms, middle()))
     }
@@ -270,7 +269,7 @@ fn filters(rules: &PairConfig, faults: &Faults) -> Value {
                "maxTrailingBelowDelta": 2000}),
         json!({"filterType": "NOTIONAL", "minNotional": or(rules.min_quote_amount, 0), "applyMinToMarket": true,
                "maxNotional": or(rules.max_quote_amount, 9_000_000), "applyMaxToMarket": false, "avgPriceMins": 5}),
-        json!({"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200}),
+        json!({"filterType": "MAX_NUM_ORDERS", "maxNumOrders": ORDERS_MAX}),
         json!({"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5}),
         json!({"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": AMENDS_MAX}),
     ];
@@ -431,164 +430,4 @@ pub(super) fn avg_price(params: &Params, call: &Call<'_>) -> Result<Value, ApiEr
     let average = call.state.market.average(pair, call.exchange, call.t_ns).unwrap_or_default();
     let last_ns = call.exchange.public_trades(pair).next_back().map_or(call.t_ns, |trade| trade.t_ns);
     Ok(json!({"mins": 5, "price": fixed(average), "closeTime": call.stamp.of(last_ns)}))
-}
-
-/// A row for each symbol that was asked for: an object when `symbol` was sent, a list otherwise.
-pub(super) fn per_symbol(
-    params: &Params,
-    call: &Call<'_>,
-    row: impl Fn(PairId, &Call<'_>, bool) -> Value,
-) -> Result<Value, ApiError> {
-    let one = params.get("symbol")?.map(str::to_owned);
-    let many = params.list("symbols")?;
-    let is_mini = match params.get("type")? {
-        None | Some("FULL") => false,
-        Some("MINI") => true,
-        Some(_) => return Err(ApiError::new(-1139, "Invalid ticker type.")),
-    };
-    params.get("symbolStatus")?;
-    params.get("timeZone")?;
-    params.finish()?;
-    match (one, many) {
-        (Some(_), Some(_)) => Err(ApiError::new(-1128, "Combination of optional parameters invalid.")),
-        (Some(name), None) => Ok(row(call.pair(&name)?, call, is_mini)),
-        (None, Some(names)) => {
-            let pairs = names.iter().map(|name| call.pair(name)).collect::<Result<Vec<PairId>, ApiError>>()?;
-            Ok(pairs.into_iter().map(|pair| row(pair, call, is_mini)).collect())
-        }
-        (None, None) => Ok(call.state.symbols.pairs().map(|(pair, _)| row(pair, call, is_mini)).collect()),
-    }
-}
-
-/// `ticker/24hr`.
-pub(super) fn day_row(pair: PairId, call: &Call<'_>, is_mini: bool) -> Value {
-    let figures = Day::of(pair, &call.state.market, call.exchange, call.t_ns);
-    let Day { bar, change, percent, average, last_qty, bid, ask, .. } = &figures;
-    let mut row = json!({
-        "symbol": call.state.symbols.name(pair),
-        "openPrice": fixed(bar.open),
-        "highPrice": fixed(bar.high),
-        "lowPrice": fixed(bar.low),
-        "lastPrice": fixed(bar.close),
-        "volume": fixed(bar.base),
-        "quoteVolume": fixed(bar.quote),
-        "openTime": call.stamp.of(call.t_ns.saturating_sub(DAY_MS * 1_000_000)),
-        "closeTime": call.stamp.of(call.t_ns),
-        "firstId": figures.first(),
-        "lastId": figures.last(),
-        "count": bar.count,
-    });
-    if !is_mini {
-        let more = json!({
-            "priceChange": fixed(*change),
-            "priceChangePercent": percent,
-            "weightedAvgPrice": fixed(*average),
-            "prevClosePrice": fixed(bar.open),
-            "lastQty": fixed(*last_qty),
-            "bidPrice": fixed(bid.price),
-            "bidQty": fixed(bid.amount),
-            "askPrice": fixed(ask.price),
-            "askQty": fixed(ask.amount),
-        });
-        if let (Some(row), Value::Object(more)) = (row.as_object_mut(), more) {
-            row.extend(more);
-        }
-    }
-    row
-}
-
-/// The figures of 24 hours.
-pub(super) struct Day {
-    pub(super) bar: Bar,
-    pub(super) change: Decimal,
-    pub(super) percent: String,
-    pub(super) average: Decimal,
-    pub(super) last_qty: Decimal,
-    pub(super) bid: Level,
-    pub(super) ask: Level,
-}
-
-impl Day {
-    pub(super) fn of(pair: PairId, market: &Market, exchange: &Exchange, t_ns: u64) -> Day {
-        let bar = market.day(pair, exchange, t_ns);
-        let change = bar.close.checked_sub(bar.open).unwrap_or_default();
-        let percent =
-            change.checked_mul(Decimal::ONE_HUNDRED).and_then(|change| change.checked_div(bar.open)).unwrap_or_default();
-        let none = Level { price: Decimal::ZERO, amount: Decimal::ZERO };
-        let mut percent = percent.round_dp(3);
-        percent.rescale(3);
-        Day {
-            change,
-            percent: percent.to_string(),
-            average: exact::divide_rounded_down(bar.quote, bar.base, 8).unwrap_or(bar.close),
-            last_qty: exchange.public_trades(pair).next_back().map_or(Decimal::ZERO, |trade| trade.amount),
-            bid: exchange.book(pair).best(Side::Buy).unwrap_or(none),
-            ask: exchange.book(pair).best(Side::Sell).unwrap_or(none),
-            bar,
-        }
-    }
-
-    /// Number of the first trade; −1 without trades.
-    pub(super) fn first(&self) -> Value {
-        if self.bar.count == 0 { json!(-1) } else { json!(self.bar.first) }
-    }
-
-    /// Number of the last trade; −1 without trades.
-    pub(super) fn last(&self) -> Value {
-        if self.bar.count == 0 { json!(-1) } else { json!(self.bar.last) }
-    }
-}
-
-/// `ticker/price`.
-pub(super) fn price_row(pair: PairId, call: &Call<'_>, _is_mini: bool) -> Value {
-    let price = call.state.market.day(pair, call.exchange, call.t_ns).close;
-    json!({"symbol": call.state.symbols.name(pair), "price": fixed(price)})
-}
-
-/// `ticker/bookTicker`.
-pub(super) fn book_row(pair: PairId, call: &Call<'_>, _is_mini: bool) -> Value {
-    let Day { bid, ask, .. } = Day::of(pair, &call.state.market, call.exchange, call.t_ns);
-    json!({
-        "symbol": call.state.symbols.name(pair),
-        "bidPrice": fixed(bid.price),
-        "bidQty": fixed(bid.amount),
-        "askPrice": fixed(ask.price),
-        "askQty": fixed(ask.amount),
-    })
-}
-
-/// What a stream says about 24 hours, in one letter per word.
-pub(super) fn day_event(
-    pair: PairId,
-    is_mini: bool,
-    market: &Market,
-    exchange: &Exchange,
-    symbols: &Symbols,
-    t_ns: u64,
-    stamp: Stamp,
-) -> Value {
-    let day = Day::of(pair, market, exchange, t_ns);
-    let mut event = json!({
-        "e": if is_mini { "24hrMiniTicker" } else { "24hrTicker" },
-        "E": stamp.of(t_ns),
-        "s": symbols.name(pair),
-        "c": fixed(day.bar.close),
-        "o": fixed(day.bar.open),
-        "h": fixed(day.bar.high),
-        "l": fixed(day.bar.low),
-        "v": fixed(day.bar.base),
-        "q": fixed(day.bar.quote),
-    });
-    if !is_mini {
-        let more = json!({
-            "p": fixed(day.change), "P": day.percent, "w": fixed(day.average), "x": fixed(day.bar.open), "Q": fixed(day.last_qty),
-            "b": fixed(day.bid.price), "B": fixed(day.bid.amount), "a": fixed(day.ask.price), "A": fixed(day.ask.amount),
-            "O": stamp.of(t_ns.saturating_sub(DAY_MS * 1_000_000)), "C": stamp.of(t_ns), "F": day.first(), "L": day.last(),
-            "n": day.bar.count,
-        });
-        if let (Some(event), Value::Object(more)) = (event.as_object_mut(), more) {
-            event.extend(more);
-        }
-    }
-    event
 }

@@ -1,23 +1,28 @@
 //! The Binance dialect: what a client of Binance spot sees of one simulated venue.
 //!
-//! Start at [`BinanceDialect`]. `endpoints` lists what can be asked, over `rest` and over `ws_api` alike; `orders`, `account` and
-//! `market` answer; `streams` and `events` tell. It shares no code with any Binance client of this project, so that a misreading
-//! of the protocol cannot agree with itself.
+//! Start at [`BinanceDialect`]. `endpoints` lists what can be asked, over `rest` and over `ws_api` alike; `orders`, `amend`,
+//! `account`, `market` and `tickers` answer; `streams` and `events` tell. It shares no code with any Binance client of this project,
+//! so that a misreading of the protocol cannot agree with itself.
 //!
-//! What it does not simulate: stop, iceberg, trailing and pegged orders, order lists, SOR, SBE, FIX, RSA keys, margin, futures
-//! (there is no such path), transfers. Prices are not averaged over minutes for `PERCENT_PRICE_BY_SIDE`: the band is the
-//! exchange's own, around the last trade. Tickers of the trading day are those of 24 hours.
+//! What it does not simulate: stop, iceberg, trailing and pegged orders, order lists, SOR, SBE, FIX, RSA keys, margin, futures and
+//! options (`derivatives` lists none), transfers. Prices are not averaged over minutes for `PERCENT_PRICE_BY_SIDE`: the band is
+//! the exchange's own, around the last trade. The filters of an order that replaces another are looked at once the other is
+//! cancelled.
 //!
 //! Chosen where Binance says nothing: −1020 for unknown methods of the WebSocket API, 410 for listen keys, the words for a
-//! self-trade mode that is not allowed, how many refusals in a row end in a ban.
+//! self-trade mode that is not allowed, how many refusals in a row end in a ban, −1130 for windows and time zones that do not
+//! exist, the client id before an amendment as `C` of its report. Where it says two things, 409 and 429, of a replacement whose
+//! order was cancelled and whose new one met the limit of unfilled orders (`CANCEL_ONLY`): 409.
 //!
 //! Faults without a meaning here: receipts of order entry (there are none), `spot.obu` increments and whole books in a stream
 //! (the difference stream has neither), whole books before an acknowledgement, dead-man switches.
 
 mod account;
+mod amend;
 mod auth;
 mod config;
 mod connections;
+mod derivatives;
 mod endpoints;
 mod error;
 mod events;
@@ -34,6 +39,7 @@ mod symbols;
 mod tamper;
 #[cfg(test)]
 mod tests;
+mod tickers;
 mod ws_api;
 
 pub use auth::ApiKey;
@@ -82,6 +88,8 @@ pub(crate) struct State {
     start_t_ns: u64,
     /// Client ids made for orders that came without one.
     made_ids: u64,
+    /// Reports on orders, told or about to be.
+    reports: u64,
 }
 
 impl State {
@@ -161,7 +169,6 @@ pub struct BinanceDialect {
     deferred: Vec<Departing>,
     private_requests: u64,
     orders_accepted: u64,
-    reports: u64,
     /// The last answer about an order, for the fault that gives it again.
     answered: Option<Vec<u8>>,
     /// The account is in the group of its own that self-trade modes need.
@@ -181,7 +188,6 @@ impl BinanceDialect {
             deferred: Vec::new(),
             private_requests: 0,
             orders_accepted: 0,
-            reports: 0,
             answered: None,
             has_group: false,
             state: State {
@@ -194,6 +200,7 @@ impl BinanceDialect {
                 user_id,
                 start_t_ns,
                 made_ids: 0,
+                reports: 0,
                 config,
             },
         }
@@ -523,7 +530,7 @@ impl Dialect for BinanceDialect {
             notes: &mut self.state.notes,
             limits: &mut self.state.limits,
             stamp,
-            reports: &mut self.reports,
+            reports: &mut self.state.reports,
         };
         let news = events::tell(events, &mut context);
         let State { config, jitter, .. } = &mut self.state;

@@ -32,6 +32,25 @@ impl OrderType {
     }
 }
 
+/// An amendment that an order went through.
+#[derive(Clone, Debug)]
+pub(super) struct Amended {
+    /// `executionId`: the number of the report that tells it.
+    pub(super) number: u64,
+    /// When.
+    pub(super) t_ns: u64,
+    /// Client id until then.
+    pub(super) old_id: String,
+    /// Client id from then on.
+    pub(super) new_id: String,
+    /// Quantity until then.
+    pub(super) old_amount: Decimal,
+    /// Quantity from then on.
+    pub(super) new_amount: Decimal,
+    /// It has been told.
+    pub(super) is_told: bool,
+}
+
 /// What is known of one order besides the order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Note {
@@ -47,6 +66,8 @@ pub(super) struct Note {
     pub(super) strategy_type: Option<u64>,
     /// The name of the request that cancelled it.
     pub(super) cancel_id: Option<String>,
+    /// Its amendments, oldest first.
+    pub(super) amendments: Vec<Amended>,
     /// It has been told as `NEW`.
     pub(super) is_told: bool,
     /// Base told as executed.

@@ -1,4 +1,4 @@
-//! Orders and executions: place, test, cancel, replace, amend, look up, list (Binance spot API, trading and account endpoints).
+//! Orders and executions: place, test, cancel, replace, look up, list (Binance spot API, trading and account endpoints).
 //!
 //! REST and the WebSocket API call the same functions and get the same rows. The exchange decides; this file reads parameters,
 //! counts unfilled orders, hides what a fault hides, and words the answers.
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     core::{
-        Amendment, Exchange, NewOrder, Order, OrderFilter, OrderId, OrderKind, OrderSource, PairId, PlaceOptions, Reject, Side,
-        StpAct, TimeInForce, TradeFilter, exact,
+        Exchange, NewOrder, Order, OrderFilter, OrderId, OrderKind, OrderSource, PairId, PlaceOptions, Reject, Side, StpAct,
+        TimeInForce, TradeFilter, exact,
     },
     faults::conduct,
     monitor::{CancelArrival, CancelTarget, Placement, PlacementOutcome},
@@ -36,11 +36,11 @@ pub(super) const STP_MODES: [(&str, StpAct); 3] =
 /// Longest client id.
 const CLIENT_ID_MAX: usize = 36;
 /// Rows of a list by default, and the most.
-const ROWS: (usize, usize) = (500, 1_000);
+pub(super) const ROWS: (usize, usize) = (500, 1_000);
 /// The longest span between `startTime` and `endTime`.
 const SPAN_MAX_NS: u64 = 86_400_000_000_000;
-/// Most amendments of one order (`MAX_NUM_ORDER_AMENDS`).
-pub(super) const AMENDS_MAX: u32 = 10;
+/// Most open orders of an account on a symbol (`MAX_NUM_ORDERS`).
+pub(super) const ORDERS_MAX: usize = 200;
 
 /// How much the reply to a new order says (`newOrderRespType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,7 @@ pub(super) fn test(params: &Params, call: &mut Call<'_>, caller: Caller) -> Resu
     let with_rates = params.flag("computeCommissionRates")?.unwrap_or(false);
     params.finish()?;
     check_notional(&request, call)?;
+    check_open_orders(&request, call)?;
     // The copy is thrown away with whatever happened to it.
     let mut copy = call.exchange.clone();
     match copy.place_with(call.t_ns, request.order.clone(), request.options) {
@@ -134,6 +135,7 @@ fn execute(mut request: Request, expires_at_ms: Option<u64>, call: &mut Call<'_>
 fn admit(request: &mut Request, call: &mut Call<'_>, caller: Caller) -> Result<OrderId, ApiError> {
     call.state.limits.check_order(caller.user_id, call.t_ns)?;
     check_notional(request, call)?;
+    check_open_orders(request, call)?;
     if let Some(rules) = call.state.symbols.rules(request.order.pair) {
         conduct::admit(&mut request.order, &mut request.options, rules, &mut call.state.config.faults)?;
     }
@@ -147,6 +149,13 @@ fn check_notional(request: &Request, call: &Call<'_>) -> Result<(), ApiError> {
     let Some(average) = call.state.market.average(request.order.pair, call.exchange, call.t_ns) else { return Ok(()) };
     let value = exact::multiply(average, request.order.amount).map_err(|_| ApiError::filter("NOTIONAL"))?;
     if rules.min_quote_amount.is_some_and(|min| value < min) { Err(ApiError::filter("NOTIONAL")) } else { Ok(()) }
+}
+
+/// `MAX_NUM_ORDERS`: any new order counts as one that would be open.
+fn check_open_orders(request: &Request, call: &Call<'_>) -> Result<(), ApiError> {
+    let NewOrder { account, pair, .. } = request.order;
+    let open = call.exchange.open_orders(account, Some(pair)).count();
+    if open >= ORDERS_MAX { Err(ApiError::filter("MAX_NUM_ORDERS")) } else { Ok(()) }
 }
 
 /// Reads the parameters of a new order.
@@ -291,7 +300,11 @@ fn stp_mode(word: Option<&str>) -> Result<(&'static str, StpAct), ApiError> {
     STP_MODES.into_iter().find(|(mode, _)| *mode == word).ok_or_else(|| Reject::NoStpGroup.into())
 }
 
-fn client_id(name: &str, text: &str) -> Result<String, ApiError> {
+/// A client id as it may be.
+///
+/// # Errors
+/// −1100 for other characters, or too many.
+pub(super) fn client_id(name: &str, text: &str) -> Result<String, ApiError> {
     let is_valid =
         text.len() <= CLIENT_ID_MAX && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:/_-".contains(&byte));
     if is_valid {
@@ -302,13 +315,17 @@ fn client_id(name: &str, text: &str) -> Result<String, ApiError> {
 }
 
 /// Which order a request names.
-struct Named {
+pub(super) struct Named {
     pair: PairId,
     id: Option<u64>,
     text: Option<String>,
 }
 
-fn named(params: &Params, call: &Call<'_>, prefix: (&str, &str)) -> Result<Named, ApiError> {
+/// The order that a request names by its number or its client id, in the parameters of these names.
+///
+/// # Errors
+/// −1102 when it names none.
+pub(super) fn named(params: &Params, call: &Call<'_>, prefix: (&str, &str)) -> Result<Named, ApiError> {
     let pair = call.pair(params.required("symbol")?)?;
     let id = params.number(prefix.0)?;
     let text = params.get(prefix.1)?.map(str::to_owned);
@@ -321,7 +338,7 @@ fn named(params: &Params, call: &Call<'_>, prefix: (&str, &str)) -> Result<Named
 
 impl Named {
     /// The order: by its id, which a client id must then agree with, or the newest with this client id.
-    fn find<'a>(&self, call: &'a Call<'_>, caller: Caller) -> Option<&'a Order> {
+    pub(super) fn find<'a>(&self, call: &'a Call<'_>, caller: Caller) -> Option<&'a Order> {
         let exchange = &*call.exchange;
         let order = match (self.id, &self.text) {
             (Some(id), _) => exchange.order(OrderId(id)),
@@ -440,18 +457,29 @@ pub(super) fn cancel_all(params: &Params, call: &mut Call<'_>, caller: Caller) -
 /// Cancels an order and places another.
 ///
 /// # Errors
-/// −2022 when neither happened, −2021 (409) when only one did; `data` says which.
+/// −2022 when neither happened, −2021 (409) when only one did; `data` says which. −1015 (429) when there are too many unfilled
+/// orders and the request does not ask for the cancel alone.
 pub(super) fn cancel_replace(params: &Params, call: &mut Call<'_>, caller: Caller) -> Result<Value, ApiError> {
     let stop_on_failure = match params.required("cancelReplaceMode")? {
         "STOP_ON_FAILURE" => true,
         "ALLOW_FAILURE" => false,
         _ => return Err(ApiError::invalid("cancelReplaceMode")),
     };
+    let cancel_only = match params.get("orderRateLimitExceededMode")? {
+        None | Some("DO_NOTHING") => false,
+        Some("CANCEL_ONLY") => true,
+        Some(_) => return Err(ApiError::invalid("orderRateLimitExceededMode")),
+    };
     let named = named(params, call, ("cancelOrderId", "cancelOrigClientOrderId"))?;
     let cancel_id = params.get("cancelNewClientOrderId")?.map(|text| client_id("cancelNewClientOrderId", text)).transpose()?;
     let restriction = restriction(params)?;
     let request = parse(params, call, caller, "newClientOrderId")?;
     params.finish()?;
+    let has_room = call.state.limits.check_order(caller.user_id, call.t_ns);
+    let is_full = has_room.is_err();
+    if !cancel_only {
+        has_room?;
+    }
     let cancelled = cancel_one(&named, cancel_id, restriction, call, caller);
     let placed = if cancelled.is_err() && stop_on_failure {
         None
@@ -471,46 +499,16 @@ pub(super) fn cancel_replace(params: &Params, call: &mut Call<'_>, caller: Calle
     });
     match (cancelled.is_ok(), placed.is_some_and(|placed| placed.is_ok())) {
         (true, true) => Ok(data),
-        (false, false) => Err(ApiError { data: Some(data), ..ApiError::new(-2022, "Order cancel-replace failed.") }),
+        (false, false) => {
+            let status = if is_full && stop_on_failure { 429 } else { 400 };
+            let error = ApiError::new(-2022, "Order cancel-replace failed.").with_status(status);
+            Err(ApiError { data: Some(data), ..error })
+        }
         _ => {
             let error = ApiError::new(-2021, "Order cancel-replace partially failed.").with_status(409);
             Err(ApiError { data: Some(data), ..error })
         }
     }
-}
-
-/// Makes an open order smaller without losing its place.
-///
-/// # Errors
-/// −2013 for an unknown order, −2038 when the quantity does not shrink.
-pub(super) fn amend(params: &Params, call: &mut Call<'_>, caller: Caller) -> Result<Value, ApiError> {
-    let named = named(params, call, ("orderId", "origClientOrderId"))?;
-    let amount = params.decimal("newQty", ASSET_DECIMALS)?.ok_or_else(|| ApiError::missing("newQty"))?;
-    if params.get("newClientOrderId")?.is_some() {
-        // The core has no way to rename an order.
-        return Err(ApiError::invalid("newClientOrderId"));
-    }
-    params.finish()?;
-    let order = named.find(call, caller).filter(|order| order.end.is_none()).ok_or_else(ApiError::no_such_order)?;
-    let id = order.id;
-    if amount >= order.amount || amount <= order.filled_amount {
-        return Err(ApiError::new(-2038, "The requested action would change no state; rejecting."));
-    }
-    call.exchange.amend(call.t_ns, caller.account, id, Amendment { amount: Some(amount), ..Amendment::default() })?;
-    let order = call.exchange.order(id).ok_or_else(ApiError::no_such_order)?;
-    let row = order_row(order, &call.state.notes.of(order), &call.state.symbols, call.stamp);
-    Ok(json!({
-        "transactTime": call.stamp.of(call.t_ns),
-        "executionId": order.update_t_ns,
-        "amendedOrder": {
-            "symbol": row["symbol"], "orderId": row["orderId"], "orderListId": -1,
-            "origClientOrderId": row["clientOrderId"], "clientOrderId": row["clientOrderId"], "price": row["price"],
-            "qty": row["origQty"], "executedQty": row["executedQty"], "preventedQty": "0.00000000", "quoteOrderQty": "0.00000000",
-            "cumulativeQuoteQty": row["cummulativeQuoteQty"], "status": row["status"], "timeInForce": row["timeInForce"],
-            "type": row["type"], "side": row["side"], "workingTime": row["workingTime"],
-            "selfTradePreventionMode": row["selfTradePreventionMode"],
-        },
-    }))
 }
 
 /// Open orders of a symbol or of all, oldest first.

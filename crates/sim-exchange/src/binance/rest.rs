@@ -24,8 +24,7 @@ pub(super) fn answer(request: &HttpRequest, call: &mut Call<'_>) -> Answer {
     let Some(endpoint) = endpoint else {
         return Answer { response: no_such_path(&request.path, exists), endpoint: None };
     };
-    let form = request.header("content-type").is_none_or(|kind| !kind.contains("json"));
-    let body = if form { String::from_utf8_lossy(&request.body).into_owned() } else { String::new() };
+    let body = form_of(&request.body);
     let mut user = None;
     let result = Params::from_http(&request.query, &body).and_then(|params| {
         let weight = endpoint.weight(&params);
@@ -57,6 +56,13 @@ pub(super) fn answer(request: &HttpRequest, call: &mut Call<'_>) -> Answer {
         Err(error) => refusal(&error, headers, call.state.config.faults.bare_refusals),
     };
     Answer { response, endpoint: Some(endpoint) }
+}
+
+/// The form in a body. What it is labelled as says nothing: some clients send their forms as `application/json`.
+fn form_of(body: &[u8]) -> String {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    let is_json = matches!(first, Some(b'{' | b'['));
+    if is_json { String::new() } else { String::from_utf8_lossy(body).into_owned() }
 }
 
 /// A refusal; `bare` leaves out the headers that say until when.

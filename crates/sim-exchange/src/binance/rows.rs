@@ -191,8 +191,10 @@ pub(super) struct Report<'a> {
     pub(super) total: Decimal,
     /// The execution that it tells.
     pub(super) trade: Option<&'a AccountTrade>,
-    /// The number of the report.
+    /// The number of the report; 0 for the next one.
     pub(super) number: u64,
+    /// The client id that an amendment took from the order.
+    pub(super) renamed: Option<&'a str>,
     /// Whether the order rests after it.
     pub(super) rests: bool,
 }
@@ -216,7 +218,7 @@ impl Report<'_> {
             "P": zero(),
             "F": zero(),
             "g": -1,
-            "C": cancel_id.map_or("", |_| client_id(order)),
+            "C": cancel_id.map_or(self.renamed.unwrap_or_default(), |_| client_id(order)),
             "x": self.execution,
             "X": self.status,
             "r": "NONE",

@@ -10,9 +10,10 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{
-    market::{self, Aggregate, BookCopy, INTERVALS, Market, aggregate_row, level_rows},
+    market::{Aggregate, BookCopy, INTERVALS, Market, aggregate_row, level_rows},
     rows::{Stamp, fixed},
     symbols::Symbols,
+    tickers,
 };
 use crate::{
     core::{BookChange, Event, Exchange, PairId, PublicTrade, Side},
@@ -38,6 +39,8 @@ pub(super) enum Topic {
     Kline(usize),
     MiniTicker,
     Ticker,
+    /// The figures of a window: position among the windows.
+    Window(usize),
     AvgPrice,
 }
 
@@ -47,7 +50,7 @@ impl Topic {
         match self {
             Topic::Trade | Topic::AggTrade | Topic::BookTicker => None,
             Topic::Depth(ms) | Topic::Partial(_, ms) => Some(ms * MS),
-            Topic::Kline(0) | Topic::MiniTicker | Topic::Ticker | Topic::AvgPrice => Some(1_000 * MS),
+            Topic::Kline(0) | Topic::MiniTicker | Topic::Ticker | Topic::Window(_) | Topic::AvgPrice => Some(1_000 * MS),
             Topic::Kline(_) => Some(2_000 * MS),
         }
     }
@@ -63,6 +66,9 @@ fn feed_of(name: &str, symbols: &Symbols) -> Option<Feed> {
         "!miniTicker@arr" | "!miniTicker@arr@1000ms" | "!miniTicker@arr@3000ms" => return Some((None, Topic::MiniTicker)),
         "!ticker@arr" => return Some((None, Topic::Ticker)),
         _ => {}
+    }
+    if let Some(window) = name.strip_prefix("!ticker_").and_then(|rest| rest.strip_suffix("@arr")) {
+        return tickers::stream_window(window).map(|window| (None, Topic::Window(window)));
     }
     let (symbol, rest) = name.split_once('@')?;
     let pair = symbols.find_lower(symbol)?;
@@ -81,6 +87,8 @@ fn feed_of(name: &str, symbols: &Symbols) -> Option<Feed> {
         _ => {
             if let Some(interval) = rest.strip_prefix("kline_") {
                 Topic::Kline(INTERVALS.iter().position(|(known, _)| *known == interval)?)
+            } else if let Some(window) = rest.strip_prefix("ticker_") {
+                Topic::Window(tickers::stream_window(window)?)
             } else {
                 let rest = rest.strip_prefix("depth")?;
                 let levels = [("20", 20), ("10", 10), ("5", 5)]
@@ -330,7 +338,8 @@ impl Streams {
         {
             self.mark(feed, context.t_ns);
         }
-        for topic in [Topic::MiniTicker, Topic::Ticker] {
+        let windows = tickers::stream_windows().map(Topic::Window);
+        for topic in [Topic::MiniTicker, Topic::Ticker].into_iter().chain(windows) {
             self.mark((None, topic), context.t_ns);
         }
     }
@@ -431,10 +440,10 @@ impl Streams {
                     );
                 }
                 (Some(pair), Topic::Kline(index)) => self.push_kline(pair, feed, index, context, &mut frames),
-                (pair, topic @ (Topic::MiniTicker | Topic::Ticker)) => {
-                    let is_mini = topic == Topic::MiniTicker;
-                    let event = |pair, stamp| {
-                        market::day_event(pair, is_mini, context.market, context.exchange, context.symbols, context.t_ns, stamp)
+                (pair, topic @ (Topic::MiniTicker | Topic::Ticker | Topic::Window(_))) => {
+                    let event = |pair, stamp| match topic {
+                        Topic::Window(window) => tickers::window_event(pair, window, context, stamp),
+                        _ => tickers::day_event(pair, topic == Topic::MiniTicker, context, stamp),
                     };
                     self.tell(feed, context, &mut frames, |stamp| match pair {
                         Some(pair) => event(pair, stamp),

@@ -1,8 +1,10 @@
 //! The dialect as its clients see it: requests and frames in, replies and frames out, under virtual time.
 
+mod amend;
 mod random;
 mod rest;
 mod streams;
+mod tickers;
 mod trading;
 mod ws_api;
 

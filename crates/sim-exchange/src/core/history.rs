@@ -126,11 +126,21 @@ impl History {
         self.remember_finished(account, id);
     }
 
-    /// Puts an amended order in the place of the one it was.
+    /// Puts an amended order in the place of the one it was; it is found by the client id that it has now.
     pub(super) fn replace(&mut self, order: Order) {
-        if let Some(known) = self.orders.get_mut(&order.id) {
-            **known = order;
+        let Some(known) = self.orders.get_mut(&order.id) else { return };
+        if known.text != order.text {
+            let texts = self.by_text.entry(order.account).or_default();
+            if let Some(before) = &known.text
+                && texts.get(before) == Some(&order.id)
+            {
+                texts.remove(before);
+            }
+            if let Some(text) = &order.text {
+                texts.insert(text.clone(), order.id);
+            }
         }
+        **known = order;
     }
 
     /// An open order ended as this. Market orders are forgotten.

@@ -117,7 +117,26 @@ impl Exchange {
     /// # Errors
     /// [`Reject`]; nothing has changed then. [`Reject::NoChange`] when both figures are what they were.
     pub fn amend(&mut self, t_ns: u64, account: AccountId, id: OrderId, amendment: Amendment) -> Result<(), Reject> {
+        self.amend_as(t_ns, account, id, amendment, None)
+    }
+
+    /// Like [`Exchange::amend`]; the order has `client_id` from then on, and its old one is free.
+    ///
+    /// # Errors
+    /// [`Reject`]; nothing has changed then. [`Reject::DuplicateClientId`] when another order has that client id.
+    pub fn amend_as(
+        &mut self,
+        t_ns: u64,
+        account: AccountId,
+        id: OrderId,
+        amendment: Amendment,
+        client_id: Option<String>,
+    ) -> Result<(), Reject> {
         let before = self.open_order(account, id)?.clone();
+        let renamed = client_id.as_deref().filter(|text| before.text.as_deref() != Some(*text));
+        if renamed.is_some_and(|text| self.is_text_taken(account, text)) {
+            return Err(Reject::DuplicateClientId);
+        }
         let price = amendment.price.unwrap_or(before.price).normalize();
         let amount = amendment.amount.unwrap_or(before.amount).normalize();
         if price == before.price && amount == before.amount {
@@ -151,6 +170,7 @@ impl Exchange {
         };
         let mut order = Order { price, amount, left, ticks, locked: hold, update_t_ns: t_ns, ..before.clone() };
         order.amend_text = amendment.text.or(order.amend_text);
+        order.text = client_id.or(order.text);
         let mut transaction = Transaction::at(t_ns);
         if hold > before.locked {
             let more = exact::subtract(hold, before.locked)?;

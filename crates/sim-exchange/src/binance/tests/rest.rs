@@ -199,3 +199,65 @@ fn look_ups_may_lag_behind() {
     rig.advance(500 * MS);
     assert_ne!(rig.private("GET", "account", "").ok()["balances"][0], before);
 }
+
+#[test]
+fn a_form_is_read_whatever_it_is_labelled_as() {
+    let mut rig = Rig::new();
+    let send = |rig: &mut Rig, method: &str, path: &str, form: &str| {
+        let body = format!("{form}&timestamp={}", rig.now_ms());
+        let body = format!("{body}&signature={}", hmac(&body));
+        let mut request = Rig::request(method, &format!("/api/v3/{path}"), "", Some(KEY));
+        request.headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        request.body = body.into_bytes();
+        rig.raw(request).expect("a reply")
+    };
+    let order = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&price=90&quantity=0.1&newClientOrderId=x";
+    assert_eq!(send(&mut rig, "POST", "order", order).ok()["clientOrderId"], "x");
+    let less = "symbol=BTCUSDT&origClientOrderId=x&newQty=0.05&newClientOrderId=x";
+    assert_eq!(send(&mut rig, "PUT", "order/amend/keepPriority", less).ok()["amendedOrder"]["qty"], "0.05000000");
+    assert_eq!(send(&mut rig, "DELETE", "order", "symbol=BTCUSDT&origClientOrderId=x").ok()["status"], "CANCELED");
+    // What is JSON is no form, whatever it is labelled as.
+    for body in ["{\"symbol\":\"BTCUSDT\"}", " [1]"] {
+        let mut request = rig.signed("POST", "/api/v3/order", order);
+        request.body = body.as_bytes().to_vec();
+        rig.raw(request).expect("a reply").ok();
+        rig.private("DELETE", "openOrders", "symbol=BTCUSDT").ok();
+    }
+}
+
+#[test]
+fn there_are_no_derivatives() {
+    let mut rig = Rig::new();
+    let get = |rig: &mut Rig, path: &str| rig.raw(Rig::request("GET", path, "", None)).expect("a reply").ok();
+    for (path, names) in [
+        ("/fapi/v1/exchangeInfo", &["symbols", "assets", "rateLimits", "exchangeFilters"][..]),
+        ("/dapi/v1/exchangeInfo", &["symbols", "rateLimits", "exchangeFilters"]),
+        ("/eapi/v1/exchangeInfo", &["optionSymbols", "optionContracts", "optionAssets", "rateLimits"]),
+    ] {
+        let info = get(&mut rig, path);
+        assert_eq!((&info["timezone"], info["serverTime"].as_u64().is_some()), (&json!("UTC"), true), "{path}");
+        assert!(names.iter().all(|name| info[name] == json!([])), "{path}: {info}");
+    }
+    for market in ["fapi", "dapi"] {
+        assert_eq!(get(&mut rig, &format!("/{market}/v1/ping")), json!({}));
+        assert!(get(&mut rig, &format!("/{market}/v1/time"))["serverTime"].is_u64());
+    }
+    assert_eq!(rig.raw(Rig::request("GET", "/fapi/v1/depth", "", None)).expect("a reply").status, 404);
+}
+
+#[test]
+fn deposits_and_withdrawals_are_asked_for_in_every_way() {
+    let mut rig = Rig::new();
+    let span = format!("startTime={}&endTime={}&limit=5&offset=0&status=1", START_NS / MS - 1_000, START_NS / MS);
+    for (path, query) in [
+        ("deposit/hisrec", "coin=USDT&txId=0xab&includeSource=true"),
+        ("withdraw/history", "coin=USDT&withdrawOrderId=mine&idList=a,b"),
+    ] {
+        for query in [format!("{query}&{span}"), String::new()] {
+            let request = rig.signed("GET", &format!("/sapi/v1/capital/{path}"), &query);
+            assert_eq!(rig.raw(request).expect("a reply").ok(), json!([]));
+        }
+        let request = rig.signed("GET", &format!("/sapi/v1/capital/{path}"), "foo=1");
+        rig.raw(request).expect("a reply").refused(400, -1104, "Not all sent parameters were read");
+    }
+}

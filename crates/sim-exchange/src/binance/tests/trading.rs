@@ -142,7 +142,7 @@ fn lists_and_sweeps_are_by_symbol() {
 }
 
 #[test]
-fn cancel_replace_says_which_half_failed_and_an_amendment_only_shrinks() {
+fn cancel_replace_says_which_half_failed() {
     let mut rig = Rig::new();
     rig.quote_book();
     let order = rig.limit("BUY", "90", "0.1", "").ok();
@@ -157,10 +157,54 @@ fn cancel_replace_says_which_half_failed_and_an_amendment_only_shrinks() {
     assert_eq!(both.body["data"]["newOrderResult"], "NOT_ATTEMPTED");
     assert_eq!(both.body["data"]["cancelResponse"]["code"], -2011);
     replace(&mut rig, "ALLOW_FAILURE", &json!(5)).refused(409, -2021, "partially failed");
-    let query = format!("symbol=BTCUSDT&orderId={}&newQty=0.15", done["newOrderResponse"]["orderId"]);
-    let amended = rig.private("PUT", "order/amend/keepPriority", &query).ok();
-    assert_eq!(amended["amendedOrder"]["qty"], "0.15000000");
-    rig.private("PUT", "order/amend/keepPriority", &query).refused(400, -2038, "would change no state");
+}
+
+#[test]
+fn cancel_replace_at_the_limit_of_unfilled_orders_does_nothing_or_cancels_only() {
+    let mut rig = Rig::with(|_| {}, |config| config.limits.orders_per_10s = 1);
+    rig.quote_book();
+    let order = rig.limit("BUY", "90", "0.1", "").ok();
+    let replace = |rig: &mut Rig, more: &str| {
+        let new = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.2&price=91&cancelReplaceMode=STOP_ON_FAILURE";
+        rig.private("POST", "order/cancelReplace", &format!("{new}&cancelOrderId={}{more}", order["orderId"]))
+    };
+    replace(&mut rig, "&orderRateLimitExceededMode=SOMETIMES").refused(400, -1130, "orderRateLimitExceededMode");
+    for mode in ["", "&orderRateLimitExceededMode=DO_NOTHING"] {
+        let full = replace(&mut rig, mode);
+        full.refused(429, -1015, "Too many new orders; current limit is 1 orders per 10 SECOND.");
+        assert_eq!(full.body.get("data"), None);
+    }
+    assert_eq!(rig.private("GET", "openOrders", "symbol=BTCUSDT").ok()[0]["orderId"], order["orderId"], "nothing happened");
+    let cancelled = replace(&mut rig, "&orderRateLimitExceededMode=CANCEL_ONLY");
+    cancelled.refused(409, -2021, "partially failed");
+    assert_eq!(
+        (&cancelled.body["data"]["cancelResult"], &cancelled.body["data"]["newOrderResult"]),
+        (&json!("SUCCESS"), &json!("FAILURE"))
+    );
+    assert_eq!(cancelled.body["data"]["newOrderResponse"]["code"], -1015);
+    let neither = replace(&mut rig, "&orderRateLimitExceededMode=CANCEL_ONLY");
+    neither.refused(429, -2022, "cancel-replace failed");
+    assert_eq!(neither.body["data"]["newOrderResult"], "NOT_ATTEMPTED");
+    rig.advance(10_000 * MS);
+    let again = rig.limit("BUY", "90", "0.1", "").ok();
+    assert_ne!(again["orderId"], order["orderId"], "another ten seconds");
+}
+
+#[test]
+fn a_symbol_has_at_most_two_hundred_open_orders() {
+    let mut rig = Rig::with(|_| {}, |config| config.limits.orders_per_10s = 1_000);
+    rig.quote_book();
+    let first = rig.limit("BUY", "90", "0.1", "").ok();
+    for _ in 1..200 {
+        rig.limit("BUY", "90", "0.1", "").ok();
+    }
+    rig.limit("BUY", "90", "0.1", "").refused(400, -1013, "Filter failure: MAX_NUM_ORDERS");
+    rig.place("side=BUY&type=MARKET&quantity=0.1").refused(400, -1013, "Filter failure: MAX_NUM_ORDERS");
+    let test = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&price=90&quantity=0.1";
+    rig.private("POST", "order/test", test).refused(400, -1013, "Filter failure: MAX_NUM_ORDERS");
+    rig.private("POST", "order", &test.replace("BTC", "ETH")).ok();
+    rig.private("DELETE", "order", &format!("symbol=BTCUSDT&orderId={}", first["orderId"])).ok();
+    rig.limit("BUY", "90", "0.1", "").ok();
 }
 
 #[test]

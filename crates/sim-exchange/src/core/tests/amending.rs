@@ -145,3 +145,32 @@ fn refused_amendments_change_nothing() {
     assert_eq!(lenient.ended(poc), (Some(FinishReason::Poc), Decimal::ZERO));
     check_state(&lenient.exchange);
 }
+
+#[test]
+fn an_amended_order_may_take_another_client_id_that_is_free() {
+    let mut bench = Bench::on(
+        Exchange::new(ExchangeConfig { client_ids: ClientIdPolicy::UniqueAmongOpen, ..config(UnfillablePolicy::RefusePostOnly) })
+            .expect("good configuration"),
+    );
+    let alice = bench.alice;
+    let place = |bench: &mut Bench, text: &str| {
+        let order = bench.order(alice, Side::Sell, "100.0", "0.5", TimeInForce::Gtc);
+        bench.place(NewOrder { text: Some(text.to_owned()), ..order })
+    };
+    let first = place(&mut bench, "a").expect("accepted");
+    place(&mut bench, "b").expect("accepted");
+    let found = |bench: &Bench, text: &str| bench.exchange.order_by_text(alice, text).map(|order| order.id);
+    let rename =
+        |bench: &mut Bench, less: &str, to: &str| bench.exchange.amend_as(50, alice, first, amount(less), Some(to.to_owned()));
+    let before = format!("{:?}", bench.exchange);
+    assert_eq!(rename(&mut bench, "0.4", "b"), Err(Reject::DuplicateClientId));
+    assert_eq!(format!("{:?}", bench.exchange), before);
+    rename(&mut bench, "0.4", "a").expect("its own");
+    rename(&mut bench, "0.3", "c").expect("free");
+    assert_eq!((found(&bench, "a"), found(&bench, "c")), (None, Some(first)));
+    assert_eq!(place(&mut bench, "c"), Err(Reject::DuplicateClientId));
+    place(&mut bench, "a").expect("free again");
+    bench.exchange.amend(60, alice, first, amount("0.2")).expect("open");
+    assert_eq!(found(&bench, "c"), Some(first), "an amendment without a client id leaves it");
+    check_state(&bench.exchange);
+}
