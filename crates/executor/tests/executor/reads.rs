@@ -169,7 +169,7 @@ fn a_pair_that_the_venue_knows_no_more_is_not_waited_for_and_comes_back() {
 #[test]
 fn a_pair_that_is_gone_with_an_order_or_a_deal_of_ours_is_told_and_waited_for() {
     let mut rig = Rig::started();
-    let (_, sell) = rig.open((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000));
+    let (buy, sell) = rig.open((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000));
     rig.execute(&sell, 0);
     rig.pass(1_000);
     rig.link(A, LinkState::Up);
@@ -179,4 +179,10 @@ fn a_pair_that_is_gone_with_an_order_or_a_deal_of_ours_is_told_and_waited_for() 
     answer_the_rest(&mut rig, "1000000");
     assert!(!rig.exec.ready(A), "its order may have executed");
     assert!(!rig.has_stop(GONE), "told once");
+    // Its end is known and booked, and the deal is over: nothing of ours can be missing there.
+    rig.tell(&buy, OrderSource::Query, OrderReport::Finished { finish: Finish::Cancelled, filled: qty(0) });
+    rig.pass(100);
+    refused(&mut rig, false);
+    answer_the_rest(&mut rig, "1000000");
+    assert!(rig.exec.ready(A));
 }
