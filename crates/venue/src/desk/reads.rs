@@ -6,8 +6,8 @@
 use super::rows::{OrderRow, Stamp};
 use super::what::{Answer, Asked, InFlight, What};
 use super::wire::{AccountAnswer, Page, Wire};
-use crate::json::Reject;
 use super::{Desk, Outgoing};
+use crate::json::Reject;
 use domain::{
     BalanceReport, BalanceSource, ErrorClass, Fill, Input, MonoNanos, OpenOrdersReport, OrderSource, OrderUpdate, PairId,
     ReadFailure, ReadKind, TradeId, TradesReport, UnixNanos,

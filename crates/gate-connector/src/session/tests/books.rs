@@ -373,7 +373,7 @@ fn a_subscription_that_was_taken_makes_its_earlier_refusals_forgotten() {
     let is_btc = |frame: &serde_json::Value| frame["payload"][0] == "BTC_USDT";
     let mut frame = frames[0].clone();
     // Until it is asked for again.
-    let mut refuse = |rig: &mut Rig, frame: &mut serde_json::Value| {
+    let refuse = |rig: &mut Rig, frame: &mut serde_json::Value| {
         let id = &frame["id"];
         let error = r#""error":{"code":2,"message":"x"},"result":{"status":"fail"}"#;
         rig.frame(PUBLIC, &format!(r#"{{"time":1,"id":{id},"channel":"spot.order_book","event":"subscribe",{error}}}"#));
