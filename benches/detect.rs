@@ -108,6 +108,7 @@ impl Books {
         SizeInputs {
             pair: PAIR,
             scale: self.scale,
+            base: domain::AssetId(0),
             buy,
             sell,
             buy_cell: &self.cells[buy.index()],

@@ -309,7 +309,7 @@ fn missing_and_careless_keys_end_before_any_connection() {
     let begins = format!("live.toml:{}: venue[0].key_env: ", line("TEST_KEY_0"));
     assert_one_sentence(done, dir.path(), &begins, &["TEST_KEY_0", "not set", "export it"]);
     let mut keys = vec![("TEST_KEY_0", CANARIES[0]), ("TEST_SECRET_0", CANARIES[1]), ("TEST_KEY_1", CANARIES[2])];
-    for command in [&go[..], &["doctor", "-c", "live.toml", "--json"]] {
+    for command in [&go[..], &["doctor", "-c", "live.toml"]] {
         let done = run(crossgate(dir.path()).args(command).envs(keys.clone()));
         assert_no_canary(&done);
         let begins = format!("live.toml:{}: venue[1].secret_env: ", line("TEST_SECRET_1"));
@@ -482,7 +482,7 @@ fn everything_right_connects_and_an_unreachable_host_ends_with_1() {
         .fold(live_file(), |text, (host, invalid)| text.replace(host, invalid));
     write(dir.path(), "hosts.toml", &nowhere);
     let begun = Instant::now();
-    let done = run(crossgate(dir.path()).args(go).envs(keys)).expect(1);
+    let done = run(crossgate(dir.path()).args(go).envs(keys).env("CROSSGATE__OPS__LISTEN", "127.0.0.1:0")).expect(1);
     assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
     let at_stake = done.stderr.find("LIVE, real money").expect("what is at stake is said");
     let failed =
@@ -540,6 +540,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (&["replay", ".", "--tape", "venue=gate,format=crossgate:x"], "not both"),
         (&["replay", "--verify", "--tape", "venue=gate,format=crossgate:x"], "--verify"),
         (&["replay", ".", "--verify", "-c", "x.toml"], "use one of them"),
+        (&["replay", "--epoch", "1", "--tape", "venue=gate,format=crossgate:x"], "--epoch names a part of a run directory"),
         (&["replay", "--tape", "x"], "venue=KIND[:ID]"),
         (&["replay", "--tape", "venue=gate,pair=BTC/USDT,format=tar:x"], "format is crossgate"),
         (&["replay", "--tape", "venue=kraken,pair=BTC/USDT,format=cryptofeed:x"], "no exchange `kraken`"),
@@ -729,4 +730,95 @@ fn the_binary_holds_no_planted_bug() {
     let binary = std::fs::read(env!("CARGO_BIN_EXE_crossgate")).expect("the binary under test");
     assert!(binary.len() > 1 << 20, "this is the program");
     assert!(!binary.windows(marker.len()).any(|window| window == marker));
+}
+
+/// What is told of a failure is told to scripts too.
+#[test]
+fn json_says_what_is_wrong_with_a_file() {
+    let dir = dir();
+    write(dir.path(), "wrong.toml", "sede = 1\n");
+    let done = run(crossgate(dir.path()).args(["config", "check", "--json", "-c", "wrong.toml"])).expect(3);
+    let json = done.json();
+    assert_eq!(json["valid"], false, "{json}");
+    assert!(json["error"].as_str().is_some_and(|text| text.contains("unknown field `sede`")), "{json}");
+    let done = run(crossgate(dir.path()).args(["doctor", "--json", "-c", "wrong.toml"])).expect(3);
+    let json = done.json();
+    assert_eq!((&json["checks"][0]["id"], &json["checks"][0]["status"]), (&"config".into(), &"fail".into()), "{json}");
+    write(dir.path(), "live.toml", &live(&two_venues_on(1)));
+    let done = run(crossgate(dir.path()).args(["doctor", "--json", "-c", "live.toml"])).expect(3);
+    assert!(done.json()["checks"][0]["detail"].as_str().is_some_and(|text| text.contains("TEST_KEY_0")), "{}", done.stdout);
+}
+
+#[test]
+fn keys_are_read_from_files_that_variables_name() {
+    let dir = dir();
+    let sim = support::venue::Sim::start(dir.path(), &[]);
+    write(dir.path(), "live.toml", &live(&sim.venues));
+    let mut command = sim.engine(dir.path(), &["run", "-c", "live.toml", "--live", "--no-tui", "--json", "--for", "2s"]);
+    let values: Vec<(String, std::ffi::OsString)> = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_string(), value?.to_os_string())))
+        .filter(|(name, _)| name.starts_with("TEST_"))
+        .collect();
+    assert!(values.len() >= 4, "{values:?}");
+    for (name, value) in values {
+        let path = dir.path().join(&name);
+        std::fs::write(&path, value.to_str().unwrap()).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        command.env_remove(&name).env(format!("{name}_FILE"), path);
+    }
+    let done = run(&mut command).expect(0);
+    assert_eq!(done.json()["reconciled"], true, "{}", done.stdout);
+    assert!(!done.stderr.contains("come from the environment"), "{}", done.stderr);
+    let open = dir.path().join("TEST_KEY_0");
+    std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let done = run(&mut command).expect(3);
+    assert!(done.complaint().starts_with("environment variable TEST_KEY_0_FILE: "), "{}", done.stderr);
+    assert!(done.complaint().contains("chmod 600"), "{}", done.stderr);
+}
+
+/// A mistake in the file must not stand between a person and the halt.
+#[test]
+fn a_file_with_a_mistake_keeps_nobody_from_its_engine() {
+    let dir = dir();
+    write(dir.path(), "wrong.toml", "sede = 1\n[ops]\nlisten = \"127.0.0.1:1\"\n");
+    let done = run(crossgate(dir.path()).args(["halt", "-c", "wrong.toml"])).expect(1);
+    assert!(done.complaint().starts_with("no engine answers at 127.0.0.1:1: "), "{}", done.stderr);
+}
+
+#[test]
+fn what_can_never_work_is_told_before_anything_is_connected() {
+    let (dir, bait) = (dir(), Bait::set());
+    write(dir.path(), "live.toml", &live(&two_venues_on(bait.port())));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let keys = ["TEST_KEY_0", "TEST_SECRET_0", "TEST_KEY_1", "TEST_SECRET_1"].map(|name| (name, "x"));
+    let start = || {
+        let mut command = crossgate(dir.path());
+        command.args(["run", "-c", "live.toml", "--live", "--no-tui"]).envs(keys);
+        command
+    };
+    for token in ["a token", "token\n", "t\u{f6}ken"] {
+        let done = run(start().env("CROSSGATE_OPS_TOKEN", token)).expect(3);
+        assert!(done.complaint().contains("CROSSGATE_OPS_TOKEN: a token is of visible ASCII"), "{}", done.stderr);
+    }
+    let done = run(start().env("CROSSGATE__OPS__LISTEN", &taken)).expect(3);
+    assert!(done.complaint().contains("can't bind"), "{}", done.stderr);
+    let done = run(start().args(["--state-dir", ""])).expect(2);
+    assert!(done.complaint().contains("--state-dir is empty"), "{}", done.stderr);
+    assert!(!dir.path().join("state").exists(), "nothing was begun");
+    bait.assert_untouched();
+    let done = run(crossgate(dir.path()).args(["sim", "--listen", &taken])).expect(3);
+    assert!(done.complaint().contains(&taken) && done.complaint().contains("in use"), "{}", done.stderr);
+}
+
+#[test]
+fn an_answer_that_could_not_be_written_is_a_failure() {
+    let dir = dir();
+    write(dir.path(), "demo.toml", DEMO);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device that is always full");
+    let mut command = crossgate(dir.path());
+    let output = command.args(["config", "print", "-c", "demo.toml"]).stdout(full).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("standard output could not be written"), "{output:?}");
 }

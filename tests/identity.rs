@@ -175,7 +175,7 @@ fn frames_with(tape: &Path, texts: [&str; 2]) -> [usize; 2] {
         let entry = entry.expect("a whole tape");
         let path = match &entry.link {
             FrameLink::Rest { path_and_query, .. } => path_and_query.as_str(),
-            FrameLink::Ws { .. } | FrameLink::Opened { .. } => "",
+            FrameLink::Ws { .. } | FrameLink::Opened { .. } | FrameLink::Closed { .. } => "",
         };
         let said = format!("{path} {}", String::from_utf8_lossy(&entry.bytes));
         for (count, text) in found.iter_mut().zip(texts) {

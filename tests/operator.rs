@@ -348,6 +348,17 @@ fn an_end_that_is_not_clean_tells_what_is_open_and_the_next_start_finishes_it() 
     assert_eq!(kinds(&lines, "unclean").len(), 1, "{lines:?}");
     assert_eq!(kinds(&lines, "unclean")[0]["level"], "page");
     sim.process.signal(Signal::CONT);
+    // Keys that are refused find out nothing: what the life before left open outranks them.
+    let mut command = sim.engine(dir.path(), &GO);
+    command.env("TEST_SECRET_0", "wrong").env("TEST_SECRET_1", "wrong");
+    let engine = Running::start(&mut command);
+    until("the refusal is told", || !kinds(&alerts(&dir.path().join("state/alerts.jsonl")), "key_refused").is_empty());
+    engine.signal(Signal::TERM);
+    // The kernel makes one of two that wait; a person needs a moment too.
+    std::thread::sleep(Duration::from_millis(200));
+    engine.signal(Signal::TERM);
+    let done = engine.end().expect(6);
+    assert!(done.complaint().contains("deal ") && done.complaint().contains("refuses the API key"), "{}", done.complaint());
     let (_, json) = sim.run(dir.path(), &config, "2s");
     assert_eq!((count(&json, "orders_unknown"), &json["reconciled"]), (0, &true.into()), "{json}");
     sim.assert_balances(&json);
@@ -370,4 +381,97 @@ fn a_bad_day_is_shown_as_it_strikes_and_still_reconciles() {
     let refused = run(crossgate(dir.path()).args(["run", "-c", "live.toml", "--live", "--faults", "5"])).expect(2);
     assert!(refused.complaint().contains("--faults strikes simulated venues only"), "{}", refused.stderr);
     assert_eq!(refused.stderr.lines().count(), 1, "{}", refused.stderr);
+}
+
+/// Simulated and paper runs have a directory each: what holds for all of them stands in the one that holds these.
+#[test]
+fn a_latch_in_the_directory_of_runs_holds_for_the_running_one_and_the_next() {
+    let dir = dir();
+    write(dir.path(), "sim.toml", &gates(&[]));
+    let go = ["run", "-c", "sim.toml", "--state-dir", "runs", "--no-tui", "--json"];
+    let engine = Running::start(crossgate(dir.path()).args(go));
+    engine.wait_for(": closed", LIMIT);
+    run(crossgate(dir.path()).args(["halt", "--state-dir", "runs"])).expect(0);
+    engine.wait_for("latch: operator", LIMIT);
+    let busy = run(crossgate(dir.path()).args(["resume", "--state-dir", "runs", "--reason", "too early"])).expect(1);
+    assert!(
+        busy.complaint().contains("in use by another process"),
+        "a running engine's latch is not cleared behind its back: {}",
+        busy.stderr
+    );
+    assert!(dir.path().join("runs/latch").exists());
+    engine.signal(Signal::TERM);
+    engine.end().expect(5);
+    let runs = || std::fs::read_dir(dir.path().join("runs")).unwrap().filter(|e| e.as_ref().unwrap().path().is_dir()).count();
+    assert_eq!(runs(), 1);
+    let refused = run(crossgate(dir.path()).args(go)).expect(5);
+    assert!(refused.complaint().contains("resume --state-dir runs"), "{}", refused.stderr);
+    assert_eq!(runs(), 1, "no directory for a run that did not start");
+    // With a file that is wrong nothing is resumed.
+    write(dir.path(), "wrong.toml", "sede = 1\n");
+    let resume = ["resume", "--state-dir", "runs", "--reason", "checked"];
+    run(crossgate(dir.path()).args(resume).args(["-c", "wrong.toml"])).expect(3);
+    run(crossgate(dir.path()).args(go)).expect(5);
+    run(crossgate(dir.path()).args(resume)).expect(0);
+    let json = run(crossgate(dir.path()).args(go).args(["--for", "2s"])).expect(0).json();
+    assert_eq!(json["reconciled"], true, "{json}");
+}
+
+/// The time of `--for` is over and the venues do not answer: the signal that comes then is the first that a person sends.
+#[test]
+fn the_first_signal_after_the_time_is_over_waits_for_an_orderly_end() {
+    let dir = dir();
+    let sim = Sim::start(dir.path(), &["--seed", "23"]);
+    write(dir.path(), "live.toml", &live(&sim.venues));
+    let engine = Running::start(sim.engine(dir.path(), &GO).args(["--for", "4s"]).env(TOKEN_ENV, TOKEN));
+    let ops = engine.ops();
+    engine.wait_for(": closed", LIMIT);
+    sim.process.signal(Signal::STOP);
+    let ran = || status(&ops)["duration_s"].as_str().and_then(|text| text.parse::<f64>().ok()).expect("seconds");
+    until("the time is over", || ran() > 4.3);
+    engine.signal(Signal::INT);
+    until("it goes on", || ran() > 4.8);
+    sim.process.signal(Signal::CONT);
+    let json = engine.end().expect(0).json();
+    assert_eq!(json["reconciled"], true, "{json}");
+}
+
+/// A drain, a kill, an audit, and a morning on which venues have changed their lists: what a person ordered holds, the pair that is gone
+/// may go, and the coarser tick of another takes nothing from the log.
+#[test]
+fn a_drain_holds_over_an_audit_and_the_log_over_a_delisting_and_a_coarser_tick() {
+    let dir = dir();
+    let later = |kind: &str, pair: &str| {
+        format!("\n[[sim.fault]]\nat = \"25s\"\nlasts = \"1h\"\nkind = \"{kind}\"\npair = \"{pair}\"\namount = 1\n")
+    };
+    write(dir.path(), "sim.toml", &(gates(&[]) + &later("delisted", "SOL_USDT") + &later("coarser_rules", "BTC_USDT")));
+    let sim = Sim::start(dir.path(), &["-c", "sim.toml", "--seed", "23", "--venue", "gate", "--venue", "gate"]);
+    write(dir.path(), "live.toml", &live(&sim.venues));
+    let (engine, ops) = trading_engine(dir.path(), &sim);
+    let traded = |pair: &str| engine.wait_for(&format!("{pair} on"), LIMIT);
+    traded("SOL/USDT");
+    traded("BTC/USDT");
+    let mut drain = crossgate(dir.path());
+    drain.args(["drain", "--timeout", "30s", "--ops", &ops]).env(TOKEN_ENV, TOKEN);
+    run(&mut drain).expect(0);
+    engine.signal(Signal::KILL);
+    engine.end();
+    run(&mut sim.engine(dir.path(), &["reconcile", "-c", "live.toml"])).expect(0);
+
+    let rest = sim.venues[1]["rest"].as_str().and_then(|url| url.strip_prefix("http://")).expect("a plain address");
+    let address = rest.split('/').next().expect("a host");
+    let rules = |pair: &str| http(address, "GET", &format!("/api/v4/spot/currency_pairs/{pair}"), &[], "");
+    until("the lists change", || rules("SOL_USDT").status != 200);
+    write(dir.path(), "live.toml", &replaced(&live(&sim.venues), "[[pair]]\nsymbol = \"SOL/USDT\"\n", ""));
+    let (_, drained) = sim.run(dir.path(), Path::new("live.toml"), "6s");
+    assert_eq!((count(&drained, "deals"), &drained["reconciled"]), (0, &true.into()), "{drained}");
+    assert!(drained["halts"].as_array().is_some_and(|h| h.iter().any(|h| h["reason"] == "operator")), "{drained}");
+    assert!(drained["balances"].as_array().is_some_and(|b| b.iter().any(|b| b["asset"] == "SOL")), "{drained}");
+    sim.assert_balances(&drained);
+    // That run has drained and ended: the next one trades, and its decisions are replayed on the tables that it had.
+    let (_, json) = sim.run(dir.path(), Path::new("live.toml"), "8s");
+    assert!(count(&json, "deals") > 0 && json["reconciled"] == true, "{json}");
+    sim.assert_balances(&json);
+    let replay = run(crossgate(dir.path()).args(["replay", "state", "--verify", "--json"])).expect(0).json();
+    assert_eq!((&replay["verified"], &replay["output_hash"]), (&true.into(), &json["output_hash"]), "{replay}");
 }

@@ -16,7 +16,7 @@ fn paper(venues: &[Value], latency: &str) -> String {
     let mut text = String::from(
         "mode = \"paper\"\nseed = 1\n[state]\ndir = \"state\"\n[ops]\nlisten = \"127.0.0.1:0\"\n\
          [risk]\norder_value_max = \"2500\"\ndeal_value_max = \"2500\"\nunhedged_value_max = \"10000\"\nopen_deals_max = 4\n\
-         daily_loss_max = \"1000\"\n",
+         orders_per_second_max = 20\ndaily_loss_max = \"1000\"\n",
     );
     let _ = writeln!(text, "[paper]\nlatency = \"{latency}\"");
     for venue in venues {

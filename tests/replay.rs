@@ -4,6 +4,9 @@
 #[path = "support/mod.rs"]
 mod support;
 
+use domain::{LinkRole, MonoNanos, UnixNanos};
+use journal::tape::{Direction, FrameEntry, FrameLink, TapeHeader, TapeWriter};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -93,6 +96,8 @@ fn a_run_verifies_and_every_changed_byte_is_found() {
     assert!(plain.get("verified").is_none(), "nothing is compared unless it is asked for");
     assert_eq!(plain["output_hash"], ran["output_hash"]);
 
+    newer_epochs_without_a_decision_are_passed_over(dir.path(), &run_dir);
+
     // One flipped bit anywhere, in either log: never a success, never a crash.
     for log in ["state", "market"] {
         for at in 0..16 {
@@ -122,12 +127,46 @@ fn a_run_verifies_and_every_changed_byte_is_found() {
     }
 }
 
+/// What a `reconcile`, and a start that ended at once, leave behind a run.
+fn newer_epochs_without_a_decision_are_passed_over(dir: &Path, run_dir: &Path) {
+    let copy = changed(run_dir, dir, "none", Some);
+    let mut ours = journal::RunDir::open(copy.path()).expect("it is free");
+    let first = *ours.files().epochs().expect("its epochs").last().expect("one");
+    let header = ours.replay_inputs(first).expect("it was replayed").header().clone();
+    let mut newer = Vec::new();
+    for with_market in [true, false] {
+        let tail = ours.state_records().and_then(journal::StateRecords::finish).expect("a whole log");
+        newer.push(ours.next_epoch(0).expect("an epoch"));
+        ours.create_state(&header, &tail).expect("a log").syncer().sync().expect("it is written");
+        if with_market {
+            let mut market = ours.create_market(&header, journal::MarketConfig::default()).expect("a log");
+            journal::LogSink::flush(&mut market).expect("it is written");
+        }
+    }
+    drop(ours);
+    let replay = verify(dir, copy.path()).expect(0).json();
+    assert_eq!((&replay["verified"], replay["epoch"].as_u64()), (&true.into(), Some(first)), "{replay}");
+    assert!(count(&replay, "frames") > 0, "{replay}");
+    let note = replay["note"].as_str().unwrap_or_default();
+    assert!(note.contains(&format!("epoch {} holds no market log", newer[1])), "{replay}");
+    assert!(note.contains(&format!("the market log of epoch {} holds no decision", newer[0])), "{replay}");
+    let asked = |epoch: u64, code: i32| {
+        let epoch = epoch.to_string();
+        run(crossgate(dir).arg("replay").arg(copy.path()).args(["--verify", "--json", "--epoch", &epoch])).expect(code)
+    };
+    assert_eq!(asked(first, 0).json()["epoch"].as_u64(), Some(first));
+    for epoch in newer {
+        assert!(asked(epoch, 1).complaint().contains("holds nothing that can be replayed"));
+    }
+    assert!(asked(1, 2).complaint().contains(&format!("--epoch 1: {} holds {first}", copy.path().display())));
+}
+
 /// A paper account on venues that serve elsewhere, with two connections for every stream.
 fn doubled(venues: &[Value]) -> String {
     let mut text = String::from(
         "mode = \"paper\"\nseed = 1\n[state]\ndir = \"state\"\n[ops]\nlisten = \"127.0.0.1:0\"\n\
          [risk]\norder_value_max = \"2500\"\ndeal_value_max = \"2500\"\nunhedged_value_max = \"10000\"\nopen_deals_max = 4\n\
-         daily_loss_max = \"1000\"\n",
+         orders_per_second_max = 20\ndaily_loss_max = \"1000\"\n",
     );
     for venue in venues {
         text += "[[venue]]\nredundant = true\n";
@@ -191,7 +230,13 @@ fn a_what_if_decides_anew_and_is_never_compared() {
     let dir = dir();
     write(dir.path(), "demo.toml", &gates(&[]));
     let go = ["run", "-c", "demo.toml", "--for", "6s", "--no-tui", "--json"];
-    let ran = run(crossgate(dir.path()).args(go)).expect(0).json();
+    let engine = Running::start(crossgate(dir.path()).args(go));
+    engine.ops();
+    // A reload tells the values of all keys; it must not bring the recorded ones back into a what-if.
+    write(dir.path(), "demo.toml", &gates(&[("min_edge_bps = \"2\"", "min_edge_bps = \"3\"")]));
+    engine.signal(Signal::HUP);
+    engine.wait_for("the configuration was read again: ", Duration::from_secs(5));
+    let ran = engine.end().expect(0).json();
     assert!(count(&ran, "deals") > 0, "{ran}");
     let what_if = |edge: &str| {
         let file = format!("edge-{edge}.toml");
@@ -414,4 +459,146 @@ fn the_recorded_bybit_session_is_whole_tops_that_never_cross() {
         assert_eq!(stream["channel"], "orderbook.1", "{stream}");
         assert!(stream["best_bid"].is_string() && stream["best_ask"].is_string(), "{stream}");
     }
+}
+
+const START: i64 = 1_700_000_000_000_000_000;
+const STREAM: FrameLink = FrameLink::Ws { role: LinkRole::Public, shard: 0 };
+const OPENED: FrameLink = FrameLink::Opened { role: LinkRole::Public, shard: 0 };
+const CLOSED: FrameLink = FrameLink::Closed { role: LinkRole::Public, shard: 0 };
+
+/// An entry at a millisecond of the recorder's monotonic clock; its wall clock is `step` ms off.
+fn entry(ms: i64, step: i64, link: FrameLink, bytes: &str) -> FrameEntry {
+    FrameEntry {
+        received: MonoNanos(u64::try_from(ms * 1_000_000).expect("a time")),
+        received_unix: UnixNanos(START + (ms + step) * 1_000_000),
+        direction: Direction::In,
+        link,
+        bytes: bytes.into(),
+    }
+}
+
+fn change(ms: i64, step: i64, ids: (u64, u64), bid: &str) -> FrameEntry {
+    let (first, last) = ids;
+    let data = format!(r#"{{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":{first},"u":{last},"b":[["{bid}","1"]],"a":[]}}"#);
+    entry(ms, step, STREAM, &format!(r#"{{"stream":"btcusdt@depth@100ms","data":{data}}}"#))
+}
+
+fn copy(ms: i64, id: u64, bid: &str) -> FrameEntry {
+    let link = FrameLink::Rest { method: "GET".into(), path_and_query: "/api/v3/depth?symbol=BTCUSDT&limit=1000".into() };
+    entry(ms, 0, link, &format!(r#"{{"lastUpdateId":{id},"bids":[["{bid}","5"]],"asks":[["101.00","5"]]}}"#))
+}
+
+/// Writes a recording of ours of one venue, every entry in a chunk of its own, and with `split` in a file of its own.
+fn recording(dir: &Path, entries: &[FrameEntry], split: bool) -> Vec<PathBuf> {
+    let header = TapeHeader {
+        venue: "b".into(),
+        kind: "binance".into(),
+        host_class: "loopback".into(),
+        tables: None,
+        build: "test".into(),
+        started: entries[0].received_unix,
+    };
+    let mut writer = TapeWriter::create(dir, header).expect("a tape");
+    for entry in entries {
+        writer.append(entry).and_then(|()| writer.flush()).expect("it is written");
+        if split {
+            writer = writer.with_file_bytes(1);
+        }
+    }
+    let files = writer.files().to_vec();
+    writer.finish().expect("it is written");
+    files
+}
+
+fn replayed(dir: &Path, from: &Path) -> Done {
+    let tape = format!("venue=binance:b,pair=BTC/USDT,format=crossgate:{}", from.display());
+    run(crossgate(dir).args(["replay", "--json", "--tape", &tape]))
+}
+
+/// Gaps, changes that were applied, and the best bid at the end.
+fn book(done: Done) -> (u64, u64, Value) {
+    let replay = done.expect(0).json();
+    assert_replay_keys(&replay);
+    let stream = &replay["streams"][0];
+    (count(stream, "gaps"), count(stream, "applied"), stream["best_bid"].clone())
+}
+
+#[test]
+fn a_recording_whose_wall_clock_stepped_back_replays_in_the_order_in_which_it_was_seen() {
+    let dir = dir();
+    let entries = [
+        entry(0, 0, OPENED, ""),
+        change(10, 0, (1, 5), "98.00"),
+        copy(20, 5, "99.00"),
+        change(30, 0, (6, 7), "99.10"),
+        change(40, -30, (8, 9), "99.20"),
+        change(50, -30, (10, 11), "99.30"),
+    ];
+    for split in [false, true] {
+        let folder = dir.path().join(format!("split-{split}"));
+        let files = recording(&folder, &entries, split);
+        assert_eq!(files.len(), if split { entries.len() } else { 1 });
+        assert_eq!(book(replayed(dir.path(), &folder)), (0, 3, "99.3".into()), "split: {split}");
+    }
+}
+
+#[test]
+fn a_lost_link_takes_the_book_along_and_a_new_one_brings_it_back() {
+    let dir = dir();
+    let before = [
+        entry(0, 0, OPENED, ""),
+        change(10, 0, (1, 5), "98.00"),
+        copy(20, 5, "99.00"),
+        change(30, 0, (6, 7), "99.10"),
+        // Nobody asked for this one; it is no answer to what is asked for after the loss.
+        copy(35, 7, "99.10"),
+    ];
+    let lost = [entry(1_000, 0, CLOSED, "socket_error")];
+    let after = [
+        entry(21_000, 0, OPENED, ""),
+        change(22_000, 0, (30, 31), "99.40"),
+        change(23_000, 0, (32, 33), "99.50"),
+        copy(23_500, 32, "99.45"),
+        change(24_000, 0, (34, 35), "99.60"),
+        change(25_000, 0, (36, 37), "99.70"),
+    ];
+    let of = |name: &str, parts: &[&[FrameEntry]]| {
+        recording(&dir.path().join(name), &parts.concat(), false);
+        book(replayed(dir.path(), &dir.path().join(name)))
+    };
+    assert_eq!(of("up", &[&before]), (0, 1, "99.1".into()));
+    assert_eq!(of("lost", &[&before, &lost]), (0, 1, Value::Null));
+    let (gaps, applied, bid) = of("back", &[&before, &lost, &after]);
+    assert_eq!((gaps, bid), (0, "99.7".into()));
+    assert!(applied >= 3, "{applied}");
+    // A tape of before tells no loss, only the opening after it: the chain breaks there, and it is no gap.
+    assert_eq!(of("untold", &[&before, &after]), (0, applied, "99.7".into()));
+    // A recorder that was ended, and another one: the first one's links are gone with it.
+    recording(&dir.path().join("two"), &before, false);
+    recording(&dir.path().join("two"), &after, false);
+    assert_eq!(book(replayed(dir.path(), &dir.path().join("two"))), (0, applied, "99.7".into()));
+}
+
+#[test]
+fn a_torn_tape_says_so_and_one_that_is_not_the_last_is_refused() {
+    let dir = dir();
+    let entries = [entry(0, 0, OPENED, ""), change(10, 0, (1, 5), "98.00"), copy(20, 5, "99.00"), change(30, 0, (6, 7), "99.10")];
+    let files = recording(&dir.path().join("tapes"), &entries, true);
+    let cut = |file: &Path| {
+        let bytes = std::fs::read(file).expect("a tape");
+        std::fs::write(file, &bytes[..bytes.len() - 1]).expect("it can be written");
+    };
+    let whole = replayed(dir.path(), &dir.path().join("tapes")).expect(0);
+    assert_eq!((whole.json().get("note"), whole.stderr.as_str()), (None, ""));
+    cut(files.last().expect("files"));
+    let torn = replayed(dir.path(), &dir.path().join("tapes")).expect(0);
+    let said = format!("torn inside a chunk, what came after is not there: {}", files.last().expect("files").display());
+    assert_eq!(torn.json()["note"], said);
+    assert!(torn.stderr.contains(&said), "{}", torn.stderr);
+    let tape = "venue=binance:b,pair=BTC/USDT,format=crossgate:tapes";
+    let scanned = run(crossgate(dir.path()).args(["scan", "--json", "--tape", tape])).expect(0);
+    assert!(scanned.json()["note"].as_str().is_some_and(|note| note.contains("torn")) && scanned.stderr.contains("torn"));
+    cut(&files[1]);
+    let refused = replayed(dir.path(), &dir.path().join("tapes")).expect(1);
+    assert!(refused.complaint().contains("although a later file of its recording is there"), "{}", refused.stderr);
 }

@@ -6,7 +6,9 @@ mod many_books;
 #[path = "support/mod.rs"]
 mod support;
 
+use domain::{LinkRole, MonoNanos, Symbol, UnixNanos};
 use journal::tape::lines::Lines;
+use journal::tape::{Direction, FrameEntry, FrameLink, TapeHeader, TapeWriter};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -311,11 +313,80 @@ fn what_is_wrong_is_told_in_one_sentence_with_its_exit_code() {
     failed(2, &["--books", "books.json"], "--fee-bps");
     failed(2, &["--books", "books.json", "--fee-bps", "ten"], "--fee-bps ten");
     failed(2, &["--books", "books.json", "--fee-bps", "1", "--tape", &a], "not both");
+    let books = ["--books", "books.json", "--fee-bps", "1"];
+    for (option, value) in [("--size", "5"), ("--for", "1s")] {
+        failed(2, &[&books[..], &[option, value]].concat(), "belong to live streams; leave --books out");
+        failed(2, &["--tape", &a, option, value], "belong to live streams; leave the tapes out");
+    }
+    for (option, value) in [("--thresholds-bps", "5"), ("--latency-ms", "100")] {
+        failed(2, &[&books[..], &[option, value]].concat(), "belong to tapes; leave --books out");
+        failed(2, &[option, value, "--for", "1s"], "belong to tapes; name some with --tape");
+    }
     failed(1, &["--books", "books.json", "--fee-bps", "1"], "element 0: bids[0]");
     failed(1, &["--books", "missing.json", "--fee-bps", "1"], "missing.json");
     failed(1, &["--tape", &tape("a", "BTC/USDT", "", "missing")], "missing");
     failed(1, &["--tape", &tape("a", "BTC/USDT", "", "broken")], "line 1");
     failed(3, &["-c", "missing.toml"], "missing.toml");
+}
+
+/// A recording of ours of `binance`: the lines of an hftbacktest tape, and where the link of its frames opens and closes, at milliseconds.
+fn own_tape(dir: &Path, lines: &[String], links: &[(i64, bool)]) -> PathBuf {
+    let header = TapeHeader {
+        venue: "a".into(),
+        kind: "binance".into(),
+        host_class: "loopback".into(),
+        tables: None,
+        build: "test".into(),
+        started: UnixNanos(START),
+    };
+    let symbol = Symbol::parse("BTC/USDT").expect("a symbol");
+    let link = connectors::connector("binance").expect("a known kind").public_link(&symbol);
+    let (role, shard) = (LinkRole::Public, u16::from(link.shard));
+    let entry = |at: i64, link: FrameLink, bytes: &str| FrameEntry {
+        received: MonoNanos(u64::try_from(at - START).expect("not before the start")),
+        received_unix: UnixNanos(at),
+        direction: Direction::In,
+        link,
+        bytes: bytes.into(),
+    };
+    let frames = lines.iter().map(|line| {
+        let (at, frame) = line.trim_end().split_once(' ').expect("time and frame");
+        entry(at.parse().expect("nanoseconds"), FrameLink::Ws { role, shard }, frame)
+    });
+    let links = links.iter().map(|(ms, opens)| {
+        let link = if *opens { FrameLink::Opened { role, shard } } else { FrameLink::Closed { role, shard } };
+        entry(START + ms * 1_000_000, link, if *opens { "" } else { "socket_error" })
+    });
+    let mut all: Vec<FrameEntry> = links.chain(frames).collect();
+    all.sort_by_key(|entry| entry.received);
+    let mut writer = TapeWriter::create(dir, header).expect("a tape");
+    all.iter().for_each(|entry| writer.append(entry).expect("it is written"));
+    let path = writer.path().to_path_buf();
+    writer.finish().expect("it is written");
+    path
+}
+
+#[test]
+fn a_stream_that_is_down_earns_nothing() {
+    let dir = dir();
+    let a = [top(0, 1, "100.00", "100.01"), top(70, 2, "100.00", "100.01")];
+    let b: Vec<String> = [5, 10, 30, 40, 80].iter().zip(1..).map(|(ms, id)| top(*ms, id, "103.00", "103.01")).collect();
+    write(dir.path(), "b", &b.concat());
+    let found = |name: &str, links: &[(i64, bool)]| {
+        let file = own_tape(&dir.path().join(name), &a, links);
+        let tapes =
+            [format!("venue=binance:a,pair=BTC/USDT,format=crossgate:{}", file.display()), tape("b", "BTC/USDT", "", "b")];
+        let row = pairs(&scan(dir.path(), &tapes, &["--latency-ms", "1"]))[0].clone();
+        (row["net"].clone(), row["seconds"].clone())
+    };
+    // Paying from 5 until it is lost at 20, and from 70, when it is known again, to the last sample at 80.
+    let net = json!({"captured": 2, "episodes": 2, "seconds": "0.025"});
+    assert_eq!(found("told", &[(0, true), (20, false), (60, true)]), (net, json!("0.075")));
+    // A tape of before tells no loss: it shows when the link opens once more.
+    let net = json!({"captured": 2, "episodes": 2, "seconds": "0.065"});
+    assert_eq!(found("untold", &[(0, true), (60, true)]), (net, json!("0.075")));
+    let net = json!({"captured": 1, "episodes": 1, "seconds": "0.075"});
+    assert_eq!(found("up", &[(0, true)]), (net, json!("0.075")));
 }
 
 #[test]

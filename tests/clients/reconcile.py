@@ -83,7 +83,7 @@ def write_config(folder, venues, ways):
         lines += ["[[pair]]", f'symbol = "{symbol}"']
     lines += ["[execution]", 'reconcile_every = "5s"']
     lines += ["[risk]", 'order_value_max = "2500"', 'deal_value_max = "2500"', 'unhedged_value_max = "10000"']
-    lines += ["open_deals_max = 4", 'daily_loss_max = "1000"']
+    lines += ["open_deals_max = 4", "orders_per_second_max = 20", 'daily_loss_max = "1000"']
     path = os.path.join(folder, "loopback.toml")
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")

@@ -43,7 +43,7 @@ pub(crate) fn live(venues: &[Value]) -> String {
     let mut text = String::from(
         "mode = \"live\"\nseed = 1\n[state]\ndir = \"state\"\n[ops]\nlisten = \"127.0.0.1:0\"\n[execution]\nreconcile_every = \"5s\"\n\
          [risk]\norder_value_max = \"2500\"\ndeal_value_max = \"2500\"\nunhedged_value_max = \"10000\"\nopen_deals_max = 4\n\
-         daily_loss_max = \"1000\"\n",
+         orders_per_second_max = 20\ndaily_loss_max = \"1000\"\n",
     );
     for (index, venue) in venues.iter().enumerate() {
         let _ = writeln!(text, "[[venue]]\nkey_env = \"TEST_KEY_{index}\"\nsecret_env = \"TEST_SECRET_{index}\"");

@@ -183,7 +183,9 @@ impl Checkup for BybitCheckup {
         let error = error_body(&mut self.reader, &mut body.to_vec());
         if error.is_some() || !(200..300).contains(&status) {
             let code = error.as_ref().map(|error| error.code);
-            let hint = if errors::class(status, code) == ErrorClass::AuthFatal { " (key, rights or address)" } else { "" };
+            // A person may take a bare 401 for what it most often is.
+            let of_key = errors::class(status, code) == ErrorClass::AuthFatal || status == 401;
+            let hint = if of_key { " (key, rights or address)" } else { "" };
             return self.untold(&step, &format!("{}{hint}", told_by(status, error)));
         }
         if let Err(reject) = self.read(&step, body) {

@@ -119,11 +119,10 @@ fn listed(code: i64) -> Option<(ErrorClass, Disposition)> {
 }
 
 /// What a status says by itself: the gateway turned the request away. 403 is its limit (ten minutes), a region, or a GET with a
-/// body.
+/// body. A bare 401 says nothing: what Bybit has against a key comes with its code, and a page of an edge must not pass for that.
 const fn turned_away(status: u16) -> Option<(ErrorClass, Disposition)> {
     match status {
         403 | 429 => Some((RateLimited, RetryAfter)),
-        401 => Some((AuthFatal, Fatal)),
         _ => None,
     }
 }
@@ -242,13 +241,14 @@ mod tests {
             (200, Placement::Unknown),
             (400, Placement::Unknown),
             (404, Placement::Unknown),
-            (401, Placement::Refused(AuthFatal)),
+            (401, Placement::Unknown),
             (403, Placement::Refused(RateLimited)),
             (429, Placement::Refused(RateLimited)),
             (500, Placement::Unknown),
             (504, Placement::Unknown),
         ] {
             assert_eq!(placement(status, None), expected, "{status}");
+            assert_ne!(class(status, None), AuthFatal, "{status}: of no key");
         }
         assert!(!is_not_found(None));
     }

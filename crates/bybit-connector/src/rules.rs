@@ -2,7 +2,8 @@
 //!
 //! Decimals are those of `priceFilter.tickSize` and of `lotSizeFilter.basePrecision` (spot) or `qtyStep` (contracts), without
 //! trailing zeros. A tick or step that is no power of ten (0.0005, 5) is known by its digits only: orders made with them may be
-//! refused by the venue, books are exact. `quotePrecision` bounds market buys in quote, which are never sent. Quantities of
+//! refused by the venue, books are exact. Orders outlive a tick or step that was raised, and are executed as they are: on spot the scale
+//! has room for what is finer (`EXECUTION_DECIMALS`). `quotePrecision` bounds market buys in quote, which are never sent. Quantities of
 //! inverse contracts are contracts of one dollar. Open is only what is `Trading`.
 //!
 //! One request names one symbol or lists a whole category, of which spot comes in one page and contracts in pages of at most
@@ -20,6 +21,8 @@ use venue::{ConnectorError, HttpRequest, RawRules};
 
 /// Largest list read, in bytes.
 const RULES_BYTES_MAX: usize = 32 << 20;
+/// Decimals of price and quantity on spot that there is room for beyond today's tick and step.
+const EXECUTION_DECIMALS: u8 = 8;
 /// Rows a page may have.
 const ROWS_MAX: usize = 50_000;
 /// "Invalid symbol."
@@ -143,12 +146,13 @@ fn row_of(value: &Value<'_, '_>, market: Market, symbols: &[Symbol]) -> Result<O
         if spot { limit(&lot, "maxLimitOrderQty")?.or(limit(&lot, "maxOrderQty")?) } else { limit(&lot, "maxOrderQty")? };
     let open = text(status, "status")? == "Trading";
     let price_decimals = step_decimals(&price, "tickSize")?;
+    let executed = |decimals: u8| if spot { decimals.max(EXECUTION_DECIMALS) } else { decimals };
     Ok(Some(RawRules {
         symbol: symbol.clone(),
         price_decimals,
         qty_decimals,
-        execution_decimals: qty_decimals,
-        execution_price_decimals: price_decimals,
+        execution_decimals: executed(qty_decimals),
+        execution_price_decimals: executed(price_decimals),
         kind: kind_of(symbol, market),
         qty_min: limit(&lot, "minOrderQty")?,
         qty_max,

@@ -39,8 +39,9 @@ fn decimal(text: &str) -> Option<Decimal> {
 fn spot_pairs_are_open_when_they_trade() {
     let rules = read(&["ETH/USDT", "BTC/USDT"], 200, SPOT).unwrap();
     let decimals: Vec<(u8, u8, u8)> = rules.iter().map(|r| (r.price_decimals, r.qty_decimals, r.execution_decimals)).collect();
-    // A step of 0.0005 is known by its digits; a tick of 5 has none.
-    assert_eq!(decimals, [(0, 4, 4), (2, 6, 6)]);
+    // A step of 0.0005 is known by its digits; a tick of 5 has none. Executions may be finer than either.
+    assert_eq!(decimals, [(0, 4, 8), (2, 6, 8)]);
+    assert!(rules.iter().all(|r| r.execution_price_decimals == 8));
     assert_eq!(rules.iter().map(|r| (r.can_buy, r.can_sell)).collect::<Vec<_>>(), [(false, false), (true, true)]);
     assert_eq!((rules[1].qty_min, rules[1].qty_max, rules[1].value_min), (decimal("0.000011"), decimal("83"), decimal("5")));
     // As older answers called it.
@@ -54,6 +55,7 @@ fn contracts_say_what_they_are() {
     let rules = read(&["BTC/USDT:USDT", "BTC/USDC:USDC"], 200, LINEAR).unwrap();
     assert_eq!(rules[0].kind, InstrumentKind::LinearPerpetual { multiplier, settle: "USDT".into() });
     assert_eq!((rules[0].price_decimals, rules[0].qty_decimals), (1, 3));
+    assert_eq!((rules[0].execution_price_decimals, rules[0].execution_decimals), (1, 3), "contracts are not traded");
     assert_eq!((rules[0].qty_max, rules[0].value_min, rules[0].can_buy), (decimal("1190.000"), decimal("5"), true));
     assert_eq!(rules[1].kind, InstrumentKind::LinearPerpetual { multiplier, settle: "USDC".into() });
     assert!(!rules[1].can_sell);
@@ -106,6 +108,27 @@ fn bad_answers_are_named() {
     let one = |symbol: &str, body: &str| decode_one(&mut body.as_bytes().to_vec(), &Symbol::parse(symbol).unwrap());
     assert_eq!(one("BTC/USD:BTC", INVERSE).map(|rules| rules.price_decimals), Ok(1));
     assert_eq!(one("BTC/USDT", INVERSE).map_err(|reject| reject.reason), Err(FrameReject::UnknownShape));
+}
+
+/// Review: an execution finer than today's tick or step, of an order from before they were raised, was refused as a number for ever.
+#[test]
+fn executions_finer_than_todays_tick_and_step_can_be_read() {
+    use crate::wire::{Decoder, PairNames};
+    let rules = read(&["BTC/USDT"], 200, SPOT).unwrap();
+    let symbols = [rules[0].symbol.clone()];
+    let (tables, _) = venue::build_tables(&symbols, &[("bybit-a".into(), rules)], &[]).unwrap();
+    let pair = domain::PairId(0);
+    let names = PairNames::new(domain::VenueId(0), std::sync::Arc::new(tables), &[pair]);
+    let row = r#"{"symbol":"BTCUSDT","execFee":"0","feeCurrency":"BTC","execId":"7","execPrice":"72500.5125","execQty":"0.10000025","execType":"Trade","isMaker":true,"orderId":"5","orderLinkId":"","side":"Buy","execTime":"1672364174443"}"#;
+    let body = format!(r#"{{"retCode":0,"result":{{"category":"spot","list":[{row}],"nextPageCursor":""}}}}"#);
+    let stamp = venue::desk::rows::Stamp {
+        source: domain::OrderSource::Query,
+        received: domain::MonoNanos(1),
+        requested: domain::MonoNanos(1),
+    };
+    let page = Decoder::new(names, 50).executions(&mut body.into_bytes(), stamp).unwrap();
+    let fill = &page.rows[0];
+    assert_eq!((fill.price.units(), fill.qty.units()), (7_250_051_250_000, 10_000_025));
 }
 
 proptest! {

@@ -133,6 +133,9 @@ pub struct ReplayArgs {
     /// Compare the outputs with the recorded hashes; exit 1 when they differ.
     #[arg(long)]
     pub verify: bool,
+    /// Which epoch of the run directory; default: the newest that has inputs.
+    #[arg(long, value_name = "N")]
+    pub epoch: Option<u64>,
     /// One JSON object on standard output.
     #[arg(long)]
     pub json: bool,
@@ -150,9 +153,9 @@ pub struct ScanArgs {
     /// Edges before fees that count as episodes, in basis points; default: 5,10,15.
     #[arg(long, value_name = "LIST", allow_hyphen_values = true)]
     pub thresholds_bps: Option<String>,
-    /// How long after its start an episode must still pay to be captured.
-    #[arg(long, value_name = "MS", default_value_t = 100)]
-    pub latency_ms: u64,
+    /// How long after its start an episode must still pay to be captured; default: 100.
+    #[arg(long, value_name = "MS")]
+    pub latency_ms: Option<u64>,
     /// Quote amount to buy for on every route of live streams; default: 1000.
     #[arg(long, value_name = "Q", allow_hyphen_values = true)]
     pub size: Option<String>,
@@ -293,7 +296,11 @@ pub fn dispatch(cli: Cli) -> Result<(), Failure> {
 fn config_command(command: &ConfigCommand) -> Result<(), Failure> {
     match command {
         ConfigCommand::Check(file) => {
-            let loaded = config::load(&file.config)?;
+            let loaded = config::load(&file.config).inspect_err(|error| {
+                if file.json {
+                    crate::report::print_json(&serde_json::json!({"valid": false, "error": error.to_string()}).to_string());
+                }
+            })?;
             let summary = config::real_money::summary(&loaded);
             if file.json {
                 let mut answer = serde_json::json!({"valid": true});

@@ -4,10 +4,10 @@
 use crate::alerts::{Alert, Level};
 use crate::cli::{ControlArgs, HaltArgs, ResumeArgs, WindDownArgs};
 use crate::exit::Failure;
-use crate::latch_keeper;
+use crate::latch_keeper::{self, Latches};
 use crate::report::{print_json, print_line};
 use domain::StopReason;
-use journal::RunFiles;
+use journal::{Latch, RunFiles};
 use secrecy::{ExposeSecret, SecretString};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 /// Longest answer read.
 const ANSWER_BYTES_MAX: u64 = 4 << 20;
+/// How long an answer may take: longer than the engine waits for its own parts, so that what it says of them arrives.
+const ANSWER_WAIT: Duration = Duration::from_secs(15);
 /// Pause between two looks at the status while something is open.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -27,24 +29,34 @@ struct Target {
 
 fn target(args: &ControlArgs) -> Result<Target, Failure> {
     let ops = match &args.config {
-        Some(path) => crate::config::load(path)?.config.ops,
+        Some(path) => crate::config::load::ops_of_file(path)?,
         None => crate::config::load::ops_of_environment("demo.toml", crate::run::DEMO)?,
     };
     let listen = args.ops.clone().unwrap_or(ops.listen);
     let address = listen.trim_start_matches("http://").trim_end_matches('/').parse();
     let address =
         address.map_err(|_| Failure::usage(format!("`{listen}` is no address and port; write --ops 127.0.0.1:9464")))?;
-    let token = std::env::var(&ops.token_env).ok().filter(|t| !t.is_empty()).map(SecretString::from);
+    let token = crate::ops::token(&ops.token_env)?;
     Ok(Target { address, token, token_env: ops.token_env })
 }
 
 /// One request over plain HTTP to this machine's ops port; returns status and body.
 fn ask(target: &Target, method: &str, path: &str, body: &str) -> Result<(u16, String), Failure> {
-    let unreachable = |e: std::io::Error| {
-        Failure::failed(format!("no engine answers at {}: {e}; is it running, and is this its ops address?", target.address))
+    let unreachable = |e: std::io::Error| match e.kind() {
+        // It took the request: what became of that is not known.
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => Failure::failed(format!(
+            "the engine at {} took the request and did not answer within {} s; `crossgate status` tells whether it was applied",
+            target.address,
+            ANSWER_WAIT.as_secs()
+        )),
+        _ => {
+            Failure::failed(format!("no engine answers at {}: {e}; is it running, and is this its ops address?", target.address))
+        }
     };
-    let mut stream = TcpStream::connect_timeout(&target.address, Duration::from_secs(3)).map_err(unreachable)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(unreachable)?;
+    let mut stream = TcpStream::connect_timeout(&target.address, Duration::from_secs(3)).map_err(|e| {
+        Failure::failed(format!("no engine answers at {}: {e}; is it running, and is this its ops address?", target.address))
+    })?;
+    stream.set_read_timeout(Some(ANSWER_WAIT)).map_err(unreachable)?;
     let authorization =
         target.token.as_ref().map_or_else(String::new, |t| format!("Authorization: Bearer {}\r\n", t.expose_secret()));
     let request = format!(
@@ -144,7 +156,8 @@ pub fn halt(args: &HaltArgs) -> Result<(), Failure> {
     let files = run_files(dir)?;
     // A resume that no engine has taken yet is void; and no lock is taken: a running engine sees the file within 50 ms.
     let _ = crate::resume_note::remove(files.path());
-    latch_keeper::engage(&files.latch(), StopReason::Operator, crate::alerts::wall(), "halt --state-dir")
+    // In the directory that was named: of several simulated or paper runs' it holds for the one that runs and for those to come.
+    latch_keeper::engage(&Latch::of(Path::new(dir)), StopReason::Operator, crate::alerts::wall(), "halt --state-dir")
         .map_err(|why| Failure::failed(format!("the latch file can't be written: {why}")))?;
     print_line(if args.control.json { "{\"result\":\"halted\"}" } else { "halted" });
     Ok(())
@@ -168,15 +181,16 @@ pub fn resume(args: &ResumeArgs) -> Result<(), Failure> {
     }
     let Some(dir) = &args.state_dir else { return command(&args.control, "/api/resume", &args.reason, "resumed") };
     let files = run_files(dir)?;
+    // Whatever can fail without touching the latch does so first.
+    let configured = args.control.config.as_ref().map(|path| crate::config::load(path)).transpose()?;
     // Opening takes the lock, so that a running engine's latch is not cleared behind its back.
     let locked = journal::RunDir::open(files.path()).map_err(|e| crate::run::log_failure(&e))?;
     // The log first: while the file is there nothing can start in between.
     crate::resume_note::leave(locked.path(), args.reason.trim()).map_err(|e| {
         Failure::failed(format!("the resume can't be written to {}: {e}; the latch holds", locked.path().display()))
     })?;
-    locked.latch().clear().map_err(|e| crate::run::log_failure(&e))?;
+    Latches::of(locked.path(), Path::new(dir)).clear().map_err(|e| crate::run::log_failure(&e))?;
     let run = locked.path().display().to_string();
-    let configured = args.control.config.as_ref().map(|path| crate::config::load(path)).transpose()?;
     let file = crate::alerts::file_of(configured.as_ref().and_then(|c| c.config.alerts.file.as_deref()), locked.path());
     let text = format!("a person cleared the latch while no engine ran: {}", args.reason.trim());
     let alert = Alert::now(Level::Info, "resume", StopReason::Operator.as_str(), text);

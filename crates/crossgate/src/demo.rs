@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use secrecy::SecretString;
 use sim_exchange::core::{DeductionConfig, FeeRates};
 use sim_exchange::protocols;
-use sim_exchange::server::{ServerConfig, ServerHandle, TlsMaterial, serve, unix_now_ns};
+use sim_exchange::server::{ServeError, ServerConfig, ServerHandle, TlsMaterial, serve, unix_now_ns};
 use sim_exchange::world::{MoreKey, VenueConfig, VenueKind, World, WorldConfig};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ pub fn start(loaded: &Loaded, watch: Option<Watch>) -> Result<Simulated, Failure
 /// Starts a world on these addresses.
 ///
 /// # Errors
-/// Exit code 1 when no port can be bound.
+/// Exit code 3 when a port can't be bound.
 pub fn start_world(config: WorldConfig, listen: Vec<SocketAddr>, tls: bool, watch: Option<Watch>) -> Result<Simulated, Failure> {
     let unbound = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut venues: Vec<SimulatedVenue> = config.venues.iter().map(|venue| SimulatedVenue::of(venue, unbound)).collect();
@@ -94,38 +94,45 @@ pub fn start_world(config: WorldConfig, listen: Vec<SocketAddr>, tls: bool, watc
     } else {
         None
     };
-    let (ready_sender, ready) = std_mpsc::channel::<Result<(Vec<SocketAddr>, Option<String>), String>>();
+    let (ready_sender, ready) = std_mpsc::channel();
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("simulated-venues".into())
         .spawn(move || run_world(config, ServerConfig { listen, tls }, &ready_sender, stopped, watch))
         .map_err(|e| Failure::failed(format!("can't start the simulated venues: {e}")))?;
-    let (addresses, ca_pem) = ready
-        .recv()
-        .map_err(|_| Failure::failed("the simulated venues ended at once"))?
-        .map_err(|e| Failure::failed(format!("the simulated venues can't start: {e}")))?;
+    let (addresses, ca_pem) = ready.recv().map_err(|_| Failure::failed("the simulated venues ended at once"))??;
     venues.iter_mut().zip(addresses).for_each(|(venue, address)| venue.address = address);
     Ok(Simulated { venues, ca_pem, stop: Some(stop), thread: Some(thread) })
 }
 
-type Ready = std_mpsc::Sender<Result<(Vec<SocketAddr>, Option<String>), String>>;
+/// Why the simulated venues do not serve, with the system's own word for it.
+fn unserved(error: &ServeError) -> Failure {
+    let cause = std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
+    let told = format!("the simulated venues can't start: {error}{cause}");
+    match error {
+        ServeError::Bind { .. } => Failure::config(format!("{told}; choose another port with --listen, or port 0 for free ones")),
+        _ => Failure::failed(told),
+    }
+}
+
+type Ready = std_mpsc::Sender<Result<(Vec<SocketAddr>, Option<String>), Failure>>;
 
 fn run_world(config: WorldConfig, server: ServerConfig, ready: &Ready, mut stopped: oneshot::Receiver<()>, watch: Option<Watch>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _ = ready.send(Err(error.to_string()));
+            let _ = ready.send(Err(Failure::failed(format!("the simulated venues can't start: {error}"))));
             return;
         }
     };
     runtime.block_on(async {
         let now_ns = unix_now_ns();
-        let handle: Result<ServerHandle, String> = match World::new(config, now_ns.saturating_sub(WARM_UP_NS)) {
+        let handle: Result<ServerHandle, Failure> = match World::new(config, now_ns.saturating_sub(WARM_UP_NS)) {
             Ok(mut world) => {
                 world.advance(now_ns);
-                serve(world, server).await.map_err(|e| e.to_string())
+                serve(world, server).await.map_err(|e| unserved(&e))
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(Failure::failed(format!("the simulated venues can't start: {error}"))),
         };
         match handle {
             Ok(handle) => {

@@ -117,9 +117,21 @@ const VENUE_CHECKS: [&str; 12] = [
 /// # Errors
 /// Exit code 3 for a configuration, 4 when a venue refuses us, a right or a key, 1 for any other failed check.
 pub fn doctor_command(args: &DoctorArgs) -> Result<(), Failure> {
-    let loaded = load(&args.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    let (checks, refused) = runtime.block_on(examine(&loaded))?;
+    let examined = load(&args.config).map_err(Failure::from).and_then(|loaded| runtime.block_on(examine(&loaded)));
+    // Nothing was asked, which scripts are told as they are told everything else.
+    let (checks, verdict) = match examined {
+        Ok((checks, refused)) => {
+            let verdict = checks.verdict(refused);
+            (checks, verdict)
+        }
+        Err(failure) if args.json => {
+            let mut checks = Checks::default();
+            checks.add("config", None, Status::Fail, failure.to_string(), "");
+            (checks, Err(failure))
+        }
+        Err(failure) => return Err(failure),
+    };
     if args.json {
         let list: Vec<_> = checks
             .0
@@ -136,7 +148,7 @@ pub fn doctor_command(args: &DoctorArgs) -> Result<(), Failure> {
             }
         }
     }
-    checks.verdict(refused)
+    verdict
 }
 
 async fn examine(loaded: &Loaded) -> Result<(Checks, bool), Failure> {

@@ -6,7 +6,8 @@
 
 use crate::alerts::{Alert, AlertBus, Level, wall};
 use domain::{StopReason, UnixNanos};
-use journal::{Latch, LatchState};
+use journal::{Latch, LatchState, LogError};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tokio::sync::oneshot;
 
@@ -15,6 +16,38 @@ const JOBS_MAX: usize = 64;
 
 /// What became of a job: the error as one sentence.
 pub type Done = Result<(), String>;
+
+/// The latch files that a run obeys: its own, and in modes `sim` and `paper`, whose runs have a directory each, the one of the
+/// directory that holds them, which a person made.
+#[derive(Clone, Debug)]
+pub struct Latches {
+    own: Latch,
+    base: Option<Latch>,
+}
+
+impl Latches {
+    /// Those of the run directory `own`, and of `base` when it is another one.
+    pub fn of(own: &Path, base: &Path) -> Latches {
+        Latches { own: Latch::of(own), base: (own != base && base.is_dir()).then(|| Latch::of(base)) }
+    }
+
+    /// What they say: its own first.
+    pub fn read(&self) -> LatchState {
+        match (self.own.read(), &self.base) {
+            (LatchState::Clear, Some(base)) => base.read(),
+            (own, _) => own,
+        }
+    }
+
+    /// Clears all of them durably.
+    ///
+    /// # Errors
+    /// As [`Latch::clear`]; some may be cleared.
+    pub fn clear(&self) -> Result<(), LogError> {
+        self.base.iter().try_for_each(Latch::clear)?;
+        self.own.clear()
+    }
+}
 
 enum Job {
     Engage { reason: StopReason, since: UnixNanos, detail: String, done: Option<oneshot::Sender<Done>> },
@@ -29,14 +62,14 @@ pub struct LatchKeeper {
 }
 
 impl LatchKeeper {
-    /// Starts the keeper of one latch file.
+    /// Starts the keeper of a run's latch files: it engages the run's own, and clears all.
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn start(latch: Latch, alerts: AlertBus) -> std::io::Result<LatchKeeper> {
+    pub fn start(latches: Latches, alerts: AlertBus) -> std::io::Result<LatchKeeper> {
         let (jobs, received) = sync_channel(JOBS_MAX);
         let teller = alerts.clone();
-        std::thread::Builder::new().name("latch".into()).spawn(move || keep(&received, &latch, &teller))?;
+        std::thread::Builder::new().name("latch".into()).spawn(move || keep(&received, &latches, &teller))?;
         Ok(LatchKeeper { jobs, alerts })
     }
 
@@ -63,11 +96,11 @@ impl LatchKeeper {
     }
 }
 
-fn keep(jobs: &Receiver<Job>, latch: &Latch, alerts: &AlertBus) {
+fn keep(jobs: &Receiver<Job>, latches: &Latches, alerts: &AlertBus) {
     while let Ok(job) = jobs.recv() {
         match job {
             Job::Engage { reason, since, detail, done } => {
-                let result = engage(latch, reason, since, &detail);
+                let result = engage(&latches.own, reason, since, &detail);
                 if let Err(why) = &result {
                     tell_failure(alerts, why);
                 }
@@ -76,7 +109,7 @@ fn keep(jobs: &Receiver<Job>, latch: &Latch, alerts: &AlertBus) {
                 }
             }
             Job::Clear { done } => {
-                let _ = done.send(latch.clear().map_err(|e| e.to_full_text()));
+                let _ = done.send(latches.clear().map_err(|e| e.to_full_text()));
             }
         }
     }
@@ -110,7 +143,8 @@ mod tests {
         let file = place.path().join("alerts.jsonl");
         let alerts = AlertBus::start(&file, "run").unwrap();
         let latch = Latch::of(place.path());
-        let keeper = LatchKeeper::start(latch.clone(), alerts.clone()).unwrap();
+        let one = |dir: &Path| Latches::of(dir, dir);
+        let keeper = LatchKeeper::start(one(place.path()), alerts.clone()).unwrap();
         keeper.engage(StopReason::DailyLoss, UnixNanos(5), "lost 10".into());
         assert_eq!(keeper.engage_and_tell(StopReason::Operator, "again".into()).blocking_recv(), Ok(Ok(())));
         let first = LatchState::Engaged { reason: StopReason::DailyLoss, since: Some(UnixNanos(5)), detail: "lost 10".into() };
@@ -119,16 +153,30 @@ mod tests {
         assert_eq!(latch.read(), LatchState::Clear);
 
         // The directory is gone, so the file can't be written.
-        let gone = LatchKeeper::start(Latch::of(&place.path().join("gone")), alerts.clone()).unwrap();
+        let gone = LatchKeeper::start(one(&place.path().join("gone")), alerts.clone()).unwrap();
         let told = gone.engage_and_tell(StopReason::Operator, String::new()).blocking_recv().unwrap();
         assert!(told.is_err(), "nothing was written, though an unreadable latch counts as engaged");
         std::fs::create_dir(place.path().join("full")).unwrap();
         std::fs::create_dir(place.path().join("full/latch.new")).unwrap();
-        let full = LatchKeeper::start(Latch::of(&place.path().join("full")), alerts.clone()).unwrap();
+        let full = LatchKeeper::start(one(&place.path().join("full")), alerts.clone()).unwrap();
         let told = full.engage_and_tell(StopReason::Operator, String::new()).blocking_recv().unwrap();
         assert!(told.is_err(), "a directory stands where the new file would be made");
         alerts.flush();
         let lines = std::fs::read_to_string(&file).unwrap();
         assert_eq!(lines.lines().filter(|line| line.contains("\"latch_file\"")).count(), 2, "{lines}");
+    }
+    #[test]
+    fn a_run_obeys_the_latch_of_the_directory_of_runs_too() {
+        let place = tempfile::tempdir().unwrap();
+        let run = place.path().join("run-1");
+        std::fs::create_dir(&run).unwrap();
+        let (latches, base, own) = (Latches::of(&run, place.path()), Latch::of(place.path()), Latch::of(&run));
+        assert_eq!(latches.read(), LatchState::Clear);
+        base.engage(StopReason::Operator, UnixNanos(7), "").unwrap();
+        assert!(matches!(latches.read(), LatchState::Engaged { reason: StopReason::Operator, .. }));
+        own.engage(StopReason::DailyLoss, UnixNanos(8), "").unwrap();
+        assert!(matches!(latches.read(), LatchState::Engaged { reason: StopReason::DailyLoss, .. }));
+        latches.clear().unwrap();
+        assert_eq!((own.read(), base.read()), (LatchState::Clear, LatchState::Clear));
     }
 }

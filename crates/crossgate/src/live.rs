@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::config::reload::{self, Reload};
 use crate::disk::DiskGuard;
 use crate::exit::Failure;
-use crate::latch_keeper::LatchKeeper;
+use crate::latch_keeper::{LatchKeeper, Latches};
 use crate::ops::{Control, Request, Shared};
 use crate::setup::Setup;
 use crate::snapshot::{LatencyBook, Snapshot};
@@ -45,9 +45,9 @@ pub struct RunOptions {
     pub view: View,
     /// Commands of the ops thread and signals.
     pub control: mpsc::Receiver<Request>,
-    /// The kill latch's file: whoever makes it stops openings.
-    pub latch: journal::Latch,
-    /// Who writes that file.
+    /// The kill latch's files: whoever makes one stops openings.
+    pub latch: Latches,
+    /// Who writes them.
     pub keeper: LatchKeeper,
     /// Who tells people.
     pub alerts: AlertDesk,
@@ -71,7 +71,7 @@ pub struct RunEnd {
     pub ran_ns: u64,
     /// False when orders or exposure may be open.
     pub clean: bool,
-    /// A venue whose key may withdraw: the run ended before any order.
+    /// A venue refused our key, or the key may withdraw.
     pub refused: Option<Failure>,
     /// What went wrong on the simulated venues.
     pub faults: FaultBoard,
@@ -86,6 +86,8 @@ struct Loop {
     last_frame: Option<MonoNanos>,
     /// What the edge has to say to people since the last turn.
     said: Vec<String>,
+    /// A person asked for the end; the next one who does wants it at once.
+    asked_to_end: bool,
 }
 
 /// Runs a node until its time is over, a signal, or a stop.
@@ -110,7 +112,8 @@ pub async fn run(
     }
     drop(sender);
     let node = Node::new(sessions, engine, logs);
-    let mut state = Loop { clock, node, ios, latency: LatencyBook::default(), last_frame: None, said: Vec::new() };
+    let mut state =
+        Loop { clock, node, ios, latency: LatencyBook::default(), last_frame: None, said: Vec::new(), asked_to_end: false };
     let started = clock.now();
     for rules in &setup.rules {
         state.node.push(started, Input::Rules(*rules));
@@ -141,7 +144,7 @@ pub async fn run(
     let mut waiting: Vec<oneshot::Sender<()>> = Vec::new();
     loop {
         let event = state.wait(&mut events, &mut options.control, next_tick.min(next_latch)).await;
-        let queue_full = events.is_full();
+        let (queued, queue_full) = (events.len(), events.is_full());
         if let Some(gap) = suspend.check() {
             tracing::warn!(gap_ms = gap / 1_000_000, "the process was suspended; every book is fetched anew");
             state.node.paused(clock.now());
@@ -194,7 +197,7 @@ pub async fn run(
             options.alerts.watch_logs(&options.facts);
         }
         if ticked || !waiting.is_empty() {
-            let snapshot = Snapshot::of(&state.node, &options.facts, &state.latency, now.since(started), now);
+            let snapshot = Snapshot::of(&state.node, &options.facts, &state.latency, queued, now.since(started), now);
             options.faults.react(&snapshot, &mut options.view, now, clock.wall());
             options.view.tick(&snapshot, &state.node, now.since(started));
             options.shared.publish(snapshot);
@@ -208,8 +211,8 @@ pub async fn run(
         {
             options.alerts.bus().raise(Alert::now(Level::Page, "key_refused", "key_refused", failure.to_string()));
             refused = Some(failure);
-            if state.node.engine().report().execution.orders_sent == 0 {
-                // Nothing was sent and nothing can be: there is nothing to wind down.
+            if state.node.engine().report().execution.orders_sent == 0 && state.node.engine().executor().open_items().is_empty() {
+                // Nothing was sent, nothing was left by a life before, and nothing can be sent: there is nothing to wind down.
                 break;
             }
             if stopping_since.is_none() {
@@ -238,7 +241,7 @@ pub async fn run(
     options.alerts.see(&notices, &state.node, clock.wall());
     options.faults.show(&mut options.view, clock.wall());
     options.view.notices(&notices, &state.node, clock.wall());
-    options.shared.publish(Snapshot::of(&state.node, &options.facts, &state.latency, ended.since(started), ended));
+    options.shared.publish(Snapshot::of(&state.node, &options.facts, &state.latency, 0, ended.since(started), ended));
     Ok(RunEnd { node: state.node, latency: state.latency, ran_ns: ended.since(started), clean, refused, faults: options.faults })
 }
 
@@ -374,8 +377,14 @@ impl Loop {
             Control::Drain => self.node.operator(now, OperatorCommand::Drain),
             Control::Flatten => self.node.operator(now, OperatorCommand::Flatten),
             Control::Reload(read) => self.reload(*read, options),
-            Control::Stop if stopping.is_some() => return Flow::EndNow,
-            Control::Stop => self.begin_stop(stopping, OperatorCommand::Stop),
+            Control::Stop if self.asked_to_end => return Flow::EndNow,
+            Control::Stop => {
+                self.asked_to_end = true;
+                // The end of `--for` or a refused key may have begun it.
+                if stopping.is_none() {
+                    self.begin_stop(stopping, OperatorCommand::Stop);
+                }
+            }
         }
         Flow::GoOn
     }

@@ -69,7 +69,8 @@ fn main() -> ExitCode {
     init_logs(cli.verbose);
     #[cfg(feature = "mutants")]
     plant_from_environment();
-    match cli::dispatch(cli) {
+    // What a command was asked for and could not put out fails it, whatever else it did.
+    match cli::dispatch(cli).and_then(|()| report::printed()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             say::line(format_args!("crossgate: {failure}"));

@@ -17,7 +17,7 @@ use axum::routing::{get, post};
 use domain::{Level, StopReason, Tables};
 use order_book::BookCell;
 use secrecy::{ExposeSecret, SecretString};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard};
 use subtle::ConstantTimeEq;
 use telemetry::Exposition;
@@ -116,24 +116,34 @@ struct Ops {
     listen: SocketAddr,
 }
 
-/// A running ops server.
-pub struct OpsServer {
+/// The token for control routes that the variable `name` holds; `None` when it is unset or empty.
+///
+/// # Errors
+/// Exit code 3 for one that no `Authorization` header can carry: it could never be matched, and no halt would ever be taken.
+pub fn token(name: &str) -> Result<Option<SecretString>, Failure> {
+    let wrong = || {
+        Failure::config(format!(
+            "environment variable {name}: a token is of visible ASCII characters, without spaces or line ends"
+        ))
+    };
+    let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+    let text = value.into_string().map_err(|_| wrong())?;
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(Some(SecretString::from(text))) } else { Err(wrong()) }
+}
+
+/// A bound port that nobody serves yet.
+pub struct OpsPort {
+    listener: TcpListener,
+    token: Option<SecretString>,
     /// Where it listens.
     pub address: SocketAddr,
 }
 
-/// Binds and serves on a thread of its own, for the life of the process.
+/// Binds.
 ///
 /// # Errors
 /// Exit code 3 when the address can't be bound, or is not loopback and there is no token.
-pub fn start(
-    listen: &str,
-    token: Option<SecretString>,
-    shared: Shared,
-    books: BookBoard,
-    control: mpsc::Sender<Request>,
-    keeper: LatchKeeper,
-) -> Result<OpsServer, Failure> {
+pub fn bind(listen: &str, token: Option<SecretString>) -> Result<OpsPort, Failure> {
     let wanted: SocketAddr =
         listen.parse().map_err(|_| Failure::config(format!("ops.listen: `{listen}` is no address and port")))?;
     if !wanted.ip().is_loopback() && token.is_none() {
@@ -146,12 +156,29 @@ pub fn start(
     })?;
     listener.set_nonblocking(true).map_err(Failure::failed)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
-    let ops = Arc::new(Ops { shared, books, exposition: Exposition::new(), control, token, keeper, listen: address });
-    std::thread::Builder::new()
-        .name("ops".into())
-        .spawn(move || serve(listener, ops))
-        .map_err(|e| Failure::failed(format!("can't start the ops thread: {e}")))?;
-    Ok(OpsServer { address })
+    Ok(OpsPort { listener, token, address })
+}
+
+impl OpsPort {
+    /// Serves on a thread of its own, for the life of the process.
+    ///
+    /// # Errors
+    /// Exit code 1 when no thread can be started.
+    pub fn serve(
+        self,
+        shared: Shared,
+        books: BookBoard,
+        control: mpsc::Sender<Request>,
+        keeper: LatchKeeper,
+    ) -> Result<(), Failure> {
+        let OpsPort { listener, token, address } = self;
+        let ops = Arc::new(Ops { shared, books, exposition: Exposition::new(), control, token, keeper, listen: address });
+        std::thread::Builder::new()
+            .name("ops".into())
+            .spawn(move || serve(listener, ops))
+            .map_err(|e| Failure::failed(format!("can't start the ops thread: {e}")))?;
+        Ok(())
+    }
 }
 
 fn serve(listener: TcpListener, ops: Arc<Ops>) {
@@ -223,12 +250,23 @@ async fn page(State(ops): State<Arc<Ops>>) -> Html<String> {
     ))
 }
 
+/// Whether a request that names `host` was meant for a server bound to `listen`: an address, or `localhost`. A name of somebody else's could
+/// be made to lead here after a page of his was loaded under it. A bind to other than loopback may be reached through further addresses and
+/// ports, so that any address is taken for its own.
+fn is_ours(host: &str, listen: SocketAddr) -> bool {
+    if listen.ip().is_loopback() {
+        return host == listen.to_string() || host == format!("localhost:{}", listen.port());
+    }
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())).map_or(host, |(name, _)| name);
+    name == "localhost" || host.parse::<SocketAddr>().is_ok() || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+}
+
 /// Why a control request is refused, or nothing.
 fn refusal(ops: &Ops, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
     let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
-    let own = |host: &str| host == ops.listen.to_string() || host == format!("localhost:{}", ops.listen.port());
-    if !text(header::HOST).is_some_and(own) && ops.listen.ip().is_loopback() {
-        return Some((StatusCode::FORBIDDEN, "wrong Host\n"));
+    let own = |host: &str| is_ours(host, ops.listen);
+    if !text(header::HOST).is_some_and(own) {
+        return Some((StatusCode::FORBIDDEN, "wrong Host: name the engine by its address, or as localhost\n"));
     }
     if text(header::ORIGIN).is_some_and(|origin| !origin.strip_prefix("http://").is_some_and(own)) {
         return Some((StatusCode::FORBIDDEN, "foreign Origin\n"));
@@ -252,10 +290,12 @@ async fn halt(State(ops): State<Arc<Ops>>, headers: HeaderMap, body: String) -> 
     // Side by side: the engine must not wait for the disk, nor the file for the engine.
     let durable = ops.keeper.engage_and_tell(StopReason::Operator, detail);
     let applied = apply(&ops, Control::Halt(StopReason::Operator)).await;
-    let warning = match durable.await {
-        Ok(Ok(())) => None,
-        Ok(Err(why)) => Some(why),
-        Err(_) => Some("its keeper does not answer".into()),
+    // A disk may hang for minutes; whoever asked must be told what is known.
+    let warning = match tokio::time::timeout(APPLY_WAIT, durable).await {
+        Ok(Ok(Ok(()))) => None,
+        Ok(Ok(Err(why))) => Some(why),
+        Ok(Err(_)) => Some("its keeper does not answer".into()),
+        Err(_) => Some("the disk has not answered yet".into()),
     };
     match (applied, warning) {
         (true, None) => axum::Json(serde_json::json!({"result": "halted"})).into_response(),
@@ -318,5 +358,40 @@ fn answer(applied: bool, word: &'static str) -> Response {
         axum::Json(serde_json::json!({"result": word})).into_response()
     } else {
         (StatusCode::GONE, "the engine has ended or does not answer\n").into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ours;
+
+    #[test]
+    fn hosts_are_addresses_or_localhost() {
+        let loopback = "127.0.0.1:9464".parse().unwrap();
+        for (host, ours) in [
+            ("127.0.0.1:9464", true),
+            ("localhost:9464", true),
+            ("127.0.0.1:9465", false),
+            ("127.0.0.1", false),
+            ("evil.example:9464", false),
+        ] {
+            assert_eq!(is_ours(host, loopback), ours, "{host}");
+        }
+        let open = "0.0.0.0:9464".parse().unwrap();
+        for (host, ours) in [
+            ("10.1.2.3:9464", true),
+            ("10.1.2.3:80", true),
+            ("10.1.2.3", true),
+            ("[::1]:9464", true),
+            ("[fe80::1]", true),
+            ("localhost:9464", true),
+            ("localhost", true),
+            ("evil.example", false),
+            ("evil.example:9464", false),
+            ("10.1.2.3.evil.example", false),
+            ("", false),
+        ] {
+            assert_eq!(is_ours(host, open), ours, "{host}");
+        }
     }
 }

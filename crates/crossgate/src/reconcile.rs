@@ -7,11 +7,11 @@ use crate::bad_day::FaultBoard;
 use crate::cli::ReconcileArgs;
 use crate::config::{Loaded, Mode, load};
 use crate::exit::Failure;
-use crate::latch_keeper::LatchKeeper;
+use crate::latch_keeper::{LatchKeeper, Latches};
 use crate::live::RunOptions;
 use crate::ops::Shared;
 use crate::report::{self, Compared, RunFacts, VenueFacts};
-use crate::run::{log_failure, open_engine, start_alerts};
+use crate::run::{log_failure, open_engine, read_logs, start_alerts};
 use crate::setup;
 use crate::view::View;
 use journal::RunDir;
@@ -59,10 +59,11 @@ async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure
     let path = loaded.config.state.dir.clone();
     let mut dir = RunDir::open(Path::new(&path)).map_err(|e| log_failure(&e))?;
     let alerts = start_alerts(&loaded, &dir)?;
-    let mut setup = setup::prepare(&loaded, venues).await?;
+    let mut logged = read_logs(&loaded, &dir)?;
+    let mut setup = setup::prepare_over(&loaded, venues, &mut logged).await?;
     setup.engine.executor.observe_only = true;
     let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
-    let (engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, epoch, started)?;
+    let (engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, logged, epoch, started)?;
     let known = engine.report();
     let before = Before { fills: known.execution.fills, unknown: engine.executor().unknown_orders() };
     let sessions = setup.sessions(&loaded)?;
@@ -88,8 +89,8 @@ async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure
         shared: Shared::default(),
         view: View::new(true),
         control,
-        latch: dir.latch(),
-        keeper: LatchKeeper::start(dir.latch(), alerts.clone()).map_err(Failure::failed)?,
+        latch: Latches::of(dir.path(), dir.path()),
+        keeper: LatchKeeper::start(Latches::of(dir.path(), dir.path()), alerts.clone()).map_err(Failure::failed)?,
         alerts: AlertDesk::new(alerts.clone()),
         resumed: false,
         running: loaded.config.clone(),

@@ -7,10 +7,10 @@ use crate::exit::Failure;
 use crate::report::{print_json, print_line};
 use crate::run::log_failure;
 use crate::tape_replay;
-use domain::{FrameReject, Verdict};
+use domain::{FrameReject, Input, Verdict};
 use engine_core::Engine;
 use executor::IdSource;
-use journal::{ReplayEnd, RunFiles};
+use journal::{Batch, LogError, Replay, ReplayEnd, RunFiles};
 use node::Decider;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -45,11 +45,13 @@ pub struct ReplayResult {
     pub output_hash: String,
     /// Frames a second, of this machine.
     pub frames_per_second: u64,
-    /// With `--verify`: whether every batch's hash was equal, and the first that was not.
+    /// With `--verify`: whether every batch's hash was equal, and the last record that the engine had taken when one was not.
     pub verified: Option<(bool, Option<u64>)>,
+    /// Which epoch was replayed; journals only.
+    pub epoch: Option<u64>,
     /// Batch in → order out, of this machine; journals only.
     pub tick_to_order: telemetry::Histogram,
-    /// How far a journal could be replayed, for people.
+    /// How far a journal could be replayed, or which tapes are torn, for people.
     pub note: Option<String>,
 }
 
@@ -61,6 +63,9 @@ const WHAT_IF_SHARD: u8 = 35;
 /// # Errors
 /// Exit code 2 for arguments, 3 for a what-if configuration, 1 when the hashes differ or files can't be read.
 pub fn replay_command(args: &ReplayArgs) -> Result<(), Failure> {
+    if args.epoch.is_some() && args.run_dir.is_none() {
+        return Err(Failure::usage("--epoch names a part of a run directory; tapes have none"));
+    }
     let result = match (&args.run_dir, args.tape.is_empty()) {
         (Some(dir), true) => replay_run(dir, args)?,
         (None, false) if args.verify => {
@@ -81,7 +86,7 @@ pub fn replay_command(args: &ReplayArgs) -> Result<(), Failure> {
     match result.verified {
         Some((false, at)) => Err(Failure::failed(format!(
             "the replay differs from the recorded run{}: this build decides differently, or the log was changed",
-            at.map_or_else(String::new, |n| format!(", first in batch {n}"))
+            at.map_or_else(String::new, |n| format!(", first behind record {n}"))
         ))),
         _ => Ok(()),
     }
@@ -95,9 +100,7 @@ fn replay_run(dir: &str, args: &ReplayArgs) -> Result<ReplayResult, Failure> {
         return Err(Failure::usage(format!("{dir} is no run directory")));
     }
     let files = RunFiles::new(crate::run_dirs::meant(Path::new(dir)));
-    let epochs = files.epochs().map_err(|e| log_failure(&e))?;
-    let epoch = *epochs.last().ok_or_else(|| Failure::failed(format!("{dir} holds no state log: nothing was run there")))?;
-    let mut replay = files.replay_inputs(epoch).map_err(|e| log_failure(&e))?;
+    let Chosen { epoch, passed_over, first, mut replay } = choose(&files, dir, args.epoch)?;
     let header = replay.header().clone();
     let loaded: Loaded = match &args.config {
         Some(path) => load(path)?,
@@ -113,22 +116,26 @@ fn replay_run(dir: &str, args: &ReplayArgs) -> Result<ReplayResult, Failure> {
     node::recover_before(&mut engine, earlier, epoch).map_err(Failure::failed)?;
     let mut decider = Decider::new(engine);
     let begun = Instant::now();
-    let (mut inputs, mut first_difference) = (0u64, None);
+    let (mut inputs, mut record, mut first_difference) = (0u64, 0u64, None);
     let mut tick_to_order = telemetry::Histogram::default();
-    for batch in &mut replay {
+    // A reload tells the values of all keys: with other settings they would come into force again.
+    let counts = |input: &Input| args.config.is_none() || !matches!(input, Input::Config(_));
+    for batch in std::iter::once(Ok(first)).chain(&mut replay) {
         let batch = batch.map_err(|e| log_failure(&e))?;
+        record = batch.inputs.last().map_or(record, |(seq, ..)| *seq);
         let step_begun = Instant::now();
-        let output = decider.step(batch.now, batch.inputs.iter().map(|(_, received, input)| (*received, input)));
+        let taken = batch.inputs.iter().filter(|(.., input)| counts(input));
+        let output = decider.step(batch.now, taken.map(|(_, received, input)| (*received, input)));
         if output.commands.iter().any(|c| matches!(c, domain::Command::Place(_))) {
             tick_to_order.record(u64::try_from(step_begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
         }
         inputs += batch.inputs.len() as u64;
         if first_difference.is_none() && decider.output_hash() != batch.output_hash {
-            first_difference = Some(batch.number);
+            first_difference = Some(record);
         }
     }
     decider.close();
-    let note = match replay.end() {
+    let ended = match replay.end() {
         Some(ReplayEnd::Complete) | None => None,
         Some(ReplayEnd::Unclosed { inputs }) => {
             Some(format!("the run did not end in order; {inputs} inputs after its last decision are not replayed"))
@@ -139,11 +146,63 @@ fn replay_run(dir: &str, args: &ReplayArgs) -> Result<ReplayResult, Failure> {
         }
     };
     let complete = !matches!(replay.end(), Some(ReplayEnd::Hole { .. } | ReplayEnd::MarketLogEnded { .. }));
-    let mut result = ReplayResult { frames: inputs, note, tick_to_order, ..ReplayResult::of(&decider, inputs, begun) };
+    let notes: Vec<String> = passed_over.into_iter().chain(ended).collect();
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
+    let epoch = Some(epoch);
+    let mut result = ReplayResult { frames: inputs, note, epoch, tick_to_order, ..ReplayResult::of(&decider, inputs, begun) };
     if args.verify {
         result.verified = Some((first_difference.is_none() && complete, first_difference));
     }
     Ok(result)
+}
+
+/// An epoch that can be replayed.
+struct Chosen {
+    epoch: u64,
+    /// Newer ones that hold nothing to replay, and why, for people.
+    passed_over: Option<String>,
+    /// Its first batch.
+    first: Batch,
+    /// The batches behind that.
+    replay: Replay,
+}
+
+/// The epoch that was asked for, else the newest with a market log and a batch: a start that ended at once, or a `reconcile`, leaves
+/// none to replay.
+fn choose(files: &RunFiles, dir: &str, asked: Option<u64>) -> Result<Chosen, Failure> {
+    let epochs = files.epochs().map_err(|e| log_failure(&e))?;
+    if epochs.is_empty() {
+        return Err(Failure::failed(format!("{dir} holds no state log: nothing was run there")));
+    }
+    if let Some(asked) = asked.filter(|asked| !epochs.contains(asked)) {
+        let known: Vec<String> = epochs.iter().map(u64::to_string).collect();
+        return Err(Failure::usage(format!("--epoch {asked}: {dir} holds {}", known.join(", "))));
+    }
+    let mut passed_over: Vec<String> = Vec::new();
+    for epoch in epochs.into_iter().rev().filter(|epoch| asked.is_none_or(|asked| asked == *epoch)) {
+        let mut replay = match files.replay_inputs(epoch) {
+            Ok(replay) => replay,
+            Err(LogError::NoSuchEpoch { what: "market", .. }) => {
+                passed_over.push(format!("epoch {epoch} holds no market log"));
+                continue;
+            }
+            Err(error) => return Err(log_failure(&error)),
+        };
+        match replay.next().transpose().map_err(|e| log_failure(&e))? {
+            Some(first) => {
+                let passed_over = (!passed_over.is_empty()).then(|| passed_over.join(", "));
+                return Ok(Chosen { epoch, passed_over, first, replay });
+            }
+            // What is damaged is not passed over.
+            None if matches!(replay.end(), Some(ReplayEnd::Hole { .. } | ReplayEnd::MarketLogEnded { .. })) => {
+                return Err(Failure::failed(format!(
+                    "the logs of epoch {epoch} end before its first decision: there is nothing to replay"
+                )));
+            }
+            None => passed_over.push(format!("the market log of epoch {epoch} holds no decision")),
+        }
+    }
+    Err(Failure::failed(format!("{dir} holds nothing that can be replayed: {}", passed_over.join(", "))))
 }
 
 impl ReplayResult {
@@ -194,6 +253,9 @@ impl ReplayResult {
             "tick_to_order_ns",
             json!({"p50": h.percentile(500), "p99": h.percentile(990), "p999": h.percentile(999), "max": h.max(), "count": h.count()}),
         );
+        if let Some(epoch) = self.epoch {
+            put("epoch", json!(epoch));
+        }
         if let Some(note) = &self.note {
             put("note", json!(note));
         }
@@ -205,7 +267,8 @@ impl ReplayResult {
     }
 
     fn text(&self) -> String {
-        let mut lines = vec![
+        let mut lines: Vec<String> = self.epoch.iter().map(|epoch| format!("epoch           {epoch}")).collect();
+        lines.extend([
             format!(
                 "frames          {} ({} refused, {} not used)",
                 self.frames,
@@ -216,7 +279,7 @@ impl ReplayResult {
             format!("gaps            {}", self.gaps),
             format!("crossed         {}", self.crossed),
             format!("opportunities   {}", self.opportunities),
-        ];
+        ]);
         lines.extend(self.rejected.iter().map(|(reason, n)| format!("  refused       {reason} {n}")));
         lines.extend(self.verdicts.iter().map(|(v, n)| format!("  {:<18}{n:>8}", v.as_str())));
         lines.push(format!("deals           {}", self.deals));
@@ -242,7 +305,7 @@ impl ReplayResult {
         if let Some((verified, first)) = self.verified {
             lines.push(match (verified, first) {
                 (true, _) => "verified        every decision is the recorded one".into(),
-                (false, Some(batch)) => format!("verified        NO: first difference in batch {batch}"),
+                (false, Some(record)) => format!("verified        NO: first difference behind record {record}"),
                 (false, None) => "verified        NO: the journal is not complete".into(),
             });
         }

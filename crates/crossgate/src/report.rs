@@ -5,6 +5,7 @@ pub mod profit;
 use crate::alerts::AlertBus;
 use crate::clock_text::{rfc3339, seconds, short};
 use crate::config::Mode;
+use crate::exit::Failure;
 use crate::guard::{plain, plain_json};
 use crate::snapshot::LatencyBook;
 use domain::{Amount, OrderOutcome, StopKind, StopReason, UnixNanos, Unwind, VenueId, Verdict};
@@ -14,8 +15,9 @@ use profit::Profit;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is known of the run's logs, shared with their writers.
 #[derive(Clone, Debug)]
@@ -83,10 +85,27 @@ pub fn print_json(json: &str) {
     print(plain_json(json));
 }
 
+/// Set once standard output took less than it was given.
+static CUT_SHORT: AtomicBool = AtomicBool::new(false);
+
 fn print(shown: String) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all((shown + "\n").as_bytes());
-    let _ = out.flush();
+    let written = out.write_all((shown + "\n").as_bytes()).and_then(|()| out.flush());
+    // A reader that has seen enough closes its end; a full disk has lost what was asked for.
+    if written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
+        CUT_SHORT.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether something that was to be read on standard output could not be written.
+///
+/// # Errors
+/// Exit code 1.
+pub fn printed() -> Result<(), Failure> {
+    if CUT_SHORT.load(Ordering::Relaxed) {
+        return Err(Failure::failed("standard output could not be written; is the disk that it leads to full?"));
+    }
+    Ok(())
 }
 
 /// One line of the comparison: our ledger against the venue's own statement.
@@ -306,7 +325,7 @@ pub fn run_text(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u6
         line(format_args!("Profit          {} {} after fees", amount, tables.asset(*asset)));
     }
     for (asset, amount) in &report.unvalued {
-        line(format_args!("  not counted   {} {} paid as fees: no configured pair prices it", amount, tables.asset(*asset)));
+        line(format_args!("  not counted   {} {}: no live book of a configured pair prices it", amount, tables.asset(*asset)));
     }
     for (pair, mark) in &report.marks {
         let symbol = tables.pair(*pair).map_or_else(String::new, |p| p.symbol.to_string());

@@ -3,21 +3,22 @@
 use crate::alerts::{self, Alert, AlertBus, AlertDesk, Level};
 use crate::bad_day::{self, FaultBoard};
 use crate::cli::RunArgs;
-use crate::config::{Loaded, Mode, load};
+use crate::config::{Loaded, Mode, effective, load};
 use crate::demo;
 use crate::exit::Failure;
-use crate::latch_keeper::LatchKeeper;
+use crate::guard::plain;
+use crate::latch_keeper::{LatchKeeper, Latches};
 use crate::live::{RunEnd, RunOptions};
 use crate::ops::{BookBoard, Control, Request, Shared};
+use crate::record::Signals;
 use crate::report::{self, LogWatch, RunFacts, VenueFacts};
 use crate::setup::{self, Setup};
 use crate::view::View;
-use domain::{StopReason, UnixNanos};
+use domain::{StopReason, Tables, UnixNanos};
 use engine_core::Engine;
 use executor::IdSource;
-use journal::{Header, LatchState, LogKind, LogSink, MarketConfig, RunDir};
-use node::NodeLogs;
-use secrecy::SecretString;
+use journal::{Header, Latch, LatchState, LogKind, LogSink, MarketConfig, RunDir};
+use node::{Logged, NodeLogs};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -42,13 +43,10 @@ pub fn run_command(args: &RunArgs) -> Result<(), Failure> {
             loaded.config.mode.as_str()
         )));
     }
-    apply_flags(&mut loaded, args);
-    if args.config.is_none() && std::env::var_os("CROSSGATE__OPS__LISTEN").is_none() {
-        // The demo must start beside another one: any free port does.
-        if std::net::TcpListener::bind(&loaded.config.ops.listen).is_err() {
-            loaded.config.ops.listen = "127.0.0.1:0".into();
-        }
+    if args.state_dir.as_deref() == Some("") {
+        return Err(Failure::usage("--state-dir is empty; name a directory"));
     }
+    apply_flags(&mut loaded, args);
     if loaded.config.mode == Mode::Live && !args.live {
         return Err(Failure::usage("mode = \"live\" sends real orders: add --live to say that you mean it"));
     }
@@ -81,8 +79,9 @@ async fn run_loaded(mut loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
     let clock = Clock::new();
     let started = clock.wall();
     let (control_sender, control) = mpsc::channel(16);
-    // From the first moment: their default is to end the process.
+    // From the first moment: their default is to end the process, or, for the first one of a container, nothing at all.
     spawn_operator_signals(control_sender.clone(), args)?;
+    let mut end_signals = Signals::new()?;
     let mut faults = FaultBoard::empty();
     // Keys are read before any connection, so that a missing one is told first.
     let (venues, simulated) = match loaded.config.mode {
@@ -99,102 +98,142 @@ async fn run_loaded(mut loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
         // Paper accounts are ours: no key is read, none can be used.
         mode => (setup::live_venues(&loaded, mode == Mode::Live)?, None),
     };
+    let port = ops_port(&loaded, args)?;
     let view = View::new(args.no_tui);
     if let Some(stakes) = crate::config::real_money::stakes(&loaded) {
         view.say(&stakes.text());
     }
+    // Before a directory is made for a run that does not start.
+    let base = Path::new(&loaded.config.state.dir);
+    if base.is_dir() {
+        refuse_latched(Latch::of(base).read(), &loaded.config.state.dir)?;
+    }
     let dir_path = run_dir_path(&loaded, started)?;
-    let mut dir = open_run_dir(&dir_path)?;
-    if let LatchState::Engaged { reason, detail, .. } = dir.latch().read() {
-        let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
-        return Err(Failure::latched(format!(
-            "the kill latch is engaged ({reason}{detail}); when it is safe: crossgate resume --state-dir {dir_path} --reason \"…\""
-        )));
+    let discards = loaded.config.mode != Mode::Live;
+    let in_dir = async {
+        let mut dir = open_run_dir(&dir_path)?;
+        refuse_latched(dir.latch().read(), &dir_path)?;
+        let alerts = start_alerts(&loaded, &dir)?;
+        let latches = Latches::of(dir.path(), Path::new(&loaded.config.state.dir));
+        let keeper = LatchKeeper::start(latches.clone(), alerts.clone()).map_err(Failure::failed)?;
+        // What the file says, for a later reading: what is ruled out now stays ruled out until the next start.
+        let running = loaded.config.clone();
+        let mut logged = read_logs(&loaded, &dir)?;
+        let asked = async {
+            for line in crate::assets::rule_out(&mut loaded, &venues).await? {
+                // It may hold a venue's own words.
+                view.say(&plain(&line));
+            }
+            setup::prepare_over(&loaded, venues, &mut logged).await
+        };
+        // It waits as long as a venue says, which may be days.
+        let setup = tokio::select! {
+            setup = asked => setup?,
+            () = end_signals.any() => return Err(Failure::failed(
+                "ended by a signal before it began: nothing was sent; what an earlier run left open, the next start finds",
+            )),
+        };
+        let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
+        let (mut engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, logged, epoch, started)?;
+        let resumed = crate::resume_note::left(dir.path()).is_some();
+        if let Some(reason) = engine.latches().next().filter(|_| !resumed) {
+            // So that the next start need not get this far to know it: each one that does claims an epoch.
+            let _ = crate::latch_keeper::engage(&dir.latch(), reason, clock.wall(), "by the state log");
+            return Err(Failure::latched(format!(
+                "the kill latch is engaged ({reason}, by the state log); when it is safe: crossgate resume --state-dir {dir_path} --reason \"…\""
+            )));
+        }
+        let sessions = crate::paper::wrap(&loaded, &setup, setup.sessions(&loaded)?)?;
+        let shared = Shared::default();
+        let books = BookBoard::new(setup.tables.clone());
+        engine.publish_books(books.cells());
+        spawn_end_signals(end_signals, control_sender.clone());
+        if let Some(port) = port {
+            view.say(&format!(
+                "crossgate {} · mode {} · seed {} · metrics http://{}/metrics",
+                env!("CARGO_PKG_VERSION"),
+                loaded.config.mode.as_str(),
+                loaded.config.seed,
+                port.address
+            ));
+            port.serve(shared.clone(), books, control_sender.clone(), keeper.clone())?;
+        }
+        let facts = run_facts(&loaded, started, &dir_path, watch, &alerts);
+        let options = RunOptions {
+            run_for_ns: args.run_for,
+            shared,
+            view,
+            control,
+            latch: latches,
+            keeper,
+            alerts: AlertDesk::new(alerts.clone()),
+            resumed,
+            running,
+            faults,
+            facts: facts.clone(),
+        };
+        let end = crate::live::run(&setup, sessions, engine, logs, clock, options).await?;
+        if let Some(simulated) = simulated {
+            simulated.stop();
+        }
+        let result = finish(&end, &facts, args, clock.wall(), &dir);
+        if let Err(failure) = &result
+            && failure.code == 6
+        {
+            alerts.raise(Alert::now(Level::Page, "unclean", "unclean", failure.to_string()));
+        }
+        alerts.flush();
+        result
+    };
+    let result = in_dir.await;
+    if discards && result.is_err() {
+        crate::run_dirs::discard_unused(Path::new(&dir_path));
     }
-    let alerts = start_alerts(&loaded, &dir)?;
-    let keeper = LatchKeeper::start(dir.latch(), alerts.clone()).map_err(Failure::failed)?;
-    // What the file says, for a later reading: what is ruled out now stays ruled out until the next start.
-    let running = loaded.config.clone();
-    for line in crate::assets::rule_out(&mut loaded, &venues).await? {
-        view.say(&line);
-    }
-    let setup = setup::prepare(&loaded, venues).await?;
-    let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
-    let (mut engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, epoch, started)?;
-    let resumed = crate::resume_note::left(dir.path()).is_some();
-    if let Some(reason) = engine.latches().next().filter(|_| !resumed) {
-        return Err(Failure::latched(format!(
-            "the kill latch is engaged ({reason}, by the state log); when it is safe: crossgate resume --state-dir {dir_path} --reason \"…\""
-        )));
-    }
-    let sessions = crate::paper::wrap(&loaded, &setup, setup.sessions(&loaded)?)?;
+    result
+}
 
-    let shared = Shared::default();
-    let books = BookBoard::new(setup.tables.clone());
-    engine.publish_books(books.cells());
-    spawn_end_signals(control_sender.clone());
-    if !loaded.config.ops.listen.is_empty() {
-        let start = |listen: &str| {
-            let token = std::env::var(&loaded.config.ops.token_env).ok().filter(|t| !t.is_empty()).map(SecretString::from);
-            crate::ops::start(listen, token, shared.clone(), books.clone(), control_sender.clone(), keeper.clone())
-        };
-        let server = match start(&loaded.config.ops.listen) {
-            // Another demo took the port since it was found free.
-            Err(_) if args.config.is_none() && std::env::var_os("CROSSGATE__OPS__LISTEN").is_none() => start("127.0.0.1:0")?,
-            started => started?,
-        };
-        view.say(&format!(
-            "crossgate {} · mode {} · seed {} · metrics http://{}/metrics",
-            env!("CARGO_PKG_VERSION"),
-            loaded.config.mode.as_str(),
-            loaded.config.seed,
-            server.address
-        ));
+/// The port of the ops server, bound before anything is connected; `None` where none is wanted.
+fn ops_port(loaded: &Loaded, args: &RunArgs) -> Result<Option<crate::ops::OpsPort>, Failure> {
+    let listen = &loaded.config.ops.listen;
+    if listen.is_empty() {
+        return Ok(None);
     }
-    let facts = RunFacts {
+    let token = crate::ops::token(&loaded.config.ops.token_env)?;
+    match crate::ops::bind(listen, token.clone()) {
+        // The demo must start beside another one: any free port does.
+        Err(_) if args.config.is_none() && std::env::var_os("CROSSGATE__OPS__LISTEN").is_none() => {
+            crate::ops::bind("127.0.0.1:0", token).map(Some)
+        }
+        bound => bound.map(Some),
+    }
+}
+
+fn run_facts(loaded: &Loaded, started: UnixNanos, dir_path: &str, logs: LogWatch, alerts: &AlertBus) -> RunFacts {
+    let venues = loaded.config.venue.iter().map(|v| VenueFacts {
+        id: v.id.clone(),
+        kind: v.kind.clone(),
+        attested: v.withdrawal_disabled_attested || loaded.config.mode != Mode::Live,
+    });
+    RunFacts {
         mode: loaded.config.mode.as_str(),
         seed: loaded.config.seed,
         started,
-        run_dir: dir_path.clone(),
-        logs: watch,
+        run_dir: dir_path.into(),
+        logs,
         alerts: alerts.clone(),
         faults_seed: loaded.config.sim.faults_seed.filter(|_| loaded.config.mode == Mode::Sim),
-        venues: loaded
-            .config
-            .venue
-            .iter()
-            .map(|v| VenueFacts {
-                id: v.id.clone(),
-                kind: v.kind.clone(),
-                attested: v.withdrawal_disabled_attested || loaded.config.mode != Mode::Live,
-            })
-            .collect(),
-    };
-    let options = RunOptions {
-        run_for_ns: args.run_for,
-        shared,
-        view,
-        control,
-        latch: dir.latch(),
-        keeper,
-        alerts: AlertDesk::new(alerts.clone()),
-        resumed,
-        running,
-        faults,
-        facts: facts.clone(),
-    };
-    let end = crate::live::run(&setup, sessions, engine, logs, clock, options).await?;
-    if let Some(simulated) = simulated {
-        simulated.stop();
+        venues: venues.collect(),
     }
-    let result = finish(&end, &facts, args, clock.wall(), &dir);
-    if let Err(failure) = &result
-        && failure.code == 6
-    {
-        alerts.raise(Alert::now(Level::Page, "unclean", "unclean", failure.to_string()));
-    }
-    alerts.flush();
-    result
+}
+
+/// # Errors
+/// Exit code 5 while a person has not cleared it.
+fn refuse_latched(state: LatchState, dir: &str) -> Result<(), Failure> {
+    let LatchState::Engaged { reason, detail, .. } = state else { return Ok(()) };
+    let detail = if detail.is_empty() { String::new() } else { format!(": {detail}") };
+    Err(Failure::latched(format!(
+        "the kill latch is engaged ({reason}{detail}); when it is safe: crossgate resume --state-dir {dir} --reason \"…\""
+    )))
 }
 
 /// Opens the alerts file; from here on a panic is told there too.
@@ -220,15 +259,17 @@ fn finish(end: &RunEnd, facts: &RunFacts, args: &RunArgs, ended: UnixNanos, dir:
         let text = report::run_text(&end.node, facts, &end.latency, end.ran_ns, ended);
         report::print_line(&(text + &report::bad_day_text(&end.node, facts, end.faults.counts())));
     }
-    if let Some(refused) = &end.refused {
-        return Err(refused.clone());
-    }
     if !end.clean {
         let items = report::open_items(&end.node);
         let items = if items.is_empty() { "nothing is known to be open".into() } else { items.join("; ") };
+        // What may be open outranks why it could not be closed.
+        let why = end.refused.as_ref().map_or_else(String::new, |refused| format!(" ({refused})"));
         return Err(Failure::unclean(format!(
-            "ended before everything was verified: {items}; check the venues, then run again to reconcile"
+            "ended before everything was verified: {items}{why}; check the venues, then run again to reconcile"
         )));
+    }
+    if let Some(refused) = &end.refused {
+        return Err(refused.clone());
     }
     if !end.node.state_log_ok() {
         return Err(Failure::failed("the state log failed during the run; openings were stopped; check the disk"));
@@ -262,14 +303,27 @@ fn run_dir_path(loaded: &Loaded, started: UnixNanos) -> Result<String, Failure> 
     for suffix in 0..1000 {
         let name = if suffix == 0 { format!("run-{}", started.seconds()) } else { format!("run-{}-{suffix}", started.seconds()) };
         let path = Path::new(base).join(name);
-        if std::fs::create_dir(&path).is_ok() {
+        if private_dir(&path).is_ok() {
             return Ok(path.display().to_string());
         }
     }
     Err(Failure::failed(format!("can't create a run directory inside {base}")))
 }
 
+/// A directory whose logs tell orders, balances and profit to this user alone.
+fn private_dir(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().mode(0o700).create(path)
+}
+
 fn open_run_dir(path: &str) -> Result<RunDir, Failure> {
+    let wanted = Path::new(path);
+    if let Some(parent) = wanted.parent()
+        && !wanted.exists()
+    {
+        // What fails here fails below too, and is told there.
+        let _ = std::fs::create_dir_all(parent).and_then(|()| private_dir(wanted));
+    }
     RunDir::open(Path::new(path)).map_err(|e| log_failure(&e))
 }
 
@@ -278,21 +332,32 @@ pub fn log_failure(error: &journal::LogError) -> Failure {
     Failure::failed(error.to_full_text())
 }
 
-/// Recovers the engine from the run directory's state logs and opens this epoch's.
+/// What the run directory's state logs hold, before any table is built.
 ///
 /// # Errors
-/// Exit code 1 for logs that can't be read or written, or that hold what the configuration no longer has.
+/// Exit code 1 for logs that can't be read.
+pub fn read_logs(loaded: &Loaded, dir: &RunDir) -> Result<Logged, Failure> {
+    let settings = effective::engine_config(&loaded.config, &Tables::default());
+    Logged::read(&settings, dir.state_records().map_err(|e| log_failure(&e))?).map_err(Failure::failed)
+}
+
+/// Recovers the engine from what the run directory's state logs hold and opens this epoch's.
+///
+/// # Errors
+/// Exit code 1 for logs that can't be written, or that hold something open of what the configuration no longer has.
 pub fn open_engine(
     loaded: &Loaded,
     setup: &Setup,
     dir: &mut RunDir,
+    logged: Logged,
     epoch: u64,
     started: UnixNanos,
 ) -> Result<(Engine, NodeLogs, LogWatch), Failure> {
     let ids = IdSource::new(loaded.config.instance, epoch, 0)
         .ok_or_else(|| Failure::failed("the clock is absurd: no order id can be made of this date"))?;
     let mut engine = Engine::new(setup.engine.clone(), setup.tables.clone(), ids);
-    let tail = node::recover(&mut engine, dir.state_records().map_err(|e| log_failure(&e))?).map_err(Failure::failed)?;
+    logged.recover(&mut engine).map_err(Failure::failed)?;
+    let tail = logged.into_tail();
     let config = toml::to_string(&loaded.config).map_err(Failure::failed)?;
     let header = |kind| Header {
         version: journal::CODEC_VERSION,
@@ -380,17 +445,10 @@ fn read_again(args: &RunArgs) -> Result<Loaded, String> {
 }
 
 /// SIGINT and SIGTERM end the run in order; a second one at once.
-fn spawn_end_signals(control: mpsc::Sender<Request>) {
+fn spawn_end_signals(mut signals: Signals, control: mpsc::Sender<Request>) {
     tokio::task::spawn_local(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-            return;
-        };
         loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+            signals.any().await;
             if control.send(Request { control: Control::Stop, done: None }).await.is_err() {
                 return;
             }

@@ -27,6 +27,14 @@ pub fn prune(base: &Path) {
     }
 }
 
+/// Removes the directory of a simulated or paper run that ended before it wrote a state log: nothing of it is of use, and a supervisor
+/// that starts it again and again would fill the disk with them.
+pub fn discard_unused(run: &Path) {
+    if RunFiles::new(run).epochs().is_ok_and(|epochs| epochs.is_empty()) && RunDir::open(run).is_ok() {
+        let _ = std::fs::remove_dir_all(run);
+    }
+}
+
 /// Runs of our own naming, the oldest first.
 fn runs_in(base: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(base).into_iter().flatten().flatten();
@@ -48,11 +56,10 @@ fn number_of(name: &str) -> Option<(u64, u64)> {
     }
 }
 
-/// Whether something was run in this very directory, or is kept from it: it claims an epoch, holds a state log, or is latched.
+/// Whether something was run in this very directory: it claims an epoch or holds a state log. A latch says nothing: it is put into a
+/// directory of runs as well, for all of them.
 fn is_run(dir: &Path) -> bool {
-    dir.join("epoch").is_file()
-        || dir.join("latch").exists()
-        || RunFiles::new(dir).epochs().is_ok_and(|epochs| !epochs.is_empty())
+    dir.join("epoch").is_file() || RunFiles::new(dir).epochs().is_ok_and(|epochs| !epochs.is_empty())
 }
 
 /// Whether its accounts were simulated, by the header of its state log: there may be no market log.
@@ -115,11 +122,27 @@ mod tests {
         // Written to last, and all the same an older run: the number tells.
         fs::write(base.join("run-9").join("latch"), "").unwrap();
         assert_eq!(meant(base), base.join("run-20"));
-        for file in ["epoch", "latch"] {
-            fs::write(base.join(file), "7 begun\n").unwrap();
-            assert_eq!(meant(base), base, "{file}");
-            fs::remove_file(base.join(file)).unwrap();
+        fs::write(base.join("latch"), "").unwrap();
+        assert_eq!(meant(base), base.join("run-20"), "a latch for all of them");
+        fs::write(base.join("epoch"), "7 begun\n").unwrap();
+        assert_eq!(meant(base), base);
+    }
+
+    #[test]
+    fn a_run_that_never_began_leaves_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let base = place.path();
+        run(base, "run-1", "sim");
+        drop(RunDir::open(&base.join("run-2")).unwrap());
+        fs::write(base.join("run-2").join("alerts.jsonl"), "{}\n").unwrap();
+        let locked = RunDir::open(&base.join("run-3")).unwrap();
+        for name in ["run-1", "run-2", "run-3"] {
+            discard_unused(&base.join(name));
         }
+        assert!(base.join("run-1").is_dir(), "it has a state log");
+        assert!(!base.join("run-2").exists());
+        assert!(base.join("run-3").is_dir(), "somebody else runs in it");
+        drop(locked);
     }
 
     #[test]

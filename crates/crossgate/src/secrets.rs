@@ -6,6 +6,9 @@ use crate::exit::Failure;
 use crate::registry;
 use secrecy::SecretString;
 
+/// What a variable's name ends with that names a file instead of holding the value, as containers hand out secrets.
+const FILE_SUFFIX: &str = "_FILE";
+
 /// Key and secret of one venue account.
 pub struct KeyPair {
     /// API key.
@@ -41,8 +44,8 @@ pub fn warn_of_environment(loaded: &Loaded) {
         let (default_key, default_secret) = registry::connector(&venue.kind).map_or(("", ""), |c| c.default_key_env());
         let key = venue.key_env.as_deref().unwrap_or(default_key);
         let secret = venue.secret_env.as_deref().unwrap_or(default_secret);
-        variables.extend(venue.key_file.is_none().then_some(key));
-        variables.extend(venue.secret_file.is_none().then_some(secret));
+        variables.extend((venue.key_file.is_none() && set(key).is_some()).then_some(key));
+        variables.extend((venue.secret_file.is_none() && set(secret).is_some()).then_some(secret));
     }
     if !variables.is_empty() {
         tracing::warn!(
@@ -62,22 +65,28 @@ fn read(
     variable: &str,
 ) -> Result<SecretString, Failure> {
     if let Some(path) = file {
-        return read_file(loaded, index, what, path);
+        return read_file(path, &|why| loaded.error(&format!("venue[{index}].{what}_file"), why).into());
     }
-    match std::env::var(variable) {
-        Ok(value) if !value.trim().is_empty() => Ok(SecretString::from(value.trim().to_string())),
-        _ => {
-            let message = format!(
-                "the environment variable {variable} (API {what} of venue `{}`) is not set; export it, or name a file with {what}_file",
-                venue.id
-            );
-            Err(loaded.error(&format!("venue[{index}].{what}_env"), message).into())
-        }
+    if let Some(value) = set(variable) {
+        return Ok(SecretString::from(value));
     }
+    let by_file = format!("{variable}{FILE_SUFFIX}");
+    if let Some(path) = set(&by_file) {
+        return read_file(&path, &|why| Failure::config(format!("environment variable {by_file}: {why}")));
+    }
+    let message = format!(
+        "the environment variable {variable} (API {what} of venue `{}`) is not set; export it, or name a file with {what}_file or {by_file}",
+        venue.id
+    );
+    Err(loaded.error(&format!("venue[{index}].{what}_env"), message).into())
 }
 
-fn read_file(loaded: &Loaded, index: usize, what: &str, path: &str) -> Result<SecretString, Failure> {
-    let refuse = |why: String| Failure::from(loaded.error(&format!("venue[{index}].{what}_file"), why));
+/// The value of a variable that holds something.
+fn set(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().map(|value| value.trim().to_string()).filter(|value| !value.is_empty())
+}
+
+fn read_file(path: &str, refuse: &dyn Fn(String) -> Failure) -> Result<SecretString, Failure> {
     let meta = std::fs::metadata(path).map_err(|e| refuse(format!("can't read {path}: {e}")))?;
     #[cfg(unix)]
     {

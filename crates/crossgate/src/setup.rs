@@ -4,15 +4,17 @@ use crate::config::schema::Config;
 use crate::config::{Loaded, effective};
 use crate::exit::Failure;
 use crate::registry;
+use crate::say;
 use crate::secrets::KeyPair;
 use domain::{InstrumentRules, Symbol, Tables, VenueId};
 use engine_core::EngineConfig;
+use node::Logged;
 use std::sync::Arc;
 use std::time::Duration;
 use venue::connector::RulesRequest;
 use venue::rate_limit::{RETRY_AFTER_MAX_NS, retry_after_ns};
 use venue::units::in_our_units;
-use venue::{Alias, Aliases, Connector, ConnectorError, Endpoints, RawRules, SessionConfig, VenueSession, build_tables_in_units};
+use venue::{Alias, Aliases, Connector, ConnectorError, Endpoints, RawRules, SessionConfig, VenueSession, build_tables_over};
 use venue_io::{HttpOutcome, Routes, TlsRoots, request_once};
 
 /// How long one start-up request may take.
@@ -107,6 +109,63 @@ pub async fn prepare(loaded: &Loaded, venues: Vec<VenueSetup>) -> Result<Setup, 
     assemble(loaded, venues, &symbols, &listed)
 }
 
+/// As [`prepare`], over what the state log holds. Its scales stay; a pair of which something is open stays although a venue does not list
+/// it any more, or the configuration does not name it, and so does an asset that was traded and is left. What is kept so opens nothing
+/// ([`effective::engine_config`]), and is told.
+///
+/// # Errors
+/// As [`prepare`]: a configured pair of which nothing is open must be listed everywhere.
+pub async fn prepare_over(loaded: &Loaded, venues: Vec<VenueSetup>, logged: &mut Logged) -> Result<Setup, Failure> {
+    let configured = symbols(loaded)?;
+    let open = logged.pairs_open();
+    let mut wanted = configured.clone();
+    wanted.extend(open.iter().filter(|symbol| !configured.contains(symbol)).cloned());
+    let mut listed = Vec::new();
+    for venue in &venues {
+        let mut missing = Vec::new();
+        let rules = fetch_rules_of(loaded, venue, &wanted, Some(&mut missing), STARTUP_PATIENCE).await?;
+        if let Some(index) = configured.iter().position(|symbol| missing.contains(symbol) && !open.contains(symbol)) {
+            return Err(not_listed(loaded, venue, index, &venue.aliases.told(&configured[index])));
+        }
+        for symbol in configured.iter().filter(|symbol| missing.contains(symbol)) {
+            let told = venue.aliases.told(symbol);
+            say::line(format_args!(
+                "{told} is not listed on venue `{}` any more, and something of it is open: it is unwound where it can be",
+                venue.id
+            ));
+        }
+        listed.push((venue.id.clone(), rules));
+    }
+    // What a venue that is gone may still be asked for is given up by nobody: recovery refuses it by name.
+    let all_asked = logged.tables().venues.iter().all(|id| venues.iter().any(|venue| venue.id == *id));
+    wanted.retain(|symbol| {
+        let is_listed = listed.iter().any(|(_, rules)| rules.iter().any(|one| one.symbol == *symbol));
+        match (configured.contains(symbol), is_listed) {
+            (true, true) => true,
+            (true, false) => {
+                say::line(format_args!(
+                    "no venue lists {symbol} any more: take it out of the configuration to have what its deals left open for a balance"
+                ));
+                true
+            }
+            (false, false) if all_asked && logged.give_up(symbol) => {
+                say::line(format_args!(
+                    "{symbol} is not in the configuration and no venue lists it: what its deals left open is a balance from here on"
+                ));
+                false
+            }
+            (false, _) => {
+                say::line(format_args!(
+                    "{symbol} is not in the configuration, and something of it is open: it stays, and opens nothing, until that is settled"
+                ));
+                true
+            }
+        }
+    });
+    let (tables, held) = (logged.tables(), logged.assets_held());
+    assemble_over(loaded, venues, &wanted, &listed, &held, &tables)
+}
+
 /// A pair that is left out on a venue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -163,10 +222,21 @@ pub fn assemble(
     symbols: &[Symbol],
     listed: &[(String, Vec<RawRules>)],
 ) -> Result<Setup, Failure> {
-    let mut fee_assets: Vec<&str> = venues.iter().flat_map(|v| v.connector.fee_assets().iter().copied()).collect();
-    fee_assets.dedup();
+    assemble_over(loaded, venues, symbols, listed, &[], &Tables::default())
+}
+
+fn assemble_over(
+    loaded: &Loaded,
+    venues: Vec<VenueSetup>,
+    symbols: &[Symbol],
+    listed: &[(String, Vec<RawRules>)],
+    assets_held: &[String],
+    logged: &Tables,
+) -> Result<Setup, Failure> {
+    let mut more_assets: Vec<&str> = venues.iter().flat_map(|v| v.connector.fee_assets().iter().copied()).collect();
+    more_assets.extend(assets_held.iter().map(String::as_str));
     let aliases: Vec<Aliases> = venues.iter().map(|venue| venue.aliases.clone()).collect();
-    let (tables, rules) = build_tables_in_units(symbols, listed, &aliases, &fee_assets).map_err(Failure::config)?;
+    let (tables, rules) = build_tables_over(symbols, listed, &aliases, &more_assets, logged).map_err(Failure::config)?;
     let engine = effective::engine_config(&loaded.config, &tables);
     Ok(Setup { venues, tables: Arc::new(tables), rules, engine })
 }
@@ -277,8 +347,7 @@ async fn fetch_rules_page(
                         let index = symbols.iter().position(|s| *s == symbol).unwrap_or_default();
                         let told =
                             venue.aliases.to_ours(&symbol).map_or_else(|| symbol.to_string(), |ours| venue.aliases.told(&ours));
-                        let what = format!("{told} is not listed on venue `{}`; remove it or correct its spelling", venue.id);
-                        return Err(loaded.error(&format!("pair[{index}].symbol"), what).into());
+                        return Err(not_listed(loaded, venue, index, &told));
                     }
                     Err(error @ ConnectorError::Refused { status: 401 | 403, .. }) => {
                         return Err(Failure::auth(format!("venue `{}`: {error}", venue.id)));
@@ -299,6 +368,11 @@ async fn fetch_rules_page(
         venue.id,
         venue.connector.rest_url(&venue.endpoints, &asked.request.path)
     )))
+}
+
+fn not_listed(loaded: &Loaded, venue: &VenueSetup, index: usize, told: &str) -> Failure {
+    let what = format!("{told} is not listed on venue `{}`; remove it or correct its spelling", venue.id);
+    loaded.error(&format!("pair[{index}].symbol"), what).into()
 }
 
 /// Whether a venue that refused us said when it takes requests again, and it was waited for; takes that off the patience.

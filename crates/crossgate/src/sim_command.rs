@@ -5,17 +5,19 @@ use crate::config::load;
 use crate::config::schema::Venue;
 use crate::demo;
 use crate::exit::Failure;
+use crate::record::Signals;
 use crate::report::print_json;
 use crate::sim_told::Teller;
 use serde_json::json;
 use sim_exchange::protocols;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Serves until a signal.
 ///
 /// # Errors
-/// Exit code 2 for arguments, 3 for a configuration, 1 when a port can't be bound.
+/// Exit code 2 for arguments, 3 for a configuration or a port that can't be bound.
 pub fn sim_command(args: &SimArgs) -> Result<(), Failure> {
     let mut loaded = match &args.config {
         Some(path) => load(path)?,
@@ -67,6 +69,12 @@ pub fn sim_command(args: &SimArgs) -> Result<(), Failure> {
             entry
         })
         .collect();
+    // Whoever reads the first line may end us at once.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    let mut signals = {
+        let _entered = runtime.enter();
+        Signals::new()?
+    };
     print_json(&json!({ "venues": venues }).to_string());
     let faults = loaded.config.sim.faults_seed.map(|seed| format!(", faults drawn from seed {seed}")).unwrap_or_default();
     crate::say::line(format_args!(
@@ -74,7 +82,7 @@ pub fn sim_command(args: &SimArgs) -> Result<(), Failure> {
         pairs.join(" "),
         loaded.config.seed
     ));
-    wait_for_signal()?;
+    runtime.block_on(signals.any());
     simulated.stop();
     teller.end();
     if let Some(path) = ca_file {
@@ -107,20 +115,10 @@ fn named_venues(names: &[String], template: &Venue) -> Result<Vec<Venue>, Failur
 
 fn write_ca(pem: &str) -> Result<PathBuf, Failure> {
     let path = std::env::temp_dir().join(format!("crossgate-sim-ca-{}.pem", std::process::id()));
-    std::fs::write(&path, pem).map_err(|e| Failure::failed(format!("can't write the authority to {}: {e}", path.display())))?;
+    // A file of its own: whatever stood there before, a link of somebody else's too, goes and is not followed.
+    let _ = std::fs::remove_file(&path);
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
+    made.and_then(|mut file| file.write_all(pem.as_bytes()))
+        .map_err(|e| Failure::failed(format!("can't write the authority to {}: {e}", path.display())))?;
     Ok(path)
-}
-
-fn wait_for_signal() -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    runtime.block_on(async {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::failed)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(Failure::failed)?;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        Ok(())
-    })
 }

@@ -127,8 +127,8 @@ fn shown_seconds(nanos: u64) -> f64 {
 }
 
 impl Snapshot {
-    /// The copy as of `now`.
-    pub fn of(node: &Node, facts: &RunFacts, latency: &LatencyBook, ran_ns: u64, now: MonoNanos) -> Snapshot {
+    /// The copy as of `now`, when `queued` events waited for the loop.
+    pub fn of(node: &Node, facts: &RunFacts, latency: &LatencyBook, queued: usize, ran_ns: u64, now: MonoNanos) -> Snapshot {
         let mut status = run_json(node, facts, latency, ran_ns);
         let (books, not_ready) = books(node, now);
         status.insert("books".into(), json!(books));
@@ -137,7 +137,7 @@ impl Snapshot {
         status.insert("open".into(), json!(node.engine().executor().open_items()));
         let alerts = facts.alerts.counts().read();
         status.insert("alerts".into(), alerts.iter().map(|(name, n)| ((*name).to_string(), json!(n))).collect());
-        let metrics = metrics(node, facts, latency, now);
+        let metrics = metrics(node, facts, latency, queued, now);
         let text = serde_json::to_string_pretty(&json!({
             "mode": status["mode"], "running_s": status["duration_s"], "opportunities": status["opportunities"],
             "verdicts": status["verdicts"], "deals": status["deals"], "pnl": status["pnl"], "halts": status["halts"], "books": status["books"],
@@ -224,7 +224,7 @@ fn edges(copy: &mut MetricsCopy, market: &Market) {
     }
 }
 
-fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, now: MonoNanos) -> MetricsCopy {
+fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, queued: usize, now: MonoNanos) -> MetricsCopy {
     let mut copy = MetricsCopy::default();
     let engine = node.engine();
     let tables = engine.tables();
@@ -282,7 +282,7 @@ fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, now: MonoNanos)
         }
     }
     edges(&mut copy, engine.market());
-    copy.gauge(names::QUEUE_DEPTH, &[("stage", "inputs")], node.pending_inputs() as f64);
+    copy.gauge(names::QUEUE_DEPTH, &[("stage", "inputs")], queued as f64);
     if latency.net_positive > 0 {
         let traded = report.verdicts[Verdict::Traded as usize];
         copy.gauge(names::CAPTURED, &[], traded as f64 / latency.net_positive as f64);

@@ -11,9 +11,12 @@ use crate::exit::Failure;
 use crate::setup::aliases;
 use crate::tape_args::{TapeArg, connector_of};
 use domain::{Amount, InstrumentKind, InstrumentRules, LinkRole, PairId, Rate, Symbol, Tables, VenueId};
-use journal::tape::{TapeEntry, TapeError, TapeFormat, TapeHeader, TapeKind, TapeReader, merge, open_tape, recorder};
+use journal::tape::{
+    Recording, TapeEntries, TapeEntry, TapeError, TapeFormat, TapeHeader, TapeKind, in_order, merge, open_tape, recorder,
+    recordings,
+};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use venue::redundant::SECOND_SHARD;
@@ -73,9 +76,11 @@ pub struct TapeSet {
 /// One entry to be played.
 #[derive(Debug)]
 pub struct Played {
+    /// Which file or recording it stands in.
+    pub file: usize,
     /// Whose.
     pub venue: VenueId,
-    /// On which link, for frames.
+    /// On which link, for frames and, in our own recordings, for its openings and losses; else a private one.
     pub link: LinkId,
     /// Which stream it is of, where that can be told before it is decoded.
     pub pair: Option<PairId>,
@@ -105,11 +110,15 @@ impl Mark {
     }
 }
 
+/// A file, or all files of one of our own recordings.
 struct TapeFile {
     venue: usize,
     connector: &'static dyn Connector,
     format: TapeFormat,
-    path: PathBuf,
+    /// One, but of a recording.
+    paths: Vec<PathBuf>,
+    /// Of our own recordings.
+    header: Option<TapeHeader>,
     /// Pairs asked for; empty: all.
     wanted: Vec<Symbol>,
     /// Names and scales as recorded, of our own tapes; by our names, in the venue's units.
@@ -125,6 +134,10 @@ struct Survey {
     pairs: Vec<PairSurvey>,
     marks: Vec<Mark>,
     is_disordered: bool,
+    /// Unix nanoseconds of the first and of the last entry that was received.
+    span: Option<(i64, i64)>,
+    /// The file that ends inside a chunk.
+    torn: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -178,10 +191,16 @@ pub fn load(args: &[TapeArg], scales: Scales, loaded: Option<&Loaded>) -> Result
     for arg in args {
         let venue = venue_of(&mut venues, arg, loaded)?;
         let mut own = Vec::new();
-        for (path, header) in paths_of(arg)? {
-            own.push(file_of(&mut files, venue, &venues[venue], arg, path, header)?);
+        for (paths, header) in paths_of(arg)? {
+            let file = file_of(&mut files, venue, &venues[venue], arg, paths, header)?;
+            if !own.contains(&file) {
+                own.push(file);
+            }
         }
         origins.push((venue, own));
+    }
+    for file in &mut files {
+        in_order(&mut file.paths).map_err(|e| Failure::failed(chain(&e)))?;
     }
     survey_all(&mut files).map_err(|e| Failure::failed(chain(&e)))?;
     let wanted = streams_of(args, &origins, &files, &mut venues)?;
@@ -234,18 +253,15 @@ fn venue_of(venues: &mut Vec<TapeVenue>, arg: &TapeArg, loaded: Option<&Loaded>)
     Ok(venues.len() - 1)
 }
 
-/// The files of an argument; of a directory of our own tapes those of its venue.
-fn paths_of(arg: &TapeArg) -> Result<Vec<(PathBuf, Option<TapeHeader>)>, Failure> {
+/// The files of an argument, by recording; of a directory of our own tapes those of its venue.
+fn paths_of(arg: &TapeArg) -> Result<Vec<(Vec<PathBuf>, Option<TapeHeader>)>, Failure> {
     let failed = |error: TapeError| Failure::failed(chain(&error));
     if arg.format != TapeFormat::Crossgate {
-        return Ok(vec![(arg.file.clone(), None)]);
+        return Ok(vec![(vec![arg.file.clone()], None)]);
     }
     let paths = if arg.file.is_dir() { recorder::tape_files(&arg.file).map_err(failed)? } else { vec![arg.file.clone()] };
-    let mut found = Vec::new();
-    for path in paths {
-        let header = TapeReader::open(&path).map_err(failed)?.header().clone();
-        found.push((path, Some(header)));
-    }
+    let found = recordings(paths).map_err(failed)?;
+    let mut found: Vec<_> = found.into_iter().map(|(header, paths)| (paths, Some(header))).collect();
     let mut names: Vec<String> = found.iter().flat_map(|(_, h)| h).map(|h| h.venue.clone()).collect();
     names.sort();
     names.dedup();
@@ -259,8 +275,9 @@ fn paths_of(arg: &TapeArg) -> Result<Vec<(PathBuf, Option<TapeHeader>)>, Failure
     if found.is_empty() {
         return Err(Failure::failed(format!("{} holds no tape", arg.file.display())));
     }
-    if let Some((path, Some(header))) = found.iter().find(|(_, h)| h.as_ref().is_some_and(|h| h.kind != arg.kind)) {
-        return Err(Failure::usage(format!("--tape: {} was recorded from {}, not {}", path.display(), header.kind, arg.kind)));
+    if let Some((paths, Some(header))) = found.iter().find(|(_, h)| h.as_ref().is_some_and(|h| h.kind != arg.kind)) {
+        let path = paths.first().unwrap_or(&arg.file).display();
+        return Err(Failure::usage(format!("--tape: {path} was recorded from {}, not {}", header.kind, arg.kind)));
     }
     Ok(found)
 }
@@ -270,12 +287,18 @@ fn file_of(
     venue: usize,
     of: &TapeVenue,
     arg: &TapeArg,
-    path: PathBuf,
+    paths: Vec<PathBuf>,
     header: Option<TapeHeader>,
 ) -> Result<usize, Failure> {
-    let index = match files.iter().position(|f| (f.venue, f.format, &f.path) == (venue, arg.format, &path)) {
+    let known = |file: &TapeFile| match (&file.header, &header) {
+        (Some(known), Some(header)) => known.is_of_one_recording(header),
+        _ => file.paths == paths,
+    };
+    let index = match files.iter().position(|f| (f.venue, f.format) == (venue, arg.format) && known(f)) {
         Some(index) => {
             let file = &mut files[index];
+            let more: Vec<PathBuf> = paths.into_iter().filter(|path| !file.paths.contains(path)).collect();
+            file.paths.extend(more);
             match &arg.pair {
                 // Once all pairs of a file are asked for, one of them is no selection any more.
                 Some(pair) if !file.wanted.is_empty() && !file.wanted.contains(pair) => file.wanted.push(pair.clone()),
@@ -287,7 +310,7 @@ fn file_of(
         None => {
             let (connector, aliases) = (of.connector, of.aliases.clone());
             let wanted = arg.pair.iter().cloned().collect();
-            let mut recorded = header.and_then(|h| h.tables);
+            let mut recorded = header.as_ref().and_then(|h| h.tables.clone());
             if let Some(tables) = &mut recorded {
                 tables.pairs.retain_mut(|pair| match aliases.to_ours(&pair.symbol) {
                     Some(ours) => {
@@ -298,13 +321,14 @@ fn file_of(
                 });
             }
             let (format, survey) = (arg.format, Survey::default());
-            files.push(TapeFile { venue, connector, format, path, wanted, recorded, aliases, survey });
+            files.push(TapeFile { venue, connector, format, paths, header, wanted, recorded, aliases, survey });
             files.len() - 1
         }
     };
     let file = &files[index];
     if file.format == TapeFormat::Hftbacktest && file.wanted.len() > 1 {
-        return Err(Failure::usage(format!("--tape: {} is of one pair, as every hftbacktest file", file.path.display())));
+        let path = file.paths.first().unwrap_or(&arg.file).display();
+        return Err(Failure::usage(format!("--tape: {path} is of one pair, as every hftbacktest file")));
     }
     Ok(index)
 }
@@ -339,23 +363,38 @@ fn survey(file: &TapeFile) -> Result<Survey, TapeError> {
     let asked: Vec<Symbol> = if file.wanted.is_empty() { listed.collect() } else { file.wanted.clone() };
     let mut survey = Survey { pairs: asked.iter().cloned().map(PairSurvey::new).collect(), ..Survey::default() };
     let asked: Vec<Symbol> = asked.iter().map(|symbol| file.aliases.to_venue(symbol)).collect();
-    let mut last = i64::MIN;
-    for entry in open_tape(file.format, &file.path)? {
-        let entry = entry?;
-        survey.is_disordered |= entry.received_unix_ns < last;
-        last = entry.received_unix_ns;
-        let mark = survey.look_at(file, &asked, &entry);
-        survey.marks.push(mark);
+    if file.format == TapeFormat::Crossgate {
+        let mut recording = Recording::new(file.paths.clone());
+        for entry in &mut recording {
+            survey.take(file, &asked, &entry?);
+        }
+        survey.torn = recording.torn().map(Into::into);
+    } else {
+        for entry in file.open()? {
+            survey.take(file, &asked, &entry?);
+        }
     }
     Ok(survey)
 }
 
 impl Survey {
+    fn take(&mut self, file: &TapeFile, asked: &[Symbol], entry: &TapeEntry) {
+        // What was sent is not played.
+        if entry.kind != TapeKind::Sent {
+            let at = entry.received_unix_ns;
+            let (first, last) = self.span.unwrap_or((at, at));
+            self.is_disordered |= at < last;
+            self.span = Some((first, at));
+        }
+        let mark = self.look_at(file, asked, entry);
+        self.marks.push(mark);
+    }
+
     /// `asked` by the venue's names.
     fn look_at(&mut self, file: &TapeFile, asked: &[Symbol], entry: &TapeEntry) -> Mark {
         let mut doubled = false;
         let path = match &entry.kind {
-            TapeKind::Connected { .. } | TapeKind::Sent => return Mark::default(),
+            TapeKind::Connected { .. } | TapeKind::Disconnected { .. } | TapeKind::Sent => return Mark::default(),
             TapeKind::Ws { url } => {
                 let Some(link) = public_link(file, url.as_deref()) else { return Mark::default() };
                 doubled = link.shard & SECOND_SHARD != 0;
@@ -397,7 +436,7 @@ impl Survey {
     }
 }
 
-/// The public link that a frame came on; `None` for frames of other links.
+/// The public link that an entry is of; `None` for those of other links.
 fn public_link(file: &TapeFile, url: Option<&str>) -> Option<LinkId> {
     if file.format == TapeFormat::Crossgate {
         let (role, shard) = url?.split_once('/')?;
@@ -572,8 +611,8 @@ fn kind_of(symbol: &Symbol) -> InstrumentKind {
 type Timed = Box<dyn Iterator<Item = Result<(TapeEntry, Mark), TapeError>>>;
 
 impl TapeSet {
-    /// Every entry of every tape in time order, read as it is asked for. At equal times earlier arguments go first, and a file's own
-    /// order holds. A file that is not in time order is read whole and sorted.
+    /// Every entry of every tape but what was sent, in time order, read as it is asked for. At equal times earlier arguments go first, and
+    /// a file's own order holds. A file of others that is not in time order is read whole and sorted; our own recordings always are in it.
     ///
     /// # Errors
     /// Exit code 1 for files that can't be read any more.
@@ -589,20 +628,50 @@ impl TapeSet {
 
     fn played(&self, index: usize, entry: TapeEntry, mark: Mark) -> Played {
         let file = &self.files[index];
-        let url = match &entry.kind {
-            TapeKind::Ws { url } => url.as_deref(),
+        let link = match &entry.kind {
+            TapeKind::Ws { url } => public_link(file, url.as_deref()),
+            // Of other people's sessions it is not known which link that is.
+            TapeKind::Connected { url } | TapeKind::Disconnected { url, .. } if file.format == TapeFormat::Crossgate => {
+                public_link(file, Some(url))
+            }
             _ => None,
         };
         // Frames of private links lead nowhere; the player leaves them out by their role.
         let elsewhere = LinkId { role: LinkRole::Private, shard: 0 };
         let symbol = mark.pair().and_then(|pair| file.survey.pairs.get(pair)).map(|pair| &pair.symbol);
         Played {
+            file: index,
             venue: VenueId(file.venue as u8),
-            link: public_link(file, url).unwrap_or(elsewhere),
+            link: link.unwrap_or(elsewhere),
             pair: symbol.and_then(|symbol| self.tables.pair_id(symbol)),
             is_top: mark.is_top(),
             entry,
         }
+    }
+
+    /// Our own recordings that another one of their venue follows, and when their last entry was received; the first to end last.
+    pub fn followed(&self) -> Vec<(i64, usize)> {
+        let own = || self.files.iter().enumerate().filter(|(_, f)| f.format == TapeFormat::Crossgate);
+        let mut found: Vec<(i64, usize)> = own()
+            .filter_map(|(index, file)| {
+                let (_, last) = file.survey.span?;
+                let follows = |f: &TapeFile| f.venue == file.venue && f.survey.span.is_some_and(|(first, _)| first > last);
+                own().any(|(_, f)| follows(f)).then_some((last, index))
+            })
+            .collect();
+        found.sort_unstable_by(|one, other| other.cmp(one));
+        found
+    }
+
+    /// Says on standard error which tapes end inside a chunk; returns the same for the result.
+    pub fn tell_torn(&self) -> Option<String> {
+        let torn: Vec<String> = self.files.iter().filter_map(|f| Some(f.survey.torn.as_ref()?.display().to_string())).collect();
+        if torn.is_empty() {
+            return None;
+        }
+        let note = format!("torn inside a chunk, what came after is not there: {}", torn.join(", "));
+        crate::say::line(format_args!("crossgate: {note}"));
+        Some(note)
     }
 
     /// A session for each venue, without keys.
@@ -637,10 +706,18 @@ impl TapeSet {
 }
 
 impl TapeFile {
+    fn open(&self) -> Result<TapeEntries, TapeError> {
+        match (self.format, &self.paths[..]) {
+            (TapeFormat::Crossgate, _) => Ok(Box::new(Recording::new(self.paths.clone()))),
+            (format, [path, ..]) => open_tape(format, path),
+            (_, []) => Ok(Box::new(std::iter::empty())),
+        }
+    }
+
     fn timed(&self) -> Result<Timed, TapeError> {
         let marks = self.survey.marks.clone().into_iter().chain(std::iter::repeat(Mark::default()));
-        let timed = open_tape(self.format, Path::new(&self.path))?.zip(marks);
-        let timed = timed.map(|(entry, mark)| entry.map(|entry| (entry, mark)));
+        let timed = self.open()?.zip(marks).map(|(entry, mark)| entry.map(|entry| (entry, mark)));
+        let timed = timed.filter(|next| !matches!(next, Ok((TapeEntry { kind: TapeKind::Sent, .. }, _))));
         if !self.survey.is_disordered {
             return Ok(Box::new(timed));
         }

@@ -13,7 +13,7 @@ use journal::{LogError, LogSink, RecordView};
 use node::{Node, NodeLogs};
 use serde_json::json;
 use std::time::Instant;
-use venue::{LinkId, Response, Ticket, Transmit};
+use venue::{LinkId, LossReason, Response, Ticket, Transmit};
 
 /// A log that keeps nothing: tapes are their own record.
 struct NoLog;
@@ -63,12 +63,13 @@ pub fn replay_tapes(texts: &[String], config: Option<&str>) -> Result<ReplayResu
         let (venue, pair, fee) = (stream.venue, stream.pair, stream.fee);
         port.node.push(MonoNanos(0), Input::Fees(FeeRates { venue, pair, taker: fee, maker: fee, paid_in: None }));
     }
+    let note = tapes.tell_torn();
     let mut player = Player::new(&tapes);
     let begun = Instant::now();
     player.begin(&mut port);
     player.play_all(&mut port)?;
     port.node.close(player.now, true);
-    Ok(result(&port.node, &tapes, player.frames, begun))
+    Ok(ReplayResult { note, ..result(&port.node, &tapes, player.frames, begun) })
 }
 
 /// Sessions that feed an engine.
@@ -83,6 +84,10 @@ impl Port for EnginePort {
 
     fn connected(&mut self, venue: VenueId, link: LinkId, now: MonoNanos) {
         self.node.connected(venue, link, now);
+    }
+
+    fn lost(&mut self, venue: VenueId, link: LinkId, now: MonoNanos, reason: LossReason) {
+        self.node.lost(venue, link, now, reason);
     }
 
     fn frame(&mut self, venue: VenueId, link: LinkId, now: MonoNanos, bytes: &mut [u8]) {

@@ -4,7 +4,7 @@
 //! [`EngineConfig::apply`] puts it in force. A restart takes the file's values: recovery does not fold patches.
 
 use domain::{Amount, AssetId, ConfigPatch, PairId, Rate, VenueId};
-use executor::ExecutorConfig;
+use executor::{BookGates, ExecutorConfig};
 use risk::{Controls, Limits, LimitsError};
 use spread_detector::DetectorConfig;
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ pub struct EngineConfig {
     pub detector: DetectorConfig,
     /// Hard limits on what may be sent.
     pub limits: Limits,
-    /// Thresholds of the further controls; they hold for the whole run.
+    /// Thresholds of the further controls; they hold for the whole run, but for those that follow the limits.
     pub controls: Controls,
     /// The asset in which limits and the daily loss are stated; without one the only quote of the pairs.
     pub reference: Option<AssetId>,
@@ -57,7 +57,7 @@ impl EngineConfig {
     /// Puts a patch in force.
     ///
     /// # Errors
-    /// [`LimitsError`] for limits that no run may start with: then nothing is changed.
+    /// [`LimitsError`] for limits, or thresholds made from them, that no run may start with: then nothing is changed.
     pub fn apply(&mut self, patch: &ConfigPatch) -> Result<(), LimitsError> {
         let limits = Limits {
             order_value_max: patch.order_value_max,
@@ -68,9 +68,12 @@ impl EngineConfig {
             daily_loss_max: patch.daily_loss_max,
         };
         limits.validate()?;
+        let mut controls = self.controls.clone();
+        controls.follow(&limits);
+        controls.validate()?;
         self.limits = limits;
+        self.controls = controls;
         self.executor.limits = limits;
-        self.executor.book_age_max_ns = patch.book_age_max_ns;
         self.detector = DetectorConfig {
             min_edge: patch.min_edge,
             book_age_max_ns: patch.book_age_max_ns,
@@ -82,7 +85,14 @@ impl EngineConfig {
         };
         self.latency_allowance = patch.latency_allowance;
         self.floors.clone_from(&patch.floors);
+        self.align();
         Ok(())
+    }
+
+    /// Hedges are priced by the books that openings are: each threshold is set once, in the detector's part.
+    pub(crate) fn align(&mut self) {
+        let DetectorConfig { book_age_max_ns, lag_max_ns, lag_must_be_known, collar, .. } = self.detector;
+        self.executor.books = BookGates { age_max_ns: book_age_max_ns, lag_max_ns, lag_must_be_known, collar };
     }
 
     /// These settings with a patch in force.
@@ -97,6 +107,8 @@ impl EngineConfig {
 
     /// Whether a running engine can take over all of `wanted` as a patch; otherwise something in it needs a restart.
     pub fn differs_only_by_patch(&self, wanted: &EngineConfig) -> bool {
-        self.patched(&wanted.patch()).is_ok_and(|patched| patched == *wanted)
+        let mut wanted = wanted.clone();
+        wanted.align();
+        self.patched(&wanted.patch()).is_ok_and(|patched| patched == wanted)
     }
 }

@@ -3,16 +3,28 @@
 //! - A **latch** that was in force when the process died is in force again, whoever set it, until a `Resume` is in the log; the
 //!   latch file is not needed for that. Latches by command are in the log as inputs; those that the engine set itself are noted
 //!   in it by the node, in the same write as the batch that latched ([`Engine::latches`], [`Engine::recover_latch`]).
-//! - A **drain** is in force again after a crash; an orderly end completes it.
+//! - A **drain** is in force again after a crash. What completes it is the end of a run that could drain: one that was told to stop and
+//!   finished what was open, which the node notes in the log. An observer's end, and one for a refused key, leave it.
 //! - The **loss of the day** is made of what own executions moved, which the executor folds by the venue's time.
 //! - **Configuration patches** are not folded: a restart takes the file's values.
 //!
 //! Nothing is told again: who was to be alerted has been.
 
+use crate::config::EngineConfig;
 use crate::step::Engine;
-use domain::{CheckpointItem, Input, MonoNanos, NewOrder, OperatorCommand, StopKind, StopReason};
+use domain::{CheckpointItem, Input, MonoNanos, NewOrder, OperatorCommand, StopKind, StopReason, Tables};
+use executor::Executor;
+use std::sync::Arc;
 
 impl Engine {
+    /// An engine that logs are folded into, in names and scales of theirs. It never decides: settings that name ids are left out.
+    pub fn of_logs(config: &EngineConfig, tables: Arc<Tables>) -> Engine {
+        let mut config = EngineConfig { reference: None, floors: Vec::new(), vetoes: Default::default(), ..config.clone() };
+        config.controls.order_qty_max.clear();
+        let executor = Executor::of_logs(config.executor.clone(), tables.clone());
+        Engine::with_executor(config, tables, executor)
+    }
+
     /// The log begins another run, of this epoch.
     pub fn recover_run(&mut self, epoch: u64) {
         self.executor.recover_restart();
@@ -48,10 +60,12 @@ impl Engine {
         }
     }
 
-    /// A run ended in order: what was drained needs no draining any more. A latch stays.
-    pub fn recover_end(&mut self) {
+    /// A run ended with nothing open ([`Engine::ended_settled`]): what was drained needs no draining any more, and what its deals have left
+    /// is dust. A latch stays.
+    pub fn recover_settled(&mut self) {
         self.draining = false;
         let _ = self.stops.clear(StopKind::Pause, StopReason::Operator, None, None);
+        self.executor.recover_settled();
     }
 
     /// Everything that recovery has built, the executor's and what only a person may end. To be called after recovery and before the

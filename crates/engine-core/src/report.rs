@@ -19,7 +19,7 @@ pub struct EngineReport {
     pub execution: ExecutionReport,
     /// Profit by quote asset: quote flows plus the change of base at the final trusted mids.
     pub pnl: Vec<(AssetId, Amount)>,
-    /// Changes by fees in tokens that no configured pair with a live book prices: not in the profit.
+    /// Changes of base, and by fees in tokens, that no configured pair with a live book prices: not in the profit.
     pub unvalued: Vec<(AssetId, Amount)>,
     /// Mids that marked base changes: pair, quote per whole base.
     pub marks: Vec<(PairId, Amount)>,
@@ -37,17 +37,25 @@ impl Engine {
             None => pnl.push((asset, amount)),
         };
         let mut marks = Vec::new();
+        let mut unvalued: Vec<(AssetId, Amount)> = Vec::new();
+        let mut leave_out = |asset: AssetId, amount: Amount| match unvalued.iter_mut().find(|(a, _)| *a == asset) {
+            Some((_, sum)) => *sum += amount,
+            None => unvalued.push((asset, amount)),
+        };
         for (pair, flow) in &execution.flows {
             let Some(info) = self.tables.pair(*pair) else { continue };
             add(info.quote, flow.quote);
-            if let Some(value) = mid_value(&self.market, *pair, flow.base) {
-                add(info.quote, value);
-                let one = Amount::from_units(domain::number::AMOUNT_ONE);
-                marks.extend(mid_value(&self.market, *pair, one).map(|mark| (*pair, mark)));
+            match mid_value(&self.market, *pair, flow.base) {
+                Some(value) => {
+                    add(info.quote, value);
+                    let one = Amount::from_units(domain::number::AMOUNT_ONE);
+                    marks.extend(mid_value(&self.market, *pair, one).map(|mark| (*pair, mark)));
+                }
+                None if flow.base.is_zero() => {}
+                None => leave_out(info.base, flow.base),
             }
         }
         // A fee in a token costs what the token is worth: by a configured pair that trades it, or it is told as not valued.
-        let mut unvalued = Vec::new();
         for (asset, fee) in &execution.token_fees {
             let priced = self.tables.pair_ids().find_map(|pair| {
                 let info = self.tables.pair(pair).filter(|info| info.base == *asset)?;
@@ -61,7 +69,7 @@ impl Engine {
                         marks.extend(mid_value(&self.market, pair, one).map(|mark| (pair, mark)));
                     }
                 }
-                None => unvalued.push((*asset, -*fee)),
+                None => leave_out(*asset, -*fee),
             }
         }
         EngineReport {

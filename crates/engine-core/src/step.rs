@@ -110,7 +110,13 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that knows names and settings, and nothing of the market yet. Every venue starts frozen until it is reconciled.
-    pub fn new(config: EngineConfig, tables: Arc<Tables>, ids: IdSource) -> Engine {
+    pub fn new(mut config: EngineConfig, tables: Arc<Tables>, ids: IdSource) -> Engine {
+        config.align();
+        let executor = Executor::new(config.executor.clone(), tables.clone(), ids);
+        Engine::with_executor(config, tables, executor)
+    }
+
+    pub(crate) fn with_executor(config: EngineConfig, tables: Arc<Tables>, executor: Executor) -> Engine {
         let (venues, pairs) = (tables.venues.len(), tables.pairs.len());
         let mut stops = Stops::new();
         for venue in tables.venue_ids() {
@@ -121,7 +127,7 @@ impl Engine {
         Engine {
             market,
             tracker: Tracker::new(pairs, venues),
-            executor: Executor::new(config.executor.clone(), tables.clone(), ids),
+            executor,
             stops,
             stats: EngineStats::default(),
             now: MonoNanos(0),
@@ -287,7 +293,8 @@ impl Engine {
             Input::Config(patch) => {
                 // Whoever sent it has checked it; limits that no run may start with change nothing all the same.
                 if self.config.apply(patch).is_ok() {
-                    self.executor.handle_config(self.config.limits, self.config.executor.book_age_max_ns);
+                    self.executor.handle_config(self.config.limits, self.config.executor.books);
+                    self.guard.set_controls(&self.config.controls);
                     self.dirty.fill(true);
                 }
             }
@@ -360,6 +367,7 @@ impl Engine {
                 if !self.latches().any(|holding| holding == reason) {
                     self.request_stop(StopKind::Latch, reason);
                 }
+                self.executor.cancel_openings(&mut self.outbox);
             }
             OperatorCommand::Resume => {
                 self.draining = false;
@@ -548,11 +556,13 @@ impl Engine {
         let info = self.tables.pair(pair)?;
         let leg = |venue: VenueId, buying: bool| {
             let cell = self.market.at(venue, pair);
+            let received = if buying { info.base } else { info.quote };
             LegView {
                 venue,
                 book: &cell.book,
                 taker: cell.fees.map(|f| f.taker),
-                fee_in_received: cell.fees.is_none_or(|f| f.paid_in.is_none()),
+                // Also where a token pays that is what is received (GT on GT/USDT).
+                fee_in_received: cell.fees.is_none_or(|f| f.paid_in.is_none_or(|asset| asset == received)),
                 open: cell.rules.is_some_and(|r| if buying { r.can_buy } else { r.can_sell }),
             }
         };
@@ -620,6 +630,7 @@ impl Engine {
         size_plan(&SizeInputs {
             pair,
             scale: info.scale,
+            base: info.base,
             buy,
             sell,
             buy_cell: self.market.at(buy, pair),
@@ -690,6 +701,12 @@ impl Engine {
     /// switch left armed.
     pub fn finished(&self) -> bool {
         self.ending() && self.dead_man.at_rest(self.now)
+    }
+
+    /// True when this run was told to stop, could trade, and is [`Engine::finished`]: a drain is complete then, and what its deals have left
+    /// is dust. An observer finishes with deals open.
+    pub fn ended_settled(&self) -> bool {
+        self.finished() && !self.config.executor.observe_only
     }
 
     /// True while a drain or flatten is in force and has come to its end: no open deal, no order that may still change.

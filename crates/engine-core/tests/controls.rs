@@ -506,3 +506,94 @@ fn late_books_count_as_lagging_or_skewed_and_send_nothing() {
     assert!(places(&rig.feed(&[dear])).is_empty());
     assert_eq!(rig.close(), [(Verdict::LegSkew, 1)]);
 }
+
+/// Beside the patch itself, what is made from its limits; and hedges are priced by the books that openings are.
+#[test]
+fn a_patch_takes_along_what_is_derived_from_it() {
+    let mut rig = Rig::new(|config| config.controls.derived.messages_per_second = false);
+    let mut patch = rig.engine.config().patch();
+    (patch.deal_value_max, patch.order_value_max) = (whole(1_000), whole(1_000));
+    (patch.unhedged_value_max, patch.orders_per_second_max) = (whole(1_500), 5);
+    (patch.book_age_max_ns, patch.lag_max_ns, patch.collar) = (2 * SECOND, 3 * SECOND, Rate::from_bps(90).unwrap());
+    rig.feed(&[Input::Config(patch)]);
+    let config = rig.engine.config();
+    let controls = &config.controls;
+    assert_eq!((controls.unhedged_opportunity_max, controls.unhedged_asset_max), (whole(1_500), whole(1_500)));
+    assert_eq!(controls.messages_per_second_max, 40, "named in the file");
+    let books = config.executor.books;
+    assert_eq!((books.age_max_ns, books.lag_max_ns, books.collar), (2 * SECOND, 3 * SECOND, Rate::from_bps(90).unwrap()));
+    // One that no run may start with changes nothing.
+    let mut rig = Rig::new(|_| {});
+    let before = rig.engine.config().clone();
+    let mut patch = before.patch();
+    patch.orders_per_second_max = 1;
+    rig.feed(&[Input::Config(patch)]);
+    assert_eq!(rig.engine.config(), &before);
+}
+
+/// A book whose feed is late shows the price of a while ago: the hedge goes to the other one.
+#[test]
+fn a_late_book_prices_neither_opening_nor_hedge() {
+    for late in [0, 2 * SECOND] {
+        let mut rig = Rig::new(|config| {
+            (config.executor.complete_cap, config.executor.reverse_cap) =
+                (Rate::from_bps(400).unwrap(), Rate::from_bps(400).unwrap());
+            config.executor.flatten_cap = Rate::from_bps(400).unwrap();
+        });
+        rig.ready();
+        let normal = rig.stamped_books(false, 0);
+        rig.feed(&normal);
+        let orders = placed(&{
+            rig.now = rig.now.after(50 * MILLI);
+            let books = rig.stamped_books(true, 0);
+            rig.feed(&books)
+        });
+        let (bought, sold) = (orders[0], orders[1]);
+        assert_eq!((bought.venue, sold.venue), (A, B));
+        let mut ends = rig.fill(&sold, &[], unix_of(&rig)).to_vec();
+        ends.push(rig.end(&bought));
+        rig.feed(&ends);
+        // To be bought back, on A by far the cheaper: at its price of two seconds ago, or of now.
+        rig.now = rig.now.after(3 * SECOND);
+        let books = rig.stamped_books(true, late);
+        let hedges = placed(&rig.feed(&books));
+        assert_eq!(hedges.iter().map(|hedge| hedge.venue).collect::<Vec<_>>(), [if late == 0 { A } else { B }]);
+    }
+}
+
+fn unix_of(rig: &Rig) -> i64 {
+    1_700_000_000_000_000_000 + rig.now.0 as i64
+}
+
+#[test]
+fn a_halt_cancels_what_rests_of_openings() {
+    let mut rig = Rig::new(|_| {});
+    rig.ready();
+    let orders = placed(&rig.crossed());
+    let name = |order: &NewOrder| VenueOrderId::new(&format!("v{}", order.client_id)).unwrap();
+    let open = |order: &NewOrder| rig.update(order, name(order), OrderReport::Open { filled: domain::Qty::ZERO });
+    let shown = [open(&orders[0]), open(&orders[1])];
+    rig.feed(&shown);
+    let out = rig.feed(&[Input::Operator(OperatorCommand::Halt { reason: StopReason::Operator })]);
+    let cancelled: Vec<_> =
+        out.commands.iter().filter_map(|c| if let Command::Cancel(r) = c { Some(r.client_id) } else { None }).collect();
+    assert_eq!(cancelled, [orders[0].client_id, orders[1].client_id]);
+}
+
+/// Base that no live book prices is told as such, and not left out in silence.
+#[test]
+fn base_without_a_live_book_is_not_valued() {
+    let mut rig = Rig::new(|_| {});
+    rig.ready();
+    let orders = placed(&rig.crossed());
+    let mut ends = rig.fill(&orders[0], &[], unix_of(&rig)).to_vec();
+    ends.push(rig.end(&orders[1]));
+    rig.feed(&ends);
+    let before = rig.engine.report();
+    assert!(before.unvalued.is_empty() && !before.marks.is_empty());
+    let down = |venue| Input::Link(LinkChange { venue, role: LinkRole::Public, state: LinkState::Lost, at: MonoNanos(1) });
+    rig.feed(&[down(A), down(B)]);
+    let after = rig.engine.report();
+    let bought = rig.engine.tables().pair(rig::PAIR).unwrap().scale.base_of(orders[0].qty);
+    assert_eq!((after.unvalued, after.marks.len()), (vec![(domain::AssetId(0), bought)], 0));
+}

@@ -21,7 +21,7 @@ use crate::deals::{Deal, Executed};
 use crate::fees::Charge;
 use crate::orders::{Order, Phase};
 use crate::reconcile::{Adoption, VenueState};
-use crate::{Executor, StopRequest};
+use crate::{Executor, IdSource, StopRequest};
 use domain::time::MILLI;
 use domain::{
     ChargeState, CheckpointItem, ClientOrderId, DealId, DealState, MonoNanos, OrderStage, OrderState, PairId, Qty, StopKind,
@@ -42,7 +42,8 @@ impl Executor {
     pub fn checkpoint(&self) -> Vec<CheckpointItem> {
         let clock = CheckpointItem::Clock { wall: self.wall, epoch_seen: self.epoch_seen, last_deal: DealId(self.deals.last) };
         let mut items = vec![clock];
-        items.extend(self.epochs.iter().map(|epoch| CheckpointItem::Epoch { epoch: *epoch }));
+        let epochs = self.epochs.iter().filter(|epoch| **epoch != IdSource::NO_RUN);
+        items.extend(epochs.map(|epoch| CheckpointItem::Epoch { epoch: *epoch }));
         for venue in &self.venues {
             let id = venue.venue;
             items.push(CheckpointItem::Venue { venue: id, adopted: venue.has_ledger() });
@@ -192,13 +193,16 @@ impl Executor {
         self.orders.booked.retain(|(venue, pair, _), executed| !is_old(venues, *venue, *pair, *executed));
         let past = self.deals.all.values().filter(|deal| self.is_past(deal) && self.is_even(deal));
         let past: Vec<DealId> = past.map(|deal| deal.id).collect();
-        for id in past {
-            self.deals.open.remove(&id);
-            let Some(deal) = self.deals.all.remove(&id) else { continue };
-            deal.orders().iter().for_each(|order| self.orders.forget(*order));
-            if let Some(info) = self.tables.pair(deal.pair) {
-                self.dust.leave(deal.lies_at(), info.base, deal.base_untold());
-            }
+        past.into_iter().for_each(|id| self.forget_deal(id));
+    }
+
+    /// Drops a deal with its orders; what it has left is dust.
+    pub(crate) fn forget_deal(&mut self, id: DealId) {
+        self.deals.open.remove(&id);
+        let Some(deal) = self.deals.all.remove(&id) else { return };
+        deal.orders().iter().for_each(|order| self.orders.forget(*order));
+        if let Some(info) = self.tables.pair(deal.pair) {
+            self.dust.leave(deal.lies_at(), info.base, deal.base_untold());
         }
     }
 
@@ -273,7 +277,7 @@ impl Executor {
     }
 
     /// Whether what is left of a deal is next to nothing of what it executed.
-    fn is_even(&self, deal: &Deal) -> bool {
+    pub(crate) fn is_even(&self, deal: &Deal) -> bool {
         let Some(info) = self.tables.pair(deal.pair) else { return false };
         let unit = info.scale.base_of(Qty::from_units(1).unwrap_or_default()).units();
         let executed = deal.bought.qty.saturating_add(deal.sold.qty).saturating_mul(unit);
@@ -318,6 +322,7 @@ fn order_state(order: &Order) -> OrderState {
         booked,
         heard_at: _,
         row_refused_at: _,
+        cancel_failed: _,
         ended_at: _,
         label,
         fee_on_spend,

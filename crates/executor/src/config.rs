@@ -4,6 +4,19 @@ use domain::Rate;
 use domain::time::{MILLI, SECOND};
 use risk::Limits;
 
+/// What a live book must keep to price anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BookGates {
+    /// Longest time since its last evidence, nanoseconds.
+    pub age_max_ns: u64,
+    /// Largest lag above normal, nanoseconds.
+    pub lag_max_ns: u64,
+    /// Whether a book is late until a frame of its connection was shown to be on time (`TrackedBook::is_late`).
+    pub lag_must_be_known: bool,
+    /// Largest distance of its mid from the other venues', as a fraction.
+    pub collar: Rate,
+}
+
 /// Settings of one executor. Times are nanoseconds of the monotonic clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutorConfig {
@@ -30,8 +43,8 @@ pub struct ExecutorConfig {
     pub flatten_cap: Rate,
     /// Time between two hedge attempts of one deal.
     pub hedge_pause_ns: u64,
-    /// Books older than this price no hedge.
-    pub book_age_max_ns: u64,
+    /// Which books price hedges. The engine keeps it at what its detector trusts books by.
+    pub books: BookGates,
     /// How long hedging waits for a book that our own order has spent to come anew; then that venue counts as one without a book.
     pub spent_book_wait_ns: u64,
     /// No hedge's limit price may be further than this beyond the mids of the books that are trusted: far above what the caps
@@ -48,8 +61,8 @@ pub struct ExecutorConfig {
 
 impl ExecutorConfig {
     /// The defaults of everything that is not a limit: 500 ms expiry, 3 s to unknown, 10 s visibility, 30 s balance grace, 60 s
-    /// between comparisons, 5 s unhedged, caps of 10, 10 and 50 bps, 250 ms between hedges, books up to 1 s old,
-    /// 300 ms for a spent book to come anew, a collar of 5 % around the trusted mids, an hour of history.
+    /// between comparisons, 5 s unhedged, caps of 10, 10 and 50 bps, 250 ms between hedges, books up to 1 s old and
+    /// 250 ms late within 5 % of each other, 300 ms for a spent book to come anew, a collar of 5 % around the trusted mids, an hour of history.
     pub fn with_limits(instance: u16, limits: Limits) -> ExecutorConfig {
         let bps = |n| Rate::from_bps(n).unwrap_or_default();
         ExecutorConfig {
@@ -64,7 +77,7 @@ impl ExecutorConfig {
             reverse_cap: bps(10),
             flatten_cap: bps(50),
             hedge_pause_ns: 250 * MILLI,
-            book_age_max_ns: SECOND,
+            books: BookGates { age_max_ns: SECOND, lag_max_ns: 250 * MILLI, lag_must_be_known: false, collar: bps(500) },
             // Three frames of the slowest feed used for trading (100 ms): one shows what our order took, if anything does.
             spent_book_wait_ns: 300 * MILLI,
             hedge_collar: bps(500),

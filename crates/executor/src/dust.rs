@@ -7,7 +7,7 @@
 //! Kept true, and asserted at each closing: per asset, the dust of all venues and what open deals have not left yet are the sum
 //! of all base flows of our own fills.
 
-use crate::{Executor, deals::Deal};
+use crate::{Executor, deals::Deal, hedge::tells_minimum};
 use domain::{Amount, AssetId, Price, Qty, Side, VenueId};
 use risk::Market;
 
@@ -100,7 +100,9 @@ impl Executor {
             let by_value = i64::try_from((rules.value_min.units().max(0) + unit - 1) / unit).ok().and_then(Qty::from_units)?;
             Some(info.scale.base_of(by_value.max(rules.qty_min)))
         };
-        let rules = market.venues_of(deal.pair).iter().filter_map(|cell| cell.rules.as_ref());
+        // A pair that is off a venue's list has rules without a minimum, and takes nothing.
+        let says = |rules: &&domain::InstrumentRules| rules.can_buy || rules.can_sell || tells_minimum(rules);
+        let rules = market.venues_of(deal.pair).iter().filter_map(|cell| cell.rules.as_ref()).filter(says);
         let smallest = rules.filter_map(smallest).min().unwrap_or(Amount::ZERO);
         helps.min(Amount::from_units(smallest.units() / 2)).min(amount - Amount::from_units(1)).max(Amount::ZERO)
     }

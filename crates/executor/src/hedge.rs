@@ -10,6 +10,9 @@
 //! refuses may be the only way. Each refusal in a row there doubles the pause until it is
 //! asked again (F22); another venue waits for the usual pause only. A venue that is known to be banned counts as one that just refused.
 //!
+//! A venue that took a hedge and filled nothing of it comes after another within the same cap for two seconds, or until it fills one:
+//! somebody was faster, or its book is not what it seems.
+//!
 //! A deal that came out of the log is hedged once every venue of its pair was read in this life: the log may lack fills, and hedges
 //! that were sent. One that cannot be read holds it up for a minute at most, and an adopted deal until it can.
 //!
@@ -19,13 +22,13 @@
 use crate::deals::Deal;
 use crate::orders::{Order, Phase};
 use crate::reconcile::VenueState;
+use crate::sight::Sight;
 use crate::{Executor, Outbox};
-use domain::mutants::{self, Mutant};
 use domain::number::RATE_ONE;
-use domain::time::{MILLI, SECOND};
+use domain::time::SECOND;
 use domain::{
-    Amount, AssetId, ClientOrderId, DealId, Fill, InstrumentRules, MonoNanos, OrderOutcome, PairId, PairScale, Price, Purpose,
-    Qty, Rate, Side, Unwind, VenueId,
+    Amount, AssetId, ClientOrderId, DealId, Fill, InstrumentRules, MonoNanos, OrderOutcome, PairScale, Price, Purpose, Qty, Rate,
+    Side, Unwind, VenueId,
 };
 use order_book::walk::{Walk, walk_qty};
 use risk::{HedgeBand, HedgeOrder, Leg, Market, VenuePair, Worth};
@@ -43,8 +46,9 @@ const REFUSED_LATELY: usize = 2;
 /// A recovered deal waits no longer than this for venues that cannot be read; what it may be exposed by is told long before.
 const RECOVERED_WAIT: u64 = 60 * SECOND;
 
-/// While flattening, a spent book is waited for no longer than this: one frame of the slowest feed used for trading.
-const SPENT_BOOK_WAIT_FLATTENING: u64 = 100 * MILLI;
+/// A venue where the deal's last hedge ended with nothing filled comes after the others for so long: its book promises what it does not
+/// keep.
+const UNFILLED_LATELY: u64 = 2 * SECOND;
 
 /// One way to hedge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,20 +58,11 @@ struct Candidate {
     rung: Unwind,
     /// How lately the venue refused a hedge of this deal: 0 is not lately.
     reluctance: usize,
+    /// Its last hedge of this deal there filled nothing a moment ago.
+    unfilled: bool,
     /// Cost against the reference, in 10^-9 of the value; `None` for a blind one.
     cost_nano: Option<i128>,
     leg: Leg,
-}
-
-/// What a venue's book is to a hedge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sight {
-    /// Trusted, and newer than our orders there.
-    Clear,
-    /// Trusted but spent: it may come anew until then.
-    Spent(MonoNanos),
-    /// Not to be trusted, or spent and silent.
-    Blind,
 }
 
 /// What is best now.
@@ -182,6 +177,16 @@ impl Executor {
         lately.position(|order| order.terms.venue == venue && was_refused(order)).map_or(0, |ago| REFUSED_LATELY - ago)
     }
 
+    /// Whether the deal's last hedge at a venue, taken and ended, filled nothing, a moment ago.
+    fn filled_nothing(&self, deal: &Deal, venue: VenueId, now: MonoNanos) -> bool {
+        let last = self.hedges_of(deal).find(|order| order.terms.venue == venue);
+        last.is_some_and(|order| {
+            order.phase == Phase::Done(OrderOutcome::Cancelled)
+                && order.reported.is_zero()
+                && now.since(order.ended_at) < UNFILLED_LATELY
+        })
+    }
+
     fn choose(&self, deal: &Deal, side: Side, amount: Amount, now: MonoNanos, market: &Market) -> Choice {
         let Some(reference) = self.reference(deal, side.opposite()) else { return Choice::Nothing };
         let completing = match side {
@@ -211,6 +216,7 @@ impl Executor {
                 venue,
                 completes: venue == completing,
                 reluctance: self.reluctance(deal, venue, now),
+                unfilled: self.filled_nothing(deal, venue, now),
                 reference,
                 cell,
                 rules: &rules,
@@ -253,23 +259,6 @@ impl Executor {
         within.or(flattening).or(in_turn).map_or(Choice::Nothing, |candidate| Choice::Send(candidate, band))
     }
 
-    fn sight(&self, venue: VenueId, pair: PairId, now: MonoNanos, market: &Market) -> Sight {
-        let book = &market.at(venue, pair).book;
-        let aged = book.age_ns(now) > self.config.book_age_max_ns && !mutants::active(Mutant::AgeIgnored);
-        if aged || !(book.is_live() || mutants::active(Mutant::UntrustedTraded)) {
-            return Sight::Blind;
-        }
-        if self.is_renewed(venue, pair, market) {
-            return Sight::Clear;
-        }
-        let most = if self.flattening { SPENT_BOOK_WAIT_FLATTENING } else { u64::MAX };
-        let wait = self.config.spent_book_wait_ns.min(most);
-        match self.spent.since(venue, pair).map(|spent| spent.after(wait)) {
-            Some(until) if now < until => Sight::Spent(until),
-            _ => Sight::Blind,
-        }
-    }
-
     /// Adds what an execution of a hedge cost against the reference of its deal, before it is booked there.
     pub(crate) fn measure_unwind(&mut self, id: ClientOrderId, fill: &Fill) {
         let Some(order) = self.orders.get(id) else { return };
@@ -297,13 +286,20 @@ impl Executor {
         self.deals.book_unwind(id, rung, cost, worth);
     }
 
-    /// Whether some venue that lists the pair would take `amount` of base as an order, at a price no better for us than any that
-    /// a hedge would carry. `None` while no venue has told its rules.
+    /// Whether some venue that takes orders of that side would take `amount` of base as one, at a price no better for us than any that
+    /// a hedge would carry. A closed venue takes nothing, whatever its rules say; where all are closed, those that still tell a minimum
+    /// say what they would take once they open. `None` while no rules tell anything: none was told yet, or no venue lists the pair any more.
     pub(crate) fn is_above_dust(&self, deal: &Deal, side: Side, amount: Amount, market: &Market) -> Option<bool> {
         let info = self.tables.pair(deal.pair)?;
+        let open = |rules: &InstrumentRules| if side == Side::Buy { rules.can_buy } else { rules.can_sell };
+        let cells = market.venues_of(deal.pair);
+        let any_open = cells.iter().filter_map(|cell| cell.rules.as_ref()).any(open);
         let mut answer = None;
-        for cell in market.venues_of(deal.pair) {
+        for cell in cells {
             let Some(rules) = &cell.rules else { continue };
+            if !(open(rules) || !any_open && tells_minimum(rules)) {
+                continue;
+            }
             let top = match side {
                 Side::Sell => cell.book.book().best_bid(),
                 Side::Buy => cell.book.book().best_ask(),
@@ -333,6 +329,7 @@ struct Ask<'a> {
     venue: VenueId,
     completes: bool,
     reluctance: usize,
+    unfilled: bool,
     reference: Price,
     cell: &'a VenuePair,
     rules: &'a InstrumentRules,
@@ -389,13 +386,31 @@ impl Ask<'_> {
         accepted(scale, self.rules, qty, limit).then_some(qty)
     }
 
-    /// By the book, if the cost is within `cap`.
+    /// By the book, if the cost is within `cap`. What stands beyond the cap's price is left alone: part of a hedge now is better than
+    /// none. On the last rung so is what stands beyond the cap less the fee, where the fee would make the whole cost more than the cap; on
+    /// the others the next rung takes the whole.
     fn priced(&self, cap: Rate, rung: Unwind) -> Option<Candidate> {
+        let whole = self.priced_to(cap, cap, rung);
+        if rung != Unwind::Flattened {
+            return whole;
+        }
+        whole.or_else(|| self.priced_to(self.less_fee(cap)?, cap, rung))
+    }
+
+    /// How far from the reference every level may stand so that its cost with the fee keeps `cap`, rounded against us: a buy's fee is on
+    /// more than the reference, (1 + depth)(1 + fee) ≤ 1 + cap. `None` without a fee.
+    fn less_fee(&self, cap: Rate) -> Option<Rate> {
+        let (one, fee) = (i128::from(RATE_ONE), i128::from(self.taker().nano()));
+        let depth = (i128::from(cap.nano()) - fee) * one / (one + fee) - 1;
+        Rate::from_nano(i64::try_from(depth).ok()?).filter(|_| fee > 0)
+    }
+
+    /// As far as the book goes to `depth` from the reference, if that costs no more than `cap`.
+    fn priced_to(&self, depth: Rate, cap: Rate, rung: Unwind) -> Option<Candidate> {
         let scale = self.scale()?;
         let wanted = self.qty_wanted()?;
         let book = self.cell.book.book();
-        let at_cap = capped(i128::from(self.reference.units()), self.side, cap, self.rules.price_step)?;
-        // What stands beyond the cap's price is left alone: part of a hedge now is better than none.
+        let at_cap = capped(i128::from(self.reference.units()), self.side, depth, self.rules.price_step)?;
         let walk = |qty: Qty| match self.side {
             Side::Sell => walk_qty(book.bids().take_while(|level| level.price >= at_cap), qty),
             Side::Buy => walk_qty(book.asks().take_while(|level| level.price <= at_cap), qty),
@@ -415,8 +430,8 @@ impl Ask<'_> {
     }
 
     fn candidate(&self, rung: Unwind, cost_nano: Option<i128>, leg: Leg) -> Candidate {
-        let Ask { venue, completes, reluctance, .. } = *self;
-        Candidate { venue, completes, rung, reluctance, cost_nano, leg }
+        let Ask { venue, completes, reluctance, unfilled, .. } = *self;
+        Candidate { venue, completes, rung, reluctance, unfilled, cost_nano, leg }
     }
 
     /// `worst` in steps of the venue, but never beyond the cap's price.
@@ -460,10 +475,10 @@ fn was_refused(order: &Order) -> bool {
     matches!(order.phase, Phase::Done(OrderOutcome::Refused | OrderOutcome::NotSent | OrderOutcome::Expired))
 }
 
-/// Keeps the better of two: the venue that did not refuse lately, and then the cheaper.
+/// Keeps the better of two: the venue that did not refuse lately, then the one that did not leave a hedge unfilled, then the cheaper.
 fn prefer(best: &mut Option<Candidate>, found: Option<Candidate>) {
     let Some(found) = found else { return };
-    let key = |candidate: &Candidate| (candidate.reluctance, candidate.cost_nano, !candidate.completes);
+    let key = |candidate: &Candidate| (candidate.reluctance, candidate.unfilled, candidate.cost_nano, !candidate.completes);
     if best.as_ref().is_none_or(|best| key(&found) < key(best)) {
         *best = Some(found);
     }
@@ -473,6 +488,11 @@ fn prefer(best: &mut Option<Candidate>, found: Option<Candidate>) {
 /// are taken in the pair's own quote: missing prices hold no hedge back.
 fn worth_of_quote(market: &Market, quote: AssetId) -> Worth {
     market.valuation().last_worth(quote).unwrap_or(Worth::ONE)
+}
+
+/// Whether rules say how little a venue takes. Those of a pair that is off its list do not.
+pub(crate) fn tells_minimum(rules: &InstrumentRules) -> bool {
+    !rules.qty_min.is_zero() || rules.value_min.units() > 0
 }
 
 /// Whether a venue takes an order of this quantity at this price.

@@ -22,6 +22,14 @@ impl IdSource {
         }
     }
 
+    /// The epoch of [`IdSource::of_no_run`]: above every epoch that a run directory gives out.
+    pub(crate) const NO_RUN: u64 = EPOCH_LIMIT - 1;
+
+    /// For an executor that logs are folded into and that never sends.
+    pub(crate) const fn of_no_run(instance: u16) -> IdSource {
+        IdSource { instance, epoch: IdSource::NO_RUN, shard: 0, counter: 0 }
+    }
+
     /// A new id.
     ///
     /// # Panics

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `orders.rs` | the life of one order: a lattice that evidence only climbs |
 //! | `registry.rs` | all orders, found by our id or the venue's; booked trade ids |
-//! | `refusals.rs` | the breaker for placements that a venue refuses for funds or for the key |
+//! | `refusals.rs` | the breaker for placements that a venue refuses for funds, for the key, or of a pair |
 //! | `resolve.rs` | unknown orders: look-ups, and the proof of absence |
 //! | `fills.rs` | booking a fill: ledger, order, deal; foreign fills; lost intents |
 //! | `day_flows.rs` | what each day's executions moved, for the daily loss |
@@ -16,12 +16,14 @@
 //! | `preflight.rs` | the last look at both legs before anything is sent |
 //! | `proof.rs` | whether a venue's private news comes |
 //! | `deals.rs`, `hedge.rs` | exposure intervals, and the ladder that closes them |
+//! | `sight.rs` | which books a hedge may be priced by |
 //! | `dust.rs` | what closed deals leave behind, and its way into the next hedge |
 //! | `spent.rs` | books that our own orders took from since they came |
 //! | `reconcile.rs` | comparing with the venue: at start, after a reconnect, periodically, at the end |
 //! | `wind_down.rs` | ending: a shutdown, and flattening while the engine goes on |
 //! | `recover.rs` | folding the state log |
 //! | `checkpoint.rs` | the state as items, and what of the past is forgotten |
+//! | `carried.rs` | what of a recovered state still needs its names, in a run that may lack them |
 //!
 //! Kept true by every method (asserted, in release too):
 //! 1. What the ledger holds reserved is the sum of what the orders hold, and never negative.
@@ -35,6 +37,7 @@
 //! and differ for the whole balance grace time, since balance endpoints lag (F29) and a stale one must not replace a ledger that
 //! is right.
 
+pub mod carried;
 pub mod checkpoint;
 pub mod config;
 pub mod day_flows;
@@ -55,10 +58,11 @@ mod refusals;
 mod registry;
 pub mod report;
 mod resolve;
+mod sight;
 mod spent;
 mod wind_down;
 
-pub use config::ExecutorConfig;
+pub use config::{BookGates, ExecutorConfig};
 pub use day_flows::DayFlows;
 pub use ids::IdSource;
 pub use ledger::{Holding, Ledger};
@@ -276,7 +280,7 @@ impl Executor {
         }
         self.fee_watch.told(fees);
         if let Some(venue) = self.venues.get_mut(fees.venue.index()) {
-            venue.fees_told();
+            venue.fees_told(fees.pair);
         }
     }
 
@@ -314,7 +318,7 @@ impl Executor {
         if let OrderReport::Refused { class, .. } = update.report
             && refused
         {
-            self.note_refusal(terms.venue, class, now, out);
+            self.note_refusal(&terms, class, now, out);
         }
         self.follow(id, effects, now, out);
     }
@@ -334,7 +338,7 @@ impl Executor {
         let Some(order) = self.orders.get_mut(id) else { return };
         let Some(venue) = self.venues.get_mut(order.terms.venue.index()) else { return };
         if lived {
-            venue.refusals.accepted();
+            venue.refusals.accepted(order.terms.pair);
         }
         if source == OrderSource::Stream {
             order.shown = true;
@@ -542,7 +546,7 @@ impl Executor {
     /// A read failed: it is asked again, later each time.
     pub fn handle_read_failed(&mut self, now: MonoNanos, failure: &ReadFailure, _out: &mut Outbox) {
         if let Some(venue) = self.venues.get_mut(failure.venue.index()) {
-            venue.read_failed(failure.read, now);
+            venue.read_failed(failure, now);
         }
     }
 
@@ -578,10 +582,10 @@ impl Executor {
         }
     }
 
-    /// Other limits and another age of books from now on.
-    pub fn handle_config(&mut self, limits: Limits, book_age_max_ns: u64) {
+    /// Other limits, and books trusted by other thresholds, from now on.
+    pub fn handle_config(&mut self, limits: Limits, books: BookGates) {
         self.config.limits = limits;
-        self.config.book_age_max_ns = book_age_max_ns;
+        self.config.books = books;
     }
 
     /// Once per batch: deadlines, look-ups, hedges, reconciliation. Decided before openings, so that a stop holds at once.

@@ -47,7 +47,7 @@ pub(crate) struct Effects {
     pub(crate) latch: bool,
     /// Ask the venue for the order's state.
     pub(crate) look_up: bool,
-    /// Ask the venue to cancel: it lives though it was taken for dead, or with terms that are not ours.
+    /// Ask the venue to cancel: it lives though it was taken for dead, with terms that are not ours, or although a cancel was sent.
     pub(crate) cancel: bool,
     /// The venue has it with other terms than ours, and that was not known.
     pub(crate) terms_differ: bool,
@@ -90,6 +90,8 @@ pub(crate) struct Order {
     pub(crate) shown: bool,
     /// The quantity that the venue has it for, should that not be ours (F24).
     pub(crate) theirs: Option<Qty>,
+    /// A cancel of it failed: another follows when the venue is asked and shows it open.
+    pub(crate) cancel_failed: bool,
 }
 
 /// The venue tells of the order itself, and does not answer a request that was to place it.
@@ -123,6 +125,7 @@ impl Order {
             rung: None,
             shown: false,
             theirs: None,
+            cancel_failed: false,
         }
     }
 
@@ -208,6 +211,7 @@ impl Order {
                     self.end(OrderOutcome::Filled, now);
                 } else if !self.is_done() {
                     self.phase = Phase::Open;
+                    effects.cancel = update.source == OrderSource::Query && std::mem::take(&mut self.cancel_failed);
                 }
                 if was_dead {
                     effects = Effects { latch: true, look_up: true, cancel: true, ..Effects::default() };
@@ -232,9 +236,8 @@ impl Order {
             }
             OrderReport::NotSent if self.may_never_have_lived() => self.end(OrderOutcome::NotSent, now),
             // The venue has it, and something says it does not: let the venue tell again.
-            OrderReport::Refused { .. } | OrderReport::NotSent | OrderReport::CancelFailed { .. } => {
-                effects.look_up = !self.is_done()
-            }
+            OrderReport::Refused { .. } | OrderReport::NotSent => effects.look_up = !self.is_done(),
+            OrderReport::CancelFailed { .. } => (effects.look_up, self.cancel_failed) = (!self.is_done(), true),
             OrderReport::TermsDiffer { qty, filled } => {
                 // Real, and not what was asked for: ended as fast as the venue lets us, counted for what it may be, and told once.
                 let was_dead = self.was_never_alive() && !self.was_open_before_its_refusal(update, filled);
@@ -363,7 +366,7 @@ impl Order {
         }
         self.placed = now;
         self.expiry = now.after(order_expiry_ns);
-        (self.heard_at, self.row_refused_at) = (None, None);
+        (self.heard_at, self.row_refused_at, self.cancel_failed) = (None, None, false);
         self.ended_at = now;
         self.proof = AbsenceProof::default();
         self.probe = Probe::default();

@@ -26,8 +26,8 @@ use crate::{
 use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
 use domain::{
-    AccountFacts, Amount, AssetId, BalanceReport, BalanceSource, Command, LinkChange, LinkRole, LinkState, MonoNanos, Notice,
-    PairId, ReadKind, StopKind, StopReason, TradesReport, UnixNanos, VenueId, VenueOrderId,
+    AccountFacts, Amount, AssetId, BalanceReport, BalanceSource, Command, ErrorClass, LinkChange, LinkRole, LinkState, MonoNanos,
+    Notice, PairId, ReadFailure, ReadKind, StopKind, StopReason, TradesReport, UnixNanos, VenueId, VenueOrderId,
 };
 use risk::Market;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +37,8 @@ const READ_TIMEOUT: u64 = 5 * SECOND;
 /// Back-off of failed reads: doubling from the first to the last.
 const RETRY_FIRST: u64 = 500 * MILLI;
 const RETRY_LAST: u64 = 5 * SECOND;
+/// The last one for fees of which some came and some did not: each time all of them are read once more.
+const FEES_RETRY_LAST: u64 = 60 * SECOND;
 /// Time to the next round after one that did not end equal.
 const ROUND_AGAIN: u64 = 2 * SECOND;
 /// The longest time between the questions for trades and for balances that a first ledger begins with: what somebody trades between
@@ -90,9 +92,20 @@ impl Read {
     }
 
     fn fail(&mut self, now: MonoNanos) {
+        self.fail_until(RETRY_LAST, now);
+    }
+
+    /// As [`Read::fail`], with another last back-off.
+    fn fail_until(&mut self, last: u64, now: MonoNanos) {
         self.failures = self.failures.saturating_add(1);
-        let pause = RETRY_FIRST.saturating_mul(1 << (self.failures - 1).min(8)).min(RETRY_LAST);
+        let pause = RETRY_FIRST.saturating_mul(1 << (self.failures - 1).min(8)).min(last);
         self.next_at = now.after(pause);
+    }
+
+    /// Nothing is wanted any more, whatever was.
+    fn drop_want(&mut self) {
+        self.wanted = None;
+        self.failures = 0;
     }
 
     fn answered_since(&self, from: MonoNanos) -> bool {
@@ -116,6 +129,12 @@ pub(crate) struct TradesRead {
     pub(crate) forgotten: Option<UnixNanos>,
     /// Wall time of the last question.
     asked: Option<UnixNanos>,
+    /// The venue refused to list them since it does not know the pair (any more).
+    unknown_pair: bool,
+    /// Not waited for: the pair is gone, and nothing of ours can be missing there ([`Executor::see_gone_pairs`]).
+    gone: bool,
+    /// It was told that the pair is gone and something of ours with it.
+    gone_told: bool,
 }
 
 /// Whether, and on what, a venue's statement may be taken over.
@@ -148,6 +167,8 @@ pub(crate) struct VenueState {
     account: Read,
     fees: Read,
     fees_at: MonoNanos,
+    /// Pairs whose rates came since the last failure.
+    fees_of: BTreeSet<PairId>,
     open_orders: Read,
     balances: Read,
     pub(crate) trades: BTreeMap<PairId, TradesRead>,
@@ -199,6 +220,7 @@ impl VenueState {
             account: Read::default(),
             fees: Read::default(),
             fees_at: MonoNanos(0),
+            fees_of: BTreeSet::new(),
             open_orders: Read::default(),
             balances: Read::default(),
             trades: BTreeMap::new(),
@@ -357,6 +379,7 @@ impl VenueState {
             trades.read.fail(now);
             return;
         }
+        (trades.unknown_pair, trades.gone, trades.gone_told) = (false, false, false);
         trades.read.answer(report.requested);
         // Folding the log we do not know when it was asked by the wall clock: then it is covered from where it began.
         trades.covered = trades.covered.max(Some(trades.asked.unwrap_or(report.since)));
@@ -367,20 +390,33 @@ impl VenueState {
         self.account.answer(now);
     }
 
-    pub(crate) fn fees_told(&mut self) {
+    /// Rates come pair by pair. The first ones end the question; only when all have come without a failure between them are earlier
+    /// failures past, or a pair whose rates can never be read would have all others read for ever at the shortest back-off.
+    pub(crate) fn fees_told(&mut self, pair: PairId) {
         self.fees.wanted = None;
-        self.fees.failures = 0;
+        self.fees_of.insert(pair);
+        if self.trades.iter().all(|(pair, trades)| !trades.listed || self.fees_of.contains(pair)) {
+            self.fees.failures = 0;
+            self.fees_of.clear();
+        }
     }
 
-    pub(crate) fn read_failed(&mut self, read: ReadKind, now: MonoNanos) {
-        match read {
+    pub(crate) fn read_failed(&mut self, failure: &ReadFailure, now: MonoNanos) {
+        match failure.read {
             ReadKind::Balances => self.balances.fail(now),
             ReadKind::OpenOrders => self.open_orders.fail(now),
-            ReadKind::Trades { pair, .. } => self.trades.entry(pair).or_default().read.fail(now),
+            ReadKind::Trades { pair, .. } => {
+                let trades = self.trades.entry(pair).or_default();
+                trades.unknown_pair |= failure.class == ErrorClass::SymbolClosed;
+                // Of one that is gone every round asks once.
+                if trades.gone { trades.read.drop_want() } else { trades.read.fail(now) }
+            }
             ReadKind::Fees => {
-                // Rates come pair by pair, and the first of them ended the question: the others are still wanted.
+                // The first rates ended the question: the others are still wanted.
                 self.fees.want(now);
-                self.fees.fail(now);
+                let some_came = !self.fees_of.is_empty();
+                self.fees.fail_until(if some_came { FEES_RETRY_LAST } else { RETRY_LAST }, now);
+                self.fees_of.clear();
             }
             ReadKind::Account => self.account.fail(now),
             ReadKind::Time => {}
@@ -444,9 +480,9 @@ impl VenueState {
         self.trades.values().filter(|trades| trades.listed)
     }
 
-    /// Every listed pair's trades were read since `from`; false while no pair is listed.
+    /// Every listed pair's trades were read since `from`, but for pairs that are gone; false while no pair is listed.
     fn trades_read_since(&self, from: MonoNanos) -> bool {
-        self.listed().next().is_some() && self.listed().all(|trades| trades.read.answered_since(from))
+        self.listed().next().is_some() && self.listed().all(|trades| trades.gone || trades.read.answered_since(from))
     }
 
     fn rights_fit(&self) -> bool {
@@ -461,12 +497,14 @@ impl VenueState {
         }
         if self.round.is_none() && now >= self.next_round_at {
             self.round = Some((now, None));
+            self.trades.values_mut().filter(|trades| trades.gone).for_each(|trades| trades.read.want(now));
         }
         let Some((from, balances_from)) = self.round else { return };
         if !self.open_orders.answered_since(from) {
             self.open_orders.want(now);
         }
-        for trades in self.trades.values_mut().filter(|trades| trades.listed && !trades.read.answered_since(from)) {
+        for trades in self.trades.values_mut().filter(|trades| trades.listed && !trades.gone && !trades.read.answered_since(from))
+        {
             trades.read.want(now);
         }
         if !self.open_orders.answered_since(from) || !self.trades_read_since(from) {
@@ -514,6 +552,7 @@ impl Executor {
             if !self.venues[index].ever_up() {
                 continue;
             }
+            self.see_gone_pairs(venue, market, out);
             let mut mute = false;
             let state = &mut self.venues[index];
             if now >= state.fees_at {
@@ -546,6 +585,34 @@ impl Executor {
             }
             self.ask(venue, now, out);
             self.tell_venue(venue, now, out);
+        }
+    }
+
+    /// A pair that a venue knows no more would be read there without end, and keep the venue from ever being ready. No round waits for it
+    /// once everything says that it is gone and that nothing of ours is missing there: the venue refuses to list its trades, its rules allow
+    /// neither direction, every order of ours on it there is settled, and no deal on it is open. Nothing else is forgotten: its trades are
+    /// asked for once in a round, and waited for again, from where they are covered, once its rules open it or a list comes.
+    ///
+    /// Where there is an order or a deal of ours, the venue stays as it is, not ready, and a person is told.
+    fn see_gone_pairs(&mut self, venue: VenueId, market: &Market, out: &mut Outbox) {
+        let Some(state) = self.venues.get_mut(venue.index()) else { return };
+        let mut with_ours = Vec::new();
+        for (pair, trades) in state.trades.iter_mut().filter(|(_, trades)| trades.unknown_pair) {
+            let closed = market.at(venue, *pair).rules.is_some_and(|rules| !rules.can_buy && !rules.can_sell);
+            let ours = self.orders.active_on(venue).any(|order| order.terms.pair == *pair)
+                || self.orders.early.iter().any(|fill| (fill.venue, fill.pair) == (venue, *pair))
+                || self.deals.open_deals().any(|deal| deal.pair == *pair);
+            let gone = closed && !ours;
+            if gone && !trades.gone {
+                trades.read.drop_want();
+            }
+            trades.gone = gone;
+            if closed && ours && !std::mem::replace(&mut trades.gone_told, true) {
+                with_ours.push(*pair);
+            }
+        }
+        for pair in with_ours {
+            self.pause_for_a_person(StopReason::RulesChanged, venue, Some(pair), out);
         }
     }
 
@@ -704,45 +771,5 @@ impl Executor {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(millis: u64) -> MonoNanos {
-        MonoNanos(millis * MILLI)
-    }
-
-    #[test]
-    fn a_failed_read_is_asked_again_later_each_time() {
-        let mut read = Read::default();
-        assert!(!read.due(at(0)));
-        read.want(at(0));
-        let mut asked = Vec::new();
-        for millis in 0..20_000 {
-            if read.due(at(millis)) {
-                asked.push(millis);
-                read.fail(at(millis));
-            }
-        }
-        assert_eq!(asked, vec![0, 500, 1_500, 3_500, 7_500, 12_500, 17_500]);
-        read.answer(at(17_500));
-        assert_eq!(read.deadline(), None);
-    }
-
-    #[test]
-    fn an_answer_to_an_older_question_does_not_count() {
-        let mut read = Read::default();
-        read.want(at(10));
-        read.answer(at(9));
-        assert!(read.deadline().is_some() && !read.answered_since(at(10)));
-        read.answer(at(10));
-        assert!(read.deadline().is_none() && read.answered_since(at(10)));
-    }
-
-    #[test]
-    fn an_unanswered_read_is_asked_again_after_its_time_out() {
-        let mut read = Read::default();
-        read.want(at(0));
-        let asked: Vec<u64> = (0..10_001).filter(|millis| read.due(at(*millis))).collect();
-        assert_eq!(asked, vec![0, 5_000, 10_000]);
-    }
-}
+#[path = "reconcile_tests.rs"]
+mod tests;

@@ -10,9 +10,16 @@
 use crate::orders::Order;
 use crate::reconcile::TRADES_OVERLAP_NS;
 use crate::report::Tally;
-use crate::{Executor, Outbox};
+use crate::{Executor, Outbox, StopRequest};
 use domain::mutants::{self, Mutant};
-use domain::{ClientOrderId, Input, MonoNanos, NewOrder, OperatorCommand, TradesReport, UnixNanos};
+use domain::{
+    Amount, ClientOrderId, Input, MonoNanos, NewOrder, OperatorCommand, StopKind, StopReason, TradesReport, UnixNanos, VenueId,
+};
+
+/// What openings at a mute venue are paused by.
+const fn mute_pause(venue: VenueId) -> StopRequest {
+    StopRequest::set(StopKind::Pause, StopReason::StreamUnproven, Some(venue), None)
+}
 
 impl Executor {
     /// The log begins another run: the process that wrote what came before is gone.
@@ -83,6 +90,31 @@ impl Executor {
             Input::Fees(fees) => self.handle_fees(fees),
             Input::Operator(OperatorCommand::Resume) => self.handle_resume(),
             _ => {}
+        }
+        if !self.standing.is_empty() {
+            for venue in self.venues.iter().filter(|venue| venue.proof.is_proven()) {
+                self.standing.remove(&mute_pause(venue.venue));
+            }
+        }
+    }
+
+    /// The log notes that openings at a venue waited for its private stream to tell something, or for a person (`proof.rs`).
+    pub fn recover_mute(&mut self, venue: VenueId) {
+        let Some(state) = self.venues.get_mut(venue.index()) else { return };
+        // What it told before counts no more.
+        state.proof.link_changed();
+        self.standing.insert(mute_pause(venue));
+    }
+
+    /// A run ended with nothing open: it has closed every deal, by the market of then, and what they have left is dust. Without this what
+    /// is more than a thousandth would pass for exposure in every run to come. A fill that comes late opens its deal again.
+    pub fn recover_settled(&mut self) {
+        for deal in self.deals.all.values_mut() {
+            let settled = deal.orders().iter().all(|id| self.orders.get(*id).is_none_or(Order::is_settled));
+            if let Some(info) = self.tables.pair(deal.pair).filter(|_| settled) {
+                self.dust.leave(deal.lies_at(), info.base, deal.base_flow);
+                deal.base_flow = Amount::ZERO;
+            }
         }
     }
 

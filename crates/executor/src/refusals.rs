@@ -4,13 +4,18 @@
 //!   (`ledger_drift`) until the account, read anew, equals the ledger. Balance endpoints lag (F29), so only a statement that was asked for
 //!   a grace time later says so.
 //! - *The key* (`AuthFatal`): nothing that we can read ends that. Openings there pause (`key_refused`) until a person resumes.
+//! - *The pair* (`FilterReject`, `SymbolClosed`): the venue refuses openings of a pair though its public rules, which are read anew at the
+//!   first of these, say that it takes them (F11). The other leg may have been filled each time, and evened out at a loss. Openings of
+//!   that pair there pause (`rules_changed`) until a person resumes.
 //!
-//! A placement that the venue takes begins the count anew. Hedges are counted, and never paused here: `hedge.rs` asks other venues.
+//! A placement that the venue takes begins the count anew (of a pair: one of that pair). Hedges are counted for funds and the key, and
+//! never paused here: `hedge.rs` asks other venues.
 //!
 //! Start at [`Executor::note_refusal`].
 
 use crate::{Executor, Outbox};
-use domain::{ErrorClass, MonoNanos, StopReason, VenueId};
+use domain::{ErrorClass, MonoNanos, NewOrder, PairId, Purpose, StopReason};
+use std::collections::BTreeMap;
 
 /// So many refusals in a row for one reason are no accident.
 const REFUSALS_MAX: u32 = 3;
@@ -20,21 +25,27 @@ const REFUSALS_MAX: u32 = 3;
 pub(crate) struct Refusals {
     funds: u32,
     key: u32,
+    /// Openings, by pair, that it refused for their figures or their market.
+    openings: BTreeMap<PairId, u32>,
     /// From when a statement must date to show that the funds are there.
     funds_proved_from: Option<MonoNanos>,
 }
 
 impl Refusals {
-    /// A placement was taken.
-    pub(crate) fn accepted(&mut self) {
+    /// A placement of a pair was taken.
+    pub(crate) fn accepted(&mut self, pair: PairId) {
         (self.funds, self.key) = (0, 0);
+        self.openings.remove(&pair);
     }
 
     /// One was refused. True when it was one too many for its reason, and the count begins anew.
-    fn refused(&mut self, class: ErrorClass) -> bool {
+    fn refused(&mut self, terms: &NewOrder, class: ErrorClass) -> bool {
         let count = match class {
             ErrorClass::InsufficientFunds => &mut self.funds,
             ErrorClass::AuthFatal => &mut self.key,
+            ErrorClass::FilterReject | ErrorClass::SymbolClosed if terms.purpose == Purpose::Open => {
+                self.openings.entry(terms.pair).or_default()
+            }
             _ => return false,
         };
         *count += 1;
@@ -63,17 +74,21 @@ impl Refusals {
 
 impl Executor {
     /// A placement was refused: openings at its venue pause when it is one too many.
-    pub(crate) fn note_refusal(&mut self, id: VenueId, class: ErrorClass, now: MonoNanos, out: &mut Outbox) {
-        let Some(venue) = self.venues.get_mut(id.index()) else { return };
-        if !venue.refusals.refused(class) {
+    pub(crate) fn note_refusal(&mut self, terms: &NewOrder, class: ErrorClass, now: MonoNanos, out: &mut Outbox) {
+        let Some(venue) = self.venues.get_mut(terms.venue.index()) else { return };
+        if !venue.refusals.refused(terms, class) {
             return;
         }
-        if class == ErrorClass::AuthFatal {
-            self.pause_for_a_person(StopReason::KeyRefused, id, None, out);
-        } else {
-            let from = now.after(self.config.balance_grace_ns);
-            venue.refusals.funds_proved_from = Some(from);
-            venue.want_round_by(from);
+        match class {
+            ErrorClass::AuthFatal => self.pause_for_a_person(StopReason::KeyRefused, terms.venue, None, out),
+            ErrorClass::FilterReject | ErrorClass::SymbolClosed => {
+                self.pause_for_a_person(StopReason::RulesChanged, terms.venue, Some(terms.pair), out);
+            }
+            _ => {
+                let from = now.after(self.config.balance_grace_ns);
+                venue.refusals.funds_proved_from = Some(from);
+                venue.want_round_by(from);
+            }
         }
     }
 }

@@ -2,16 +2,17 @@
 //! *Flattening* closes exposure as fast as the caps allow while the engine goes on running. *Draining* (no new deals, open ones
 //! finished) needs nothing of the executor: the engine just opens nothing.
 
-use crate::{Executor, Outbox, orders::Phase, reconcile::VenueState};
+use crate::orders::{Order, Phase};
+use crate::{Executor, Outbox, reconcile::VenueState};
 use domain::command::OrderRef;
-use domain::{Command, MonoNanos};
+use domain::{Command, MonoNanos, Purpose};
 
 impl Executor {
     /// No new deals will come: asks for what still rests to be cancelled. Hedges, look-ups and comparisons go on until
     /// [`Executor::finished`].
     pub fn begin_shutdown(&mut self, _now: MonoNanos, out: &mut Outbox) {
         self.shutdown = true;
-        self.cancel_resting(out);
+        self.cancel_resting(out, |_| true);
     }
 
     /// Exposure is to be closed at once: what rests is cancelled, the pauses between hedges are left out (not the back-off from a
@@ -20,7 +21,7 @@ impl Executor {
     /// is the engine's part.
     pub fn begin_flatten(&mut self, now: MonoNanos, out: &mut Outbox) {
         self.flattening = true;
-        self.cancel_resting(out);
+        self.cancel_resting(out, |_| true);
         self.deals.hedge_at_once(now);
     }
 
@@ -34,11 +35,16 @@ impl Executor {
         self.flattening
     }
 
-    fn cancel_resting(&self, out: &mut Outbox) {
+    /// Somebody pulls the plug: what rests of openings is cancelled. Hedges are left to work.
+    pub fn cancel_openings(&self, out: &mut Outbox) {
+        self.cancel_resting(out, |order| order.terms.purpose == Purpose::Open);
+    }
+
+    fn cancel_resting(&self, out: &mut Outbox, concerned: impl Fn(&Order) -> bool) {
         if self.config.observe_only {
             return;
         }
-        for order in self.orders.active_orders().filter(|order| order.phase == Phase::Open) {
+        for order in self.orders.active_orders().filter(|order| order.phase == Phase::Open && concerned(order)) {
             let terms = &order.terms;
             out.commands.push(Command::Cancel(OrderRef {
                 venue: terms.venue,

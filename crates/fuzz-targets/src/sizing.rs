@@ -213,6 +213,7 @@ pub fn sizing(data: &[u8]) {
     let inputs = SizeInputs {
         pair: PairId(0),
         scale: PairScale::new(2, 3).expect("small decimals"),
+        base: AssetId(0),
         buy: BUY,
         sell: SELL,
         buy_cell: &buy_cell,

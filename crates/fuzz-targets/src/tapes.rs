@@ -39,6 +39,7 @@ fn entries() -> Vec<FrameEntry> {
         received_unix: UnixNanos(1_750_000_000_000_000_000 + n as i64),
         direction: if n % 4 == 3 { Direction::Out } else { Direction::In },
         link: match n % 3 {
+            0 if n % 6 == 3 => FrameLink::Closed { role: LinkRole::Public, shard: 0 },
             0 => FrameLink::Opened { role: LinkRole::Public, shard: 0 },
             1 => FrameLink::Ws { role: LinkRole::Private, shard: 1 },
             _ => FrameLink::Rest { method: "GET".into(), path_and_query: "/api/v4/spot/time?x=1".into() },

@@ -32,7 +32,7 @@ const LABELS: &[(&str, ErrorClass, Disposition)] = &[
     ("AUTHENTICATION_FAILED", AuthFatal, Fatal),
     ("INVALID_SIGNATURE", AuthFatal, Fatal),
     // Also the answer to a private path that does not exist: a fault of that request, not of the key.
-    ("MISSING_REQUIRED_HEADER", AuthFatal, Refused),
+    ("MISSING_REQUIRED_HEADER", FilterReject, Refused),
     ("REQUEST_EXPIRED", ClockSkew, RetryAfter),
     ("IP_FORBIDDEN", AuthFatal, Fatal),
     ("READ_ONLY", AuthFatal, Fatal),
@@ -123,17 +123,19 @@ fn listed(label: &str) -> Option<(ErrorClass, Disposition)> {
 }
 
 /// The class of an error answer; `label` is `None` when the body was no JSON object with a label.
+///
+/// Without a label nothing is said of us or of the request, whatever the status: an edge before the venue answers HTML with a 401 as well,
+/// and a key that is taken for refused ends the run. A server error says nothing either, whatever its label.
 pub fn class(status: u16, label: Option<&str>) -> ErrorClass {
     if status == 429 {
         return RateLimited;
     }
-    if let Some((class, _)) = label.and_then(listed) {
-        return class;
-    }
-    match status {
-        401 => AuthFatal,
-        400..=499 if label.is_some() => FilterReject,
-        _ => ErrorClass::Unknown,
+    let Some(label) = label.filter(|_| status < 500) else { return ErrorClass::Unknown };
+    match (listed(label), status) {
+        (Some((class, _)), _) => class,
+        (None, 401) => AuthFatal,
+        (None, 400..=499) => FilterReject,
+        (None, _) => ErrorClass::Unknown,
     }
 }
 
@@ -186,7 +188,11 @@ mod tests {
             };
             assert_eq!(placement(400, Some(label)), expected, "{label}");
             // Whatever the label: a 5xx answer to a write proves nothing, a 429 was not executed.
-            assert_eq!(placement(500, Some(label)), Placement::Unknown, "{label}");
+            assert_eq!(
+                (class(500, Some(label)), placement(500, Some(label))),
+                (ErrorClass::Unknown, Placement::Unknown),
+                "{label}"
+            );
             assert_eq!(disposition(500, Some(label)), Disposition::Unknown, "{label}");
             assert_eq!(placement(429, Some(label)), Placement::Refused(RateLimited), "{label}");
             assert_eq!(disposition(429, Some(label)), RetryAfter, "{label}");
@@ -204,10 +210,15 @@ mod tests {
         check(400, Some("NEW_LABEL"), FilterReject, Placement::RefusedUnlisted(FilterReject));
         check(401, Some("NEW_LABEL"), AuthFatal, Placement::RefusedUnlisted(AuthFatal));
         check(400, None, ErrorClass::Unknown, Placement::Unknown);
+        // An edge's page, in HTML or empty: of no key.
+        check(401, None, ErrorClass::Unknown, Placement::Unknown);
         check(403, None, ErrorClass::Unknown, Placement::Unknown);
         check(429, None, RateLimited, Placement::Refused(RateLimited));
         check(502, None, ErrorClass::Unknown, Placement::Unknown);
         check(504, Some("TOO_BUSY"), ErrorClass::Unknown, Placement::Unknown);
+        check(502, Some("INVALID_KEY"), ErrorClass::Unknown, Placement::Unknown);
+        // Of a path that does not exist, too: that request's fault.
+        check(400, Some("MISSING_REQUIRED_HEADER"), FilterReject, Placement::Refused(FilterReject));
         check(200, Some("BALANCE_NOT_ENOUGH"), InsufficientFunds, Placement::Unknown);
         check(302, None, ErrorClass::Unknown, Placement::Unknown);
     }

@@ -9,9 +9,12 @@
 //! 3. Nothing is lost between an event and the log: what sessions produce while taking commands goes into the next batch.
 
 pub mod decider;
+pub mod logged;
 pub mod node;
 pub mod recover;
+mod remap;
 
 pub use decider::Decider;
+pub use logged::Logged;
 pub use node::{Node, NodeLogs};
 pub use recover::{RecoverError, recover, recover_before, write_checkpoint};

@@ -1,11 +1,11 @@
 //! [`Node`]: sessions, decider and logs. Start at [`Node::step`].
 
 use crate::decider::Decider;
-use crate::recover::latch_note;
+use crate::recover::{SETTLED_NOTE, latch_note, mute_note};
 use domain::mutants::{self, Mutant};
 use domain::{
-    Command, Input, MonoNanos, Notice, OperatorCommand, OrderReport, OrderSource, OrderUpdate, Purpose, StopKind, UnixNanos,
-    VenueId,
+    Command, Input, MonoNanos, Notice, OperatorCommand, OrderReport, OrderSource, OrderUpdate, Purpose, StopKind, StopReason,
+    UnixNanos, VenueId,
 };
 use engine_core::{Engine, Outputs};
 use journal::{LogError, LogSink, Record};
@@ -162,7 +162,7 @@ impl Node {
         true
     }
 
-    /// Writes the batch: inputs, then intents, then the latches that it set, then the batch mark. The state log is flushed to
+    /// Writes the batch: inputs, then intents, then the latches and lasting pauses that it set by time, then the batch mark. The state log is flushed to
     /// the kernel before any command goes on.
     fn log_batch(&mut self, batch_now: MonoNanos, batch: Vec<(MonoNanos, Input)>, output: &Outputs) {
         let mut state = std::mem::take(&mut self.delayed_intents);
@@ -189,6 +189,16 @@ impl Node {
             {
                 self.sequence += 1;
                 state.push(Record::Note { seq: self.sequence, text: latch_note(*reason) });
+            }
+            if let Notice::Stopped { kind: StopKind::Pause, reason: StopReason::StreamUnproven, venue: Some(venue), .. } = notice
+            {
+                let engine = self.decider.engine();
+                // A person may have ended it in the same batch.
+                if engine.stops().holds(StopKind::Pause, StopReason::StreamUnproven, Some(*venue), None) {
+                    self.sequence += 1;
+                    let text = mute_note(engine.tables().venue(*venue));
+                    state.push(Record::Note { seq: self.sequence, text });
+                }
             }
         }
         market.push(Record::BatchEnd {
@@ -305,19 +315,23 @@ impl Node {
         !self.state_failed
     }
 
-    /// Ends the run: closes open opportunities, asks the sessions to close their links, writes the end records.
+    /// Ends the run: closes open opportunities, asks the sessions to close their links, writes the end records. `clean` says that both logs
+    /// are whole; that nothing is open any more, and a drain complete, only the engine knows, and the state log notes it.
     pub fn close(&mut self, now: MonoNanos, clean: bool) {
+        let settled = clean && self.decider.engine().ended_settled();
         let output = self.decider.close();
         self.notices.extend(output.notices);
         for session in &mut self.sessions {
             session.shutdown(now);
         }
-        let end = [Record::End { seq: self.sequence, clean }];
-        if !self.state_failed && append_all(self.logs.state.as_mut(), &end, true).is_err() {
+        let end = Record::End { seq: self.sequence, clean };
+        let note = settled.then(|| Record::Note { seq: self.sequence, text: SETTLED_NOTE.into() });
+        let state: Vec<Record> = note.into_iter().chain([end.clone()]).collect();
+        if !self.state_failed && append_all(self.logs.state.as_mut(), &state, true).is_err() {
             self.state_failed = true;
         }
         if let Some(log) = &mut self.logs.market
-            && append_all(log.as_mut(), &end, true).is_err()
+            && append_all(log.as_mut(), &[end], true).is_err()
         {
             self.market_failed = true;
         }

@@ -89,6 +89,22 @@ fn live_with(
     ends: bool,
     look: impl FnOnce(&Engine),
 ) {
+    live_from(run, epoch, (intents, &[]), batches, ends, look);
+}
+
+/// A life that does nothing, the log beginning with notes.
+fn live_noting(run: &mut MemoryRun, epoch: u64, notes: &[&str]) {
+    live_from(run, epoch, (&[], notes), &[], false, |_| ());
+}
+
+fn live_from(
+    run: &mut MemoryRun,
+    epoch: u64,
+    (intents, notes): (&[NewOrder], &[&str]),
+    batches: &[&[Input]],
+    ends: bool,
+    look: impl FnOnce(&Engine),
+) {
     let mut fresh = engine(epoch);
     let tail = node::recover(&mut fresh, run.state_records()).unwrap();
     look(&fresh);
@@ -110,6 +126,9 @@ fn live_with(
     let mut state = Shared(Arc::new(Mutex::new(state)));
     for (index, order) in intents.iter().enumerate() {
         state.append_intent(index as u64, order).unwrap();
+    }
+    for note in notes {
+        state.append_note(intents.len() as u64, note).unwrap();
     }
     state.flush().unwrap();
     let mut node = Node::new(Vec::new(), fresh, NodeLogs { state: Box::new(state.clone()), market: None });
@@ -220,11 +239,26 @@ fn the_flows_of_the_day_are_folded_by_the_venues_time() {
 #[test]
 fn a_drain_holds_over_a_crash_and_not_over_an_orderly_end() {
     let drained = |engine: &Engine| engine.stops().holds(StopKind::Pause, StopReason::Operator, None, None);
-    for (command, ends) in [(OperatorCommand::Drain, false), (OperatorCommand::Flatten, false), (OperatorCommand::Drain, true)] {
+    let (drain, flatten, stop) = (OperatorCommand::Drain, OperatorCommand::Flatten, OperatorCommand::Stop);
+    // A run that is told to stop, finishes and ends so has drained. One that ends by itself, or before it has finished, has not.
+    for (commands, ends, holds) in [
+        (&[drain][..], false, true),
+        (&[flatten], false, true),
+        (&[drain, stop], false, true),
+        (&[drain], true, true),
+        (&[drain, stop], true, false),
+        (&[flatten, stop], true, false),
+    ] {
         let mut run = MemoryRun::new();
-        live(&mut run, EPOCH, &[&[operator(command)]], ends, |engine| assert!(!drained(engine)));
-        live(&mut run, EPOCH + 1, &[], false, |engine| assert_eq!(drained(engine), !ends, "{command:?}"));
+        let batch: Vec<Input> = commands.iter().copied().map(operator).collect();
+        live(&mut run, EPOCH, &[&batch], ends, |engine| assert!(!drained(engine)));
+        live(&mut run, EPOCH + 1, &[], false, |engine| assert_eq!(drained(engine), holds, "{commands:?}, ends: {ends}"));
     }
+    // An order without an end is open: no end is an orderly one.
+    let mut run = MemoryRun::new();
+    live_with(&mut run, EPOCH, &[order()], &[&[operator(drain)]], false, |_| ());
+    live(&mut run, EPOCH + 1, &[&[operator(stop)]], true, |_| ());
+    live(&mut run, EPOCH + 2, &[], false, |engine| assert!(drained(engine)));
 }
 
 #[test]
@@ -235,4 +269,22 @@ fn a_patch_does_not_survive_its_process() {
     patch.order_value_max = whole(7);
     live(&mut run, EPOCH, &[&[Input::Config(patch)]], false, |_| ());
     live(&mut run, EPOCH + 1, &[], false, |engine| assert_eq!(*engine.config(), file));
+}
+
+/// What the engine pauses by time until a person comes, noted by the node: a venue of today's tables, found by its name.
+#[test]
+fn the_note_of_a_mute_stream_is_taken_over_by_name() {
+    let pauses = |note: &str| {
+        let mut run = MemoryRun::new();
+        let mut noted = false;
+        live_noting(&mut run, EPOCH, &[note]);
+        live(&mut run, EPOCH + 1, &[], false, |engine| {
+            let standing = domain::CheckpointItem::Standing { reason: StopReason::StreamUnproven, venue: VenueId(1), pair: None };
+            noted = engine.checkpoint().contains(&standing);
+        });
+        noted
+    };
+    let name = tables().venue(VenueId(1)).to_string();
+    assert!(pauses(&format!("private stream unproven: {name}")));
+    assert!(!pauses("private stream unproven: elsewhere") && !pauses(&name));
 }

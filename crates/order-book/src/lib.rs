@@ -8,6 +8,7 @@
 
 pub mod book;
 pub mod cell;
+pub mod collar;
 mod ladder;
 pub mod lag;
 pub mod tracked;
@@ -15,6 +16,7 @@ pub mod walk;
 
 pub use book::{Applied, BookFault, DEPTH_MAX, OrderBook};
 pub use cell::{BookCell, BookView, VIEW_DEPTH};
+pub use collar::{CollarReference, collar_reference};
 pub use ladder::Levels;
 pub use lag::{Lag, VenueLag};
 pub use tracked::TrackedBook;

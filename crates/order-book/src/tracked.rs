@@ -108,6 +108,15 @@ impl TrackedBook {
         }
     }
 
+    /// Whether what prices this book came too late to be traded on: more than `lag_max_ns` above normal, or not proved to be on time where
+    /// `must_be_known` (where every channel carries time and every venue's clock is measured).
+    pub fn is_late(&self, lag_max_ns: u64, must_be_known: bool) -> bool {
+        match self.lag() {
+            Some(lag) => lag.above_ns > lag_max_ns || (must_be_known && !lag.proved),
+            None => must_be_known,
+        }
+    }
+
     /// The venue's time of the last change, where the channel carries one. Old on a quiet book.
     pub fn changed_at(&self) -> Option<VenueNanos> {
         self.changed_at

@@ -103,8 +103,30 @@ pub struct PaperSession {
     public_since: Option<MonoNanos>,
     /// The quote value that each side of a pair is still to be funded with.
     to_fund: Option<Amount>,
-    wall: UnixNanos,
-    wall_at: MonoNanos,
+    clock: PaperClock,
+}
+
+/// The paper venue's clock: ours as it was first read, carried on by monotonic time. A venue's clock does not step when ours is set: after
+/// a step back every execution would be dated into a past that is booked and forgotten.
+#[derive(Clone, Copy, Debug, Default)]
+struct PaperClock {
+    read: Option<(UnixNanos, MonoNanos)>,
+    /// We slept, and monotonic time may have stood still.
+    slept: bool,
+}
+
+impl PaperClock {
+    /// Our wall clock says `wall` at `now`. It counts at the first reading, and after a sleep, never so that time goes back.
+    fn see(&mut self, wall: UnixNanos, now: MonoNanos) {
+        if self.read.is_none() || std::mem::take(&mut self.slept) {
+            self.read = Some((wall.max(UnixNanos(self.at(now).0)), now));
+        }
+    }
+
+    fn at(&self, at: MonoNanos) -> VenueNanos {
+        let (wall, read_at) = self.read.unwrap_or_default();
+        VenueNanos(wall.0.saturating_add(i64::try_from(at.since(read_at)).unwrap_or(i64::MAX)))
+    }
 }
 
 impl PaperSession {
@@ -133,8 +155,7 @@ impl PaperSession {
             private_up: false,
             public_since: None,
             to_fund,
-            wall: UnixNanos(0),
-            wall_at: MonoNanos(0),
+            clock: PaperClock::default(),
         }
     }
 
@@ -243,11 +264,6 @@ impl PaperSession {
         self.tables.pair(pair).map(|info| PairAssets { base: info.base, quote: info.quote, scale: info.scale })
     }
 
-    /// The paper venue's clock: our own wall clock, carried on from its last reading.
-    fn venue_time_at(&self, at: MonoNanos) -> VenueNanos {
-        VenueNanos(self.wall.0.saturating_add(i64::try_from(at.since(self.wall_at)).unwrap_or(i64::MAX)))
-    }
-
     /// An order meets the book.
     fn arrive(&mut self, order: &NewOrder, at: MonoNanos) {
         let expired = order.deadline.is_some_and(|deadline| deadline < at);
@@ -303,7 +319,7 @@ impl PaperSession {
                 quote: None,
                 fees: [(charged.asset, charged.fee)].into_iter().filter(|(_, fee)| !fee.is_zero()).collect(),
                 role: Role::Taker,
-                executed_at: Some(self.venue_time_at(at)),
+                executed_at: Some(self.clock.at(at)),
                 source: OrderSource::Stream,
                 received: at,
             };
@@ -455,6 +471,7 @@ impl VenueSession for PaperSession {
         self.inner.handle_paused(now, updates);
         self.watch(from, now, updates);
         self.public_since = None;
+        self.clock.slept = true;
         // The paper account was suspended with us: nothing was missed, but the engine reconciles as it would live.
         if std::mem::replace(&mut self.private_up, false) {
             self.private_link(LinkState::Paused, now, updates);
@@ -488,7 +505,7 @@ impl VenueSession for PaperSession {
     }
 
     fn poll_transmit(&mut self, now: MonoNanos, wall: UnixNanos, updates: &mut Vec<Input>) -> Option<Transmit> {
-        (self.wall, self.wall_at) = (wall, now);
+        self.clock.see(wall, now);
         let from = updates.len();
         let transmit = self.inner.poll_transmit(now, wall, updates);
         self.watch(from, now, updates);

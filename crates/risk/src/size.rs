@@ -40,7 +40,7 @@ use crate::plan::{Leg, Plan};
 use crate::valuation::Worth;
 use domain::mutants::{Mutant, active};
 use domain::number::{RATE_ONE, UNITS_MAX};
-use domain::{Amount, InstrumentRules, MonoNanos, PairId, PairScale, Price, Qty, Rate, VenueId, Verdict, Waterfall};
+use domain::{Amount, AssetId, InstrumentRules, MonoNanos, PairId, PairScale, Price, Qty, Rate, VenueId, Verdict, Waterfall};
 use order_book::{OrderBook, Walk, walk_qty};
 
 /// Sizes of up to so many sell lots are all tried before an opportunity is refused.
@@ -55,6 +55,8 @@ pub struct SizeInputs<'a> {
     pub pair: PairId,
     /// Its decimals.
     pub scale: PairScale,
+    /// What it trades: a fee token may be just that (GT on GT/USDT), and then leaves with what is sold, or comes off what is bought.
+    pub base: AssetId,
     /// Where to buy.
     pub buy: VenueId,
     /// Where to sell.
@@ -148,6 +150,8 @@ struct Sizer<'a> {
     /// The buy fee paid beside the trade.
     quote_fee: Rate,
     sell_fee: Rate,
+    /// The part of the sell fee that is paid in base, beside what is sold.
+    sell_fee_on_base: Rate,
     buy_lot: i128,
     sell_lot: i128,
 }
@@ -183,7 +187,8 @@ impl<'a> Sizer<'a> {
             return None;
         }
         let (buy_fees, sell_fees) = (inputs.buy_cell.fees?, inputs.sell_cell.fees?);
-        let in_base = buy_fees.paid_in.is_none();
+        let in_base = buy_fees.paid_in.is_none_or(|asset| asset == inputs.base);
+        let sells_fee = sell_fees.paid_in == Some(inputs.base);
         Some(Sizer {
             inputs,
             asks,
@@ -195,6 +200,7 @@ impl<'a> Sizer<'a> {
             base_kept: if in_base { ONE - i128::from(buy_fees.taker.nano()) } else { ONE },
             quote_fee: if in_base { Rate::ZERO } else { buy_fees.taker },
             sell_fee: sell_fees.taker,
+            sell_fee_on_base: if sells_fee { sell_fees.taker } else { Rate::ZERO },
             buy_lot: i128::from(buy_rules.qty_step.units().max(1)),
             sell_lot: i128::from(sell_rules.qty_step.units().max(1)),
         })
@@ -385,9 +391,13 @@ impl<'a> Sizer<'a> {
         if above(&self.buy_rules, measured.bought) || above(&self.sell_rules, measured.sold) {
             return Some(Verdict::MinSize);
         }
-        let base = inputs.scale.base_of(measured.sold).units();
-        let (quote_left, base_left) =
-            (inputs.quote_available.units().saturating_sub(measured.held), inputs.base_available.units().saturating_sub(base));
+        // As the order will hold it: what is sold, and a fee paid in the same.
+        let sold = inputs.scale.base_of(measured.sold);
+        let fee = sold.times_rounded_up(self.sell_fee_on_base).units().max(0);
+        let (quote_left, base_left) = (
+            inputs.quote_available.units().saturating_sub(measured.held),
+            inputs.base_available.units().saturating_sub(sold.units().saturating_add(fee)),
+        );
         if quote_left < 0 || base_left < 0 {
             return Some(Verdict::Balance);
         }

@@ -3,11 +3,11 @@
 //! Start at [`assess()`]. The tops are compared first and decide alone in the usual case; depth is walked only once they cross. The
 //! waterfall is filled whether or not a gate fails, since a refused opportunity is still counted under its best net.
 
-use crate::collar::{CollarReference, mid_x2};
 use crate::depth::{Costs, Ladders};
 use domain::mutants::{Mutant, active};
 use domain::{Amount, MonoNanos, PairScale, Price, Rate, VenueId, Verdict, Waterfall};
-use order_book::TrackedBook;
+use order_book::collar::mid_x2;
+use order_book::{CollarReference, TrackedBook};
 
 /// Thresholds of detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,10 +159,7 @@ fn is_lagging(config: &DetectorConfig, leg: &LegView<'_>) -> bool {
     if active(Mutant::UntrustedTraded) {
         return false;
     }
-    match leg.book.lag() {
-        Some(lag) => lag.above_ns > config.lag_max_ns || (config.lag_must_be_known && !lag.proved),
-        None => config.lag_must_be_known,
-    }
+    leg.book.is_late(config.lag_max_ns, config.lag_must_be_known)
 }
 
 fn skew_ns(buy: &LegView<'_>, sell: &LegView<'_>) -> u64 {

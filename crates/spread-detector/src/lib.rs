@@ -5,10 +5,9 @@
 //! [`collar_reference`] and hands it to every `assess` of that pair.
 
 pub mod assess;
-pub mod collar;
 pub mod depth;
 pub mod tracker;
 
 pub use assess::{Assessment, DetectorConfig, Group, LegView, assess, edge_at_value};
-pub use collar::{CollarReference, collar_reference};
+pub use order_book::{CollarReference, collar_reference};
 pub use tracker::Tracker;

@@ -63,7 +63,7 @@ metrics! {
     Counter REDUNDANT_FIRST "redundant_first_total" "States of books that this of two connections told first.",
     Counter REDUNDANT_COVERED "redundant_covered_total" "Books that this of two connections lost while the other one went on.",
     Gauge REDUNDANT_GAIN "redundant_gain_seconds" "How much earlier the second connection told what it told first, by quantile.",
-    Gauge HALTED "halted" "1 for each stop in force.",
+    Gauge HALTED "halted" "1 for each pause or latch in force, by reason.",
     Counter ALERTS "alerts_total" "Alerts raised, by outcome: paged, for information, or lost before the alerts file.",
     Gauge JOURNAL_LAG "journal_lag_records" "Sequence numbers between what was logged and what is safe: state log not yet synced, market log not yet written.",
     Gauge QUEUE_DEPTH "queue_depth" "Entries waiting in a queue, by stage.",

@@ -144,6 +144,15 @@ impl Simulation {
         self.process.as_ref().is_some_and(|process| process.node.engine().stops().list().iter().any(mute))
     }
 
+    /// Whether openings of a pair wait for a person because a venue refused three of them: where a fault refused orders for their figures or
+    /// their market, or closed the pair (F22, F11). A pair of the venue alone is paused so; nothing else is forgiven.
+    fn openings_are_refused(&self) -> bool {
+        let refused =
+            |stop: &risk::Stop| (stop.kind, stop.reason) == (StopKind::Pause, StopReason::RulesChanged) && stop.pair.is_some();
+        let waits = self.process.as_ref().is_some_and(|process| process.node.engine().stops().list().iter().any(refused));
+        waits && self.struck.count(22) + self.struck.count(11) > 0
+    }
+
     /// Somebody faster takes what a placement was to take (F53), before it arrives.
     pub(crate) fn snatch(&mut self, venue: usize, asked: Option<Asked>) {
         if self.config.faults.hostile == 0 || !self.wires.somebody_is_faster() {
@@ -352,7 +361,7 @@ impl Simulation {
                 }
             }
             Person::Resume => {
-                if !self.waits_for_person() || !(self.person_needed || self.stream_is_mute()) {
+                if !self.waits_for_person() || !(self.person_needed || self.stream_is_mute() || self.openings_are_refused()) {
                     return;
                 }
                 let Some(process) = &mut self.process else { return };

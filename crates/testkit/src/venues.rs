@@ -383,7 +383,6 @@ fn engine_config(limits: Limits) -> EngineConfig {
             complete_cap: bps(30),
             reverse_cap: bps(30),
             flatten_cap: bps(200),
-            book_age_max_ns: BOOK_AGE_MAX_NS,
             ..ExecutorConfig::with_limits(INSTANCE, limits)
         },
         limits,

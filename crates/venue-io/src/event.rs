@@ -152,6 +152,16 @@ impl EventReceiver {
         self.queue.recv().await.map(|queued| queued.event)
     }
 
+    /// Events that wait.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     /// True when the queue has no place left, or somebody waits for one.
     pub fn is_full(&self) -> bool {
         self.queue.capacity() == 0

@@ -3,7 +3,8 @@
 //! Start at [`ClockSync::begin`]; after every answer, tell the sample ([`ClockSync::sample`]) and then ask what follows
 //! ([`ClockSync::conclude`]). Between samples the venue's time is carried on the *monotonic* clock, so a step of our wall clock does
 //! not move signatures. Before the first sample, and after the process was suspended, it is our wall time plus the last known
-//! offset. Which request asks for a sample, and what a failure is told as, is the connector's.
+//! offset. Rounds are numbered, and an answer to a request of an earlier one says nothing ([`ClockSync::awaits`]): asked before a
+//! suspension, it would tie the venue's clock to one that stood still since. Which request asks for a sample, and what a failure is told as, is the connector's.
 
 use crate::backoff::Jitter;
 use domain::time::MILLI;
@@ -61,7 +62,9 @@ pub struct ClockSync {
     offset_ns: i64,
     /// Venue time minus our monotonic time, while that holds.
     over_monotonic_ns: Option<i128>,
-    /// Samples still to take in this round, and the best so far.
+    /// The number of the newest round.
+    round: u64,
+    /// Samples still to take in it, and the best so far.
     left: u32,
     best: Option<Sample>,
     /// When the next round begins.
@@ -78,6 +81,7 @@ impl ClockSync {
             pace,
             offset_ns: 0,
             over_monotonic_ns: None,
+            round: 0,
             left: 0,
             best: None,
             due: None,
@@ -117,10 +121,21 @@ impl ClockSync {
         if self.stopped || self.left > 0 {
             return false;
         }
+        self.round += 1;
         self.left = self.pace.samples;
         self.best = None;
         self.due = Some(now.after(self.pace.refresh_ns));
         true
+    }
+
+    /// The number of the newest round: what a request for a sample is to be kept with.
+    pub const fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// True while an answer to a request of this round counts.
+    pub const fn awaits(&self, round: u64) -> bool {
+        self.left > 0 && self.round == round
     }
 
     /// The engine asked for the venue's time: a round that fails must be told.
@@ -206,7 +221,7 @@ impl ClockSync {
         self.over_monotonic_ns = None;
     }
 
-    /// The samples of the running round are worth nothing any more.
+    /// The samples of the running round are worth nothing any more, nor are the answers that it still waits for.
     pub const fn forget_round(&mut self) {
         self.left = 0;
         self.best = None;
@@ -290,6 +305,20 @@ mod tests {
         sample(&mut clock, 10, 11, 12);
         clock.forget_round();
         assert_eq!(clock.answered(None), ClockStep::Failed { engine_waits: false });
+    }
+
+    #[test]
+    fn answers_to_a_round_that_is_over_are_awaited_no_more() {
+        let mut clock = ClockSync::new(PACE);
+        assert!(clock.begin(ms(0)));
+        let first = clock.round();
+        assert!(clock.awaits(first));
+        clock.forget_round();
+        assert!(!clock.awaits(first), "not before the next one either");
+        assert!(clock.begin(ms(5)));
+        assert!(!clock.awaits(first) && clock.awaits(clock.round()));
+        clock.give_up_round();
+        assert!(!clock.awaits(clock.round()));
     }
 
     #[test]

@@ -70,10 +70,11 @@ impl Connection {
         self.id
     }
 
-    /// It is open. False when nobody waits for that any more.
+    /// It is open. False when nobody waits for that any more. Before its wait is over only a recording can tell so, whose session
+    /// waited otherwise than this one.
     #[must_use]
     pub fn connected(&mut self, now: MonoNanos) -> bool {
-        if self.phase != Phase::Connecting {
+        if !matches!(self.phase, Phase::Connecting | Phase::Waiting(_)) {
             return false;
         }
         self.phase = Phase::Open;
@@ -164,7 +165,9 @@ mod tests {
         assert!(link.connected(now));
         link.lost(now.after(10 * SECOND), true, &RECONNECT, &mut jitter);
         assert!(matches!(link.phase, Phase::Waiting(at) if at.since(now) <= 10 * SECOND + 100 * MILLI), "{link:?}");
+        assert!(link.connected(now) && link.is_open(), "a recording knows better than the wait");
         link.lost(now, false, &RECONNECT, &mut jitter);
         assert_eq!(link.phase, Phase::Off);
+        assert!(!link.connected(now), "nobody wants it");
     }
 }

@@ -48,4 +48,4 @@ pub use connector::{
 };
 pub use session::{HttpRequest, IoFailure, LinkId, LossReason, Method, Response, Ticket, Transmit, VenueSession};
 pub use stats::SessionStats;
-pub use tables::{TableError, build_tables, build_tables_in_units};
+pub use tables::{TableError, build_tables, build_tables_in_units, build_tables_over};

@@ -234,6 +234,9 @@ pub trait VenueSession: Send {
     /// Another session of this address was told to wait with public reads of this limit.
     fn park_public(&mut self, _limit: usize, _until: MonoNanos) {}
 
+    /// Another session of this address was told of a ban until then, and has told the engine.
+    fn ban_until(&mut self, _until: MonoNanos) {}
+
     /// Plain counters, copied out by the ops thread.
     fn stats(&self) -> &SessionStats;
 }

@@ -140,8 +140,7 @@ impl SnapshotSync {
 
     /// When [`SnapshotSync::timeout`] or [`SnapshotSync::take_resubscribe`] has something to do.
     pub fn next_timeout(&self) -> Option<MonoNanos> {
-        let seam = self.seam.filter(|_| self.beside.is_some());
-        [self.renew, seam, self.overtaken.deadline()].into_iter().flatten().min()
+        [self.renew, self.seam, self.overtaken.deadline()].into_iter().flatten().min()
     }
 
     /// Asks for nothing any more.
@@ -211,8 +210,12 @@ impl SnapshotSync {
 
     /// Whatever is due.
     pub fn timeout(&mut self, now: MonoNanos, out: &mut SyncOut<'_>) {
-        if self.seam.is_some_and(|at| at <= now) && self.beside.is_some() {
-            self.take_over(out);
+        if self.seam.is_some_and(|at| at <= now) {
+            match self.beside {
+                Some(_) => self.take_over(out),
+                // The connection that is to carry it has not told its book yet: it does not go on without end as that of a dead one.
+                None => self.distrust(ResyncReason::Reconnect, now, out),
+            }
         }
         if self.overtaken.take_due(now) {
             self.resync(ResyncReason::Audit, now, out);

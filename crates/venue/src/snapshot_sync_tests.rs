@@ -302,6 +302,23 @@ fn a_connection_that_goes_away_costs_nothing_when_another_one_is_ready() {
     assert!(!rig.asks_again(), "the next connection brings it");
 }
 
+/// Review: after a planned replacement whose new connection had not told this book yet, that of the dead one stayed without end.
+#[test]
+fn the_book_of_a_connection_that_is_gone_lasts_a_second_where_nothing_follows() {
+    let mut rig = Rig::live();
+    rig.act(|sync, now, out| sync.gone(A, now, out));
+    assert_eq!(rig.sync.next_timeout(), Some(rig.now.after(CATCH_UP_NS)));
+    rig.now = rig.now.after(CATCH_UP_NS - 1);
+    rig.act(|sync, now, out| sync.timeout(now, out));
+    assert!(rig.told().is_empty());
+    rig.now = rig.now.after(1);
+    rig.act(|sync, now, out| sync.timeout(now, out));
+    assert_eq!(rig.told(), ["U reconnect"]);
+    assert_eq!((rig.sync.next_timeout(), rig.asks_again()), (None, false), "its stream is on the other connection");
+    rig.whole(B, 500, 7);
+    assert_eq!(rig.told(), ["S7"]);
+}
+
 #[test]
 fn what_is_built_beside_is_dropped_when_it_breaks() {
     let mut rig = Rig::live();

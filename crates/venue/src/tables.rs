@@ -1,4 +1,5 @@
-//! One scale per pair: the finest precision that any configured venue uses, the same on all of them.
+//! One scale per pair: the finest precision that any configured venue uses, the same on all of them. What a state log holds was counted in
+//! the scales of its day: they stay where there is room for them, so that a venue whose tick grows leaves every logged number exact.
 
 use crate::aliases::Aliases;
 use crate::connector::RawRules;
@@ -104,6 +105,22 @@ pub fn build_tables_in_units(
     aliases: &[Aliases],
     fee_assets: &[&str],
 ) -> Result<(Tables, Vec<InstrumentRules>), TableError> {
+    build_tables_over(symbols, venues, aliases, fee_assets, &Tables::default())
+}
+
+/// As [`build_tables_in_units`], over a state log with these tables: no scale is coarser than the log's, as far as today's rules leave
+/// room for it, and a pair that no venue lists any more keeps its kind. Names that only the log has are not added: `symbols` and
+/// `fee_assets` tell which of them are kept.
+///
+/// # Errors
+/// [`TableError`] names the pair, venue and limit.
+pub fn build_tables_over(
+    symbols: &[Symbol],
+    venues: &[(String, Vec<RawRules>)],
+    aliases: &[Aliases],
+    fee_assets: &[&str],
+    logged: &Tables,
+) -> Result<(Tables, Vec<InstrumentRules>), TableError> {
     if venues.len() > usize::from(u8::MAX) {
         return Err(TableError::TooMany("venues"));
     }
@@ -137,7 +154,10 @@ pub fn build_tables_in_units(
         // By the tick and not by what prices get beyond it: how large quantities become follows from what a unit costs.
         let qty = ordered_qty.max(executed_qty.min(VALUE_DECIMALS_WANTED.saturating_sub(ordered_price)));
         let price = ordered_price.max(executed_price.min((AMOUNT_DECIMALS as u8).saturating_sub(qty)));
-        let kind = listed().next().map_or(InstrumentKind::Spot, |r| r.kind.clone());
+        let logged = logged.pair_id(symbol).and_then(|pair| logged.pair(pair));
+        let (price, qty) = logged.map_or((price, qty), |info| beside(info.scale, price, qty));
+        let kind_unlisted = || logged.map_or(InstrumentKind::Spot, |info| info.kind.clone());
+        let kind = listed().next().map_or_else(kind_unlisted, |r| r.kind.clone());
         if let Some(other) = listed().find(|r| r.kind != kind) {
             return Err(TableError::KindsDiffer { symbol: symbol.clone(), one: kind, other: other.kind.clone() });
         }
@@ -165,6 +185,14 @@ pub fn build_tables_in_units(
         }
     }
     Ok((tables, rules))
+}
+
+/// The decimals of price and quantity that are needed today, and those of the log as far as both leave exact values together. Quantities
+/// come first: a balance or an exposure is made of them.
+fn beside(logged: PairScale, price: u8, qty: u8) -> (u8, u8) {
+    let room = |taken: u8| (AMOUNT_DECIMALS as u8).saturating_sub(taken);
+    let qty = qty.max(logged.qty_decimals().min(room(price)));
+    (price.max(logged.price_decimals().min(room(qty))), qty)
 }
 
 /// One venue's published rules in the scale of the tables: those that its session has, where it counts in units of its own.
@@ -309,6 +337,35 @@ mod tests {
         assert!(text.starts_with("BTC/USDT: one of b's is 10^9 of ours, which makes 17 price decimals and 6 quantity"), "{text}");
         assert!(build_tables_in_units(&symbols, &venues, &[Aliases::default(), in_thousands(3)], &[]).is_ok());
         assert!(build_tables_in_units(&symbols, &venues, &[in_thousands(u8::MAX)], &[]).is_err());
+    }
+
+    #[test]
+    fn a_venue_that_grows_coarser_leaves_the_scale_of_the_log_and_gets_larger_steps() {
+        let symbols = [Symbol::parse("BTC/USDT").unwrap()];
+        let fine = [("a".to_string(), vec![raw(1, 4)]), ("b".to_string(), vec![raw(2, 6)])];
+        let (logged, _) = build_tables(&symbols, &fine, &[]).unwrap();
+        let coarse = [("a".to_string(), vec![raw(1, 4)]), ("b".to_string(), vec![raw(1, 5)])];
+        assert_eq!(build_tables(&symbols, &coarse, &[]).unwrap().0.pairs[0].scale, PairScale::new(1, 5).unwrap());
+        let (tables, rules) = build_tables_over(&symbols, &coarse, &[], &[], &logged).unwrap();
+        assert_eq!(tables, logged);
+        assert_eq!(rules.iter().map(|one| (one.price_step, one.qty_step.units())).collect::<Vec<_>>(), [(10, 100), (10, 10)]);
+        // One that grows finer is followed, and what the log held keeps its place beside it as far as there is any.
+        let finer = |price, qty| {
+            let venues = [("a".to_string(), vec![raw(price, qty)])];
+            let scale = build_tables_over(&symbols, &venues, &[], &[], &logged).unwrap().0.pairs[0].scale;
+            (scale.price_decimals(), scale.qty_decimals())
+        };
+        assert_eq!((finer(3, 4), finer(1, 8)), ((3, 6), (2, 8)));
+        assert_eq!((finer(14, 1), finer(0, 17)), ((14, 4), (1, 17)));
+        assert!(build_tables_over(&symbols, &[("a".to_string(), vec![raw(10, 9)])], &[], &[], &logged).is_err());
+        // Nobody lists it any more: as it was.
+        let (tables, rules) = build_tables_over(&symbols, &[("a".to_string(), Vec::new())], &[], &[], &logged).unwrap();
+        assert_eq!((&tables.pairs, rules), (&logged.pairs, Vec::new()));
+        // A pair that the log does not know is on today's scale alone.
+        let other = [Symbol::parse("BTC/EUR").unwrap()];
+        let listed = [("a".to_string(), vec![RawRules { symbol: other[0].clone(), ..raw(1, 1) }])];
+        let (tables, _) = build_tables_over(&other, &listed, &[], &[], &logged).unwrap();
+        assert_eq!(tables.pairs[0].scale, PairScale::new(1, 1).unwrap());
     }
 
     #[test]

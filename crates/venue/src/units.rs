@@ -152,6 +152,10 @@ impl VenueSession for InOurUnits {
         self.session.park_public(limit, until);
     }
 
+    fn ban_until(&mut self, until: MonoNanos) {
+        self.session.ban_until(until);
+    }
+
     fn stats(&self) -> &SessionStats {
         self.session.stats()
     }

@@ -239,6 +239,10 @@ impl VenueSession for BinanceSession {
         self.desk.park_public(limit, until);
     }
 
+    fn ban_until(&mut self, until: MonoNanos) {
+        self.desk.ban_until(until);
+    }
+
     fn stats(&self) -> &SessionStats {
         &self.desk.stats
     }

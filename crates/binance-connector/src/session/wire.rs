@@ -219,7 +219,7 @@ impl BinanceWire {
             What::Account { step: 0 } => (Method::Get, KEY_RIGHTS, Params::new()),
             What::Account { .. } => (Method::Get, ACCOUNT, all_balances()),
             // Nobody sets a switch that there is not, nor changes an order that stays as it is.
-            What::Time | What::Own(_) | What::Rules(_) | What::DeadMan { .. } | What::Amend(_) => return None,
+            What::Time(_) | What::Own(_) | What::Rules(_) | What::DeadMan { .. } | What::Amend(_) => return None,
         })
     }
 
@@ -272,8 +272,8 @@ impl Wire for BinanceWire {
         // A third of the weight.
         read: Limit { count: 2000, window_ns: MINUTE_NS },
         public: public(Market::Spot),
-        // Between two minutes and three days.
-        ban: Some(Ban { status: 418, lasts_ns: 120 * SECOND }),
+        // Between two minutes and three days, of the WebSocket API as well.
+        ban: Some(Ban { status: 418, of_link: true, lasts_ns: 120 * SECOND }),
         link_place: ORDERS,
         link_login: true,
         link_life_ns: Some(LIFE_NS),
@@ -286,7 +286,7 @@ impl Wire for BinanceWire {
         open_orders_pages_max: 1,
         // A day each, or a thousand of a busy one: about a year of silence.
         trades_pages_max: 400,
-        trades_span_ns: i64::MAX,
+        trades_kept_ns: i64::MAX,
         // `myTrades` tells the venue's id only.
         executions_named: false,
     };
@@ -470,7 +470,7 @@ impl Wire for BinanceWire {
     fn public_limit(&self, what: &What<BookCopy>) -> usize {
         match what {
             What::Own(BookCopy { pair, .. }) | What::Rules(pair) => self.market(*pair).index(),
-            What::Time => self.clock.index(),
+            What::Time(_) => self.clock.index(),
             _ => Market::Spot.index(),
         }
     }

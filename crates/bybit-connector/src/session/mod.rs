@@ -287,6 +287,10 @@ impl VenueSession for BybitSession {
         self.desk.park_public(limit, until);
     }
 
+    fn ban_until(&mut self, until: MonoNanos) {
+        self.desk.ban_until(until);
+    }
+
     fn stats(&self) -> &SessionStats {
         &self.desk.stats
     }

@@ -21,6 +21,7 @@ use venue::clock_sync::ClockPace;
 use venue::desk::TradesRead;
 use venue::desk::rows::{OrderRow, Stamp};
 use venue::desk::what::What;
+use venue::desk::windows::Window;
 use venue::desk::wire::{
     AccountAnswer, AllCancelled, Ban, Call, CallKind, Failure, LinkBody, LinkNews, LinkReply, OrderAnswer, Page, PrivateAsk,
     PrivateNews, PrivateReply, PrivateTold, Profile, SendAt, Wire,
@@ -32,6 +33,8 @@ use venue::{HttpRequest, Method, RawRules};
 const ORDERS_PAGE: usize = 50;
 /// Executions per page, the venue's maximum.
 const TRADES_PAGE: usize = 100;
+/// With only a start given, executions of seven days from it are listed; with an end as well, of seven at most.
+const TRADES_SPAN_MS: i64 = 7 * 86_400_000;
 /// The node of order entry restarts: another connection lands on another one.
 const NODE_RESTARTS: i64 = 10_019;
 /// What the private stream is asked for. Those of all markets: Bybit does not take them together with those of one.
@@ -104,8 +107,9 @@ impl Wire for BybitWire {
         read: Limit { count: 50, window_ns: SECOND },
         // Of an address, 600 in five seconds, with a lock-out of ten minutes: half of it.
         public: Limit { count: 300, window_ns: 5 * SECOND },
-        // "Access too frequent": nothing more for ten minutes. A region that is shut out is told by the same status.
-        ban: Some(Ban { status: 403, lasts_ns: 600 * SECOND }),
+        // "Access too frequent": nothing more for ten minutes. A region that is shut out is told by the same status. It is HTTP's limit of
+        // an address: the trade socket counts by itself.
+        ban: Some(Ban { status: 403, of_link: false, lasts_ns: 600 * SECOND }),
         // REST and the order link share one count.
         link_place: Limit { count: 20, window_ns: SECOND },
         link_login: true,
@@ -118,9 +122,10 @@ impl Wire for BybitWire {
         // The venue's own switch is for institutions only.
         dead_man_min_s: None,
         open_orders_pages_max: 20,
-        trades_pages_max: 20,
-        // With only a start given, Bybit lists seven days from it.
-        trades_span_ns: 7 * 86_400 * SECOND as i64,
+        // A week each, or a hundred of a busy one. One after the other they stay far below the limit of reads.
+        trades_pages_max: 400,
+        // Two years; a day less, since what is at the edge goes while it is read.
+        trades_kept_ns: 729 * 86_400 * SECOND as i64,
         executions_named: true,
     };
 
@@ -139,7 +144,7 @@ impl Wire for BybitWire {
     fn request(&self, what: &What<Infallible>, at: SendAt) -> HttpRequest {
         let names = &self.decoder.names;
         match what {
-            What::Time => crate::connector::get("/v5/market/time", String::new()),
+            What::Time(_) => crate::connector::get("/v5/market/time", String::new()),
             What::Rules(pair) => {
                 let named = names.of(*pair).map(|named| (named.market, named.name.as_str()));
                 let (market, name) = named.unwrap_or((Market::Spot, ""));
@@ -159,9 +164,11 @@ impl Wire for BybitWire {
                 self.get("/v5/order/realtime", query, at)
             }
             What::Trades(read) => {
-                let (on, from) = (self.on(read.pair), read.from().millis().max(0));
-                let query = format!("{on}&startTime={from}&limit={TRADES_PAGE}{}", cursor_of(&read.cursor));
-                self.get("/v5/execution/list", query, at)
+                let (on, window) = (self.on(read.pair), Window::of(read));
+                let end_ms = window.end_ms(TRADES_SPAN_MS, at.venue_ns);
+                let end = end_ms.map_or(String::new(), |end_ms| format!("&endTime={end_ms}"));
+                let (from, page) = (window.start_ms, cursor_of(&window.page));
+                self.get("/v5/execution/list", format!("{on}&startTime={from}{end}&limit={TRADES_PAGE}{page}"), at)
             }
             // The desk asks where executions are not named only.
             What::OrderNames(read) => self.get("/v5/order/history", self.on(read.pair), at),
@@ -268,8 +275,11 @@ impl Wire for BybitWire {
         self.decoder.orders(body, stamp)
     }
 
-    fn trades(&mut self, _read: &TradesRead, _venue_ns: i64, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject> {
-        self.decoder.executions(body, stamp)
+    fn trades(&mut self, read: &TradesRead, venue_ns: i64, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject> {
+        let mut page = self.decoder.executions(body, stamp)?;
+        let more = page.more.then(|| std::mem::take(&mut page.cursor));
+        let next = Window::of(read).after(more, TRADES_SPAN_MS, venue_ns);
+        Ok(Page { more: next.is_some(), cursor: next.unwrap_or_default(), ..page })
     }
 
     fn fees(&mut self, body: &mut [u8], pair: PairId) -> Result<FeeRates, Reject> {

@@ -139,6 +139,47 @@ fn private_rows_that_cant_be_read_put_the_private_news_in_doubt() {
     }
 }
 
+/// Review: taxes beside the fee were left aside, and the ledger was off by each (the venue's own example of `extraFees`).
+#[test]
+fn taxes_beside_the_fee_are_charged_too() {
+    let with = |fee: &str, extra: &str| {
+        let row = FILL.replace("\"execFee\":\"0.0001\"", &format!("\"execFee\":\"{fee}\",\"extraFees\":{extra}"));
+        match told("execution", &row) {
+            Ok(PrivateFrame::Fills(fills)) => {
+                Ok(fills[0].fees.iter().map(|(asset, fee)| (asset.0, fee.to_text())).collect::<Vec<_>>())
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(reject) => Err((reject.reason, reject.what)),
+        }
+    };
+    let row = |coin: &str, fee: &str| {
+        format!(r#"{{"feeCoin":"{coin}","feeType":"GST","subFeeType":"IND_GST","feeRate":"0.0000675","fee":"{fee}"}}"#)
+    };
+    let own = || (0, "0.0001".to_string());
+    for none in ["\"\"", "null", "[]", &format!("[{}]", row("USDT", "0"))] {
+        assert_eq!(with("0.0001", none), Ok(vec![own()]), "{none}");
+    }
+    assert_eq!(with("0.0001", &format!("[{}]", row("USDT", "0.006403779"))), Ok(vec![own(), (3, "0.006403779".into())]));
+    let three = [row("USDT", "0.5"), row("BTC", "0.00002"), row("USDT", "0.25"), row("ETH", "1")].join(",");
+    let expected = vec![(0, "0.00012".to_string()), (3, "0.75".into()), (1, "1".into())];
+    assert_eq!(with("0.0001", &format!("[{three}]")), Ok(expected));
+    // What can't be read is refused, with its reason.
+    let four = [row("USDT", "0.5"), row("ETH", "1"), row("USD", "1")].join(",");
+    for (fee, extra, reject) in [
+        ("0.0001", "[7]".to_string(), (FrameReject::UnknownShape, "extraFees")),
+        ("0.0001", "\"0.006403779\"".into(), (FrameReject::UnknownShape, "extraFees")),
+        ("0.0001", "{}".into(), (FrameReject::UnknownShape, "extraFees")),
+        ("0.0001", format!("[{}]", row("USDT", "")), (FrameReject::BadNumber, "fee")),
+        ("0.0001", format!("[{}]", row("XRP", "1")), (FrameReject::UnknownShape, "feeCoin")),
+        ("0.0001", "[{\"feeCoin\":\"USDT\"}]".into(), (FrameReject::MissingField, "fee")),
+        ("0.0001", "[{\"fee\":\"1\"}]".into(), (FrameReject::MissingField, "feeCoin")),
+        ("0.0001", format!("[{four}]"), (FrameReject::OutOfRange, "feeCoin")),
+        ("", format!("[{}]", row("USDT", "1")), (FrameReject::BadNumber, "execFee")),
+    ] {
+        assert_eq!(with(fee, &extra), Err(reject), "{extra}");
+    }
+}
+
 #[test]
 fn executions_carry_what_was_charged_in_what() {
     let fill = |row: &str| match told("execution", row).unwrap() {
@@ -174,6 +215,12 @@ fn executions_carry_what_was_charged_in_what() {
         ("\"isMaker\":false,", ""),
     ] {
         assert!(told("execution", &FILL.replace(from, to)).is_err(), "{to}");
+    }
+    // Nothing told as a fee is none, unless the row says otherwise.
+    let untold = FILL.replace("\"execFee\":\"0.0001\"", "\"execFee\":\"\"");
+    assert!(told("execution", &untold).is_err(), "there is a rate");
+    for rate in ["\"feeRate\":\"0\"", "\"feeRate\":\"\"", "\"feeRate\":\"0.00\"", "\"x\":\"\""] {
+        assert_eq!(charged(&untold.replace("\"feeRate\":\"0.001\"", rate)), None, "{rate}");
     }
     assert_eq!(told("execution.fast", r#"{"symbol":"BTCUSDT"}"#), Ok(PrivateFrame::Ignored));
     assert!(

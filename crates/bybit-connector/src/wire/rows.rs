@@ -5,6 +5,9 @@
 //! `Rejected`, one whose remainder was cancelled after executions `PartiallyFilledCanceled` on spot and `Cancelled` on contracts.
 //! The quantity of a market order on spot is base or quote, as `marketUnit` says, and without that quote for a buy and base for a sale;
 //! such orders are never ours.
+//!
+//! What an execution is charged stands in two places: the fee (`execFee`), and taxes beside it (`extraFees`: GST of Indian accounts, VAT of
+//! Emirati ones, taxes of the Indonesian site and of fiat pairs of the EU's), each a row with its coin, or an empty text where there are none.
 
 use super::{PairNames, Reject};
 use crate::market::Market;
@@ -17,8 +20,14 @@ use domain::{
 use simd_json::prelude::*;
 use venue::desk::rows::{EchoedTif, OrderRow, Stamp};
 use venue::fields;
-use venue::json::{Value, number_text, object, optional_flag, optional_text, required, text};
+use venue::json::{Value, is_null, items, number_text, object, optional_flag, optional_text, required, text};
 use venue::number::{Finer, parse_amount};
+
+/// Taxes that an execution may have.
+const EXTRA_FEES_MAX: usize = 16;
+
+/// What an execution is charged, each asset once.
+type Fees = ArrayVec<(AssetId, Amount), 3>;
 
 /// The pair of a row: its own category, or that of the list it stands in. `None` when it is not configured.
 fn pair_of<'n>(
@@ -123,16 +132,41 @@ fn reject_class(reason: &str) -> ErrorClass {
     }
 }
 
+/// Adds what is charged in an asset, in one sum for each.
+fn charge(fees: &mut Fees, asset: Option<AssetId>, fee: Amount, what: &'static str) -> Result<(), Reject> {
+    if fee.is_zero() {
+        return Ok(());
+    }
+    let (asset, beyond) = (asset.ok_or(Reject::shape(what))?, Reject::new(FrameReject::OutOfRange, what));
+    match fees.iter_mut().find(|(charged, _)| *charged == asset) {
+        Some((_, sum)) => *sum = Amount::from_units(sum.units().checked_add(fee.units()).ok_or(beyond)?),
+        None => fees.try_push((asset, fee)).map_err(|_| beyond)?,
+    }
+    Ok(())
+}
+
+/// Adds the taxes beside a fee. Booked without them, the ledger would be off by each.
+fn charge_extra(fees: &mut Fees, extra: Option<Value<'_, '_>>, names: &PairNames) -> Result<(), Reject> {
+    let Some(extra) = extra.filter(|extra| !is_null(extra) && extra.as_str() != Some("")) else { return Ok(()) };
+    for row in items(&extra, EXTRA_FEES_MAX, "extraFees")? {
+        fields!(object(&row, "extraFees")?, "feeCoin" => coin, "fee" => fee);
+        let fee = parse_amount(number_text(fee, "fee")?, Finer::Refuse).map_err(|error| Reject::number(error, "fee"))?;
+        charge(fees, names.tables.asset_id(text(coin, "feeCoin")?), fee, "feeCoin")?;
+    }
+    Ok(())
+}
+
 /// Reads one execution. `None` when it is of a pair that is not configured, or no trade (funding, settlement).
 ///
 /// # Errors
-/// A missing field, an unknown side, a number that is not exact, or a fee in an asset that the tables do not have.
+/// A missing field, an unknown side, a number that is not exact, a fee or tax in an asset that the tables do not have, or no fee where a rate
+/// or a tax says that there is one.
 pub fn execution(value: &Value<'_, '_>, listed: Option<Market>, names: &PairNames, stamp: Stamp) -> Result<Option<Fill>, Reject> {
     let row = object(value, "execution")?;
     fields!(row,
         "category" => category, "symbol" => symbol, "orderId" => order_id, "orderLinkId" => link_id, "side" => side,
         "execId" => id, "execPrice" => price, "execQty" => qty, "execFee" => fee, "feeCurrency" => fee_currency,
-        "isMaker" => maker, "execType" => kind, "execTime" => time);
+        "isMaker" => maker, "execType" => kind, "execTime" => time, "feeRate" => rate, "extraFees" => extra);
     let Some((pair, info, market)) = pair_of(category, listed, text(symbol, "symbol")?, names)? else { return Ok(None) };
     if text(kind, "execType")? != "Trade" {
         return Ok(None);
@@ -142,19 +176,23 @@ pub fn execution(value: &Value<'_, '_>, listed: Option<Market>, names: &PairName
     if qty.is_zero() {
         return Err(Reject::new(FrameReject::OutOfRange, "execQty"));
     }
-    let mut fees: ArrayVec<(AssetId, Amount), 3> = ArrayVec::new();
-    let fee = match number_text(fee, "execFee")? {
-        "" => Amount::ZERO,
-        fee => parse_amount(fee, Finer::Refuse).map_err(|error| Reject::number(error, "execFee"))?,
-    };
-    if !fee.is_zero() {
+    let mut fees = Fees::new();
+    let told = number_text(fee, "execFee")?;
+    if !told.is_empty() {
+        let fee = parse_amount(told, Finer::Refuse).map_err(|error| Reject::number(error, "execFee"))?;
         let asset = match optional_text(fee_currency, "feeCurrency")?.filter(|name| !name.is_empty()) {
             Some(name) => names.tables.asset_id(name),
             // What was received, on spot; what contracts settle in.
             None if market == Market::Inverse || (market == Market::Spot && side == Side::Buy) => Some(info.base),
             None => Some(info.quote),
         };
-        fees.push((asset.ok_or(Reject::shape("feeCurrency"))?, fee));
+        charge(&mut fees, asset, fee, "feeCurrency")?;
+    }
+    charge_extra(&mut fees, extra, names)?;
+    // Empty means that there is none, unless something else in the row says that there is.
+    let rated = optional_text(rate, "feeRate")?.unwrap_or_default().bytes().any(|b| !b"0.-".contains(&b));
+    if told.is_empty() && (rated || !fees.is_empty()) {
+        return Err(Reject::new(FrameReject::BadNumber, "execFee"));
     }
     Ok(Some(Fill {
         venue: names.venue,

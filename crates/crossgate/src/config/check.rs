@@ -47,13 +47,37 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
         );
         return Err(loaded.error("risk", what));
     }
+    if config.mode != Mode::Sim && config.risk.as_ref().is_some_and(|risk| risk.orders_per_second_max.is_none()) {
+        let what = format!(
+            "is required in mode `{}`, as every limit is; say how many orders may be sent within a second",
+            config.mode.as_str()
+        );
+        return Err(loaded.error("risk.orders_per_second_max", what));
+    }
     check_paper(loaded)?;
     check_risk(loaded)?;
     check_execution(loaded)?;
     super::real_money::check(loaded)?;
+    check_floors(loaded)
+}
+
+/// A floor that names nothing would protect nothing.
+fn check_floors(loaded: &Loaded) -> Result<(), ConfigError> {
+    let config = &loaded.config;
+    let symbols: Vec<Symbol> = config.pair.iter().filter_map(|p| Symbol::parse(&p.symbol).ok()).collect();
     for (index, floor) in config.risk.iter().flat_map(|r| r.floor.iter().enumerate()) {
-        if !config.venue.iter().any(|v| v.id == floor.venue) {
-            return Err(loaded.error(&format!("risk.floor[{index}].venue"), format!("no venue `{}` is configured", floor.venue)));
+        let path = |key: &str| format!("risk.floor[{index}].{key}");
+        let Some(venue) = config.venue.iter().find(|v| v.id == floor.venue) else {
+            return Err(loaded.error(&path("venue"), format!("no venue `{}` is configured", floor.venue)));
+        };
+        let fee_assets = registry::connector(&venue.kind).map(|connector| connector.fee_assets()).unwrap_or_default();
+        let traded = symbols.iter().any(|s| s.base == floor.asset || s.quote == floor.asset);
+        if !traded && !fee_assets.iter().any(|token| **token == floor.asset) {
+            let what = format!(
+                "neither a configured pair nor a fee on `{}` uses `{}`; remove it or correct it",
+                floor.venue, floor.asset
+            );
+            return Err(loaded.error(&path("asset"), what));
         }
     }
     Ok(())

@@ -5,9 +5,13 @@ use super::units::Money;
 use domain::{Amount, AssetId, PairId, Qty, Symbol, Tables, VenueId};
 use engine_core::EngineConfig;
 use executor::ExecutorConfig;
+use risk::controls::Derived;
 use risk::{Controls, Limits};
 use spread_detector::DetectorConfig;
 use std::collections::BTreeSet;
+
+/// Orders of a simulated run within a second, where its file does not say.
+pub const ORDERS_PER_SECOND: u32 = 20;
 
 /// Limits of a simulated run whose file names none: small, in quote.
 pub fn default_risk() -> Risk {
@@ -17,7 +21,7 @@ pub fn default_risk() -> Risk {
         deal_value_max: money(2_500),
         unhedged_value_max: money(10_000),
         open_deals_max: 4,
-        orders_per_second_max: 20,
+        orders_per_second_max: Some(ORDERS_PER_SECOND),
         daily_loss_max: money(1_000),
         reference: None,
         unhedged_opportunity_max: None,
@@ -43,7 +47,7 @@ pub fn limits(risk: &Risk) -> Limits {
         deal_value_max: risk.deal_value_max.0,
         unhedged_value_max: risk.unhedged_value_max.0,
         open_deals_max: risk.open_deals_max,
-        orders_per_second_max: risk.orders_per_second_max,
+        orders_per_second_max: risk.orders_per_second_max.unwrap_or(ORDERS_PER_SECOND),
         daily_loss_max: risk.daily_loss_max.0,
     }
 }
@@ -63,6 +67,11 @@ pub fn controls(risk: &Risk) -> Controls {
         repeat_deals_max: risk.repeat_deals_max.unwrap_or(default.repeat_deals_max),
         repeat_window_ns: risk.repeat_window.map_or(default.repeat_window_ns, |span| span.0),
         hedge_retries_max: risk.hedge_retries_max.unwrap_or(default.hedge_retries_max),
+        derived: Derived {
+            unhedged_opportunity: risk.unhedged_opportunity_max.is_none(),
+            unhedged_asset: risk.unhedged_asset_max.is_none(),
+            messages_per_second: risk.messages_per_second_max.is_none(),
+        },
     }
 }
 
@@ -75,24 +84,36 @@ fn order_qty_max(risk: &Risk, tables: &Tables) -> Vec<(PairId, Qty)> {
     risk.order_qty.iter().filter_map(one).collect()
 }
 
-/// Routes that may not be opened; those of pairs or venues that are not configured rule out nothing.
+/// The id of a venue by name: that of the run, whose venues a log or tapes may hold in another order than the file.
+fn venue_id(tables: &Tables, name: &str) -> Option<VenueId> {
+    tables.venue_ids().find(|id| tables.venue(*id) == name)
+}
+
+/// Routes that may not be opened: those of [[veto]], where one of pairs or venues that are not there rules out nothing, and every route of
+/// a pair that is in the tables for what is open of it, and not in the file.
 fn vetoes(config: &Config, tables: &Tables) -> BTreeSet<(PairId, VenueId, VenueId)> {
-    let venue = |id: &str| config.venue.iter().position(|v| v.id == id).map(|index| VenueId(index as u8));
+    let venue = |id: &str| venue_id(tables, id);
     let one = |veto: &super::schema::Veto| {
         Some((tables.pair_id(&Symbol::parse(&veto.symbol).ok()?)?, venue(&veto.buy)?, venue(&veto.sell)?))
     };
-    config.veto.iter().filter_map(one).collect()
+    let configured: BTreeSet<Symbol> = config.pair.iter().filter_map(|pair| Symbol::parse(&pair.symbol).ok()).collect();
+    let kept = tables.pair_ids().filter(|pair| tables.pair(*pair).is_some_and(|info| !configured.contains(&info.symbol)));
+    let routes = |pair: PairId| {
+        let venues = || tables.venue_ids();
+        venues().flat_map(move |buy| venues().map(move |sell| (pair, buy, sell)))
+    };
+    config.veto.iter().filter_map(one).chain(kept.flat_map(routes)).collect()
 }
 
-/// The engine's settings. A floor on an asset that no pair uses is ignored: there is nothing to protect.
+/// The engine's settings. A floor on a fee token that the run's tables lack, or on a venue that is not there, is ignored: nothing of it is
+/// spent.
 pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
     let risk = config.risk.clone().unwrap_or_else(default_risk);
     let (strategy, execution) = (&config.strategy, &config.execution);
     let limits = limits(&risk);
     let floors = risk.floor.iter().filter_map(|floor| {
-        let venue = config.venue.iter().position(|v| v.id == floor.venue)?;
         let asset: AssetId = tables.asset_id(&floor.asset)?;
-        Some((VenueId(venue as u8), asset, floor.amount.0))
+        Some((venue_id(tables, &floor.venue)?, asset, floor.amount.0))
     });
     EngineConfig {
         detector: DetectorConfig {
@@ -116,7 +137,6 @@ pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
             flatten_cap: execution.flatten_cap_bps.0,
             hedge_pause_ns: execution.hedge_pause.0,
             history_kept_ns: execution.history_kept.0,
-            book_age_max_ns: strategy.book_age_max.0,
             ..ExecutorConfig::with_limits(config.instance, limits)
         },
         limits,
@@ -127,5 +147,74 @@ pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
         floors: floors.collect(),
         vetoes: vetoes(config, tables),
         dead_man_ns: if config.mode == Mode::Live { execution.dead_man.0 } else { 0 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load::load_text;
+    use domain::{InstrumentKind, PairInfo, PairScale};
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_pair_that_is_kept_for_what_is_open_of_it_opens_nothing_on_any_route() {
+        let config = load_text("demo.toml", crate::run::DEMO, &BTreeMap::new()).unwrap().config;
+        let pair = |text: &str| PairInfo {
+            symbol: Symbol::parse(text).unwrap(),
+            kind: InstrumentKind::Spot,
+            base: AssetId(0),
+            quote: AssetId(1),
+            scale: PairScale::new(2, 4).unwrap(),
+        };
+        let tables = Tables {
+            venues: vec!["gate".into(), "binance".into()],
+            pairs: vec![pair("BTC/USDT"), pair("LTC/USDT")],
+            assets: vec!["BTC".into(), "USDT".into()],
+        };
+        let vetoed: BTreeSet<_> = engine_config(&config, &tables).vetoes.into_iter().collect();
+        let routes = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(buy, sell)| (PairId(1), VenueId(buy), VenueId(sell)));
+        assert_eq!(vetoed, BTreeSet::from(routes));
+    }
+
+    #[test]
+    fn vetoes_and_floors_are_of_the_venue_they_name_wherever_a_run_holds_it() {
+        let text = crate::run::DEMO.to_string()
+            + "\n[[veto]]\nsymbol = \"BTC/USDT\"\nbuy = \"gate\"\nsell = \"bybit\"\n\
+               \n[[risk.floor]]\nvenue = \"gate\"\nasset = \"USDT\"\namount = \"5\"\n";
+        let loaded = load_text("floors.toml", &text, &BTreeMap::new()).unwrap();
+        let mut tables = tables_of_one_pair();
+        let of = |tables: &Tables| {
+            let settings = engine_config(&loaded.config, tables);
+            let named = |id: VenueId| tables.venue(id).to_string();
+            let floors: Vec<String> = settings.floors.iter().map(|(venue, ..)| named(*venue)).collect();
+            let vetoes: Vec<_> = settings.vetoes.iter().map(|(_, buy, sell)| (named(*buy), named(*sell))).collect();
+            (floors, vetoes)
+        };
+        let right = (vec!["gate".to_string()], vec![("gate".to_string(), "bybit".to_string())]);
+        tables.venues = ["gate", "binance", "bybit"].map(String::from).into();
+        assert_eq!(of(&tables), right);
+        tables.venues.reverse();
+        assert_eq!(of(&tables), right, "tapes given in another order");
+        tables.venues.pop();
+        assert_eq!(of(&tables), (Vec::new(), Vec::new()), "a venue that is not there is not another one");
+    }
+
+    fn tables_of_one_pair() -> Tables {
+        let symbol = Symbol::parse("BTC/USDT").unwrap();
+        let rules = venue::RawRules {
+            symbol: symbol.clone(),
+            price_decimals: 2,
+            qty_decimals: 5,
+            execution_decimals: 0,
+            execution_price_decimals: 0,
+            kind: domain::InstrumentKind::Spot,
+            qty_min: None,
+            qty_max: None,
+            value_min: None,
+            can_buy: true,
+            can_sell: true,
+        };
+        venue::build_tables(&[symbol], &[("gate".into(), vec![rules])], &[]).unwrap().0
     }
 }

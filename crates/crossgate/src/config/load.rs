@@ -53,6 +53,10 @@ pub fn error_at(origin: &str, text: &str, path: &str, what: impl std::fmt::Displ
 /// # Errors
 /// [`ConfigError`] when the file can't be read or anything in it is wrong.
 pub fn load(path: &str) -> Result<Loaded, ConfigError> {
+    load_text(path, &read_text(path)?, &environment()?)
+}
+
+fn read_text(path: &str) -> Result<String, ConfigError> {
     let unread = |e: std::io::Error| ConfigError(format!("{path}: can't read the configuration: {e}; name a file with -c"));
     let mut text = String::new();
     // Bounded before it is read: a device or a pipe has no length to ask for.
@@ -60,7 +64,7 @@ pub fn load(path: &str) -> Result<Loaded, ConfigError> {
     if text.len() as u64 > FILE_BYTES_MAX {
         return Err(ConfigError(format!("{path}: it is larger than {FILE_BYTES_MAX} bytes; is this the configuration?")));
     }
-    load_text(path, &text, &environment()?)
+    Ok(text)
 }
 
 /// As [`load`], of a file that the program carries.
@@ -80,6 +84,28 @@ pub fn ops_of_environment(name: &str, text: &str) -> Result<Ops, ConfigError> {
     let mut env = environment()?;
     env.retain(|name, _| path_of_variable(name).starts_with("ops."));
     Ok(load_text(&format!("{name} (built in)"), text, &env)?.config.ops)
+}
+
+/// Where the engine of a file is talked to: its `[ops]`, and nothing else of it, so that a mistake elsewhere in the file keeps nobody from
+/// halting the engine that was started with it.
+///
+/// # Errors
+/// As [`load`], of what is no TOML or wrong in `[ops]`.
+pub fn ops_of_file(path: &str) -> Result<Ops, ConfigError> {
+    ops_of_text(path, &read_text(path)?, &environment()?)
+}
+
+fn ops_of_text(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result<Ops, ConfigError> {
+    let wrong = |what: String| ConfigError(format!("{path}: {what}; correct it, or leave the file out and name --ops ADDR"));
+    let mut table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.message().replace('\n', " ")))?;
+    table.retain(|key, _| key == "ops");
+    for (name, value) in env.iter().filter(|(name, _)| path_of_variable(name).starts_with("ops.")) {
+        overlay(&mut table, name, value)?;
+    }
+    match table.remove("ops") {
+        Some(ops) => ops.try_into().map_err(|e: toml::de::Error| wrong(format!("ops: {}", e.message().replace('\n', " ")))),
+        None => Ok(Ops::default()),
+    }
 }
 
 /// Our variables of the environment. Others may hold anything.
@@ -226,6 +252,39 @@ mod tests {
         let ours = [(bytes(b"CROSSGATE__OPS__LISTEN"), bytes(b"\xff"))];
         let error = overrides_in(ours.into_iter()).unwrap_err().0;
         assert_eq!(error, "environment variable CROSSGATE__OPS__LISTEN: its value is no UTF-8 text; set it anew or unset it");
+    }
+
+    #[test]
+    fn a_mistake_elsewhere_in_a_file_keeps_nobody_from_its_engine() {
+        let ops =
+            |text: &str, env: &BTreeMap<String, String>| ops_of_text("live.toml", text, env).map(|o| (o.listen, o.token_env));
+        let text = "mode = \"lively\"\nsede = 1\n[ops]\nlisten = \"127.0.0.1:7\"\n[risk]\n";
+        let default = Ops::default().token_env;
+        assert_eq!(ops(text, &BTreeMap::new()), Ok(("127.0.0.1:7".into(), default.clone())));
+        let env = BTreeMap::from([
+            ("CROSSGATE__OPS__LISTEN".to_string(), "127.0.0.1:8".to_string()),
+            ("CROSSGATE__MODE".into(), "nonsense".into()),
+        ]);
+        assert_eq!(ops(text, &env), Ok(("127.0.0.1:8".into(), default.clone())));
+        assert_eq!(ops("", &BTreeMap::new()), Ok((Ops::default().listen, default)));
+        for (text, told) in [("[ops]\nlisten = 5\n", "live.toml: ops: "), ("[ops\n", "live.toml: ")] {
+            let error = ops(text, &BTreeMap::new()).unwrap_err().0;
+            assert!(error.starts_with(told) && error.contains("--ops ADDR"), "{error}");
+        }
+    }
+
+    #[test]
+    fn floors_and_limits_that_would_protect_nothing_are_refused() {
+        let testnet = include_str!("../../../../configs/testnet.toml");
+        let told = |text: &str| load_text("testnet.toml", text, &BTreeMap::new()).map(|_| ()).map_err(|e| e.0);
+        let floor = |asset: &str| format!("{testnet}\n[[risk.floor]]\nvenue = \"gate\"\nasset = \"{asset}\"\namount = \"5\"\n");
+        assert_eq!(told(&floor("USDT")), Ok(()));
+        assert_eq!(told(&floor("GT")), Ok(()), "a fee is paid in it");
+        let error = told(&floor("USTD")).unwrap_err();
+        assert!(error.contains("risk.floor[0].asset: neither a configured pair nor a fee on `gate` uses `USTD`"), "{error}");
+        let line = testnet.lines().find(|line| line.starts_with("orders_per_second_max")).unwrap();
+        let error = told(&testnet.replacen(line, "", 1)).unwrap_err();
+        assert!(error.contains("risk.orders_per_second_max: is required in mode `live`"), "{error}");
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Summary {
             text,
             "  {} open at once, {} orders a second, unhedged at most {}",
             if risk.open_deals_max == 1 { "1 deal".into() } else { format!("{} deals", risk.open_deals_max) },
-            risk.orders_per_second_max,
+            risk.orders_per_second_max.unwrap_or(super::effective::ORDERS_PER_SECOND),
             risk.unhedged_value_max
         );
         let _ = write!(text, "  a loss of {} since midnight UTC stops trading until a person resumes", risk.daily_loss_max);

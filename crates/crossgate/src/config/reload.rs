@@ -113,4 +113,24 @@ mod tests {
             Reload::Refused { keys: vec!["execution.hedge_pause".into(), "pair".into(), "seed".into()] }
         );
     }
+
+    /// Thresholds that are made from limits follow them; those that the file names stay.
+    #[test]
+    fn a_patch_puts_in_force_what_a_start_with_the_new_file_would() {
+        let deal = ("\ndeal_value_max = \"2500\"", "\ndeal_value_max = \"1000\"");
+        let order = ("\norder_value_max = \"2500\"", "\norder_value_max = \"1000\"");
+        let total = ("unhedged_value_max = \"10000\"", "unhedged_value_max = \"4000\"");
+        let pace = ("orders_per_second_max = 20", "orders_per_second_max = 10");
+        let given = "[risk]\nunhedged_opportunity_max = \"3000\"\nunhedged_asset_max = \"3500\"\nmessages_per_second_max = 30";
+        let lag = ("lag_max = \"250ms\"", "lag_max = \"300ms\"");
+        for named in [None, Some(("[risk]", given))] {
+            let with = |more: &[(&str, &str)]| {
+                let replace: Vec<(&str, &str)> = named.into_iter().chain(more.iter().copied()).collect();
+                effective::engine_config(&loaded(&replace).config, &Tables::default())
+            };
+            let (old, new) = (with(&[]), with(&[deal, order, total, pace, lag]));
+            assert_eq!(old.controls == new.controls, named.is_some());
+            assert!(old.differs_only_by_patch(&new), "{:?} is not {:?}", old.patched(&new.patch()), new);
+        }
+    }
 }

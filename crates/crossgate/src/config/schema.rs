@@ -378,8 +378,8 @@ pub struct Risk {
     /// Deals open at once.
     pub open_deals_max: u32,
     /// Orders sent within a second, hedges included.
-    #[serde(default = "orders_per_second")]
-    pub orders_per_second_max: u32,
+    #[serde(default)]
+    pub orders_per_second_max: Option<u32>,
     /// Loss since UTC midnight that latches.
     pub daily_loss_max: Money,
     /// The asset in which all amounts of this section are stated: required when the pairs have several quotes, else their quote.
@@ -485,10 +485,6 @@ pub struct PaperBalance {
 
 fn rate(bps: i64) -> domain::Rate {
     domain::Rate::from_bps(bps).unwrap_or_default()
-}
-
-fn orders_per_second() -> u32 {
-    20
 }
 
 fn market_log_bytes_max() -> Size {

@@ -84,8 +84,12 @@ pub struct Meter {
     terms: Terms,
     /// Time of the first sample.
     first: Option<i64>,
-    /// Time, and twice the mids, of the last sample.
+    /// Time of the last sample.
+    end: i64,
+    /// Time, and twice the mids, of the last sample; `None` while it holds no more.
     last: Option<(i64, i128, i128)>,
+    /// How long samples held, nanoseconds.
+    covered: u64,
     /// Largest edge: bid, ask.
     best: Option<(i64, i64)>,
     /// Time-weighted basis: the sum of nanoseconds × (mid of b − mid of a), by mid of a.
@@ -104,7 +108,7 @@ pub struct Found {
     pub nanos: u64,
     /// Samples were taken at all.
     pub sampled: bool,
-    /// Mean basis in basis points, rounded to [`BPS_DECIMALS`]; `None` without time between samples.
+    /// Mean basis in basis points over the time that samples held, rounded to [`BPS_DECIMALS`]; `None` without any.
     pub mean_basis_bps: Option<String>,
     /// Largest edge in basis points, rounded to [`BPS_DECIMALS`]; `None` without a sample.
     pub edge_max_bps: Option<String>,
@@ -123,7 +127,9 @@ impl Meter {
         Meter {
             terms,
             first: None,
+            end: 0,
             last: None,
+            covered: 0,
             best: None,
             basis: BTreeMap::new(),
             above,
@@ -136,15 +142,8 @@ impl Meter {
     /// One sample. `at` is Unix nanoseconds and later than that of the sample before.
     pub fn sample(&mut self, at: i64, a: Top, b: Top) {
         self.first.get_or_insert(at);
-        let elapsed = match self.last {
-            Some((before, mid_a, mid_b)) => {
-                let elapsed = u64::try_from(at - before).unwrap_or(0);
-                // At most 2^63 ns × 2 × 10^18 counts: fits.
-                *self.basis.entry(mid_a).or_default() += i128::from(elapsed) * (mid_b - mid_a);
-                elapsed
-            }
-            None => 0,
-        };
+        let elapsed = self.hold_until(at);
+        self.end = at;
         self.last = Some((at, a.sum(), b.sum()));
         let edge = larger((a.bid, b.ask), (b.bid, a.ask));
         self.best = Some(self.best.map_or(edge, |best| larger(best, edge)));
@@ -167,16 +166,33 @@ impl Meter {
         }
     }
 
+    /// A stream is lost: what was last sampled holds up to here and no further. Runs end, and what has not proved to be captured is not.
+    pub fn interrupt(&mut self, at: i64) {
+        let elapsed = self.hold_until(at);
+        self.last = None;
+        for runs in self.above.iter_mut().chain([&mut self.net]) {
+            runs.add(false, elapsed);
+        }
+        self.pending.clear();
+    }
+
+    /// Weighs the last sample up to here; returns for how long it held.
+    fn hold_until(&mut self, at: i64) -> u64 {
+        let Some((before, mid_a, mid_b)) = self.last else { return 0 };
+        let elapsed = u64::try_from(at - before).unwrap_or(0);
+        // At most 2^63 ns × 2 × 10^18 counts: fits.
+        *self.basis.entry(mid_a).or_default() += i128::from(elapsed) * (mid_b - mid_a);
+        self.covered += elapsed;
+        elapsed
+    }
+
     /// The result.
     pub fn finish(self) -> Found {
-        let nanos = match (self.first, self.last) {
-            (Some(first), Some((last, ..))) => u64::try_from(last - first).unwrap_or(0),
-            _ => 0,
-        };
+        let nanos = self.first.map_or(0, |first| u64::try_from(self.end - first).unwrap_or(0));
         Found {
             nanos,
             sampled: self.first.is_some(),
-            mean_basis_bps: (nanos > 0).then(|| mean_bps(&self.basis, nanos)),
+            mean_basis_bps: (self.covered > 0).then(|| mean_bps(&self.basis, self.covered)),
             edge_max_bps: self.best.map(|(bid, ask)| edge_bps(bid, ask).to_decimals(BPS_DECIMALS)),
             above: self.above,
             net: self.net,

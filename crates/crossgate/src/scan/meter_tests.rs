@@ -156,3 +156,35 @@ fn the_largest_numbers_fit() {
     assert_eq!(found.above[2].episodes, 1);
     assert!(found.edge_max_bps.is_some() && found.mean_basis_bps.is_some());
 }
+
+#[test]
+fn a_lost_stream_earns_nothing_until_it_is_sampled_again() {
+    let mut meter = meter((10, 10), 15);
+    let (a, b) = (Top::new(9_999, 10_000).unwrap(), Top::new(10_060, 10_070).unwrap());
+    let even = Top::new(9_999, 10_000).unwrap();
+    for (ms, b) in [(0, b), (20, b)] {
+        meter.sample(ms * MS, a, b);
+    }
+    // Down from 30 to 130: told twice, and the run that begins then is another one.
+    meter.interrupt(30 * MS);
+    meter.interrupt(40 * MS);
+    for (ms, b) in [(130, b), (135, b), (140, even)] {
+        meter.sample(ms * MS, a, b);
+    }
+    let found = meter.finish();
+    assert_eq!(found.nanos, 140 * MS as u64, "from the first sample to the last");
+    assert_eq!((runs(found.net), found.captured), ((2, 40), 1));
+    assert_eq!(found.above.iter().map(|r| runs(*r)).collect::<Vec<_>>(), [(2, 40); 3]);
+    // 131/19_999 over the 40 ms that samples held, whatever the 100 ms between brought.
+    assert_eq!(found.mean_basis_bps.as_deref(), Some("65.503275163758187909"));
+}
+
+#[test]
+fn an_episode_that_a_loss_cuts_short_is_not_captured() {
+    let mut meter = meter((10, 10), 15);
+    let (a, b) = (Top::new(9_999, 10_000).unwrap(), Top::new(10_060, 10_070).unwrap());
+    meter.sample(0, a, b);
+    meter.interrupt(10 * MS);
+    meter.sample(20 * MS, a, b);
+    assert_eq!(meter.finish().captured, 0);
+}

@@ -9,17 +9,22 @@ use crate::tape_args::{parse_bps, tape_args};
 use crate::tape_load::{self, Scales, TapeSet, TapeStream};
 use crate::tape_play::{Player, Port, Seen};
 use domain::decimal::format_units;
-use domain::{BookBody, Command, FrameReject, Input, Level, MarketNews, MonoNanos, PairId, Symbol, UnixNanos, VenueId, Verdict};
+use domain::{
+    BookBody, Command, FrameReject, Input, Level, MarketNews, MonoNanos, PairId, ResyncReason, Symbol, UnixNanos, VenueId,
+    Verdict,
+};
 use order_book::OrderBook;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use venue::{LinkId, Response, Ticket, Transmit, VenueSession};
+use std::collections::{BTreeMap, BTreeSet};
+use venue::{LinkId, LossReason, Response, Ticket, Transmit, VenueSession};
 
 /// Quotes that are meant to be worth a dollar, and the dollar. Two different ones are compared, and never traded for each other.
 const DOLLAR_QUOTES: &[&str] =
     &["USD", "USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USDD", "USDP", "GUSD", "PYUSD", "USDE", "USD1", "USDG", "RLUSD"];
 /// Thresholds when none are named, basis points.
 const THRESHOLDS_BPS: &str = "5,10,15";
+/// Latency when none is named, milliseconds.
+const LATENCY_MS: u64 = 100;
 const MILLI: u64 = 1_000_000;
 
 /// `scan --tape`.
@@ -30,10 +35,9 @@ pub fn scan_tapes(args: &ScanArgs) -> Result<(), Failure> {
     let loaded = args.config.as_deref().map(load).transpose()?;
     let tapes = tape_args(&args.tape, loaded.as_ref())?;
     let thresholds = thresholds(args.thresholds_bps.as_deref().unwrap_or(THRESHOLDS_BPS))?;
-    let latency_ns = args
-        .latency_ms
-        .checked_mul(MILLI)
-        .ok_or_else(|| Failure::usage(format!("--latency-ms {}: it is too long", args.latency_ms)))?;
+    let latency_ms = args.latency_ms.unwrap_or(LATENCY_MS);
+    let latency_ns =
+        latency_ms.checked_mul(MILLI).ok_or_else(|| Failure::usage(format!("--latency-ms {latency_ms}: it is too long")))?;
     let mut tapes = tape_load::load(&tapes, Scales::SharedPrices, loaded.as_ref())?;
     for venue in &mut tapes.venues {
         // Their receive times are the stream's too, so they are decoded also where the first pass can't tell them.
@@ -45,13 +49,18 @@ pub fn scan_tapes(args: &ScanArgs) -> Result<(), Failure> {
     player.begin(&mut scan);
     player.play_all(&mut scan)?;
     scan.end_moment();
+    let note = tapes.tell_torn();
     for line in scan.complaints(&tapes) {
         crate::say::line(format_args!("crossgate: {line}"));
     }
     let rows: Vec<Row> = scan.pairs.into_iter().map(|pair| Row::of(&tapes, pair)).collect();
     if args.json {
         let rows: Vec<Value> = rows.iter().map(|row| row.json(&thresholds)).collect();
-        print_json(&json!({ "pairs": rows }).to_string());
+        let mut found = json!({ "pairs": rows });
+        if let Some(note) = note {
+            found["note"] = json!(note);
+        }
+        print_json(&found.to_string());
     } else {
         print_line(&table(&rows, &thresholds));
     }
@@ -86,8 +95,12 @@ struct Watched {
     book: Option<Box<OrderBook>>,
     /// Its best prices; `None` before they are known and while they are crossed, locked, zero or one-sided.
     top: Option<Top>,
+    /// Links that best prices of it came on and that are not lost, where it has no book.
+    carriers: BTreeSet<LinkId>,
     /// A frame of it came at the present moment.
     is_touched: bool,
+    /// What carried it was lost at the present moment.
+    is_lost: bool,
 }
 
 struct ComparedPair {
@@ -115,7 +128,9 @@ impl Scan {
             book: (!stream.has_ticker).then(Box::default),
             stream: stream.clone(),
             top: None,
+            carriers: BTreeSet::new(),
             is_touched: false,
+            is_lost: false,
         });
         let mut pairs = Vec::new();
         for (a, one) in tapes.streams.iter().enumerate() {
@@ -141,11 +156,14 @@ impl Scan {
         self.watched.iter_mut().find(|w| w.stream.venue == venue && w.stream.pair == pair)
     }
 
-    /// Samples every compared pair of which a frame came at the moment that ends.
+    /// Samples every compared pair of which a frame came at the moment that ends; one of which a stream was lost holds no longer.
     fn end_moment(&mut self) {
         let Some(at) = self.moment.take() else { return };
         for pair in &mut self.pairs {
             let (a, b) = (&self.watched[pair.a], &self.watched[pair.b]);
+            if a.is_lost || b.is_lost {
+                pair.meter.interrupt(at);
+            }
             if (a.is_touched || b.is_touched)
                 && let (Some(a), Some(b)) = (a.top, b.top)
             {
@@ -154,6 +172,7 @@ impl Scan {
         }
         for watched in &mut self.watched {
             watched.is_touched = false;
+            watched.is_lost = false;
         }
     }
 
@@ -178,6 +197,7 @@ impl Scan {
             (body, Some(book)) => {
                 let fault = book.apply(body).err();
                 watched.top = if book.is_live() { top_of(book.best_bid(), book.best_ask()) } else { None };
+                watched.is_lost |= *body == BookBody::Untrusted { reason: ResyncReason::Reconnect };
                 if let Some(fault) = fault {
                     let resync = Command::Resync { venue: update.venue, pair: update.pair, reason: fault.reason() };
                     self.submit(update.venue, update.received, &resync);
@@ -228,6 +248,19 @@ impl Port for Scan {
         }
     }
 
+    fn lost(&mut self, venue: VenueId, link: LinkId, now: MonoNanos, reason: LossReason) {
+        if let Some(session) = self.sessions.get_mut(venue.index()) {
+            session.handle_lost(link, now, reason, &mut self.inputs);
+        }
+        // A book is told to have lost its stream; best prices of their own channel have nobody who tells.
+        for watched in self.watched.iter_mut().filter(|w| w.stream.venue == venue) {
+            if watched.carriers.remove(&link) && watched.carriers.is_empty() {
+                watched.top = None;
+                watched.is_lost = true;
+            }
+        }
+    }
+
     fn frame(&mut self, venue: VenueId, link: LinkId, now: MonoNanos, bytes: &mut [u8]) {
         if let Some(session) = self.sessions.get_mut(venue.index()) {
             session.handle_frame(link, now, bytes, &mut self.inputs);
@@ -273,6 +306,9 @@ impl Port for Scan {
         let topped = std::mem::take(&mut self.topped);
         if let Some(watched) = seen.pair.and_then(|pair| self.watched(seen.venue, pair)) {
             watched.is_touched = true;
+            if seen.is_top && watched.book.is_none() {
+                watched.carriers.insert(seen.link);
+            }
             if seen.is_top && refused && !topped && watched.stream.has_ticker {
                 // Best prices that even the decoder refuses are no prices; the ones before them are not the best any more.
                 watched.top = None;

@@ -121,6 +121,90 @@ fn a_remainder_below_every_minimum_is_dust() {
     assert_eq!(rig.exec.report().unhedged_max_ns, 0);
 }
 
+/// What a venue tells of a pair that it does not list any more: the pair is closed, and no step or minimum means anything.
+fn off_the_list(rig: &mut Rig, venue: VenueId) {
+    let rules = rig.market.at_mut(venue, PAIR).rules.as_mut().unwrap();
+    (rules.qty_step, rules.qty_min, rules.value_min) = (qty(1), Qty::ZERO, Amount::ZERO);
+    (rules.can_buy, rules.can_sell) = (false, false);
+}
+
+#[test]
+fn a_pair_off_one_venues_list_makes_no_exposure_of_dust() {
+    for venue in [A, B] {
+        let (mut rig, buy, sell) = opened();
+        off_the_list(&mut rig, venue);
+        rig.execute(&buy, 1_001_000);
+        rig.execute(&sell, 999_900);
+        rig.run(10_000);
+        assert!(rig.placed().is_empty());
+        assert_eq!((rig.exec.open_deals(), rig.exec.report().unhedged_max_ns), (0, 0));
+    }
+    // Dust is taken along still.
+    let mut rig = Rig::started();
+    for sold in [999_900, 0] {
+        with_books(&mut rig);
+        let (buy, sell) = rig.open((A, 6_000_000, 1_001_000), (B, 6_010_000, 999_900));
+        if sold == 0 {
+            off_the_list(&mut rig, B);
+        }
+        rig.execute(&buy, 1_001_000);
+        rig.execute(&sell, sold);
+        renew(&mut rig);
+    }
+    let hedge = rig.placed()[0];
+    // 0.00999999 of its own and 0.00000099 that the first one left.
+    assert_eq!((hedge.venue, hedge.qty), (A, qty(1_000_000)));
+}
+
+/// With the pair off every list nothing can be said; where venues are merely halted, what they take otherwise says it.
+#[test]
+fn closed_venues_say_what_is_dust_only_by_a_minimum() {
+    for listed in [true, false] {
+        let (mut rig, buy, sell) = opened();
+        rig.execute(&buy, 1_001_000);
+        rig.execute(&sell, 999_900);
+        for venue in [A, B] {
+            if listed {
+                let rules = rig.market.at_mut(venue, PAIR).rules.as_mut().unwrap();
+                (rules.can_buy, rules.can_sell) = (false, false);
+            } else {
+                off_the_list(&mut rig, venue);
+            }
+        }
+        rig.decide();
+        assert_eq!(rig.exec.open_deals(), u32::from(!listed));
+    }
+}
+
+/// Levels within the flatten cap whose average is beyond it with the fee: what stands near enough is taken, the rest is left.
+#[test]
+fn where_the_whole_costs_too_much_with_the_fee_a_part_is_hedged() {
+    let books = |rig: &mut Rig, bids: [(i64, i64); 2], asks: [(i64, i64); 2]| {
+        rig.pass(1);
+        for venue in [A, B] {
+            let levels = |side: [(i64, i64); 2]| side.map(|(p, q)| Level { price: price(p), qty: qty(q) }).to_vec();
+            let body = BookBody::Snapshot { id: rig.now.0 + 1, bids: levels(bids), asks: levels(asks) };
+            let update = BookUpdate { venue, pair: PAIR, received: rig.now, changed_at: None, sent_at: None, body };
+            rig.market.handle_book(&update).unwrap();
+        }
+        rig.decide();
+    };
+    // Of 60 000: a tenth at 16.7 bps below, the rest at 49.2; 46 on average and 10 of fee.
+    let (mut rig, buy, sell) = opened();
+    rig.execute(&buy, 1_001_000);
+    rig.finish(&sell, 0);
+    books(&mut rig, [(5_990_000, 100_000), (5_970_500, 100_000_000)], [(6_040_000, 100_000_000), (6_050_000, 1)]);
+    let hedge = rig.placed()[0];
+    assert_eq!((hedge.side, hedge.price, hedge.qty), (Side::Sell, price(5_990_000), qty(100_000)));
+    // Of 60 100: a tenth at 16.6 bps above, the rest at 49.1.
+    let (mut rig, buy, sell) = opened();
+    rig.finish(&buy, 0);
+    rig.execute(&sell, 999_900);
+    books(&mut rig, [(5_980_000, 100_000_000), (5_970_000, 1)], [(6_020_000, 100_000), (6_039_500, 100_000_000)]);
+    let hedge = rig.placed()[0];
+    assert_eq!((hedge.side, hedge.price, hedge.qty), (Side::Buy, price(6_020_000), qty(100_000)));
+}
+
 /// The book gives part of it: that part, then the rest.
 #[test]
 fn a_thin_book_is_hedged_in_parts() {
@@ -443,7 +527,7 @@ fn a_closed_deal_tells_what_evening_out_cost() {
         rig.pass(100);
         let other = if venue == A { B } else { A };
         set_book(&mut rig.market, venue, rig.now, (bid, 100_000_000), (6_200_000, 100_000_000));
-        set_book(&mut rig.market, other, rig.now, (5_000_000, 100_000_000), (6_200_000, 100_000_000));
+        set_book(&mut rig.market, other, rig.now, (5_900_000, 100_000_000), (6_200_000, 100_000_000));
         rig.decide();
         let hedge = rig.placed()[0];
         rig.execute(&hedge, 999_900);

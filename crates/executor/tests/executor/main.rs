@@ -11,6 +11,7 @@ mod recovered;
 mod refusals;
 mod report;
 mod rig;
+mod sight;
 mod terms;
 mod unknown;
 mod world;

@@ -2,7 +2,7 @@
 
 use crate::rig::*;
 use domain::*;
-use executor::StopRequest;
+use executor::{Executor, IdSource, StopRequest};
 
 const BUY: (VenueId, i64, i64) = (A, 6_000_000, 1_000_000);
 const SELL: (VenueId, i64, i64) = (B, 6_010_000, 999_000);
@@ -238,5 +238,31 @@ fn news_that_comes_after_all_ends_the_suspicion() {
         rig.try_open(BUY, SELL).unwrap();
         rig.placed().iter().for_each(|order| rig.execute(order, order.qty.units()));
         rig.decide();
+    }
+}
+
+/// Time made that pause, which no input tells: the log notes it, and a restart begins with it until the stream tells something or a person
+/// resumes, as it would have gone on.
+#[test]
+fn a_pause_for_a_mute_stream_outlives_the_process() {
+    let mut rig = Rig::started();
+    let (buy, _) = rig.open(BUY, SELL);
+    let up = Input::Link(LinkChange { venue: A, role: LinkRole::Private, state: LinkState::Up, at: ms(1) });
+    let news = Input::Order(rig.update(&buy, OrderSource::Stream, OrderReport::Open { filled: qty(0) }));
+    let answer = Input::Order(rig.update(&buy, OrderSource::Reply, OrderReport::Open { filled: qty(0) }));
+    let resume = Input::Operator(OperatorCommand::Resume);
+    for (after, holds) in [(None, true), (Some(&answer), true), (Some(&news), false), (Some(&resume), false)] {
+        let mut exec = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1, 0).unwrap());
+        exec.recover_input(&up);
+        exec.recover_intent(&buy);
+        // What it told before it fell silent counts no more.
+        exec.recover_input(&news);
+        exec.recover_mute(A);
+        after.into_iter().for_each(|input| exec.recover_input(input));
+        exec.finish_recovery(ms(0));
+        let mut rig = Rig::new();
+        rig.exec = exec;
+        rig.decide();
+        assert_eq!(rig.has_stop(MUTE), holds, "{after:?}");
     }
 }

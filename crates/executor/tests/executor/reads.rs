@@ -99,3 +99,90 @@ fn trades_are_read_from_before_a_log_whose_times_ran_ahead() {
     let since = UnixNanos(floor.0 - 60 * SECOND as i64);
     assert_eq!(take_reads(&mut rig).into_iter().find(is_trades), Some(ReadKind::Trades { pair: PAIR, since }));
 }
+
+const CLOSED: ErrorClass = ErrorClass::SymbolClosed;
+
+/// A is up, its trades of the pair are refused, and its rules say what `open` says.
+fn refused(rig: &mut Rig, open: bool) {
+    let rules = rig.market.at_mut(A, PAIR).rules.as_mut().unwrap();
+    (rules.can_buy, rules.can_sell) = (open, open);
+    rig.decide();
+    let since = UnixNanos(UNIX);
+    let failure = ReadFailure { venue: A, read: ReadKind::Trades { pair: PAIR, since }, class: CLOSED, received: rig.now };
+    rig.exec.handle_read_failed(rig.now, &failure, &mut rig.out);
+    rig.decide();
+}
+
+/// Whether trades on A were asked for since the last look, and from when on.
+fn trades_of_a(rig: &mut Rig) -> Option<UnixNanos> {
+    let asked = std::mem::take(&mut rig.out).commands.into_iter().find_map(|command| match command {
+        Command::Read { venue: A, read: ReadKind::Trades { since, .. } } => Some(since),
+        _ => None,
+    });
+    asked
+}
+
+/// Answers all but the trades of the pair.
+fn answer_the_rest(rig: &mut Rig, usdt: &str) {
+    rig.account(A, Some(false));
+    rig.open_orders(A, vec![]);
+    rig.decide();
+    rig.balances(A, "10", usdt);
+    rig.decide();
+}
+
+const GONE: StopRequest = StopRequest::set(StopKind::Pause, StopReason::RulesChanged, Some(A), Some(PAIR));
+
+#[test]
+fn a_pair_that_the_venue_knows_no_more_is_not_waited_for_and_comes_back() {
+    let mut rig = Rig::started();
+    rig.pass(10_000);
+    rig.link(A, LinkState::Up);
+    refused(&mut rig, true);
+    answer_the_rest(&mut rig, "1000000");
+    assert!(!rig.exec.ready(A), "refused, but by its rules it is open");
+    refused(&mut rig, false);
+    answer_the_rest(&mut rig, "1000000");
+    assert!(rig.exec.ready(A) && !rig.has_stop(GONE));
+    trades_of_a(&mut rig);
+    rig.run(59_000);
+    assert_eq!(trades_of_a(&mut rig), None);
+    // Each round asks once, and waits for no answer.
+    rig.run(1_000);
+    assert!(trades_of_a(&mut rig).is_some());
+    refused(&mut rig, false);
+    answer_the_rest(&mut rig, "1000000");
+    rig.run(30_000);
+    assert!(rig.exec.ready(A) && trades_of_a(&mut rig).is_none());
+    // Open again: waited for, from where it was covered.
+    rig.market.at_mut(A, PAIR).rules.as_mut().unwrap().can_sell = true;
+    rig.link(A, LinkState::Up);
+    rig.decide();
+    let covered = UnixNanos(UNIX + SECOND as i64);
+    assert!(trades_of_a(&mut rig).is_some_and(|since| since <= covered));
+    answer_the_rest(&mut rig, "1000000");
+    assert!(!rig.exec.ready(A));
+    rig.answer_all(A, "10", "1000000");
+    assert!(rig.exec.ready(A));
+}
+
+#[test]
+fn a_pair_that_is_gone_with_an_order_or_a_deal_of_ours_is_told_and_waited_for() {
+    let mut rig = Rig::started();
+    let (buy, sell) = rig.open((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000));
+    rig.execute(&sell, 0);
+    rig.pass(1_000);
+    rig.link(A, LinkState::Up);
+    refused(&mut rig, false);
+    assert!(rig.has_stop(GONE));
+    rig.out = Outbox::default();
+    answer_the_rest(&mut rig, "1000000");
+    assert!(!rig.exec.ready(A), "its order may have executed");
+    assert!(!rig.has_stop(GONE), "told once");
+    // Its end is known and booked, and the deal is over: nothing of ours can be missing there.
+    rig.tell(&buy, OrderSource::Query, OrderReport::Finished { finish: Finish::Cancelled, filled: qty(0) });
+    rig.pass(100);
+    refused(&mut rig, false);
+    answer_the_rest(&mut rig, "1000000");
+    assert!(rig.exec.ready(A));
+}

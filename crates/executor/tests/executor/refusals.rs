@@ -8,6 +8,7 @@ use executor::{Executor, ExecutorConfig, IdSource, StopRequest};
 
 const SHORT_OF_FUNDS: StopRequest = StopRequest::set(StopKind::Pause, StopReason::LedgerDrift, Some(A), None);
 const FUNDS_ARE_THERE: StopRequest = StopRequest::clear(StopKind::Pause, StopReason::LedgerDrift, Some(A), None);
+const PAIR_REFUSED: StopRequest = StopRequest::set(StopKind::Pause, StopReason::RulesChanged, Some(A), Some(PAIR));
 const KEY_REFUSED: StopRequest = StopRequest::set(StopKind::Pause, StopReason::KeyRefused, Some(A), None);
 
 fn refuse(rig: &mut Rig, order: &NewOrder, class: ErrorClass) {
@@ -80,6 +81,22 @@ fn a_venue_that_refused_is_asked_again_in_its_turn() {
     let pauses: Vec<u64> = to_b.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(pauses.iter().zip([250, 500, 1_000, 2_000]).all(|(pause, least)| *pause >= least), "{to_b:?}");
     assert!(pauses.len() >= 4 && sent.windows(2).all(|pair| pair[1].0 - pair[0].0 <= 250), "A is asked meanwhile: {sent:?}");
+}
+
+/// B has the better price, takes hedges and fills nothing: another within the cap comes first for two seconds. The only one is asked on.
+#[test]
+fn a_venue_that_fills_nothing_comes_after_another_within_the_cap() {
+    let sent = hedges(&mut long(), REVERSING, |rig, hedge| match hedge.venue {
+        B => rig.finish(hedge, 0),
+        _ => rig.execute(hedge, hedge.qty.units()),
+    });
+    assert_eq!(sent, [(0, B), (250, A)]);
+    let sent = hedges(&mut long(), BEYOND, |rig, hedge| rig.finish(hedge, 0));
+    assert!(sent.len() == 40 && sent.iter().all(|(_, venue)| *venue == B), "{sent:?}");
+    // Neither fills: the price decides again, and B's two seconds count from its last.
+    let sent = hedges(&mut long(), REVERSING, |rig, hedge| rig.finish(hedge, 0));
+    let venues: Vec<VenueId> = sent.iter().map(|(_, venue)| *venue).collect();
+    assert_eq!(venues[..3], [B, A, B], "{sent:?}");
 }
 
 /// Both refuse: each in its turn, each less and less often.
@@ -170,13 +187,62 @@ fn a_placement_that_is_taken_begins_the_count_anew() {
     for _ in 0..3 {
         refused_deal(&mut rig, ErrorClass::InsufficientFunds);
         refused_deal(&mut rig, ErrorClass::AuthFatal);
+        refused_deal(&mut rig, ErrorClass::SymbolClosed);
         with_books(&mut rig);
         let [buy, sell] = rig.open_unseen((A, 6_000_000, 1_001_000), (B, 6_010_000, 999_900)).unwrap();
         rig.finish(&buy, 0);
         rig.finish(&sell, 0);
         renew(&mut rig);
     }
-    assert_eq!((told(&rig, SHORT_OF_FUNDS), told(&rig, KEY_REFUSED)), (0, 0));
+    assert_eq!((told(&rig, SHORT_OF_FUNDS), told(&rig, KEY_REFUSED), told(&rig, PAIR_REFUSED)), (0, 0, 0));
+}
+
+/// A venue that refuses one leg while its public rules take it would have each opening's other leg evened out at a loss, over and over.
+#[test]
+fn three_refused_openings_of_a_pair_pause_it_there_until_a_person_resumes() {
+    use ErrorClass::{FilterReject, SymbolClosed};
+    let mut rig = Rig::started();
+    for (n, class) in [FilterReject, SymbolClosed, FilterReject, FilterReject].into_iter().enumerate() {
+        refused_deal(&mut rig, class);
+        assert_eq!(told(&rig, PAIR_REFUSED), usize::from(n >= 2));
+    }
+    rig.run(60_000);
+    read_equal(&mut rig);
+    let cleared = |stop: &StopRequest| matches!(stop, StopRequest::Clear { reason: StopReason::RulesChanged, .. });
+    assert!(!rig.out.stops.iter().any(cleared));
+    // The log holds what was refused, and folds to the same pause. Hedges that are refused are none of it.
+    let standing = |purpose: Purpose| {
+        let mut folded = folded_refusals(&rig, purpose, SymbolClosed);
+        folded.finish_recovery(ms(0));
+        let pauses = CheckpointItem::Standing { reason: StopReason::RulesChanged, venue: A, pair: Some(PAIR) };
+        let before = folded.checkpoint().contains(&pauses);
+        folded.handle_resume();
+        (before, folded.checkpoint().contains(&pauses))
+    };
+    assert_eq!((standing(Purpose::Open), standing(Purpose::Hedge)), ((true, false), (false, false)));
+}
+
+/// What a log with three refusals on A folds to.
+fn folded_refusals(rig: &Rig, purpose: Purpose, class: ErrorClass) -> Executor {
+    let mut folded = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1, 0).unwrap());
+    for counter in 1..=3 {
+        let order = NewOrder {
+            venue: A,
+            pair: PAIR,
+            client_id: ClientOrderId::new(INSTANCE, EPOCH, 0, counter).unwrap(),
+            deal: DealId(counter),
+            purpose,
+            side: Side::Buy,
+            price: price(6_000_000),
+            qty: qty(1_001_000),
+            tif: TimeInForce::Ioc,
+            deadline: None,
+        };
+        folded.recover_intent(&order);
+        let report = OrderReport::Refused { class, label: Label::default() };
+        folded.recover_input(&Input::Order(rig.update(&order, OrderSource::Reply, report)));
+    }
+    folded
 }
 
 /// A key that the venue refuses is a person's affair, also after a restart.
@@ -204,24 +270,7 @@ fn three_refusals_of_the_key_pause_until_a_person_resumes() {
     };
     let pauses = CheckpointItem::Standing { reason: StopReason::KeyRefused, venue: A, pair: None };
     // Only recovery takes checkpoints: the log holds what was refused, and folds to the same pause.
-    let mut folded = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1, 0).unwrap());
-    for counter in 1..=3 {
-        let order = NewOrder {
-            venue: A,
-            pair: PAIR,
-            client_id: ClientOrderId::new(INSTANCE, EPOCH, 0, counter).unwrap(),
-            deal: DealId(counter),
-            purpose: Purpose::Open,
-            side: Side::Buy,
-            price: price(6_000_000),
-            qty: qty(1_001_000),
-            tif: TimeInForce::Ioc,
-            deadline: None,
-        };
-        folded.recover_intent(&order);
-        let report = OrderReport::Refused { class: ErrorClass::AuthFatal, label: Label::default() };
-        folded.recover_input(&Input::Order(rig.update(&order, OrderSource::Reply, report)));
-    }
+    let mut folded = folded_refusals(&rig, Purpose::Open, ErrorClass::AuthFatal);
     folded.finish_recovery(ms(0));
     assert!(folded.checkpoint().contains(&pauses) && standing(&folded));
     folded.handle_resume();

@@ -122,3 +122,26 @@ fn the_pause_survives_a_restart_and_ends_by_a_person() {
         assert!(!rig.has_stop(DIFFERS), "set once");
     }
 }
+
+/// A cancel that failed is sent again when the venue is asked and shows the order open, once for each failure.
+#[test]
+fn a_cancel_that_failed_is_repeated_while_the_order_is_shown_open() {
+    let (mut rig, buy, _) = opened();
+    let open = OrderReport::Open { filled: qty(0) };
+    rig.tell(&buy, OrderSource::Stream, open);
+    rig.exec.cancel_openings(&mut rig.out);
+    rig.exec.begin_shutdown(rig.now, &mut rig.out);
+    assert_eq!(cancels(&rig), 2, "a halt cancels what rests of openings, a shutdown whatever rests");
+    for failures in 1..=2 {
+        rig.tell(&buy, OrderSource::Reply, OrderReport::CancelFailed { class: ErrorClass::Unknown });
+        rig.out = Outbox::default();
+        rig.run(2_000);
+        assert!(rig.look_ups() > 0 && cancels(&rig) == 0, "{failures}");
+        rig.tell(&buy, OrderSource::Stream, open);
+        assert_eq!(cancels(&rig), 0, "news that may be older than the cancel");
+        rig.pass(1);
+        rig.tell(&buy, OrderSource::Query, open);
+        rig.tell(&buy, OrderSource::Query, open);
+        assert_eq!(cancels(&rig), 1);
+    }
+}

@@ -418,7 +418,7 @@ impl GateSession {
         match reply.error.map(|error| error.cause) {
             // Subscribed already: that subscription goes on delivering. If it brings no whole book in time, it is left.
             None | Some(ErrorCause::AlreadySubscribed) => {
-                stream.stage = Stage::Live { at: now };
+                stream.acknowledged(now);
                 let private = stream.subscription.channel.is_private();
                 if let Some(pair) = stream.subscription.pairs.first().copied().filter(|_| private) {
                     self.admit_if_told(id, pair, now);

@@ -118,6 +118,7 @@ pub(super) struct Stream {
     unserved_ns: u64,
     /// Times it was asked again for want of frames.
     nudges: u32,
+    /// Refusals in a row.
     refusals: u32,
 }
 
@@ -139,6 +140,12 @@ impl Stream {
         self.served = false;
         self.recalled = false;
         self.stage = if subscribe { Stage::Asked { id, at } } else { Stage::Leaving { id, at } };
+    }
+
+    /// The venue took it.
+    pub(super) fn acknowledged(&mut self, now: MonoNanos) {
+        self.stage = Stage::Live { at: now };
+        self.refusals = 0;
     }
 
     /// A frame came. `begins`: one with which the stream may begin.

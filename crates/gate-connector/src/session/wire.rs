@@ -18,6 +18,7 @@ use venue::clock_sync::ClockPace;
 use venue::connector::RawRules;
 use venue::desk::TradesRead;
 use venue::desk::what::What;
+use venue::desk::windows::Window;
 use venue::desk::wire::{
     AccountAnswer, AllCancelled, Ban, Call, CallKind, CancelledRow, Failure, LinkBody, LinkNews, LinkReply, OrderAnswer, Page,
     Profile, SendAt, Wire,
@@ -31,6 +32,8 @@ use super::window::WINDOW_LEVELS;
 
 /// Executions per page, the venue's maximum.
 const TRADES_PAGE: usize = 1000;
+/// With only a start given, executions of seven days from it are listed; with an end as well, of thirty at most.
+const TRADES_SPAN_MS: i64 = 7 * 86_400_000;
 
 /// Labels of a refused login that may be about its form: the other one is tried once.
 const FORM_LABELS: &[&str] = &[
@@ -130,12 +133,12 @@ impl GateWire {
         info.expect("Invariant: only orders on configured pairs are queued").scale
     }
 
-    fn request_parts(&self, what: &What<BookCopy>) -> (Method, String, String, Vec<u8>) {
+    fn request_parts(&self, what: &What<BookCopy>, at: &SendAt) -> (Method, String, String, Vec<u8>) {
         let get = |path: &str, query: String| (Method::Get, path.to_string(), query, Vec::new());
         let order_path = |order: &OrderRef| format!("/spot/orders/{}", order_name(order));
         let on = |pair: PairId| format!("currency_pair={}&account=spot", self.name(pair));
         match what {
-            What::Time => get("/spot/time", String::new()),
+            What::Time(_) => get("/spot/time", String::new()),
             What::Own(BookCopy { pair, copy }) => {
                 let limit = if *copy == Copy::Audit { AUDIT_LEVELS } else { WINDOW_LEVELS };
                 get("/spot/order_book", format!("currency_pair={}&limit={limit}&with_id=true", self.name(*pair)))
@@ -162,10 +165,15 @@ impl GateWire {
                 get("/spot/open_orders", format!("page={}&limit={OPEN_ORDERS_PAGE}&account=spot", read.page))
             }
             What::Trades(read) => {
-                // A second early: the list's bound is in whole seconds.
-                let from = read.from().seconds().saturating_sub(1).max(0);
-                let query = format!("currency_pair={}&limit={TRADES_PAGE}&page={}&from={from}", self.name(read.pair), read.page);
-                get("/spot/my_trades", query)
+                let window = Window::of(read);
+                // A second early and late: the list's bounds are in whole seconds.
+                let from = window.start_ms.div_euclid(1000).saturating_sub(1).max(0);
+                let page = if window.page.is_empty() { "1" } else { window.page.as_str() };
+                let to = window
+                    .end_ms(TRADES_SPAN_MS, at.venue_ns)
+                    .map_or(String::new(), |end_ms| format!("&to={}", end_ms / 1000 + 1));
+                let on = self.name(read.pair);
+                get("/spot/my_trades", format!("currency_pair={on}&limit={TRADES_PAGE}&page={page}&from={from}{to}"))
             }
             // The desk asks where executions are not named only.
             What::OrderNames(read) => get("/spot/orders", format!("{}&status=finished", on(read.pair))),
@@ -232,7 +240,7 @@ impl Wire for GateWire {
         // `/spot/order_book` and `/spot/currency_pairs`.
         public: limit_of(RateClass::Public),
         // Undocumented; other venues' gateways ban so.
-        ban: Some(Ban { status: 418, lasts_ns: 120 * SECOND }),
+        ban: Some(Ban { status: 418, of_link: true, lasts_ns: 120 * SECOND }),
         // All pairs together: Gate does not say whether its limit is per market, as over REST.
         link_place: Limit { count: 10, window_ns: SECOND },
         link_login: true,
@@ -242,9 +250,10 @@ impl Wire for GateWire {
         look_up_places: 1,
         dead_man_min_s: Some(5),
         open_orders_pages_max: 10,
-        trades_pages_max: 20,
-        // With only a start given, Gate lists seven days from it.
-        trades_span_ns: 7 * 86_400 * SECOND as i64,
+        // A week each, or a thousand of a busy one: more than two years of silence.
+        trades_pages_max: 150,
+        // It is not documented for how long.
+        trades_kept_ns: i64::MAX,
         executions_named: true,
     };
 
@@ -261,7 +270,7 @@ impl Wire for GateWire {
     }
 
     fn request(&self, what: &What<BookCopy>, at: SendAt) -> HttpRequest {
-        let (method, path, mut query, body) = self.request_parts(what);
+        let (method, path, mut query, body) = self.request_parts(what, &at);
         let mut headers = vec![("Accept", "application/json".to_string())];
         if !body.is_empty() {
             headers.push(("Content-Type", "application/json".into()));
@@ -270,7 +279,7 @@ impl Wire for GateWire {
             headers.push(("x-gate-exptime", expires_ms.to_string()));
         }
         let path = format!("{}{path}", crate::connector::API_PREFIX);
-        if let Some(signer) = self.signer.as_ref().filter(|_| !matches!(what, What::Time | What::Own(_) | What::Rules(_))) {
+        if let Some(signer) = self.signer.as_ref().filter(|_| !matches!(what, What::Time(_) | What::Own(_) | What::Rules(_))) {
             let timestamp = at.seconds().to_string();
             if mutants::active(Mutant::KeyInUrl) {
                 query.push_str(&format!("&key={}", signer.key()));
@@ -339,9 +348,13 @@ impl Wire for GateWire {
         Ok(Page { rows: page.orders, elsewhere: page.elsewhere, more: page.more, cursor: String::new() })
     }
 
-    fn trades(&mut self, _read: &TradesRead, _venue_ns: i64, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject> {
+    fn trades(&mut self, read: &TradesRead, venue_ns: i64, body: &mut [u8], stamp: Stamp) -> Result<Page<Fill>, Reject> {
         let (rows, listed) = self.decoder.my_trades(body, stamp)?;
-        Ok(Page { rows, elsewhere: 0, more: listed >= TRADES_PAGE, cursor: String::new() })
+        let window = Window::of(read);
+        let page: u32 = window.page.parse().unwrap_or(1);
+        let more = (listed >= TRADES_PAGE).then(|| page.saturating_add(1).to_string());
+        let next = window.after(more, TRADES_SPAN_MS, venue_ns);
+        Ok(Page { rows, elsewhere: 0, more: next.is_some(), cursor: next.unwrap_or_default() })
     }
 
     fn fees(&mut self, body: &mut [u8], pair: PairId) -> Result<FeeRates, Reject> {
@@ -373,9 +386,7 @@ impl Wire for GateWire {
             return false;
         }
         match failure.class {
-            ErrorClass::AuthFatal => {
-                matches!(failure.label.as_deref(), Some("FORBIDDEN" | "READ_ONLY" | "MISSING_REQUIRED_HEADER"))
-            }
+            ErrorClass::AuthFatal => matches!(failure.label.as_deref(), Some("FORBIDDEN" | "READ_ONLY")),
             ErrorClass::FilterReject => true,
             _ => false,
         }

@@ -8,10 +8,12 @@ pub mod foreign;
 pub mod lines;
 mod merge;
 pub mod recorder;
+mod recording;
 
 pub use foreign::{read_cryptofeed, read_hftbacktest};
 pub use merge::{Merged, merge};
-pub use recorder::{Direction, FrameEntry, FrameLink, TapeHeader, TapeReader, TapeWriter};
+pub use recorder::{Direction, FrameEntry, FrameLink, TAPE_VERSION, TAPE_VERSION_OLDEST, TapeHeader, TapeReader, TapeWriter};
+pub use recording::{Recording, in_order, recordings};
 
 use crate::codec::CodecError;
 use std::io;
@@ -20,11 +22,12 @@ use std::path::{Path, PathBuf};
 /// One thing that happened on a recorded session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TapeEntry {
-    /// When the recorder received or sent it, Unix nanoseconds of the recorder's host, exact.
+    /// When the recorder received or sent it, Unix nanoseconds of the recorder's host, exact. Of our own recordings: by its monotonic
+    /// clock ([`Recording`]).
     pub received_unix_ns: i64,
     /// What it is.
     pub kind: TapeKind,
-    /// The frame or body as on the wire; empty for [`TapeKind::Connected`].
+    /// The frame or body as on the wire; empty for [`TapeKind::Connected`] and [`TapeKind::Disconnected`].
     pub bytes: Vec<u8>,
 }
 
@@ -35,6 +38,13 @@ pub enum TapeKind {
     Connected {
         /// Where to.
         url: String,
+    },
+    /// A WebSocket connection is gone, or did not come up; of our own tapes only, from version 4 on.
+    Disconnected {
+        /// Which one.
+        url: String,
+        /// Why, by the `reason` label of `reconnects_total`.
+        reason: String,
     },
     /// A received WebSocket frame.
     Ws {
@@ -112,6 +122,17 @@ pub enum TapeError {
         /// What is wrong.
         why: &'static str,
     },
+    /// A tape of our own recorder is of a version that this build does not read.
+    #[error(
+        "{} was written in version {found} of the tape format; this build reads versions {TAPE_VERSION_OLDEST} to {TAPE_VERSION}",
+        path.display()
+    )]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// The version read.
+        found: u16,
+    },
     /// A header or entry of our own recorder cannot be decoded.
     #[error("{} holds what cannot be decoded", path.display())]
     Codec {
@@ -156,7 +177,8 @@ pub enum LineError {
 /// Entries of a tape, read as they are asked for.
 pub type TapeEntries = Box<dyn Iterator<Item = Result<TapeEntry, TapeError>> + Send>;
 
-/// Opens one tape, compressed (zstd, gzip) or plain. For [`TapeFormat::Crossgate`], `path` may also be a directory of tapes.
+/// Opens one tape, compressed (zstd, gzip) or plain. For [`TapeFormat::Crossgate`], `path` may also be a directory of tapes: one
+/// recording after the other.
 ///
 /// # Errors
 /// [`TapeError`] here, and with the line for text tapes from the iterator.
@@ -166,13 +188,7 @@ pub fn open_tape(format: TapeFormat, path: &Path) -> Result<TapeEntries, TapeErr
         TapeFormat::Hftbacktest => Ok(Box::new(read_hftbacktest(path)?)),
         TapeFormat::Crossgate => {
             let files = if path.is_dir() { recorder::tape_files(path)? } else { vec![path.to_path_buf()] };
-            let entries = files.into_iter().flat_map(|file| -> TapeEntries {
-                match TapeReader::open(&file) {
-                    Ok(reader) => Box::new(reader.map(|entry| entry.map(TapeEntry::from))),
-                    Err(error) => Box::new(std::iter::once(Err(error))),
-                }
-            });
-            Ok(Box::new(entries))
+            Ok(Box::new(recordings(files)?.into_iter().flat_map(|(_, files)| Recording::new(files))))
         }
     }
 }

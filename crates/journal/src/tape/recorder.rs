@@ -7,12 +7,13 @@
 //! entry         length u32, bytes
 //! ```
 //! A file that ends inside its last chunk is read up to there and says so ([`TapeReader::is_torn`]); anything else that is wrong
-//! is damage. Tapes hold public streams and whatever else the caller records: it must leave out what identifies (login
+//! is damage. The length of a chunk has no checksum of its own: one that no packing of its content can have is damage too, so that
+//! a flipped bit does not pass for the end of a file. Tapes hold public streams and whatever else the caller records: it must leave out what identifies (login
 //! frames, signed headers); paths of requests carry no secret on venues that sign in headers.
 
-use super::{TapeEntry, TapeError, TapeKind};
+use super::{TapeError, TapeKind};
+use crate::codec::CodecError;
 use crate::codec::wire::{Reader, Wire, wire_enum, wire_struct};
-use crate::codec::{CODEC_VERSION, CodecError};
 use domain::{LinkRole, MonoNanos, Tables, UnixNanos};
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -28,8 +29,10 @@ pub const CHUNK_BYTES: usize = 1 << 20;
 pub const FILE_BYTES: u64 = 256 << 20;
 /// No chunk unpacks to more.
 const UNPACKED_BYTES_MAX: usize = CHUNK_BYTES + FRAME_BYTES_MAX + (1 << 16);
-/// The oldest version of the encoding whose tapes are read: what stands on a tape has not changed since.
-const VERSION_OLDEST: u16 = 2;
+/// Version of what stands on a tape, its header's [`Tables`] included; 4 added [`FrameLink::Closed`]. It was that of the logs before.
+pub const TAPE_VERSION: u16 = 4;
+/// The oldest version whose tapes are read: what they hold has not changed since.
+pub const TAPE_VERSION_OLDEST: u16 = 2;
 const ZSTD_LEVEL: i32 = 3;
 
 /// What a tape was recorded from.
@@ -84,11 +87,19 @@ pub enum FrameLink {
         /// Path and query, without secrets.
         path_and_query: String,
     },
+    /// A WebSocket link is gone, or did not come up; its bytes say why, by the `reason` label of `reconnects_total`.
+    Closed {
+        /// What it was for.
+        role: LinkRole,
+        /// Which of several of that role.
+        shard: u16,
+    },
 }
 wire_enum!(FrameLink {
     0 => Opened { role: role, shard: shard },
     1 => Ws { role: role, shard: shard },
     2 => Rest { method: method, path_and_query: path_and_query },
+    3 => Closed { role: role, shard: shard },
 });
 
 /// One entry of our own tape.
@@ -96,13 +107,13 @@ wire_enum!(FrameLink {
 pub struct FrameEntry {
     /// When, on the recorder's monotonic clock.
     pub received: MonoNanos,
-    /// When, on its wall clock.
+    /// When, on its wall clock, which may step: only the first of a recording is used ([`super::Recording`]).
     pub received_unix: UnixNanos,
     /// Which way.
     pub direction: Direction,
     /// On which link.
     pub link: FrameLink,
-    /// As on the wire.
+    /// As on the wire; of a link that is gone, why.
     pub bytes: Vec<u8>,
 }
 
@@ -125,15 +136,20 @@ impl Wire for FrameEntry {
     }
 }
 
-impl From<FrameEntry> for TapeEntry {
-    fn from(entry: FrameEntry) -> TapeEntry {
-        let kind = match (entry.direction, entry.link) {
+impl FrameEntry {
+    /// What it is among the entries of any tape, and its bytes.
+    pub(super) fn into_kind(self) -> (TapeKind, Vec<u8>) {
+        let kind = match (self.direction, self.link) {
             (_, FrameLink::Opened { role, shard }) => TapeKind::Connected { url: format!("{role}/{shard}") },
+            (_, FrameLink::Closed { role, shard }) => {
+                let reason = String::from_utf8_lossy(&self.bytes).into_owned();
+                return (TapeKind::Disconnected { url: format!("{role}/{shard}"), reason }, Vec::new());
+            }
             (Direction::Out, _) => TapeKind::Sent,
             (Direction::In, FrameLink::Ws { role, shard }) => TapeKind::Ws { url: Some(format!("{role}/{shard}")) },
             (Direction::In, FrameLink::Rest { path_and_query, .. }) => TapeKind::Rest { path_and_query },
         };
-        TapeEntry { received_unix_ns: entry.received_unix.0, kind, bytes: entry.bytes }
+        (kind, self.bytes)
     }
 }
 
@@ -141,10 +157,11 @@ impl From<FrameEntry> for TapeEntry {
 pub struct TapeWriter {
     directory: PathBuf,
     header: TapeHeader,
-    path: PathBuf,
+    /// Every file so far, the one written now last.
+    files: Vec<PathBuf>,
     file: File,
-    number: u32,
     file_bytes: u64,
+    file_bytes_max: u64,
     chunk: Vec<u8>,
     failure: bool,
 }
@@ -158,12 +175,23 @@ impl TapeWriter {
         fs::create_dir_all(directory).map_err(TapeError::io("create", directory))?;
         let (path, file, file_bytes) = open_new(directory, &header, 0)?;
         let chunk = Vec::with_capacity(CHUNK_BYTES + (64 << 10));
-        Ok(TapeWriter { directory: directory.into(), header, path, file, number: 0, file_bytes, chunk, failure: false })
+        let (directory, files) = (directory.into(), vec![path]);
+        Ok(TapeWriter { directory, header, files, file, file_bytes, file_bytes_max: FILE_BYTES, chunk, failure: false })
+    }
+
+    /// Closes each file once it holds this many bytes, instead of [`FILE_BYTES`].
+    pub fn with_file_bytes(self, file_bytes_max: u64) -> TapeWriter {
+        TapeWriter { file_bytes_max, ..self }
     }
 
     /// The file written now.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.files.last().unwrap_or(&self.directory)
+    }
+
+    /// Every file of the recording so far, in their order.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
     }
 
     /// Adds an entry; writes the chunk when it is full.
@@ -193,7 +221,7 @@ impl TapeWriter {
     /// [`TapeError::Io`].
     pub fn flush(&mut self) -> Result<(), TapeError> {
         if self.failure {
-            return Err(TapeError::io("write", &self.path)(std::io::Error::other("an earlier write failed")));
+            return Err(TapeError::io("write", self.path())(std::io::Error::other("an earlier write failed")));
         }
         if self.chunk.is_empty() {
             return Ok(());
@@ -209,41 +237,46 @@ impl TapeWriter {
     /// [`TapeError::Io`].
     pub fn finish(mut self) -> Result<(), TapeError> {
         self.flush()?;
-        self.file.sync_all().map_err(TapeError::io("sync", &self.path))
+        self.file.sync_all().map_err(TapeError::io("sync", self.path()))
     }
 
     fn write_chunk(&mut self) -> Result<(), TapeError> {
-        if self.file_bytes >= FILE_BYTES {
-            self.file.sync_all().map_err(TapeError::io("sync", &self.path))?;
-            self.number += 1;
-            (self.path, self.file, self.file_bytes) = open_new(&self.directory, &self.header, self.number)?;
+        if self.file_bytes >= self.file_bytes_max {
+            self.file.sync_all().map_err(TapeError::io("sync", self.path()))?;
+            let (path, file, file_bytes) = open_new(&self.directory, &self.header, self.files.len())?;
+            self.files.push(path);
+            (self.file, self.file_bytes) = (file, file_bytes);
         }
-        let packed = zstd::bulk::compress(&self.chunk, ZSTD_LEVEL).map_err(TapeError::io("compress a chunk of", &self.path))?;
+        let packed = zstd::bulk::compress(&self.chunk, ZSTD_LEVEL).map_err(TapeError::io("compress a chunk of", self.path()))?;
         let mut framed = Vec::with_capacity(packed.len() + 12);
         (packed.len() as u32).put(&mut framed);
         (self.chunk.len() as u32).put(&mut framed);
         crc32fast::hash(&packed).put(&mut framed);
         framed.extend_from_slice(&packed);
-        self.file.write_all(&framed).map_err(TapeError::io("write", &self.path))?;
+        self.file.write_all(&framed).map_err(TapeError::io("write", self.path()))?;
         self.file_bytes += framed.len() as u64;
         self.chunk.clear();
         Ok(())
     }
 }
 
-fn open_new(directory: &Path, header: &TapeHeader, number: u32) -> Result<(PathBuf, File, u64), TapeError> {
+fn open_new(directory: &Path, header: &TapeHeader, number: usize) -> Result<(PathBuf, File, u64), TapeError> {
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let venue: String = header.venue.chars().map(safe).collect();
     let path = directory.join(format!("{venue}-{}-{number:04}.tape", header.started.seconds()));
     let mut file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(TapeError::io("create", &path))?;
     let mut body = Vec::new();
-    CODEC_VERSION.put(&mut body);
+    TAPE_VERSION.put(&mut body);
     header.put(&mut body);
     let mut framed = MAGIC.to_vec();
     (body.len() as u32).put(&mut framed);
     crc32fast::hash(&body).put(&mut framed);
     framed.extend_from_slice(&body);
-    file.write_all(&framed).map_err(TapeError::io("write", &path))?;
+    if let Err(error) = file.write_all(&framed) {
+        // A file that ends in its header is no tape, and would keep its directory from being read.
+        let _ = fs::remove_file(&path);
+        return Err(TapeError::io("write", &path)(error));
+    }
     Ok((path, file, framed.len() as u64))
 }
 
@@ -278,7 +311,8 @@ impl TapeReader {
     /// Opens a tape and reads its header.
     ///
     /// # Errors
-    /// [`TapeError::Io`], [`TapeError::Damaged`] when it is no tape, [`TapeError::Codec`] when it is of another version.
+    /// [`TapeError::Io`], [`TapeError::Damaged`] when it is no tape, [`TapeError::Version`] when it is of a version that is not read,
+    /// [`TapeError::Codec`] when its header can't be decoded.
     pub fn open(path: &Path) -> Result<TapeReader, TapeError> {
         let file = File::open(path).map_err(TapeError::io("open", path))?;
         let mut source = BufReader::with_capacity(1 << 16, file);
@@ -295,11 +329,11 @@ impl TapeReader {
         if body.len() < length as usize || crc32fast::hash(&body) != crc {
             return Err(damaged("the checksum of its header is wrong"));
         }
-        let codec = |source| TapeError::Codec { path: path.into(), source };
+        let codec = |source: CodecError| TapeError::Codec { path: path.into(), source };
         let mut reader = Reader::new(&body);
         match u16::get(&mut reader).map_err(codec)? {
-            VERSION_OLDEST..=CODEC_VERSION => {}
-            found => return Err(codec(CodecError::Version { found })),
+            TAPE_VERSION_OLDEST..=TAPE_VERSION => {}
+            found => return Err(TapeError::Version { path: path.into(), found }),
         }
         let header = TapeHeader::get(&mut reader).map_err(codec)?;
         reader.finish().map_err(codec)?;
@@ -310,6 +344,11 @@ impl TapeReader {
     /// What it was recorded from.
     pub const fn header(&self) -> &TapeHeader {
         &self.header
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Whether the file ended inside its last chunk; known once the iterator has ended.
@@ -328,7 +367,8 @@ impl TapeReader {
             self.torn = true;
             return Ok(false);
         };
-        if unpacked as usize > UNPACKED_BYTES_MAX {
+        // What no chunk can be is damage, wherever the file ends: a length alone would turn into a tear.
+        if unpacked as usize > UNPACKED_BYTES_MAX || length as usize > zstd::zstd_safe::compress_bound(unpacked as usize) {
             return Err(self.damaged("a chunk claims to be larger than any is"));
         }
         let packed = read_up_to(&mut self.source, length as usize, &self.path)?;
@@ -354,7 +394,8 @@ impl TapeReader {
         Ok(true)
     }
 
-    fn damaged(&self, why: &'static str) -> TapeError {
+    /// It is damaged where it is read now.
+    pub(super) fn damaged(&self, why: &'static str) -> TapeError {
         TapeError::Damaged { path: self.path.clone(), at: self.at, why }
     }
 }
@@ -409,6 +450,7 @@ mod tests {
     fn entries(count: u64) -> Vec<FrameEntry> {
         let role = LinkRole::Public;
         let link = |n: u64| match n % 4 {
+            0 if n % 8 == 4 => FrameLink::Closed { role, shard: 0 },
             0 => FrameLink::Opened { role, shard: 0 },
             3 => FrameLink::Rest { method: "GET".into(), path_and_query: format!("/api/v4/spot/time?n={n}") },
             _ => FrameLink::Ws { role, shard: n as u16 },
@@ -451,6 +493,7 @@ mod tests {
         assert_eq!(common[1].kind, TapeKind::Sent);
         assert_eq!(common[2].kind, TapeKind::Ws { url: Some("public/2".into()) });
         assert_eq!(common[3].kind, TapeKind::Rest { path_and_query: "/api/v4/spot/time?n=3".into() });
+        assert_eq!(common[4].kind, TapeKind::Disconnected { url: "public/0".into(), reason: "{\"n\":4}".into() });
         assert!(TapeWriter::create(directory.path(), header()).is_err(), "a tape is never overwritten");
     }
 
@@ -492,5 +535,44 @@ mod tests {
                 Ok(found) => assert!(reader.is_torn() && found == all[..found.len()], "bit {bit}"),
             }
         }
+    }
+
+    #[test]
+    fn a_flipped_length_is_no_end_of_a_tape() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = TapeWriter::create(directory.path(), header()).unwrap();
+        let begun = fs::metadata(writer.path()).unwrap().len() as usize;
+        // Past what a first chunk that claims any length up to its bound would swallow, were it believed.
+        for entry in &entries(40) {
+            writer.append(entry).unwrap();
+            writer.flush().unwrap();
+        }
+        let bytes = fs::read(writer.path()).unwrap();
+        let path = directory.path().join("changed.tape");
+        for bit in 0..32 {
+            let mut changed = bytes.clone();
+            changed[begun + bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, &changed).unwrap();
+            let mut reader = TapeReader::open(&path).unwrap();
+            let found: Vec<_> = (&mut reader).collect();
+            assert!(matches!(found[..], [Err(_)]) && !reader.is_torn(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn every_file_of_a_recording_is_named_and_a_failed_write_is_told_each_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = TapeWriter::create(directory.path(), header()).unwrap().with_file_bytes(1);
+        for entry in &entries(3) {
+            writer.append(entry).unwrap();
+            writer.flush().unwrap();
+        }
+        assert_eq!(writer.files().len(), 4, "the first one was full with its header");
+        assert_eq!(writer.files(), tape_files(directory.path()).unwrap());
+        assert_eq!(writer.path(), writer.files()[3]);
+        writer.file = File::open(writer.path()).unwrap();
+        writer.file_bytes_max = FILE_BYTES;
+        writer.append(&entries(1)[0]).unwrap();
+        assert!(writer.flush().is_err() && writer.flush().is_err() && writer.finish().is_err());
     }
 }

@@ -98,6 +98,47 @@ fn recovery_from_the_newest_checkpoint_is_recovery_from_everything() {
     }
 }
 
+/// A person's drain, a kill, and then lives that end in order: an observer's, one that was never told to stop, and at last one that drained.
+#[test]
+fn only_the_end_of_a_run_that_could_drain_completes_a_drain() {
+    let (mut run, truth) = (MemoryRun::new(), truth());
+    let mut live = |epoch: u64, observes: bool, lives: &mut dyn FnMut(&mut Life)| {
+        let mut engine = if observes { observer(epoch) } else { engine(epoch) };
+        let tail = node::recover(&mut engine, run.state_records()).unwrap();
+        let drains = engine.checkpoint().contains(&domain::CheckpointItem::Draining);
+        let disk = Arc::new(Kept::default());
+        let header = Header { previous: tail.chain, ..header(epoch) };
+        let mut writer = StateWriter::start(disk.clone(), "state".into(), &header).unwrap();
+        node::write_checkpoint(&engine, &mut writer).unwrap();
+        let mut life = Life::start(engine, Box::new(writer), None, &truth);
+        lives(&mut life);
+        run.set_state_bytes(epoch, Some(&disk.0.lock().unwrap()));
+        drains
+    };
+    let drained = live(1_700_000_001, false, &mut |life| {
+        life.run(500, false);
+        life.run(700, true);
+        life.queued.push_back(Input::Operator(OperatorCommand::Drain));
+        life.run(100, false);
+    });
+    assert!(!drained);
+    let observed = live(1_700_000_002, true, &mut |life| {
+        life.stop(12_000);
+        assert!(life.node.finished());
+        life.node.close(life.now, true);
+    });
+    assert!(observed);
+    // A key is refused: the run ends by itself, before anything.
+    assert!(live(1_700_000_003, false, &mut |life| life.node.close(life.now, true)), "an observer drains nothing");
+    let stopped = live(1_700_000_004, false, &mut |life| {
+        life.stop(12_000);
+        assert!(life.node.finished());
+        life.node.close(life.now, true);
+    });
+    assert!(stopped, "nobody told it to stop");
+    assert!(!live(1_700_000_005, false, &mut |_| ()), "drained and ended");
+}
+
 #[test]
 fn a_replay_starts_from_its_own_checkpoint_also_when_older_logs_are_gone() {
     let (mut run, began) = lives(5, &truth());
@@ -192,20 +233,29 @@ fn a_checkpoint_moves_to_other_ids_and_scales_as_the_log_does() {
     let pairs = vec![pair("ETH/USDT", 1, (2, 6)), pair("BTC/USDT", 2, (3, 6))];
     let wider = Arc::new(Tables { venues: venues.clone(), pairs, assets: assets.clone() });
     let (run, _) = lives(5, &truth());
+    let (settled, _) = lives(4, &truth());
     let plain = without_checkpoints(&run);
     let on = |logs: &MemoryRun, tables: &Arc<Tables>| {
         let mut engine = engine_on(1_800_000_000, Arc::clone(tables));
         node::recover(&mut engine, logs.state_records()).map(|_| text(&engine)).map_err(|e| e.to_string())
     };
     assert_eq!(on(&run, &wider).unwrap(), on(&plain, &wider).unwrap());
-    // What money may stand on must be known; and a coarser scale than the orders have is refused.
-    let without = |change: &dyn Fn(&mut Tables)| {
+    // What money may stand on must be known, and open deals want their scale. What has ended in order is over, and stays behind.
+    let with = |life: u64, change: &dyn Fn(&mut Tables)| {
         let mut tables = (*wider).clone();
         change(&mut tables);
-        on(&run, &Arc::new(tables)).unwrap_err()
+        let (tables, logs) = (Arc::new(tables), if life == 4 { &settled } else { &run });
+        let told = on(logs, &tables);
+        assert_eq!(told, on(&without_checkpoints(logs), &tables));
+        told.err().unwrap_or_default()
     };
-    assert!(without(&|t| t.venues[2] = "other".into()).contains("the venue `a`"));
-    assert!(without(&|t| t.assets[2] = "LTC".into()).contains("the asset `BTC`"));
-    assert!(without(&|t| t.pairs[1] = pair("BTC/EUR", 2, (3, 6))).contains("the pair `BTC/USDT`"));
-    assert!(without(&|t| t.pairs[1] = pair("BTC/USDT", 2, (0, 0))).contains("precision"));
+    for life in [4, 5] {
+        assert!(with(life, &|t| t.venues[2] = "other".into()).contains("the venue `a`"));
+        assert!(with(life, &|t| t.assets[2] = "LTC".into()).contains("the asset `BTC`"));
+    }
+    let (other, coarse) = (pair("BTC/EUR", 2, (3, 6)), pair("BTC/USDT", 2, (0, 0)));
+    assert!(with(5, &|t| t.pairs[1] = other.clone()).contains("the pair `BTC/USDT`"));
+    assert!(with(5, &|t| t.pairs[1] = coarse.clone()).contains("more decimals"));
+    assert_eq!(with(4, &|t| t.pairs[1] = other.clone()), "");
+    assert_eq!(with(4, &|t| t.pairs[1] = coarse.clone()), "");
 }

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod full_disk;
+mod names;
 mod rig;
 mod storage;
 mod sweep;

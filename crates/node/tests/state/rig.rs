@@ -42,8 +42,17 @@ pub(crate) fn engine(epoch: u64) -> Engine {
     engine_on(epoch, tables())
 }
 
+/// An engine that only reads, as `reconcile` has it.
+pub(crate) fn observer(epoch: u64) -> Engine {
+    engine_that(epoch, tables(), true)
+}
+
 /// An engine that knows other names, or knows them by other ids.
 pub(crate) fn engine_on(epoch: u64, tables: Arc<Tables>) -> Engine {
+    engine_that(epoch, tables, false)
+}
+
+fn engine_that(epoch: u64, tables: Arc<Tables>, observe_only: bool) -> Engine {
     let limits = Limits {
         order_value_max: whole(5_000),
         deal_value_max: whole(5_000),
@@ -57,6 +66,7 @@ pub(crate) fn engine_on(epoch: u64, tables: Arc<Tables>) -> Engine {
         complete_cap: bps(500),
         reverse_cap: bps(500),
         flatten_cap: bps(500),
+        observe_only,
         ..ExecutorConfig::with_limits(INSTANCE, limits)
     };
     let config = EngineConfig {

@@ -338,3 +338,26 @@ fn executions_are_listed_from_the_time_asked_for_and_not_kept_for_ever() {
     assert_eq!(listed(&mut session, 25), (FILLS_MAX, true));
     assert_eq!(listed(&mut session, 15), (FILLS_MAX, false), "what is forgotten never passes for absent");
 }
+
+#[test]
+fn a_wall_clock_that_steps_moves_no_execution_and_a_sleep_is_made_up_for() {
+    let mut session = session(PaperLatency::Fixed(MS));
+    let mut updates = Vec::new();
+    session.handle_frame(PUBLIC, at(0), &mut [0], &mut updates);
+    let hour = 3_600_000;
+    let bought_at = |session: &mut PaperSession, now_ms: u64, wall_ms: i64, counter: u64| {
+        let mut updates = Vec::new();
+        session.poll_transmit(at(now_ms), UnixNanos(wall_ms * MS as i64), &mut updates);
+        session.handle_frame(PUBLIC, at(now_ms), &mut [0], &mut updates);
+        session.submit(at(now_ms), &Command::Place(order(counter, Side::Buy, 102, 1)), &mut updates);
+        session.handle_timeout(at(now_ms + 5), &mut updates);
+        session.fills.back().and_then(|fill| fill.executed_at).map(|executed| executed.0 / MS as i64)
+    };
+    assert_eq!(bought_at(&mut session, 10, 9 * hour, 1), Some(9 * hour + 1));
+    assert_eq!(bought_at(&mut session, 20, 7 * hour, 2), Some(9 * hour + 11), "set back by two hours");
+    assert_eq!(bought_at(&mut session, 30, 12 * hour, 3), Some(9 * hour + 21), "and forward");
+    session.handle_paused(at(40), &mut updates);
+    assert_eq!(bought_at(&mut session, 50, 10 * hour, 4), Some(10 * hour + 1), "monotonic time stood still while it slept");
+    session.handle_paused(at(60), &mut updates);
+    assert_eq!(bought_at(&mut session, 70, 8 * hour, 5), Some(10 * hour + 21), "never back");
+}

@@ -25,6 +25,13 @@ impl MessageBucket {
         MessageBucket { limit: u64::from(limit), tokens: u64::from(limit) * SECOND, at: MonoNanos(0) }
     }
 
+    /// Another limit: as much of the bucket is used up as was.
+    pub(crate) fn set_limit(&mut self, limit: u32) {
+        let used = (self.limit * SECOND).saturating_sub(self.tokens);
+        self.limit = u64::from(limit);
+        self.tokens = (self.limit * SECOND).saturating_sub(used);
+    }
+
     fn tokens(&self, now: MonoNanos) -> u64 {
         // A token takes 10^9 / limit ns, so each nanosecond brings `limit` of its 10^-9.
         let refill = now.since(self.at).saturating_mul(self.limit);
@@ -69,5 +76,17 @@ mod tests {
         assert!(!bucket.allows_deal(MonoNanos(2)));
         assert!(bucket.allows_deal(MonoNanos(2 + SECOND)), "it is never in debt for longer than a second");
         assert!(bucket.allows_deal(MonoNanos(u64::MAX)));
+    }
+
+    #[test]
+    fn another_limit_leaves_used_what_is_used() {
+        let (mut bucket, at) = (MessageBucket::new(8), MonoNanos(5));
+        (0..5).for_each(|_| bucket.take(at));
+        assert!(!bucket.allows_deal(at));
+        // Of 12, five are used: seven are left, and two and a reserve of three are needed.
+        bucket.set_limit(12);
+        assert_eq!((bucket.tokens, bucket.allows_deal(at)), (7 * SECOND, true));
+        bucket.set_limit(4);
+        assert_eq!((bucket.tokens, bucket.allows_deal(at)), (0, false));
     }
 }

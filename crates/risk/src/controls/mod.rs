@@ -46,7 +46,23 @@ use period_collar::PeriodCollar;
 use proportion::OrderProportion;
 use repeat_throttle::RepeatThrottle;
 
-/// Thresholds that hold for a whole run, beside the [`Limits`] that a person may change while it runs.
+/// Which thresholds the configuration leaves to the limits: they follow when a person changes those.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Derived {
+    /// `unhedged_opportunity_max`.
+    pub unhedged_opportunity: bool,
+    /// `unhedged_asset_max`.
+    pub unhedged_asset: bool,
+    /// `messages_per_second_max`.
+    pub messages_per_second: bool,
+}
+
+impl Derived {
+    /// All that can be.
+    pub const ALL: Derived = Derived { unhedged_opportunity: true, unhedged_asset: true, messages_per_second: true };
+}
+
+/// Thresholds that hold for a whole run, but for those that are [`Derived`], beside the [`Limits`] that a person may change while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Controls {
     /// Largest worst-case unhedged value of one opportunity, in reference quote.
@@ -71,6 +87,8 @@ pub struct Controls {
     pub repeat_window_ns: u64,
     /// Hedges of one deal for each of its two legs; one more is not sent, and latches.
     pub hedge_retries_max: u32,
+    /// Which of these are made from the limits.
+    pub derived: Derived,
 }
 
 impl Controls {
@@ -90,6 +108,22 @@ impl Controls {
             repeat_deals_max: repeat_throttle::DEFAULT,
             repeat_window_ns: 60 * SECOND,
             hedge_retries_max: proportion::DEFAULT,
+            derived: Derived::ALL,
+        }
+    }
+
+    /// Other limits hold: what is derived from them is what a start with them would have.
+    pub fn follow(&mut self, limits: &Limits) {
+        let beside = Controls::beside(limits);
+        let Derived { unhedged_opportunity, unhedged_asset, messages_per_second } = self.derived;
+        if unhedged_opportunity {
+            self.unhedged_opportunity_max = beside.unhedged_opportunity_max;
+        }
+        if unhedged_asset {
+            self.unhedged_asset_max = beside.unhedged_asset_max;
+        }
+        if messages_per_second {
+            self.messages_per_second_max = beside.messages_per_second_max;
         }
     }
 
@@ -183,6 +217,12 @@ impl Guard {
     /// The thresholds.
     pub fn controls(&self) -> &Controls {
         &self.controls
+    }
+
+    /// Thresholds that follow limits have changed with them. What was counted stays.
+    pub fn set_controls(&mut self, controls: &Controls) {
+        self.messages.set_limit(controls.messages_per_second_max);
+        self.controls.clone_from(controls);
     }
 
     /// The venues' median (× 4, in price units) of a pair as of now.
@@ -296,5 +336,27 @@ mod tests {
         assert_eq!(field(|c| c.repeat_window_ns = repeat_throttle::WINDOW_CEILING_NS + 1), "repeat_window");
         assert_eq!(field(|c| c.hedge_retries_max = proportion::CEILING + 1), "hedge_retries_max");
         assert_eq!(field(|c| c.order_qty_max = vec![(PairId(0), Qty::ZERO)]), "order_qty");
+    }
+
+    #[test]
+    fn what_is_derived_follows_the_limits_and_what_is_given_stays() {
+        let whole = |n: i128| Amount::from_units(n * domain::number::AMOUNT_ONE);
+        let limits = Limits {
+            order_value_max: whole(400),
+            deal_value_max: whole(400),
+            unhedged_value_max: whole(1_000),
+            open_deals_max: 3,
+            orders_per_second_max: 5,
+            daily_loss_max: whole(50),
+        };
+        let mut all = controls();
+        all.follow(&limits);
+        assert_eq!(all, Controls::beside(&limits));
+        let mut given = Controls { derived: Derived::default(), ..controls() };
+        given.follow(&limits);
+        assert_eq!(given, Controls { derived: Derived::default(), ..controls() });
+        let mut guard = Guard::new(controls(), 1, 1);
+        guard.set_controls(&all);
+        assert_eq!(guard.controls(), &all);
     }
 }

@@ -1,7 +1,7 @@
 //! Each limit hit exactly through the only way to an approval, and the order of the gates.
 
 use super::*;
-use crate::controls::Controls;
+use crate::controls::{Controls, Derived};
 use domain::time::SECOND;
 use domain::{
     Command, DealId, NewOrder, PairId, Price, Purpose, Qty, StopKind, StopReason, TimeInForce, UnixNanos, VenueId, Waterfall,
@@ -59,6 +59,7 @@ fn controls() -> Controls {
         unhedged_opportunity_max: whole(1_000_000),
         unhedged_asset_max: whole(1_000_000),
         messages_per_second_max: 400,
+        derived: Derived::default(),
         repeat_deals_max: 3,
         ..Controls::beside(&limits())
     }

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 const A: VenueId = VenueId(0);
 const B: VenueId = VenueId(1);
 const BTC: PairId = PairId(0);
+/// No token that pays fees in these tests, unless a test says so.
+const BASE: AssetId = AssetId(7);
 
 /// Cents and milli-base: one product unit is 10^-5 quote.
 fn scale() -> PairScale {
@@ -143,6 +145,7 @@ impl Case {
         size_plan(&SizeInputs {
             pair: BTC,
             scale: self.scale,
+            base: BASE,
             buy: A,
             sell: B,
             buy_cell: &self.buy,
@@ -286,6 +289,21 @@ fn balances_and_floors_bind_to_the_unit() {
         },
         Err(Verdict::Balance),
     );
+    // A fee token that is the pair's own base is held beside what is sold, 19.98 + 0.1 %, and comes off what is bought like any fee in it.
+    let token = |c: &mut Case, base: Amount| {
+        c.sell.fees.as_mut().unwrap().paid_in = Some(BASE);
+        c.buy.fees.as_mut().unwrap().paid_in = Some(BASE);
+        c.base = base;
+    };
+    check(|c| token(c, amount("19.99998")), Ok((20_000, 19_980)));
+    check(|c| token(c, amount("19.99998") - Amount::from_units(1)), Ok((19_999, 19_979)));
+    let with_base_floor = |c: &mut Case, floor: Amount| {
+        token(c, amount("20"));
+        c.base_floor = floor;
+        sell_rules(c).qty_min = units(19_980);
+    };
+    check(|c| with_base_floor(c, amount("0.00002")), Ok((20_000, 19_980)));
+    check(|c| with_base_floor(c, amount("0.00002") + Amount::from_units(1)), Err(Verdict::InventoryFloor));
     // A fee beside the trade is held too: 2000 + 0.1 %.
     let beside = |c: &mut Case, quote: Amount| {
         c.buy.fees.as_mut().unwrap().paid_in = Some(AssetId(3));
@@ -361,6 +379,7 @@ fn one_venue_against_itself_is_a_bug() {
     let inputs = SizeInputs {
         pair: BTC,
         scale: case.scale,
+        base: BASE,
         buy: A,
         sell: A,
         buy_cell: &case.buy,

@@ -1,11 +1,10 @@
 //! Every gate at its threshold, and the waterfall against exact fractions.
 
 use super::*;
-use crate::collar::collar_reference;
 use domain::number::{RATE_ONE, UNITS_MAX};
 use domain::time::MILLI;
 use domain::{BookBody, BookUpdate, ClockOffset, Level, PairId, Qty, SendStamp, VenueNanos};
-use order_book::VenueLag;
+use order_book::{VenueLag, collar_reference};
 use proptest::prelude::*;
 
 const NOW: MonoNanos = MonoNanos(10_000 * MILLI);

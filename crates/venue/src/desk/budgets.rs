@@ -1,11 +1,11 @@
 //! Rate limits of an account: placements and amendments, cancels, reads, public reads; each a [`RateLimit`]. After a ban nothing at
-//! all leaves over REST.
+//! all leaves over REST; the order link goes on where the venue does not mean it too ([`Ban::of_link`]).
 //!
 //! A limit is parked for what says that it is used up, and for what names a time. A fault of the venue, or its load, is neither: who was
 //! refused asks again later by itself, and nobody else waits.
 
 use super::Desk;
-use super::orders::Told;
+use super::orders::{Told, Way};
 use super::what::{Asked, What};
 use super::wire::{Ban, Failure, Profile, Wire};
 use crate::rate_limit::{Limit, RETRY_AFTER_MAX_NS, RateLimit, RateNews, retry_after_ns};
@@ -60,14 +60,24 @@ impl Budgets {
         self.place.iter_mut().find(|(of, _)| of.is_none_or(|of| of == pair)).map(|(_, limit)| limit)
     }
 
-    /// Takes budget to place or amend on a pair; both spend the same.
-    pub(super) fn may_place(&mut self, pair: PairId, now: MonoNanos) -> bool {
-        let open = now >= self.banned_until;
+    /// Takes budget to place or amend on a pair by this way; both spend the same.
+    pub(super) fn may_place(&mut self, pair: PairId, way: Way, now: MonoNanos) -> bool {
+        let open = !self.is_banned(way, now);
         open && self.place(pair).is_some_and(|limit| limit.take(now, 1))
     }
 
-    pub(super) fn may_cancel(&mut self, now: MonoNanos) -> bool {
-        now >= self.banned_until && self.cancel.take(now, 1)
+    pub(super) fn may_cancel(&mut self, way: Way, now: MonoNanos) -> bool {
+        !self.is_banned(way, now) && self.cancel.take(now, 1)
+    }
+
+    /// Nothing may leave by this way, since the address is shut out.
+    pub(super) fn is_banned(&self, way: Way, now: MonoNanos) -> bool {
+        now < self.banned_until && (way == Way::Rest || self.ban.is_none_or(|ban| ban.of_link))
+    }
+
+    /// The address is shut out until then, or until a later time that was told before.
+    pub(super) fn ban_until(&mut self, until: MonoNanos) {
+        self.banned_until = self.banned_until.max(until);
     }
 
     /// When a ban ends; past or zero when none holds.
@@ -89,8 +99,7 @@ impl Budgets {
     /// The venue said when it takes requests again: of this kind after a refusal, of any kind after a ban.
     fn retry_after<O>(&mut self, what: &What<O>, market: usize, status: u16, after_ns: Option<u64>, now: MonoNanos) {
         if let Some(ban) = self.ban.filter(|ban| ban.status == status) {
-            let until = now.after(after_ns.unwrap_or(ban.lasts_ns).min(RETRY_AFTER_MAX_NS));
-            self.banned_until = self.banned_until.max(until);
+            self.ban_until(now.after(after_ns.unwrap_or(ban.lasts_ns).min(RETRY_AFTER_MAX_NS)));
         } else if status == LIMITED
             && let (Some(ns), Some((_, limit))) = (after_ns, self.limit(what, market))
         {
@@ -108,7 +117,7 @@ impl Budgets {
         }
         let public = matches!(what, What::Own(_) | What::Rules(_));
         let limit = match self.public.get_mut(market).filter(|_| public) {
-            _ if matches!(what, What::Time) => return Ok(()),
+            _ if matches!(what, What::Time(_)) => return Ok(()),
             Some(limit) => limit,
             None => &mut self.read,
         };
@@ -124,7 +133,7 @@ impl Budgets {
             }
             What::Cancel(_) | What::CancelAll(_) => Some((Some(BudgetBucket::Cancel), &mut self.cancel)),
             What::Own(_) | What::Rules(_) => Some((None, self.public.get_mut(market)?)),
-            What::Time => None,
+            What::Time(_) => None,
             _ => Some((Some(BudgetBucket::Read), &mut self.read)),
         }
     }
@@ -143,14 +152,22 @@ impl<W: Wire> Desk<W> {
         }
     }
 
+    /// Another session of this address was told of a ban, and has told the engine.
+    pub fn ban_until(&mut self, until: MonoNanos) {
+        self.budgets.ban_until(until);
+        self.ban_told = self.ban_told.max(until);
+    }
+
     /// A ban holds. What would have waited for its end is answered at once, as refused: whoever wants it asks again, and would have had
     /// all of it asked at the very moment when the ban ends.
     pub(super) fn refuse_in_ban(&mut self, asked: Asked<W::Own>, now: MonoNanos, updates: &mut Vec<Input>) {
         let class = ErrorClass::RateLimited;
         match asked.what {
-            What::Time => {
-                let again = self.clock.conclude(self.venue, Some(class), now, &mut self.jitter, updates);
-                debug_assert!(!again, "Invariant: a round that was refused for its rate is over");
+            What::Time(round) => {
+                if self.clock.awaits(round) {
+                    let again = self.clock.conclude(self.venue, Some(class), now, &mut self.jitter, updates);
+                    debug_assert!(!again, "Invariant: a round that was refused for its rate is over");
+                }
                 self.links_begin(now);
             }
             What::Rules(pair) => self.rules_unread(pair, now),
@@ -184,7 +201,7 @@ impl<W: Wire> Desk<W> {
         let (rate, venue_ns) = rate.ending_after(after_ns, rate.venue_ns(self.clock.carried_ns(now)));
         self.on_rate(what, rate, status == LIMITED, (now, venue_ns), updates);
         self.on_retry_after(what, status, after_ns, now);
-        if matches!(what, What::Time) && status == LIMITED {
+        if matches!(what, What::Time(_)) && status == LIMITED {
             self.on_time_limited(rate, after_ns, (now, venue_ns), updates);
         }
     }
@@ -198,7 +215,7 @@ impl<W: Wire> Desk<W> {
         (now, venue_ns): (MonoNanos, Option<i64>),
         updates: &mut Vec<Input>,
     ) {
-        let (read, market) = (What::Balances, self.wire.public_limit(&What::Time));
+        let (read, market) = (What::Balances, self.wire.public_limit(&What::Time(0)));
         if W::PROFILE.links_spend_reads && self.wire.public_limit(&read) == market {
             self.on_rate(&read, rate, true, (now, venue_ns), updates);
             self.on_retry_after(&read, LIMITED, after_ns, now);
@@ -272,7 +289,7 @@ mod tests {
 
     const NOW: MonoNanos = MonoNanos(5 * SECOND);
     const TEN: Limit = Limit { count: 10, window_ns: SECOND };
-    const BAN: Ban = Ban { status: 418, lasts_ns: 120 * SECOND };
+    const BAN: Ban = Ban { status: 418, of_link: true, lasts_ns: 120 * SECOND };
     const PROFILE: Profile = Profile {
         kind: "test",
         clock: ClockPace { samples: 1, refresh_ns: SECOND, retry_ns: SECOND, retry_limited: true },
@@ -291,7 +308,7 @@ mod tests {
         dead_man_min_s: None,
         open_orders_pages_max: 1,
         trades_pages_max: 1,
-        trades_span_ns: i64::MAX,
+        trades_kept_ns: i64::MAX,
         executions_named: true,
     };
     const BALANCES: What<()> = What::Balances;
@@ -300,7 +317,7 @@ mod tests {
     fn no_window_holds_more_than_the_limit_not_even_the_first() {
         let mut budgets = Budgets::new(&PROFILE, &[TEN], &[PairId(0)]);
         let steps = (0..300u64).map(|step| NOW.after(step * 10 * MILLI));
-        let sent: Vec<MonoNanos> = steps.filter(|now| budgets.may_place(PairId(0), *now)).collect();
+        let sent: Vec<MonoNanos> = steps.filter(|now| budgets.may_place(PairId(0), Way::Rest, *now)).collect();
         for (index, from) in sent.iter().enumerate() {
             let within = sent[index..].iter().take_while(|at| at.since(*from) < SECOND).count();
             assert!(within <= 10, "{within} from {from:?}");
@@ -312,7 +329,7 @@ mod tests {
     fn placements_are_counted_by_pair_or_all_together() {
         for (place_per_pair, expected) in [(true, 20), (false, 10)] {
             let mut budgets = Budgets::new(&Profile { place_per_pair, ..PROFILE }, &[TEN], &[PairId(0), PairId(1)]);
-            let placed = (0..40u16).filter(|n| budgets.may_place(PairId(n % 2), NOW)).count();
+            let placed = (0..40u16).filter(|n| budgets.may_place(PairId(n % 2), Way::Rest, NOW)).count();
             assert_eq!(placed, expected);
             // And so are they told.
             let client_id = ClientOrderId::new(0, 1, 0, 1).unwrap();
@@ -322,7 +339,7 @@ mod tests {
             assert_eq!(budgets.limit(&what, 0).map(|(told, limit)| (told, limit.available(NOW))), Some((Some(name), 0)));
         }
         let mut budgets = Budgets::new(&PROFILE, &[TEN], &[PairId(0)]);
-        assert!(!budgets.may_place(PairId(9), NOW), "a pair that is not configured has no budget");
+        assert!(!budgets.may_place(PairId(9), Way::Rest, NOW), "a pair that is not configured has no budget");
     }
 
     #[test]
@@ -332,17 +349,29 @@ mod tests {
         assert_eq!(budgets.may_read(&BALANCES, 0, 1, NOW), Err(NOW.after(7 * SECOND)));
         assert_eq!(budgets.opens_at(&BALANCES, 0), NOW.after(7 * SECOND));
         // Cancels keep their own.
-        assert!(budgets.may_cancel(NOW) && budgets.may_place(PairId(0), NOW));
+        assert!(budgets.may_cancel(Way::Rest, NOW) && budgets.may_place(PairId(0), Way::Rest, NOW));
         budgets.retry_after(&BALANCES, 0, 403, Some(7 * SECOND), NOW);
-        assert!(budgets.may_cancel(NOW), "a status that is no ban here");
+        assert!(budgets.may_cancel(Way::Rest, NOW), "a status that is no ban here");
         budgets.retry_after(&BALANCES, 0, BAN.status, None, NOW);
         let end = NOW.after(BAN.lasts_ns);
-        assert!(!budgets.may_cancel(NOW) && !budgets.may_place(PairId(0), NOW));
-        let time: What<()> = What::Time;
+        assert!(!budgets.may_cancel(Way::Rest, NOW) && !budgets.may_place(PairId(0), Way::Rest, NOW));
+        let time: What<()> = What::Time(1);
         assert_eq!((budgets.may_read(&time, 0, 1, NOW), budgets.opens_at(&time, 0)), (Err(end), end));
-        assert!(budgets.may_cancel(end) && budgets.may_place(PairId(0), end));
+        assert!(budgets.may_cancel(Way::Rest, end) && budgets.may_place(PairId(0), Way::Rest, end));
         budgets.retry_after(&time, 0, BAN.status, Some(u64::MAX), NOW);
         assert_eq!(budgets.opens_at(&time, 0), NOW.after(RETRY_AFTER_MAX_NS));
+    }
+
+    #[test]
+    fn a_ban_of_rest_alone_leaves_the_order_link_open() {
+        for of_link in [true, false] {
+            let mut budgets = Budgets::new(&Profile { ban: Some(Ban { of_link, ..BAN }), ..PROFILE }, &[TEN], &[PairId(0)]);
+            budgets.retry_after(&BALANCES, 0, BAN.status, None, NOW);
+            assert!(!budgets.may_place(PairId(0), Way::Rest, NOW) && !budgets.may_cancel(Way::Rest, NOW));
+            assert_eq!(budgets.may_place(PairId(0), Way::Link, NOW), !of_link);
+            assert_eq!(budgets.may_cancel(Way::Link, NOW), !of_link);
+            assert!(budgets.may_read(&BALANCES, 0, 1, NOW).is_err());
+        }
     }
 
     #[test]
@@ -363,6 +392,6 @@ mod tests {
         budgets.retry_after(&BALANCES, 0, LIMITED, Some(1600 * MILLI), NOW);
         assert_eq!(budgets.may_read(&BALANCES, 0, 3, NOW), Err(NOW.after(1600 * MILLI)));
         assert_eq!(budgets.may_read(&BALANCES, 0, 3, NOW.after(1600 * MILLI)), Ok(()));
-        assert!(budgets.may_place(PairId(0), NOW) && budgets.may_cancel(NOW));
+        assert!(budgets.may_place(PairId(0), Way::Rest, NOW) && budgets.may_cancel(Way::Rest, NOW));
     }
 }

@@ -9,8 +9,15 @@ impl<W: Wire> Desk<W> {
     /// Begins a round of samples unless one is running.
     pub fn start_clock_round(&mut self, now: MonoNanos) {
         if self.clock.begin(now) {
-            self.ask(What::Time);
+            self.ask(What::Time(self.clock.round()));
         }
+    }
+
+    /// The process was suspended, and the monotonic clock perhaps with it: samples from before, and requests that are under way, would tie
+    /// it to the venue's wrongly by as long as it stood still.
+    pub(super) fn clock_paused(&mut self, now: MonoNanos) {
+        self.clock.forget_round();
+        self.start_clock_round(now);
     }
 
     /// The engine asks for the venue's time.
@@ -33,14 +40,19 @@ impl<W: Wire> Desk<W> {
         }
     }
 
+    /// The answer to a request of this round.
     pub(super) fn on_time(
         &mut self,
+        round: u64,
         sent: MonoNanos,
         wall: UnixNanos,
         answer: Answer<'_>,
         now: MonoNanos,
         updates: &mut Vec<Input>,
     ) {
+        if !self.clock.awaits(round) {
+            return;
+        }
         let class = match self.success(answer) {
             Ok(body) => match self.wire.time(body) {
                 Ok(told) => {
@@ -52,7 +64,7 @@ impl<W: Wire> Desk<W> {
             Err(class) => Some(class),
         };
         if self.clock.conclude(self.venue, class, now, &mut self.jitter, updates) {
-            self.ask(What::Time);
+            self.ask(What::Time(round));
         }
     }
 }

@@ -151,6 +151,11 @@ impl<O> OrderLinks<O> {
         [self.target, 1 - self.target].into_iter().find(|slot| self.at(*slot).is_ready())
     }
 
+    /// A placement or an amendment would take this way now.
+    pub(super) fn takes_a_placement(&self, now: MonoNanos) -> bool {
+        self.ready().is_some() && self.limit.available(now) > 0
+    }
+
     /// Chooses the way of a placement, and spends this way's own budget when it is chosen.
     pub(super) fn way_of_a_placement(&mut self, now: MonoNanos) -> Way {
         if self.ready().is_some() && self.limit.take(now, 1, 0) { Way::Link } else { Way::Rest }
@@ -253,6 +258,7 @@ impl<W: Wire> Desk<W> {
             return self.link_ask_login(slot, now);
         }
         link.login = Login::In;
+        link.refusals = 0;
         self.link_retire();
         self.link_tell(now, updates);
     }
@@ -287,21 +293,31 @@ impl<W: Wire> Desk<W> {
         if !self.may_leave(&asked.what, now, updates) {
             return None;
         }
-        match (&asked.what, self.link.ready()) {
+        let slot = match (&asked.what, self.link.ready()) {
             // The switch has no channel of its own.
-            (What::Place { way: Way::Rest, .. } | What::DeadMan { .. }, _) => Some(self.transmit_request(asked, now, wall)),
+            (What::Place { way: Way::Rest, .. } | What::DeadMan { .. }, _) => None,
             (What::Place { order, .. }, None) => {
                 // Its way is gone, and no byte of it has left.
                 updates.push(orders::not_sent(order, now));
                 self.private_void(order.client_id, now, updates);
-                None
+                return None;
             }
-            (_, None) => Some(self.transmit_request(asked, now, wall)),
-            (what, Some(_)) if !self.wire.over_link(what) => Some(self.transmit_request(asked, now, wall)),
+            (_, None) => None,
+            (what, Some(_)) if !self.wire.over_link(what) => None,
             // It spends what placements do.
-            (What::Amend(_), Some(_)) if !self.link.limit.take(now, 1, 0) => Some(self.transmit_request(asked, now, wall)),
-            (_, Some(slot)) => Some(self.link_transmit(slot, asked, now, wall)),
+            (What::Amend(_), Some(_)) if !self.link.limit.take(now, 1, 0) => None,
+            (_, Some(slot)) => Some(slot),
+        };
+        let way = if slot.is_some() { Way::Link } else { Way::Rest };
+        // The way that it was taken for is gone, or the ban was told since.
+        if self.budgets.is_banned(way, now) && !matches!(asked.what, What::DeadMan { .. }) {
+            self.urgent_refused_in_ban(asked, now, updates);
+            return None;
         }
+        Some(match slot {
+            Some(slot) => self.link_transmit(slot, asked, now, wall),
+            None => self.transmit_request(asked, now, wall),
+        })
     }
 
     /// Hands a request over to the link in `slot`. Cancels that wait behind a cancel go with it.
@@ -394,8 +410,9 @@ impl<W: Wire> Desk<W> {
         let login_lost = matches!(&reply.body, LinkBody::Failed(failure) if failure.login_lost);
         let leave = reply.leave;
         self.on_link_answer(sent, reply, now, updates);
-        if login_lost && self.link.at(slot).is_ready() {
-            // The connection does not count as logged in any more: once again, and REST until then.
+        if login_lost && self.link.logs_in && self.link.at(slot).is_ready() {
+            // The connection does not count as logged in any more: once again, and REST until then. Where each request is signed, the one
+            // that was refused says it all.
             self.link_ask_login(slot, now);
         }
         if leave {

@@ -11,8 +11,9 @@
 //!   for a venue that tells everything on one connection.
 //! - [`own`]: copies of books, which the session asks for by itself.
 //! - [`order_names`]: whose executions are, where a venue's list of them does not tell.
-//! - [`reads`]: balances, open orders, executions, fees, rights. [`rules`]: the rules of the pairs, read anew. [`clock`]: the venue's
-//!   clock. [`budgets`]: rate limits. [`rights`]: orders that are refused for the account.
+//! - [`reads`]: balances, open orders, executions, fees, rights. [`windows`]: executions of a long time, for a venue that lists those of a
+//!   short one. [`rules`]: the rules of the pairs, read anew. [`clock`]: the venue's clock. [`budgets`]: rate limits. [`rights`]: orders that
+//!   are refused for the account.
 //!
 //! This file owns what they share: the queue to the wire, the tickets of requests, the timers. Requests and frames are queued as *what
 //! to send* and become bytes in [`Desk::poll_transmit`], so every signature is made with the time at which its bytes leave.
@@ -35,6 +36,7 @@ mod rights;
 pub mod rows;
 mod rules;
 pub mod what;
+pub mod windows;
 pub mod wire;
 
 use crate::backoff::Jitter;
@@ -101,6 +103,8 @@ pub struct Desk<W: Wire> {
     intents: Intents,
     order_names: OrderNames,
     rules: PairRules,
+    /// Fees were asked for while a list of them was under way.
+    fees_wanted: bool,
     /// When the account was last asked for because an order was refused for it.
     rights_asked: Option<MonoNanos>,
     budgets: Budgets,
@@ -137,6 +141,7 @@ impl<W: Wire> Desk<W> {
             intents: Intents::default(),
             order_names: OrderNames::default(),
             rules: PairRules::new(pairs),
+            fees_wanted: false,
             rights_asked: None,
             budgets: Budgets::new(&profile, &public, pairs),
             ban_told: MonoNanos(0),
@@ -239,7 +244,13 @@ impl<W: Wire> Desk<W> {
 
     /// Asks for a read, unless one that serves as well still waits to leave: nothing in its answer will be older than either question.
     /// The engine asks again for what does not come, and while a venue takes no requests all of that would leave in one burst after.
+    ///
+    /// A list of executions may take many pages, and longer than the engine waits before it asks again: while one is under way, on whatever
+    /// page, another of the same pair would only take its turns. Who wants a newer one asks again when that one has come.
     fn ask_once(&mut self, what: What<W::Own>) {
+        if what.trades().is_some_and(|read| self.is_under_way(read)) {
+            return;
+        }
         let queued = self.queue.iter_mut().filter_map(|out| match out {
             Outgoing::Ask(asked) => Some(asked),
             _ => None,
@@ -248,6 +259,17 @@ impl<W: Wire> Desk<W> {
         if !queued.chain(later).any(|asked| asked.what.also_serves(&what)) {
             self.ask(what);
         }
+    }
+
+    /// A list of executions that tells all of this one waits for its next page, or to leave.
+    fn is_under_way(&self, list: &TradesRead) -> bool {
+        let queued = self.queue.iter().filter_map(|out| match out {
+            Outgoing::Ask(asked) => Some(asked),
+            _ => None,
+        });
+        let later = self.later.iter().map(|(_, asked)| asked);
+        let sent = self.in_flight.values().map(|flight| &flight.asked);
+        queued.chain(later).chain(sent).filter_map(|asked| asked.what.trades()).any(|read| read.covers(list))
     }
 
     fn ask_later(&mut self, at: MonoNanos, asked: Asked<W::Own>) {
@@ -276,6 +298,7 @@ impl<W: Wire> Desk<W> {
         at.expires_ms = orders::expiry_ms(&asked.what, now, at.venue_ns);
         if let What::Trades(read) = &mut asked.what {
             read.clock_is_ahead(wall.0.saturating_sub(at.venue_ns));
+            read.keeps(W::PROFILE.trades_kept_ns, at.venue_ns);
         }
         let request = self.wire.request(&asked.what, at);
         let order = matches!(asked.what, What::Place { .. });
@@ -376,8 +399,8 @@ impl<W: Wire> Desk<W> {
                 self.own.answered();
                 return Some(OwnAnswer { own, sent, answer });
             }
-            What::Time => {
-                self.on_time(sent, wall, answer, now, updates);
+            What::Time(round) => {
+                self.on_time(round, sent, wall, answer, now, updates);
                 self.links_begin(now);
             }
             What::Place { .. } | What::Amend(_) | What::Cancel(_) | What::CancelAll(_) | What::LookUp { .. } => {
@@ -423,7 +446,7 @@ impl<W: Wire> Desk<W> {
     pub fn handle_paused(&mut self, now: MonoNanos, updates: &mut Vec<Input>) {
         self.private_links_paused(now, updates);
         self.link_paused(now, updates);
-        self.start_clock_round(now);
+        self.clock_paused(now);
     }
 
     /// Takes every command but [`Command::Resync`], which is about books.
@@ -492,8 +515,8 @@ impl<W: Wire> Desk<W> {
                     // Look-ups go over REST, which says most about orders in doubt for a broken order link. A repeat, and one that
                     // finds the budget of reads spent, takes the other way.
                     let looks_up = matches!(asked.what, What::LookUp { .. }) && self.wire.over_link(&asked.what);
-                    // The address is shut out on both ways, and asking makes that longer.
-                    let banned = now < self.budgets.banned_until();
+                    // Where the address is shut out on both ways, asking makes that longer.
+                    let banned = self.budgets.is_banned(Way::Link, now);
                     let link = self.link.ready().filter(|_| looks_up && !banned);
                     match (link, self.may_read(&asked.what, now)) {
                         (Some(slot), budget) if asked.attempt > 0 || budget.is_err() => {

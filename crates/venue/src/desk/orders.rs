@@ -134,7 +134,8 @@ impl<W: Wire> Desk<W> {
             return updates.push(not_sent(order, now));
         }
         // An order late by its own budget is worse than none: refuse, do not queue.
-        if !self.budgets.may_place(order.pair, now) {
+        let way = if self.link.takes_a_placement(now) { Way::Link } else { Way::Rest };
+        if !self.budgets.may_place(order.pair, way, now) {
             let report = OrderReport::Refused { class: ErrorClass::RateLimited, label: Label::cut("own rate budget") };
             updates.push(placed(order, None, OrderSource::Edge, now, now, report));
             return self.private_void(order.client_id, now, updates);
@@ -154,11 +155,13 @@ impl<W: Wire> Desk<W> {
         if !self.wire.amends() || (amend.price.is_none() && amend.qty.is_none()) {
             return updates.push(failed(ErrorClass::FilterReject));
         }
-        if !self.budgets.may_place(amend.order.pair, now) {
+        let what = What::Amend(*amend);
+        let way = if self.link.takes_a_placement(now) { self.way_of(&what) } else { Way::Rest };
+        if !self.budgets.may_place(amend.order.pair, way, now) {
             return updates.push(failed(ErrorClass::RateLimited));
         }
         self.intents.forget(amend.order.client_id);
-        self.ask(What::Amend(*amend));
+        self.ask(what);
     }
 
     pub(super) fn submit_cancel(&mut self, order: &OrderRef, now: MonoNanos, updates: &mut Vec<Input>) {
@@ -166,16 +169,18 @@ impl<W: Wire> Desk<W> {
         if !self.may_order(order.pair) {
             return updates.push(failed(ErrorClass::AuthFatal));
         }
-        if !self.budgets.may_cancel(now) {
+        let what = What::Cancel(*order);
+        if !self.budgets.may_cancel(self.way_of(&what), now) {
             return updates.push(failed(ErrorClass::RateLimited));
         }
-        self.ask(What::Cancel(*order));
+        self.ask(what);
     }
 
     pub(super) fn submit_cancel_all(&mut self, pair: PairId, now: MonoNanos, updates: &mut Vec<Input>) {
         let known = self.may_order(pair);
-        if known && self.budgets.may_cancel(now) {
-            return self.ask(What::CancelAll(CancelAll { pair }));
+        let what = What::CancelAll(CancelAll { pair });
+        if known && self.budgets.may_cancel(self.way_of(&what), now) {
+            return self.ask(what);
         }
         let class = if known { ErrorClass::RateLimited } else { ErrorClass::AuthFatal };
         updates.push(self.cancel_all_failed(pair, now, now, OrderSource::Edge, class));
@@ -187,6 +192,27 @@ impl<W: Wire> Desk<W> {
             return updates.push(about(order, OrderSource::Edge, now, now, report));
         }
         self.ask_once(What::LookUp { order: *order, place: 0 });
+    }
+
+    /// The way that this takes now, where it is no placement.
+    fn way_of(&self, what: &What<W::Own>) -> Way {
+        if self.link.ready().is_some() && self.wire.over_link(what) { Way::Link } else { Way::Rest }
+    }
+
+    /// The address is shut out of the way that is left for this: no byte of it leaves.
+    pub(super) fn urgent_refused_in_ban(&mut self, asked: Asked<W::Own>, now: MonoNanos, updates: &mut Vec<Input>) {
+        let class = ErrorClass::RateLimited;
+        let failed = |order: &OrderRef| about(order, OrderSource::Edge, now, now, OrderReport::CancelFailed { class });
+        match &asked.what {
+            What::Place { order, .. } => {
+                updates.push(not_sent(order, now));
+                self.private_void(order.client_id, now, updates);
+            }
+            What::Amend(amend) => updates.push(failed(&amend.order)),
+            What::Cancel(order) => updates.push(failed(order)),
+            What::CancelAll(all) => updates.push(self.cancel_all_failed(all.pair, now, now, OrderSource::Edge, class)),
+            _ => {}
+        }
     }
 
     /// There is a key, and the pair is configured.
@@ -323,7 +349,13 @@ impl<W: Wire> Desk<W> {
             return self.ask(What::Place { order, way: Way::Rest, resent: true });
         }
         updates.push(placed(&order, None, source, sent, now, report));
-        if matches!(report, OrderReport::NotSent | OrderReport::Refused { .. }) {
+        let never_lived = match report {
+            OrderReport::NotSent | OrderReport::Refused { .. } => true,
+            // Void when it came to the venue's door.
+            OrderReport::Finished { finish: Finish::Expired, filled } => filled.is_zero(),
+            _ => false,
+        };
+        if never_lived {
             self.private_void(order.client_id, now, updates);
         }
         if let OrderReport::Refused { class, .. } = report {

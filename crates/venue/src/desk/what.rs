@@ -5,13 +5,13 @@ use super::orders::{CancelAll, Way};
 use super::reads::{OpenOrdersRead, TradesRead};
 use crate::session::{IoFailure, Ticket};
 use domain::command::OrderRef;
-use domain::{Amend, MonoNanos, NewOrder, PairId, UnixNanos};
+use domain::{Amend, ErrorClass, MonoNanos, NewOrder, PairId, UnixNanos};
 
 /// What a request is for.
 #[derive(Clone, Debug)]
 pub enum What<O> {
-    /// The venue's time.
-    Time,
+    /// The venue's time, for the round of this number ([`crate::clock_sync::ClockSync::round`]).
+    Time(u64),
     /// Placing an order.
     Place {
         /// Which.
@@ -55,6 +55,8 @@ pub enum What<O> {
         index: usize,
         /// That pair.
         pair: PairId,
+        /// Why the first of the pairs before could not be read; `None` when all were.
+        failed: Option<ErrorClass>,
     },
     /// The rights of the key; a venue may need several requests for them.
     Account {
@@ -66,6 +68,15 @@ pub enum What<O> {
 }
 
 impl<O> What<O> {
+    /// The list of executions that this request goes on with.
+    pub(super) const fn trades(&self) -> Option<&TradesRead> {
+        match self {
+            What::Trades(read) => Some(read),
+            What::OrderNames(read) => Some(&read.trades),
+            _ => None,
+        }
+    }
+
     /// Makes a read that has not left serve another one as well, where it can: the same list from its first page, from the earlier time;
     /// the same order, with the venue's id once that is known.
     pub(super) fn also_serves(&mut self, other: &What<O>) -> bool {

@@ -45,6 +45,8 @@ impl SendAt {
 pub struct Ban {
     /// The HTTP status that says so.
     pub status: u16,
+    /// The order link is shut out as well. Where it is not, orders and cancels that may take it go on.
+    pub of_link: bool,
     /// How long it lasts when the answer has no `Retry-After`, in nanoseconds.
     pub lasts_ns: u64,
 }
@@ -86,10 +88,11 @@ pub struct Profile {
     pub dead_man_min_s: Option<u64>,
     /// Pages read of one list of open orders.
     pub open_orders_pages_max: u32,
-    /// Pages read of one list of executions.
+    /// Pages read of one list of executions, of all its windows together.
     pub trades_pages_max: u32,
-    /// A list of executions since a time reaches this far from it.
-    pub trades_span_ns: i64,
+    /// How long the venue keeps executions, nanoseconds; `i64::MAX` where it does not say. A list since an earlier time begins there, and
+    /// says so.
+    pub trades_kept_ns: i64,
     /// Lists of executions tell our ids of their orders. Where they do not, ids of orders are whole numbers that grow, and
     /// [`Wire::order_names`] tells.
     pub executions_named: bool,

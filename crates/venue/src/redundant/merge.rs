@@ -23,6 +23,8 @@ use std::collections::VecDeque;
 pub(super) const CATCH_UP_NS: u64 = SECOND;
 /// Levels a side that are followed.
 const LEVELS_MAX: usize = 5_000;
+/// Changes a side that the engine takes in one frame, and levels a side that it keeps (`order_book::DEPTH_MAX`).
+const CHANGES_MAX: usize = 1_000;
 /// States whose second telling is waited for.
 const TOLD_MAX: usize = 256;
 
@@ -208,12 +210,17 @@ impl Merged {
         Ok(())
     }
 
-    /// From the state that the engine holds to a newer one of the other half.
+    /// From the state that the engine holds to a newer one of the other half. Where they differ in more levels than the engine takes as one
+    /// change (a half that lived for hours knows thousands, one that has just come back those of its copy), by that half's whole book: the
+    /// engine would drop the book for an overflow and have it anew, and it would go the same way at the next turn.
     fn go_over(&mut self, half: Half, held: Held, last: u64, stamps: Stamps, out: &mut Out<'_>) {
         let from = self.kept.take().unwrap_or_else(|| self.own[held.of.index()].sides.clone());
         let to = &self.own[half.index()].sides;
         let bids = differences(&from.bids, &to.bids, BookSide::Bids);
         let asks = differences(&from.asks, &to.asks, BookSide::Asks);
+        if bids.len().max(asks.len()) > CHANGES_MAX {
+            return self.hand_over(half, last, stamps, out);
+        }
         self.held = Some(Held { id: last, of: half });
         self.behind = None;
         self.note_told(last, stamps.0, half);

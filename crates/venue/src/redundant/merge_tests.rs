@@ -55,6 +55,7 @@ impl Rig {
                 let (id, sides) = self.engine.as_mut().expect("a change of a trusted book");
                 assert_eq!(*first, *id + 1, "contiguous");
                 assert!(last > id, "ids grow");
+                assert!(bids.len().max(asks.len()) <= CHANGES_MAX, "an overflow, for which the book is dropped");
                 *id = *last;
                 assert!(
                     apply_changes(&mut sides.bids, bids, BookSide::Bids) && apply_changes(&mut sides.asks, asks, BookSide::Asks)
@@ -129,6 +130,33 @@ fn from_one_half_to_the_other_the_book_goes_by_its_differences() {
     let told = rig.change(First, (11, 13), &[(97, 2), (96, 4)]);
     assert_eq!(told, [delta(13, 13, &[(99, 1), (96, 4)])]);
     rig.holds(13, &[(100, 1), (99, 1), (98, 1), (97, 2), (96, 4)]);
+}
+
+#[test]
+fn a_half_that_differs_in_more_levels_than_one_change_may_have_is_told_whole() {
+    let deep = |count: i64| (0..count).map(|at| (1_000_000 - at, 1)).collect::<Vec<_>>();
+    // The second lived for hours, and the first came back by a copy: at the bound, and one past it.
+    for (lived, copied) in [(1_199, 200), (1_200, 200), (5_000, 500)] {
+        let mut rig = Rig::new();
+        let whole = |rig: &mut Rig, half, id, rows: &[(i64, i64)]| {
+            rig.say(half, BookBody::Snapshot { id, bids: levels(rows), asks: levels(&[(2_000_000, 1)]) })
+        };
+        // All that it lacks, and the best level, which has changed.
+        let far = lived - copied + 1 > CHANGES_MAX as i64;
+        whole(&mut rig, Second, 10, &deep(lived));
+        whole(&mut rig, First, 9, &deep(copied));
+        // In turns, each a little ahead: every time the engine takes what it is told and never loses the book.
+        for id in (11..19).step_by(2) {
+            for (half, id, levels) in [(First, id, copied), (Second, id + 1, lived)] {
+                let told = rig.change(half, (10, id), &[(1_000_000, id as i64)]);
+                assert_eq!(matches!(told.as_slice(), [BookBody::Snapshot { .. }]), far, "{lived} and {copied}");
+                let mut book = deep(levels);
+                book[0].1 = id as i64;
+                rig.holds(id, &book);
+            }
+        }
+        assert!(rig.resyncs.is_empty());
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | links | the first's names with [`SECOND_SHARD`] in the shard, so that drivers and tapes tell them apart |
 //! | connections of send stamps | odd numbers; the first's are even: lag is judged for each by itself |
-//! | requests | public ones only, out of a share of their limits ([`crate::ReadShare`]); none of a limit that either half was told to wait for, none at all while either is banned |
+//! | requests | public ones only, out of a share of their limits ([`crate::ReadShare`]); none of a limit that either half was told to wait for. A ban that either is told of is the other's too, for its requests and its links |
 //! | start | when all books of the first are there, or after [`START_MAX_NS`]: a start is not a storm |
 //!
 //! The public side is `Up` while one half says so.
@@ -226,6 +226,10 @@ impl Redundant {
             Input::Market(_) => {}
             Input::Ban(ban) => {
                 self.banned_until = self.banned_until.max(ban.until);
+                // Of the address: the links of the other half are shut out as far as its own would be.
+                if let Some(other) = self.halves.get_mut(half.other().index()) {
+                    other.ban_until(ban.until);
+                }
                 updates.push(Input::Ban(ban));
             }
             other if half == Half::First => updates.push(other),

@@ -69,6 +69,9 @@ impl VenueSession for Scripted {
     fn shutdown(&mut self, _: MonoNanos) {
         self.hear("shutdown".into(), &mut Vec::new());
     }
+    fn ban_until(&mut self, until: MonoNanos) {
+        self.hear(format!("banned until {}", until.0), &mut Vec::new());
+    }
     fn stats(&self) -> &SessionStats {
         &self.stats
     }
@@ -243,7 +246,8 @@ fn a_ban_of_one_holds_the_requests_of_both() {
     let mut rig = Rig::both();
     let ban = Input::Ban(Ban { venue: VenueId(0), until: NOW.after(MILLI), received: NOW });
     assert_eq!(rig.frame(TWIN, vec![ban.clone()]), [ban]);
-    rig.heard(0);
+    // The other half knows: its links are shut out too, which only it can hold back.
+    assert!(rig.heard(0).contains(&format!("banned until {}", NOW.after(MILLI).0)));
     assert_eq!(rig.send(0, request(4)), []);
     assert_eq!(rig.heard(0), ["response 4 false"]);
     rig.scripts[0].lock().unwrap().sends.push_back(request(5));

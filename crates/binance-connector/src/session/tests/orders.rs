@@ -276,6 +276,92 @@ fn what_is_asked_again_while_the_venue_takes_nothing_leaves_once() {
     assert!(lists.into_iter().all(|sent| sent.request.query.contains(&from)), "from the earlier time: {sent:?}");
 }
 
+/// Review: the engine asks again every five seconds, and each time another list of the same executions was begun beside the one that was
+/// being read page by page, until no other read found a turn.
+#[test]
+fn a_list_of_executions_that_is_being_read_is_not_begun_again() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let venue = VenueId(0);
+    let since = UnixNanos(account.wall().0 - 5 * 86_400 * SECOND as i64);
+    let ask = |account: &mut Account, pair: u16, since: UnixNanos| {
+        let read = ReadKind::Trades { pair: PairId(pair), since };
+        account.submit(Command::Read { venue, read }).sent
+    };
+    let mut sent = ask(&mut account, 0, since);
+    assert_eq!(sent.len(), 1);
+    let mut pages = 0;
+    loop {
+        // On the wire, whichever page it is on.
+        let later = account.wall();
+        assert!(ask(&mut account, 0, since).is_empty() && ask(&mut account, 0, later).is_empty());
+        let Some(page) = sent.pop() else { break };
+        pages += 1;
+        if pages == 1 {
+            // Held back by a limit, it waits for its turn.
+            account.answer_with(&page, 429, &[("retry-after", "7")], &json!({"code": -1003, "msg": "Too many requests"}));
+            assert!(ask(&mut account, 0, since).is_empty());
+            sent = account.run(7 * SECOND).sent;
+        } else {
+            account.answer(&page, 200, &json!([]));
+            sent = account.run(0).sent;
+        }
+        if sent.is_empty() {
+            break;
+        }
+        assert_eq!(sent.len(), 1, "{sent:?}");
+    }
+    assert_eq!(pages, 7, "five days and what is left of today, the first asked for twice");
+    let lists = account.take().iter().filter(|input| matches!(input, Input::Trades(report) if report.complete)).count();
+    assert_eq!(lists, 1);
+    // An earlier time, another pair, and the same once it came, are new questions; so are the names of a list still read.
+    let earlier = UnixNanos(since.0 - 86_400 * SECOND as i64);
+    let mut first = ask(&mut account, 0, since);
+    assert_eq!((first.len(), ask(&mut account, 0, earlier).len(), ask(&mut account, 3, since).len()), (1, 1, 1));
+    let trade = json!([{
+        "symbol": "BTCUSDT", "id": 1, "orderId": 77, "price": "61234.5", "qty": "0.0001", "commission": "0",
+        "commissionAsset": "BTC", "time": 1_749_000_000_000i64, "isBuyer": true, "isMaker": false,
+    }]);
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let now = account.wall();
+    first = ask(&mut account, 0, now);
+    account.answer(&first[0], 200, &trade);
+    assert_eq!(account.run(0).request().request.path, "/api/v3/allOrders");
+    assert!(ask(&mut account, 0, now).is_empty(), "its names are read");
+}
+
+/// Review: with a key that signs each request, a refusal for the key asked for a log-on that such a key cannot do, whose own refusals were
+/// never forgotten: each reconnect waited for up to a minute.
+#[test]
+fn a_key_that_cannot_log_on_is_never_logged_on() {
+    let mut account = Account::live(HMAC, OrderEntry::WebSocket);
+    for counter in 1..4 {
+        let asked = account.place(order(counter)).frame();
+        account.refuse(&asked, 400, json!({"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}));
+        assert!(matches!(account.reports().as_slice(), [OrderReport::Refused { class: ErrorClass::AuthFatal, .. }]));
+        let out = account.run(6 * SECOND);
+        assert!(!out.methods().contains(&"session.logon") && out.closed.is_empty(), "{out:?}");
+    }
+    assert_eq!(account.place(order(4)).frame().method, "order.place");
+    account.lose(entry(0));
+    assert_eq!(account.run(SECOND).opened, [entry(0)], "at once");
+}
+
+/// Review: a ban that the other half of a redundant session was told of stopped requests only: orders and log-ons went on over the links.
+#[test]
+fn a_ban_that_another_session_was_told_of_is_of_the_links_too() {
+    let mut account = Account::live(HMAC, OrderEntry::WebSocket);
+    let until = account.now.after(90 * SECOND);
+    account.session.ban_until(until);
+    assert!(account.place(order(1)).asked.is_empty());
+    assert!(account.submit(Command::Cancel(named(&order(1)))).asked.is_empty());
+    let told = account.take();
+    assert!(!told.iter().any(|input| matches!(input, Input::Ban(_))), "the engine knows: {told:?}");
+    account.lose(entry(0));
+    assert!(account.run(80 * SECOND).opened.is_empty());
+    assert_eq!(account.run(20 * SECOND).opened, [entry(0)]);
+    assert_eq!(account.place(order(2)).asked.len(), 1);
+}
+
 /// Review: "overloaded" passed for a limit of our own that is used up, and held reads for a minute and orders for ten seconds.
 #[test]
 fn a_venue_that_is_overloaded_has_used_up_nothing_of_ours() {

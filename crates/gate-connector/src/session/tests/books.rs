@@ -365,6 +365,41 @@ fn a_refused_book_subscription_is_tried_again_later() {
     assert!(out.iter().any(|o| matches!(o, Transmit::Frame { text, .. } if text.contains("BTC_USDT"))), "{out:?}");
 }
 
+/// Refusals of a stream that was taken in between are not in a row: the wait after the next one is the first again.
+#[test]
+fn a_subscription_that_was_taken_makes_its_earlier_refusals_forgotten() {
+    let (mut rig, frames) = Rig::open("order_book", false);
+    rig.acknowledge(&frames[1]);
+    let is_btc = |frame: &serde_json::Value| frame["payload"][0] == "BTC_USDT";
+    let mut frame = frames[0].clone();
+    // Until it is asked for again.
+    let refuse = |rig: &mut Rig, frame: &mut serde_json::Value| {
+        let id = &frame["id"];
+        let error = r#""error":{"code":2,"message":"x"},"result":{"status":"fail"}"#;
+        rig.frame(PUBLIC, &format!(r#"{{"time":1,"id":{id},"channel":"spot.order_book","event":"subscribe",{error}}}"#));
+        for waited in 1..1_000 {
+            let again = rig.run(100 * MILLI).into_iter().find_map(|out| match out {
+                Transmit::Frame { text, .. } => serde_json::from_str(&text).ok().filter(is_btc),
+                _ => None,
+            });
+            if let Some(again) = again {
+                *frame = again;
+                return waited;
+            }
+        }
+        panic!("never asked for again");
+    };
+    let first = refuse(&mut rig, &mut frame);
+    let later = [refuse(&mut rig, &mut frame), refuse(&mut rig, &mut frame)];
+    assert!(later[1] > later[0] && later[0] > first, "{first} {later:?}");
+    rig.acknowledge(&frame);
+    rig.lose(PUBLIC);
+    rig.run(SECOND);
+    rig.connect(PUBLIC);
+    frame = rig.frames().into_iter().find(is_btc).expect("asked for on the new connection");
+    assert_eq!(refuse(&mut rig, &mut frame), first);
+}
+
 #[test]
 fn a_market_that_falls_silent_reopens_the_link_but_does_not_storm() {
     let mut rig = Rig::live("order_book", false);

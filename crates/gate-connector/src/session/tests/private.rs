@@ -196,6 +196,15 @@ fn a_probe_that_never_lived_shows_nothing_and_another_may_pass() {
     private_news(&mut rig);
     rig.fail(probe.ticket, venue::IoFailure::NotSent);
     assert_eq!(private_news(&mut rig), [LinkState::Up]);
+    // Void when it came to the venue's door: as little was there to tell of.
+    rig.submit(Command::Place(NewOrder { deadline: Some(rig.now.after(500 * MILLI)), ..order(4) }));
+    let probe = rig.requests().remove(0);
+    rig.pass(SECOND);
+    private_news(&mut rig);
+    rig.answer(probe.ticket, 400, r#"{"label":"EXPTIME_PASSED","message":"x"}"#);
+    assert_eq!(private_news(&mut rig), [LinkState::Up]);
+    rig.submit(Command::Place(order(5)));
+    assert_eq!(rig.requests().len(), 1);
 }
 
 #[test]

@@ -3,10 +3,10 @@
 //! With three or more trusted books the reference is the median of their mids, which one wrong venue can't move far. With two
 //! there is no majority: each is measured against the other, and both are untrusted when they are too far apart.
 
+use crate::TrackedBook;
 use arrayvec::ArrayVec;
 use domain::number::RATE_ONE;
 use domain::{MonoNanos, Rate};
-use order_book::TrackedBook;
 
 /// Venues that enter the median; `VenueId` can't name more.
 const VENUES_MAX: usize = 256;
@@ -43,18 +43,27 @@ pub fn collar_reference<'a>(
 }
 
 /// Best bid + best ask, in price units; at most 2 × 10^18, so it fits. `None` when a side is empty.
-pub(crate) fn mid_x2(book: &TrackedBook) -> Option<i64> {
+pub fn mid_x2(book: &TrackedBook) -> Option<i64> {
     Some(book.book().best_bid()?.price.units() + book.book().best_ask()?.price.units())
 }
 
 impl CollarReference {
     /// True when both mids (× 2) keep the collar.
-    pub(crate) fn holds(&self, one_x2: i64, other_x2: i64, collar: Rate) -> bool {
+    pub fn holds(&self, one_x2: i64, other_x2: i64, collar: Rate) -> bool {
         let (one, other) = (2 * i128::from(one_x2), 2 * i128::from(other_x2));
         match self.median_x4 {
             Some(median) => within(one, median, collar) && within(other, median, collar),
             // The smaller of the two is the reference, so that the answer does not depend on the direction.
             None => within(one.max(other), one.min(other), collar),
+        }
+    }
+
+    /// True when one mid (× 2) keeps the collar: of the median, or where there is none of every other trusted book's. With nothing to
+    /// be measured against it does.
+    pub fn holds_one(&self, mid_x2: i64, mut others_x2: impl Iterator<Item = i64>, collar: Rate) -> bool {
+        match self.median_x4 {
+            Some(median) => within(2 * i128::from(mid_x2), median, collar),
+            None => others_x2.all(|other| self.holds(mid_x2, other, collar)),
         }
     }
 }
