@@ -253,8 +253,11 @@ fn venue_of(venues: &mut Vec<TapeVenue>, arg: &TapeArg, loaded: Option<&Loaded>)
     Ok(venues.len() - 1)
 }
 
+/// Files that are one source, and the header of their recording when they are ours.
+type SourceFiles = (Vec<PathBuf>, Option<TapeHeader>);
+
 /// The files of an argument, by recording; of a directory of our own tapes those of its venue.
-fn paths_of(arg: &TapeArg) -> Result<Vec<(Vec<PathBuf>, Option<TapeHeader>)>, Failure> {
+fn paths_of(arg: &TapeArg) -> Result<Vec<SourceFiles>, Failure> {
     let failed = |error: TapeError| Failure::failed(chain(&error));
     if arg.format != TapeFormat::Crossgate {
         return Ok(vec![(vec![arg.file.clone()], None)]);

@@ -245,7 +245,10 @@ mod tests {
         assert_eq!(rescale(i128::MAX, 0, 1), None);
     }
 
-    fn tables(venues: &[&str], assets: &[&str], pairs: &[(&str, (u16, u16), (u8, u8))]) -> Tables {
+    /// A symbol, its assets, and the decimals of price and quantity.
+    type PairRow<'a> = (&'a str, (u16, u16), (u8, u8));
+
+    fn tables(venues: &[&str], assets: &[&str], pairs: &[PairRow<'_>]) -> Tables {
         let texts = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         let pair = |(symbol, assets, scale): &(&str, (u16, u16), (u8, u8))| PairInfo {
             symbol: Symbol::parse(symbol).unwrap(),

@@ -115,11 +115,10 @@ fn refused(rig: &mut Rig, open: bool) {
 
 /// Whether trades on A were asked for since the last look, and from when on.
 fn trades_of_a(rig: &mut Rig) -> Option<UnixNanos> {
-    let asked = std::mem::take(&mut rig.out).commands.into_iter().find_map(|command| match command {
+    std::mem::take(&mut rig.out).commands.into_iter().find_map(|command| match command {
         Command::Read { venue: A, read: ReadKind::Trades { since, .. } } => Some(since),
         _ => None,
-    });
-    asked
+    })
 }
 
 /// Answers all but the trades of the pair.
