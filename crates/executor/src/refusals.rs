@@ -6,7 +6,8 @@
 //! - *The key* (`AuthFatal`): nothing that we can read ends that. Openings there pause (`key_refused`) until a person resumes.
 //! - *The pair* (`FilterReject`, `SymbolClosed`): the venue refuses openings of a pair though its public rules, which are read anew at the
 //!   first of these, say that it takes them (F11). The other leg may have been filled each time, and evened out at a loss. Openings of
-//!   that pair there pause (`rules_changed`) until a person resumes.
+//!   that pair there pause (`rules_changed`) until a person resumes. A refusal whose reason nobody has published (`Unknown`) may say that
+//!   an order was late by the venue's clock, which is measured anew at once: of those one counts in two seconds.
 //!
 //! A placement that the venue takes begins the count anew (of a pair: one of that pair). Hedges are counted for funds and the key, and
 //! never paused here: `hedge.rs` asks other venues.
@@ -14,8 +15,12 @@
 //! Start at [`Executor::note_refusal`].
 
 use crate::{Executor, Outbox};
+use domain::time::SECOND;
 use domain::{ErrorClass, MonoNanos, NewOrder, PairId, Purpose, StopReason};
 use std::collections::BTreeMap;
+
+/// Of refusals for reasons that nobody has published one counts in so long: a clock that was wrong is right again by then.
+const UNPUBLISHED_EVERY: u64 = 2 * SECOND;
 
 /// So many refusals in a row for one reason are no accident.
 const REFUSALS_MAX: u32 = 3;
@@ -25,8 +30,9 @@ const REFUSALS_MAX: u32 = 3;
 pub(crate) struct Refusals {
     funds: u32,
     key: u32,
-    /// Openings, by pair, that it refused for their figures or their market.
-    openings: BTreeMap<PairId, u32>,
+    /// Openings, by pair, that it refused for their figures or their market, or for what nobody has published, and when the last one that
+    /// counts was.
+    openings: BTreeMap<PairId, (u32, MonoNanos)>,
     /// From when a statement must date to show that the funds are there.
     funds_proved_from: Option<MonoNanos>,
 }
@@ -39,12 +45,18 @@ impl Refusals {
     }
 
     /// One was refused. True when it was one too many for its reason, and the count begins anew.
-    fn refused(&mut self, terms: &NewOrder, class: ErrorClass) -> bool {
+    fn refused(&mut self, terms: &NewOrder, class: ErrorClass, now: MonoNanos) -> bool {
         let count = match class {
             ErrorClass::InsufficientFunds => &mut self.funds,
             ErrorClass::AuthFatal => &mut self.key,
-            ErrorClass::FilterReject | ErrorClass::SymbolClosed if terms.purpose == Purpose::Open => {
-                self.openings.entry(terms.pair).or_default()
+            ErrorClass::FilterReject | ErrorClass::SymbolClosed | ErrorClass::Unknown if terms.purpose == Purpose::Open => {
+                let (count, last) = self.openings.entry(terms.pair).or_default();
+                // The log of another life has another clock.
+                if class == ErrorClass::Unknown && *count > 0 && now.0.abs_diff(last.0) < UNPUBLISHED_EVERY {
+                    return false;
+                }
+                *last = now;
+                count
             }
             _ => return false,
         };
@@ -76,12 +88,12 @@ impl Executor {
     /// A placement was refused: openings at its venue pause when it is one too many.
     pub(crate) fn note_refusal(&mut self, terms: &NewOrder, class: ErrorClass, now: MonoNanos, out: &mut Outbox) {
         let Some(venue) = self.venues.get_mut(terms.venue.index()) else { return };
-        if !venue.refusals.refused(terms, class) {
+        if !venue.refusals.refused(terms, class, now) {
             return;
         }
         match class {
             ErrorClass::AuthFatal => self.pause_for_a_person(StopReason::KeyRefused, terms.venue, None, out),
-            ErrorClass::FilterReject | ErrorClass::SymbolClosed => {
+            ErrorClass::FilterReject | ErrorClass::SymbolClosed | ErrorClass::Unknown => {
                 self.pause_for_a_person(StopReason::RulesChanged, terms.venue, Some(terms.pair), out);
             }
             _ => {

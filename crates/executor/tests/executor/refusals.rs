@@ -222,6 +222,21 @@ fn three_refused_openings_of_a_pair_pause_it_there_until_a_person_resumes() {
     assert_eq!((standing(Purpose::Open), standing(Purpose::Hedge)), ((true, false), (false, false)));
 }
 
+/// Such a refusal may be an order that was late by the venue's clock, which is measured anew meanwhile.
+#[test]
+fn refusals_that_nobody_has_published_count_once_in_two_seconds() {
+    let mut rig = Rig::started();
+    for _ in 0..6 {
+        refused_deal(&mut rig, ErrorClass::Unknown);
+    }
+    assert_eq!(told(&rig, PAIR_REFUSED), 0, "all within a moment");
+    for n in 2..=3 {
+        rig.now = rig.now.after(2_000_000_000);
+        refused_deal(&mut rig, ErrorClass::Unknown);
+        assert_eq!(told(&rig, PAIR_REFUSED), usize::from(n == 3));
+    }
+}
+
 /// What a log with three refusals on A folds to.
 fn folded_refusals(rig: &Rig, purpose: Purpose, class: ErrorClass) -> Executor {
     let mut folded = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1, 0).unwrap());

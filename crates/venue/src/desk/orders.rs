@@ -338,6 +338,11 @@ impl<W: Wire> Desk<W> {
                     Placement::RefusedUnlisted(_) if order.deadline.is_some_and(|deadline| now >= deadline) => {
                         OrderReport::Finished { finish: Finish::Expired, filled: Qty::ZERO }
                     }
+                    // Perhaps it was late by the venue's clock, and nobody has published how that is answered.
+                    Placement::RefusedUnlisted(ErrorClass::FilterReject) => {
+                        self.start_clock_round(now);
+                        OrderReport::Refused { class: ErrorClass::Unknown, label: failure.cut() }
+                    }
                     Placement::Refused(class) | Placement::RefusedUnlisted(class) => {
                         OrderReport::Refused { class, label: failure.cut() }
                     }

@@ -53,7 +53,7 @@ impl<W: Wire> Desk<W> {
 
     /// The venue refused an order on this pair: if it was for its figures or its market, our rules may be old.
     pub(super) fn rules_doubted(&mut self, pair: PairId, class: ErrorClass, now: MonoNanos) {
-        let about_rules = matches!(class, ErrorClass::FilterReject | ErrorClass::SymbolClosed);
+        let about_rules = matches!(class, ErrorClass::FilterReject | ErrorClass::SymbolClosed | ErrorClass::Unknown);
         let row = self.rules.0.iter().find(|(known, ..)| *known == pair);
         let rested = row.is_some_and(|(.., asked)| asked.is_none_or(|at| now.since(at) >= REFUSAL_PAUSE_NS));
         if about_rules && rested && !self.stopped {

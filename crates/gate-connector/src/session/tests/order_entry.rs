@@ -122,7 +122,7 @@ fn fast_refusals_come_without_a_receipt_and_mean_what_they_mean_over_rest() {
     for (status, label, class) in [
         ("400", "BALANCE_NOT_ENOUGH", ErrorClass::InsufficientFunds),
         ("400", "INVALID_PARAM_VALUE", ErrorClass::FilterReject),
-        ("400", "NEVER_HEARD_OF", ErrorClass::FilterReject),
+        ("400", "NEVER_HEARD_OF", ErrorClass::Unknown),
         ("429", "TOO_MANY_REQUESTS", ErrorClass::RateLimited),
         ("403", "REQUEST_EXPIRED", ErrorClass::ClockSkew),
     ] {
