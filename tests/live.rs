@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use support::config::{TOKEN_ENV, gates, live, write};
+use support::config::{TOKEN_ENV, gates, live, two_venues_on, write};
 use support::http::http;
 use support::ops::{get, status, until};
 use support::process::{LIMIT, Running, crossgate, run};
@@ -331,6 +331,27 @@ fn terminate_ends_in_order_and_a_second_signal_at_once() {
     let (_, json) = sim.run(dir.path(), &config, "2s");
     assert_in_order(&json);
     sim.assert_balances(&json);
+}
+
+/// A start waits for a venue as long as it takes, which a person must be able to end.
+#[test]
+fn terminate_ends_a_start_that_no_venue_answers() {
+    let dir = dir();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    silent.set_nonblocking(true).expect("a listener need not block");
+    write(dir.path(), "live.toml", &live(&two_venues_on(silent.local_addr().expect("it is bound").port())));
+    let keys = ["TEST_KEY_0", "TEST_SECRET_0", "TEST_KEY_1", "TEST_SECRET_1"].map(|name| (name, "x"));
+    let engine = Running::start(crossgate(dir.path()).args(["run", "-c", "live.toml", "--live", "--no-tui"]).envs(keys));
+    let mut asked = None;
+    until("the engine asks its venue", || {
+        asked = silent.accept().ok();
+        asked.is_some()
+    });
+    let begun = Instant::now();
+    engine.signal(Signal::TERM);
+    let done = engine.end().expect(1);
+    assert!(begun.elapsed() < Duration::from_secs(5), "at once: {:?}", begun.elapsed());
+    assert!(done.complaint().starts_with("ended by a signal before it began"), "{}", done.stderr);
 }
 
 const TOKEN: &str = "a-token-of-this-test";

@@ -9,9 +9,10 @@ use journal::{Record, RunFiles};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use support::config::{TOKEN_ENV, gates, live, replaced, write};
 use support::http::http;
+use support::ops::{status, until};
 use support::process::{LIMIT, Running, crossgate, run};
 use support::venue::Sim;
 use support::{count, dir};
@@ -29,27 +30,10 @@ fn trading_engine(dir: &Path, sim: &Sim) -> (Running, String) {
 }
 
 #[track_caller]
-fn status(ops: &str) -> Value {
-    let answer = http(ops, "GET", "/api/status", &[], "");
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    serde_json::from_str(&answer.body).expect("the status is JSON")
-}
-
-#[track_caller]
 fn post(ops: &str, route: &str, body: &str) -> Value {
     let answer = http(ops, "POST", route, &[("Authorization", &format!("Bearer {TOKEN}"))], body);
     assert_eq!(answer.status, 200, "{}", answer.body);
     serde_json::from_str(&answer.body).expect("the answer is JSON")
-}
-
-/// Asks again until it holds; each question is a round trip or a read, so this is no busy loop.
-#[track_caller]
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + LIMIT;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}: not within {LIMIT:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// The alerts file, line by line; each line is one JSON object with the keys of the contract.

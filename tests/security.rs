@@ -9,10 +9,11 @@ use rustix::process::Signal;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use support::config::{TOKEN_ENV, gates, live, two_venues_on, write};
 use support::dir;
-use support::http::{Answer, http};
+use support::http::http;
+use support::ops::{get, until};
 use support::process::{Running, crossgate, run};
 use support::venue::Sim;
 
@@ -46,16 +47,25 @@ fn canaries(sim: &Sim) -> Vec<String> {
     all
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + support::process::LIMIT;
-    while !holds() {
-        assert!(Instant::now() < end, "never came true: {what}");
-        std::thread::sleep(Duration::from_millis(20));
+/// What a run and an audit write tells orders, balances and profit.
+#[test]
+fn a_run_directory_is_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = dir();
+    let sim = Sim::start(dir.path(), &["--seed", "12"]);
+    write(dir.path(), "live.toml", &live(&sim.venues));
+    write(dir.path(), "sim.toml", &gates(&[]));
+    let mode = |path: &Path| std::fs::metadata(path).expect("it was made").permissions().mode() & 0o777;
+    for (state, arguments) in [
+        ("audited", &["reconcile", "-c", "live.toml"][..]),
+        ("deep/traded", &["run", "-c", "live.toml", "--live", "--no-tui", "--for", "1s"]),
+    ] {
+        run(sim.engine(dir.path(), arguments).env("CROSSGATE__STATE__DIR", state)).expect(0);
+        assert_eq!(mode(&dir.path().join(state)), 0o700, "{state}");
     }
-}
-
-fn get(ops: &str, target: &str) -> Answer {
-    http(ops, "GET", target, &[], "")
+    run(crossgate(dir.path()).args(["run", "-c", "sim.toml", "--no-tui", "--for", "1s"])).expect(0);
+    let runs: Vec<PathBuf> = std::fs::read_dir(dir.path().join("state")).expect("runs").map(|e| e.expect("one").path()).collect();
+    assert_eq!(runs.iter().map(|run| mode(run)).collect::<Vec<u32>>(), [0o700], "{runs:?}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ const GATES: &str = include_str!("gates.toml");
 /// The testnet's configuration.
 pub(crate) const TESTNET: &str = include_str!("../../configs/testnet.toml");
 /// The live hosts' configuration.
-pub(crate) const LIVE: &str = include_str!("../../configs/live.toml");
+const LIVE: &str = include_str!("../../configs/live.toml");
 /// The name of the variable that holds the ops token.
 pub(crate) const TOKEN_ENV: &str = "CROSSGATE_OPS_TOKEN";
 
@@ -27,6 +27,11 @@ pub(crate) fn replaced(text: &str, from: &str, to: &str) -> String {
 pub(crate) fn gates(replacements: &[(&str, &str)]) -> String {
     let own = [("dir = \".crossgate/demo\"", "dir = \"state\""), ("listen = \"127.0.0.1:9464\"", "listen = \"127.0.0.1:0\"")];
     own.iter().chain(replacements).fold(GATES.to_string(), |text, (from, to)| replaced(&text, from, to))
+}
+
+/// The shipped file for live hosts, with its state in `state`.
+pub(crate) fn live_file() -> String {
+    replaced(LIVE, "dir = \".crossgate/live\"", "dir = \"state\"")
 }
 
 /// Writes a file and returns its path.

@@ -64,6 +64,20 @@ impl Done {
     }
 }
 
+/// A refused configuration: exit code 3, nothing on standard output, one line on standard error, and no `state` made in `dir`.
+#[track_caller]
+pub(crate) fn assert_one_sentence(done: Done, dir: &Path, begins: &str, parts: &[&str]) {
+    let done = done.expect(3);
+    assert_eq!(done.stdout, "", "standard output is for results");
+    assert_eq!(done.stderr.lines().count(), 1, "one sentence: {}", done.stderr);
+    let complaint = done.complaint();
+    assert!(complaint.starts_with(begins), "`{begins}` should begin: {complaint}");
+    for part in parts {
+        assert!(complaint.contains(part), "`{part}` should be said: {complaint}");
+    }
+    assert!(!dir.join("state").exists(), "a refused configuration leaves nothing behind");
+}
+
 /// Runs a command to its end.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> Done {

@@ -42,6 +42,9 @@ fn target(args: &ControlArgs) -> Result<Target, Failure> {
 
 /// One request over plain HTTP to this machine's ops port; returns status and body.
 fn ask(target: &Target, method: &str, path: &str, body: &str) -> Result<(u16, String), Failure> {
+    let nobody = |e: std::io::Error| {
+        Failure::failed(format!("no engine answers at {}: {e}; is it running, and is this its ops address?", target.address))
+    };
     let unreachable = |e: std::io::Error| match e.kind() {
         // It took the request: what became of that is not known.
         std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => Failure::failed(format!(
@@ -49,13 +52,9 @@ fn ask(target: &Target, method: &str, path: &str, body: &str) -> Result<(u16, St
             target.address,
             ANSWER_WAIT.as_secs()
         )),
-        _ => {
-            Failure::failed(format!("no engine answers at {}: {e}; is it running, and is this its ops address?", target.address))
-        }
+        _ => nobody(e),
     };
-    let mut stream = TcpStream::connect_timeout(&target.address, Duration::from_secs(3)).map_err(|e| {
-        Failure::failed(format!("no engine answers at {}: {e}; is it running, and is this its ops address?", target.address))
-    })?;
+    let mut stream = TcpStream::connect_timeout(&target.address, Duration::from_secs(3)).map_err(nobody)?;
     stream.set_read_timeout(Some(ANSWER_WAIT)).map_err(unreachable)?;
     let authorization =
         target.token.as_ref().map_or_else(String::new, |t| format!("Authorization: Bearer {}\r\n", t.expose_secret()));

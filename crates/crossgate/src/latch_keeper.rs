@@ -165,6 +165,7 @@ mod tests {
         let lines = std::fs::read_to_string(&file).unwrap();
         assert_eq!(lines.lines().filter(|line| line.contains("\"latch_file\"")).count(), 2, "{lines}");
     }
+
     #[test]
     fn a_run_obeys_the_latch_of_the_directory_of_runs_too() {
         let place = tempfile::tempdir().unwrap();

@@ -11,13 +11,11 @@ use crate::latch_keeper::{LatchKeeper, Latches};
 use crate::live::RunOptions;
 use crate::ops::Shared;
 use crate::report::{self, Compared, RunFacts, VenueFacts};
-use crate::run::{log_failure, open_engine, read_logs, start_alerts};
+use crate::run::{log_failure, open_engine, open_run_dir, read_logs, start_alerts};
 use crate::setup;
 use crate::view::View;
-use journal::RunDir;
 use node::Node;
 use serde_json::{Value, json};
-use std::path::Path;
 use tokio::sync::mpsc;
 use venue_io::Clock;
 
@@ -57,7 +55,7 @@ async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure
     loaded.config.state.market_log = false;
     let venues = setup::live_venues(&loaded, true)?;
     let path = loaded.config.state.dir.clone();
-    let mut dir = RunDir::open(Path::new(&path)).map_err(|e| log_failure(&e))?;
+    let mut dir = open_run_dir(&path)?;
     let alerts = start_alerts(&loaded, &dir)?;
     let mut logged = read_logs(&loaded, &dir)?;
     let mut setup = setup::prepare_over(&loaded, venues, &mut logged).await?;
@@ -82,6 +80,7 @@ async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure
             .map(|v| VenueFacts { id: v.id.clone(), kind: v.kind.clone(), attested: v.withdrawal_disabled_attested })
             .collect(),
     };
+    let latches = Latches::of(dir.path(), dir.path());
     let (_control_sender, control) = mpsc::channel(1);
     // Zero seconds of trading: the run begins with its orderly end, which is exactly the comparison that is wanted.
     let options = RunOptions {
@@ -89,8 +88,8 @@ async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure
         shared: Shared::default(),
         view: View::new(true),
         control,
-        latch: Latches::of(dir.path(), dir.path()),
-        keeper: LatchKeeper::start(Latches::of(dir.path(), dir.path()), alerts.clone()).map_err(Failure::failed)?,
+        keeper: LatchKeeper::start(latches.clone(), alerts.clone()).map_err(Failure::failed)?,
+        latch: latches,
         alerts: AlertDesk::new(alerts.clone()),
         resumed: false,
         running: loaded.config.clone(),

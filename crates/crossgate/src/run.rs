@@ -316,7 +316,11 @@ fn private_dir(path: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().mode(0o700).create(path)
 }
 
-fn open_run_dir(path: &str) -> Result<RunDir, Failure> {
+/// Takes a run directory for this process; makes it, for this user alone, where it does not exist.
+///
+/// # Errors
+/// Exit code 1 for a directory that can't be made or locked.
+pub fn open_run_dir(path: &str) -> Result<RunDir, Failure> {
     let wanted = Path::new(path);
     if let Some(parent) = wanted.parent()
         && !wanted.exists()
