@@ -10,8 +10,10 @@ pub mod obstacles;
 pub mod place_budget;
 pub mod recover;
 pub mod report;
+pub mod stages;
 pub mod step;
 
 pub use config::EngineConfig;
 pub use report::EngineReport;
+pub use stages::{Stage, StageWatch};
 pub use step::{Engine, EngineStats, Outputs};

@@ -12,6 +12,7 @@ use crate::config::EngineConfig;
 use crate::dead_man::{DeadManSwitches, Wanted};
 use crate::obstacles::Obstacles;
 use crate::place_budget::PlaceBudgets;
+use crate::stages::{Stage, StageWatch};
 use domain::mutants::{self, Mutant};
 use domain::{
     Amount, BalanceReport, BalanceSource, ClockOffset, Command, ErrorClass, Input, InstrumentKind, LinkRole, LinkState,
@@ -89,6 +90,8 @@ pub struct Engine {
     pub(crate) stated: Vec<Option<BalanceReport>>,
     /// Where books are shown to other threads, by (pair, venue); empty when nobody looks. Never read here.
     cells: Vec<Arc<BookCell>>,
+    /// Told where time goes; `None` where nobody measures.
+    watch: Option<StageWatch>,
     /// Venues that refused our key.
     refused: Vec<bool>,
     /// The last measure of every venue's clock.
@@ -137,6 +140,7 @@ impl Engine {
             guard: Guard::new(config.controls.clone(), venues, pairs),
             stated: vec![None; venues],
             cells: Vec::new(),
+            watch: None,
             refused: vec![false; venues],
             clocks: vec![None; venues],
             crossed: vec![0; venues * pairs],
@@ -425,6 +429,19 @@ impl Engine {
                 self.decide_pair(pair, out);
             }
         }
+        self.stage_ended(Stage::Detect);
+    }
+
+    /// Has this one told whenever a part of the work on a batch has ended.
+    pub fn watch_stages(&mut self, watch: StageWatch) {
+        self.watch = Some(watch);
+    }
+
+    /// Tells whoever watches. The engine tells [`Stage::Detect`] and [`Stage::Risk`], and whoever applies inputs [`Stage::Apply`].
+    pub fn stage_ended(&mut self, stage: Stage) {
+        if let Some(watch) = &mut self.watch {
+            watch(stage);
+        }
     }
 
     /// What assets are worth, and the venues' median, by the books that changed.
@@ -591,6 +608,7 @@ impl Engine {
             return Err(Verdict::Paused);
         }
         let plan = self.size_route(pair, buy, sell, found)?;
+        self.stage_ended(Stage::Detect);
         let tables = self.tables.clone();
         let info = tables.pair(pair).ok_or(Verdict::NotTradableKind)?;
         let exposure = self.executor.exposure(&self.market);
@@ -618,6 +636,7 @@ impl Engine {
             realised_today: self.realised_today(),
         };
         let approved = self.config.limits.approve(plan, info.scale, &view);
+        self.stage_ended(Stage::Risk);
         if matches!(approved, Err(Verdict::Latched)) && !self.stops.latched() {
             self.request_stop(StopKind::Latch, StopReason::RepeatThrottle);
         }

@@ -59,6 +59,20 @@ fn a_pair_is_traded_once_at_a_time_and_never_on_a_book_that_our_orders_used() {
 }
 
 #[test]
+fn whoever_watches_is_told_when_detection_and_risk_have_ended() {
+    use engine_core::Stage::{self, Detect, Risk};
+    let mut rig = Rig::new(|_| {});
+    rig.ready();
+    let (ended, told) = std::sync::mpsc::channel::<Stage>();
+    rig.engine.watch_stages(Box::new(move |stage| ended.send(stage).unwrap()));
+    let books = [rig.book(A, 99_900, 100_000), rig.book(B, 100_100, 100_200)];
+    rig.feed(&books);
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [Detect], "nothing was planned");
+    rig.crossed();
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [Detect, Risk, Detect]);
+}
+
+#[test]
 fn thin_edges_end_below_fees() {
     let mut rig = Rig::new(|_| {});
     rig.ready();

@@ -44,8 +44,10 @@ impl Executor {
         if unsettled || self.orders.early.iter().any(|fill| fill.pair == pair) {
             return false;
         }
-        let deals: Vec<DealId> = self.deals.open_deals().filter(|deal| deal.pair == pair).map(|deal| deal.id).collect();
-        deals.into_iter().for_each(|id| self.forget_deal(id));
+        if let Some(info) = self.tables.pair(pair) {
+            let deals = self.deals.all.values_mut().filter(|deal| deal.pair == pair);
+            deals.for_each(|deal| deal.leave_as_dust(info.base, &mut self.dust));
+        }
         true
     }
 

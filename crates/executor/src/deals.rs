@@ -7,12 +7,13 @@
 //! A deal closes when every order of it is settled and what is left is dust (`dust.rs`): no venue would take it as an order. Planned
 //! drift (net received − sold) is dust by design. A fill that comes later opens it again.
 
+use crate::dust::Dust;
 use crate::report::NotionalTime;
 use crate::{Executor, Outbox, orders::Order};
 use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
 use domain::{
-    Amount, ClientOrderId, DealId, Fill, MonoNanos, NewOrder, Notice, PairId, Price, Purpose, Qty, Side, Unwind, VenueId,
+    Amount, AssetId, ClientOrderId, DealId, Fill, MonoNanos, NewOrder, Notice, PairId, Price, Purpose, Qty, Side, Unwind, VenueId,
 };
 use risk::Market;
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,6 +137,12 @@ impl Deal {
     /// Where what it has left lies, or is missing.
     pub(crate) fn lies_at(&self) -> VenueId {
         if self.base_flow.is_negative() { self.dealt_at.1 } else { self.dealt_at.0 }
+    }
+
+    /// What it has left is an exposure no more: it lies at its venue as dust, and the deal is even.
+    pub(crate) fn leave_as_dust(&mut self, base: AssetId, dust: &mut Dust) {
+        dust.leave(self.lies_at(), base, self.base_flow);
+        self.base_flow = Amount::ZERO;
     }
 }
 

@@ -75,6 +75,7 @@ impl Executor {
         let Some((base, quote)) = self.book_in_ledger(fill, out) else { return };
         let Some(order) = self.orders.get_mut(id) else { return };
         let effects = order.book(fill.qty, now);
+        self.note_taken(id);
         self.note_source(id, fill.source, true, now);
         if terms.purpose == Purpose::Hedge {
             self.measure_unwind(id, fill);

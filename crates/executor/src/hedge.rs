@@ -2,8 +2,9 @@
 //!
 //! Candidates are the venues that list the pair and can be reached. *Completing* on the under-filled leg's own venue is
 //! allowed up to `complete_cap`, *reversing* anywhere else up to `reverse_cap`; the cheaper by the books is taken. When neither is
-//! to be had, the cheapest at up to `flatten_cap`. When no candidate has a book to be trusted, a blind IOC at the flatten
-//! cap's price, on the completing venue first, then the others in turn. Each attempt is one IOC, never two at once in a deal.
+//! to be had, the cheapest at up to `flatten_cap`. When no candidate that could take the order has a book to be trusted, a blind IOC at
+//! the flatten cap's price, on the completing venue first, then the others in turn; those that fill nothing become rarer. Each attempt is
+//! one IOC, never two at once in a deal.
 //!
 //! A venue that refuses is not to be had, however good its book looks: whoever else is within its own cap comes first at the next two
 //! tries, and from its second refusal in a row whoever is within the cap for flattening; then price decides again, since the one that
@@ -49,6 +50,10 @@ const RECOVERED_WAIT: u64 = 60 * SECOND;
 /// A venue where the deal's last hedge ended with nothing filled comes after the others for so long: its book promises what it does not
 /// keep.
 const UNFILLED_LATELY: u64 = 2 * SECOND;
+
+/// So many blind hedges in a row may fill nothing at a venue before each further one doubles the pause to the next blind one there (as
+/// [`REFUSALS_COUNTED`]): a market beyond the cap for minutes must not use up what the deal may send, and have nothing left when it is back.
+const BLIND_FREELY: u32 = 8;
 
 /// One way to hedge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,6 +192,17 @@ impl Executor {
         })
     }
 
+    /// Whether blind hedges of the deal at a venue filled nothing, so often that the next one waits.
+    fn pauses_blind(&self, deal: &Deal, venue: VenueId, now: MonoNanos) -> bool {
+        let mut in_vain = self.hedges_of(deal).filter(|order| order.terms.venue == venue).take_while(|order| {
+            let unfilled = order.phase == Phase::Done(OrderOutcome::Cancelled) && order.reported.is_zero();
+            order.rung == Some(Unwind::Blind) && unfilled
+        });
+        let Some(last) = in_vain.next() else { return false };
+        let doublings = (1 + in_vain.count() as u32).saturating_sub(BLIND_FREELY).min(REFUSALS_COUNTED);
+        doublings > 0 && now < last.ended_at.after(self.config.hedge_pause_ns << doublings)
+    }
+
     fn choose(&self, deal: &Deal, side: Side, amount: Amount, now: MonoNanos, market: &Market) -> Choice {
         let Some(reference) = self.reference(deal, side.opposite()) else { return Choice::Nothing };
         let completing = match side {
@@ -197,7 +213,7 @@ impl Executor {
             (None, None, Vec::new());
         let Some(info) = self.tables.pair(deal.pair) else { return Choice::Nothing };
         let quote_worth = worth_of_quote(market, info.quote);
-        let (mut clear_any, mut wait): (bool, Option<MonoNanos>) = (false, None);
+        let (mut clear_way, mut wait): (bool, Option<MonoNanos>) = (false, None);
         let mut band = HedgeBand { reference, cap: self.config.flatten_cap, mids: None, collar: self.config.hedge_collar };
         for venue in self.tables.venue_ids() {
             let cell = market.at(venue, deal.pair);
@@ -225,8 +241,10 @@ impl Executor {
             let paused = self.pauses_after_refusal(deal, venue, now);
             match self.sight(venue, deal.pair, now, market) {
                 Sight::Clear => {
-                    clear_any = true;
                     band.see(cell.book.book());
+                    // A book that can be trusted is no way where the venue refuses everything, or takes no order of what is left.
+                    let takes = || ask.blind(self.config.flatten_cap).is_some();
+                    clear_way = clear_way || !self.goes_on_refusing(deal, venue, now) && takes();
                     if paused {
                         continue;
                     }
@@ -242,6 +260,7 @@ impl Executor {
                 }
                 Sight::Spent(_) | Sight::Blind if paused => {}
                 Sight::Spent(until) => wait = wait.into_iter().chain([until]).min(),
+                Sight::Blind if self.pauses_blind(deal, venue, now) => {}
                 Sight::Blind => blind.extend(ask.blind(self.config.flatten_cap)),
             }
         }
@@ -255,8 +274,12 @@ impl Executor {
             return Choice::Wait(until);
         }
         blind.sort_by_key(|candidate| (!candidate.completes, candidate.venue));
-        let in_turn = (!clear_any && !blind.is_empty()).then(|| blind[deal.hedges as usize % blind.len()]);
-        within.or(flattening).or(in_turn).map_or(Choice::Nothing, |candidate| Choice::Send(candidate, band))
+        let in_turn = (!clear_way && !blind.is_empty()).then(|| blind[deal.hedges as usize % blind.len()]);
+        let priced = within.or(flattening).filter(|priced| {
+            let other = in_turn.is_some_and(|other| other.reluctance < priced.reluctance);
+            !(other && self.goes_on_refusing(deal, priced.venue, now))
+        });
+        priced.or(in_turn).map_or(Choice::Nothing, |candidate| Choice::Send(candidate, band))
     }
 
     /// Adds what an execution of a hedge cost against the reference of its deal, before it is booked there.

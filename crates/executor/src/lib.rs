@@ -323,23 +323,35 @@ impl Executor {
         self.follow(id, effects, now, out);
     }
 
-    /// What an update says about the private link: told by it, or owed by it.
+    /// What an update says about the private link: told by it, or owed by it; and about the placement: taken, once it did anything or ended
+    /// without being refused. A venue may acknowledge a placement, and refuse it by its row (Bybit).
     fn note_proof(&mut self, id: ClientOrderId, update: &OrderUpdate, now: MonoNanos) {
-        let lived = match update.report {
-            OrderReport::Open { .. } | OrderReport::TermsDiffer { .. } => true,
-            OrderReport::Finished { finish, filled } => finish != Finish::Expired || !filled.is_zero(),
-            _ => false,
+        let (lived, taken) = match update.report {
+            OrderReport::Open { filled } | OrderReport::TermsDiffer { filled, .. } => (true, !filled.is_zero()),
+            OrderReport::Finished { finish, filled } => {
+                let lived = finish != Finish::Expired || !filled.is_zero();
+                (lived, lived)
+            }
+            _ => (false, false),
         };
+        if taken {
+            self.note_taken(id);
+        }
         self.note_source(id, update.source, lived, now);
+    }
+
+    /// The venue took a placement of ours: refusals are counted anew.
+    fn note_taken(&mut self, id: ClientOrderId) {
+        let Some(terms) = self.orders.get(id).map(|order| order.terms) else { return };
+        if let Some(venue) = self.venues.get_mut(terms.venue.index()) {
+            venue.refusals.accepted(terms.pair);
+        }
     }
 
     /// Something told of an order of ours; `lived` when it says that the venue has or had it.
     fn note_source(&mut self, id: ClientOrderId, source: OrderSource, lived: bool, now: MonoNanos) {
         let Some(order) = self.orders.get_mut(id) else { return };
         let Some(venue) = self.venues.get_mut(order.terms.venue.index()) else { return };
-        if lived {
-            venue.refusals.accepted(order.terms.pair);
-        }
         if source == OrderSource::Stream {
             order.shown = true;
             venue.proof.told(id);

@@ -20,14 +20,17 @@
 
 use crate::{
     Executor, Outbox, StopRequest,
+    deals::Deal,
     proof::{PrivateProof, Suspicion},
     refusals::Refusals,
+    registry::Orders,
 };
 use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
 use domain::{
-    AccountFacts, Amount, AssetId, BalanceReport, BalanceSource, Command, ErrorClass, LinkChange, LinkRole, LinkState, MonoNanos,
-    Notice, PairId, ReadFailure, ReadKind, StopKind, StopReason, TradesReport, UnixNanos, VenueId, VenueOrderId,
+    AccountFacts, Amount, AssetId, BalanceReport, BalanceSource, ClientOrderId, Command, ErrorClass, LinkChange, LinkRole,
+    LinkState, MonoNanos, Notice, PairId, ReadFailure, ReadKind, StopKind, StopReason, TradesReport, UnixNanos, VenueId,
+    VenueOrderId,
 };
 use risk::Market;
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,8 +130,8 @@ pub(crate) struct TradesRead {
     pub(crate) covered: Option<UnixNanos>,
     /// Trades before this wall time were all booked, their ids forgotten.
     pub(crate) forgotten: Option<UnixNanos>,
-    /// Wall time of the last question.
-    asked: Option<UnixNanos>,
+    /// When the last question was asked, by our clock and by the wall.
+    asked: Option<(MonoNanos, UnixNanos)>,
     /// The venue refused to list them since it does not know the pair (any more).
     unknown_pair: bool,
     /// Not waited for: the pair is gone, and nothing of ours can be missing there ([`Executor::see_gone_pairs`]).
@@ -382,7 +385,10 @@ impl VenueState {
         (trades.unknown_pair, trades.gone, trades.gone_told) = (false, false, false);
         trades.read.answer(report.requested);
         // Folding the log we do not know when it was asked by the wall clock: then it is covered from where it began.
-        trades.covered = trades.covered.max(Some(trades.asked.unwrap_or(report.since)));
+        // The answer may be to an earlier question than the last: a long list is asked for again while it is read, and what was executed
+        // since it began is on no page of it.
+        let asked = trades.asked.map(|(at, wall)| UnixNanos(wall.0.saturating_sub_unsigned(at.since(report.requested))));
+        trades.covered = trades.covered.max(Some(asked.unwrap_or(report.since)));
     }
 
     pub(crate) fn account_told(&mut self, facts: &AccountFacts, now: MonoNanos) {
@@ -539,6 +545,12 @@ impl VenueState {
     }
 }
 
+/// Whether a venue has a part in a deal: a leg, an order, or what was last dealt.
+fn has_part(orders: &Orders, deal: &Deal, venue: VenueId) -> bool {
+    let ordered = |id: &ClientOrderId| orders.get(*id).is_some_and(|order| order.terms.venue == venue);
+    [deal.buy, deal.sell, deal.dealt_at.0, deal.dealt_at.1].contains(&venue) || deal.orders().iter().any(ordered)
+}
+
 impl Executor {
     /// Time passes for every venue's account: rounds, reads, readiness.
     pub(crate) fn reconcile(&mut self, now: MonoNanos, market: &Market, out: &mut Outbox) {
@@ -590,7 +602,7 @@ impl Executor {
 
     /// A pair that a venue knows no more would be read there without end, and keep the venue from ever being ready. No round waits for it
     /// once everything says that it is gone and that nothing of ours is missing there: the venue refuses to list its trades, its rules allow
-    /// neither direction, every order of ours on it there is settled, and no deal on it is open. Nothing else is forgotten: its trades are
+    /// neither direction, every order of ours on it there is settled, and no open deal has a part there. Nothing else is forgotten: its trades are
     /// asked for once in a round, and waited for again, from where they are covered, once its rules open it or a list comes.
     ///
     /// Where there is an order or a deal of ours, the venue stays as it is, not ready, and a person is told.
@@ -601,7 +613,7 @@ impl Executor {
             let closed = market.at(venue, *pair).rules.is_some_and(|rules| !rules.can_buy && !rules.can_sell);
             let ours = self.orders.active_on(venue).any(|order| order.terms.pair == *pair)
                 || self.orders.early.iter().any(|fill| (fill.venue, fill.pair) == (venue, *pair))
-                || self.deals.open_deals().any(|deal| deal.pair == *pair);
+                || self.deals.open_deals().any(|deal| deal.pair == *pair && has_part(&self.orders, deal, venue));
             let gone = closed && !ours;
             if gone && !trades.gone {
                 trades.read.drop_want();
@@ -643,7 +655,7 @@ impl Executor {
             }
             let floors = self.orders.active_on(venue).filter(|order| order.terms.pair == *pair).map(|order| order.wall_floor);
             let from = floors.chain(trades.covered).chain([wall]).min().unwrap_or(wall);
-            trades.asked = Some(wall);
+            trades.asked = Some((now, wall));
             read(ReadKind::Trades { pair: *pair, since: UnixNanos(from.0.saturating_sub(TRADES_OVERLAP_NS).max(0)) });
         }
     }

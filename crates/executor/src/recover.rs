@@ -13,7 +13,7 @@ use crate::report::Tally;
 use crate::{Executor, Outbox, StopRequest};
 use domain::mutants::{self, Mutant};
 use domain::{
-    Amount, ClientOrderId, Input, MonoNanos, NewOrder, OperatorCommand, StopKind, StopReason, TradesReport, UnixNanos, VenueId,
+    ClientOrderId, Input, MonoNanos, NewOrder, OperatorCommand, StopKind, StopReason, TradesReport, UnixNanos, VenueId,
 };
 
 /// What openings at a mute venue are paused by.
@@ -112,8 +112,7 @@ impl Executor {
         for deal in self.deals.all.values_mut() {
             let settled = deal.orders().iter().all(|id| self.orders.get(*id).is_none_or(Order::is_settled));
             if let Some(info) = self.tables.pair(deal.pair).filter(|_| settled) {
-                self.dust.leave(deal.lies_at(), info.base, deal.base_flow);
-                deal.base_flow = Amount::ZERO;
+                deal.leave_as_dust(info.base, &mut self.dust);
             }
         }
     }

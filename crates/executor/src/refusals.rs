@@ -9,7 +9,8 @@
 //!   that pair there pause (`rules_changed`) until a person resumes. A refusal whose reason nobody has published (`Unknown`) may say that
 //!   an order was late by the venue's clock, which is measured anew at once: of those one counts in two seconds.
 //!
-//! A placement that the venue takes begins the count anew (of a pair: one of that pair). Hedges are counted for funds and the key, and
+//! A placement that the venue takes begins the count anew (of a pair: one of that pair): one that executed something or ended in another
+//! way. That its receipt was acknowledged says nothing: Bybit refuses by the order's row what it acknowledged before. Hedges are counted for funds and the key, and
 //! never paused here: `hedge.rs` asks other venues.
 //!
 //! Start at [`Executor::note_refusal`].

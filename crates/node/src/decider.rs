@@ -1,7 +1,7 @@
 //! Inputs in, commands out, with sequence numbers, batch time and the running hash of outputs: what live runs and replays share.
 
 use domain::{Input, MonoNanos};
-use engine_core::{Engine, Outputs};
+use engine_core::{Engine, Outputs, Stage};
 use journal::OutputHash;
 
 /// The engine with its bookkeeping.
@@ -44,6 +44,7 @@ impl Decider {
         for (received, input) in inputs {
             self.engine.apply(received, input, &mut self.outputs);
         }
+        self.engine.stage_ended(Stage::Apply);
         self.engine.decide(batch_now, &mut self.outputs);
         self.now = batch_now;
         self.batches += 1;

@@ -9,7 +9,9 @@
 
 use crate::recover::{Folded, RecoverError, fold};
 use crate::remap::{Remap, union};
-use domain::{AssetId, CheckpointItem, DealId, DealState, MonoNanos, NewOrder, OrderStage, PairId, Symbol, Tables, VenueId};
+use domain::{
+    AssetId, CheckpointItem, DealId, DealState, MonoNanos, NewOrder, OrderStage, PairId, Price, Symbol, Tables, VenueId,
+};
 use engine_core::{Engine, EngineConfig};
 use journal::{StateRecords, StateTail};
 use std::collections::BTreeSet;
@@ -146,8 +148,8 @@ impl LogEngine {
         let items = self.engine.checkpoint();
         let past = self.deals_left_behind(&items, &remap)?;
         let mut told = Vec::with_capacity(items.len());
-        for item in items {
-            match &item {
+        for item in &items {
+            match item {
                 CheckpointItem::Order { order } if past.contains(&order.terms.deal) => continue,
                 CheckpointItem::Deal { deal } if past.contains(&deal.id) => {
                     told.extend(self.left_of(deal).and_then(|item| rewritten(&remap, item)));
@@ -157,10 +159,12 @@ impl LogEngine {
             }
             let mut moved = item.clone();
             match remap.item(&mut moved) {
-                Ok(()) if self.has_lost_its_price(&item, to) => {}
+                Ok(()) if self.has_lost_its_price(item, to) => {
+                    told.extend(self.worth_of_flow(item, &items).and_then(|worth| rewritten(&remap, worth)));
+                }
                 Ok(()) => told.push(moved),
                 Err(why) => {
-                    if let Some((held, settle)) = self.open(&item) {
+                    if let Some((held, settle)) = self.open(item) {
                         return Err(RecoverError::open(held, settle, why));
                     }
                 }
@@ -197,13 +201,28 @@ impl LogEngine {
         (!deal.base_flow.is_zero()).then_some(CheckpointItem::Dust { venue, asset: info.base, left: deal.base_flow })
     }
 
-    /// A day's flow of an asset that no pair prices any more. Its deals are even, so that what is left of it is next to nothing; and what
-    /// nothing can price would stop openings for the rest of the day.
+    /// A day's flow of an asset that no pair prices any more, which would stop openings for the rest of the day.
     fn has_lost_its_price(&self, item: &CheckpointItem, to: &Tables) -> bool {
         let CheckpointItem::DayFlow { asset, .. } = item else { return false };
         let name = self.engine.tables().asset(*asset);
         let trades = |tables: &Tables| tables.pairs.iter().any(|pair| pair.symbol.base == name || pair.symbol.quote == name);
         trades(self.engine.tables()) && !trades(to)
+    }
+
+    /// What such a flow was worth in quote, at what the newest deal in it executed at: deals may have left dust, or have been given up
+    /// uneven, and the quote that they paid for that is no loss of the day. Nothing when the log has no deal in it any more (`history_kept`).
+    fn worth_of_flow(&self, item: &CheckpointItem, items: &[CheckpointItem]) -> Option<CheckpointItem> {
+        let CheckpointItem::DayFlow { day, asset, flow } = *item else { return None };
+        let deals = items.iter().filter_map(|item| if let CheckpointItem::Deal { deal } = item { Some(deal) } else { None });
+        let priced = deals.filter_map(|deal| {
+            let info = self.engine.tables().pair(deal.pair).filter(|info| info.base == asset)?;
+            let (product, executed) = (deal.bought.0.checked_add(deal.sold.0)?, deal.bought.1.checked_add(deal.sold.1)?);
+            let price = Price::from_units(i64::try_from(product.checked_div(executed)?).ok()?)?;
+            Some((deal.id, info, price))
+        });
+        let (_, info, price) = priced.max_by_key(|(id, ..)| *id)?;
+        let worth = info.scale.value_of(price, info.scale.qty_rounded_down(flow.abs()))?;
+        Some(CheckpointItem::DayFlow { day, asset: info.quote, flow: if flow.is_negative() { -worth } else { worth } })
     }
 
     /// What an item stands for, if that is open, and how it gets settled; `None` for what carries nothing.

@@ -104,11 +104,15 @@ const CLOSED: ErrorClass = ErrorClass::SymbolClosed;
 
 /// A is up, its trades of the pair are refused, and its rules say what `open` says.
 fn refused(rig: &mut Rig, open: bool) {
-    let rules = rig.market.at_mut(A, PAIR).rules.as_mut().unwrap();
+    refused_at(rig, A, open);
+}
+
+fn refused_at(rig: &mut Rig, venue: VenueId, open: bool) {
+    let rules = rig.market.at_mut(venue, PAIR).rules.as_mut().unwrap();
     (rules.can_buy, rules.can_sell) = (open, open);
     rig.decide();
     let since = UnixNanos(UNIX);
-    let failure = ReadFailure { venue: A, read: ReadKind::Trades { pair: PAIR, since }, class: CLOSED, received: rig.now };
+    let failure = ReadFailure { venue, read: ReadKind::Trades { pair: PAIR, since }, class: CLOSED, received: rig.now };
     rig.exec.handle_read_failed(rig.now, &failure, &mut rig.out);
     rig.decide();
 }
@@ -184,4 +188,35 @@ fn a_pair_that_is_gone_with_an_order_or_a_deal_of_ours_is_told_and_waited_for() 
     refused(&mut rig, false);
     answer_the_rest(&mut rig, "1000000");
     assert!(rig.exec.ready(A));
+}
+
+/// It is gone at one of three venues: a deal between the two others is none of that venue's.
+#[test]
+fn a_pair_that_is_gone_where_a_deal_has_no_part_is_no_alarm() {
+    let mut rig = Rig::of_three();
+    rig.pass(10_000);
+    refused_at(&mut rig, C, false);
+    rig.open((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000));
+    refused_at(&mut rig, C, false);
+    let pause = StopRequest::set(StopKind::Pause, StopReason::RulesChanged, Some(C), Some(PAIR));
+    assert!(rig.exec.ready(C) && !rig.has_stop(pause));
+}
+
+/// A long list is asked for again while it is read, and the answer is to the first question: what was executed since is on no page of it.
+#[test]
+fn a_late_list_of_trades_covers_nothing_past_its_question() {
+    let mut rig = Rig::started();
+    rig.pass(60_000);
+    rig.decide();
+    let (asked, wall) = (rig.now, rig.unix());
+    assert!(trades_of_a(&mut rig).is_some());
+    rig.run(50_000);
+    assert!(trades_of_a(&mut rig).is_some(), "it is asked for again");
+    let since = UnixNanos(UNIX);
+    let late = TradesReport { venue: A, pair: PAIR, requested: asked, received: rig.now, since, complete: true, fills: vec![] };
+    rig.exec.handle_trades(rig.now, &late, &mut rig.out);
+    rig.link(A, LinkState::Up);
+    rig.out = Outbox::default();
+    rig.decide();
+    assert_eq!(trades_of_a(&mut rig), Some(UnixNanos(wall.0 - 60 * SECOND as i64)), "lists overlap by a minute");
 }

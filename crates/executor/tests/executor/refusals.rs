@@ -197,6 +197,26 @@ fn a_placement_that_is_taken_begins_the_count_anew() {
     assert_eq!((told(&rig, SHORT_OF_FUNDS), told(&rig, KEY_REFUSED), told(&rig, PAIR_REFUSED)), (0, 0, 0));
 }
 
+/// Bybit acknowledges a placement, and refuses it by the order's row: before or after that, the acknowledgement is no acceptance.
+#[test]
+fn an_acknowledged_placement_that_its_row_refuses_was_not_taken() {
+    for row_first in [false, true] {
+        let mut rig = Rig::started();
+        for n in 1..=3 {
+            let [buy, sell] = rig.open_unseen((A, 6_000_000, 1_001_000), (B, 6_010_000, 999_900)).unwrap();
+            let receipt = (OrderSource::Reply, OrderReport::Open { filled: Qty::ZERO });
+            let row =
+                (OrderSource::Stream, OrderReport::Refused { class: ErrorClass::FilterReject, label: Label::cut("EC_Others") });
+            let told_of_it = if row_first { [row, receipt] } else { [receipt, row] };
+            told_of_it.into_iter().for_each(|(source, report)| rig.tell(&buy, source, report));
+            rig.tell(&sell, OrderSource::Edge, OrderReport::NotSent);
+            renew(&mut rig);
+            rig.out.commands.clear();
+            assert_eq!(told(&rig, PAIR_REFUSED), usize::from(n == 3), "row first: {row_first}");
+        }
+    }
+}
+
 /// A venue that refuses one leg while its public rules take it would have each opening's other leg evened out at a loss, over and over.
 #[test]
 fn three_refused_openings_of_a_pair_pause_it_there_until_a_person_resumes() {

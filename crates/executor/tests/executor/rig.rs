@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 pub(crate) const A: VenueId = VenueId(0);
 pub(crate) const B: VenueId = VenueId(1);
+/// Only in a rig of three.
+pub(crate) const C: VenueId = VenueId(2);
 pub(crate) const PAIR: PairId = PairId(0);
 pub(crate) const BTC: AssetId = AssetId(0);
 pub(crate) const USDT: AssetId = AssetId(1);
@@ -16,6 +18,10 @@ pub(crate) const EPOCH: u64 = 1_700_000_000;
 pub(crate) const INSTANCE: u16 = 7;
 
 pub(crate) fn tables() -> Arc<Tables> {
+    tables_of(&["a", "b"])
+}
+
+fn tables_of(venues: &[&str]) -> Arc<Tables> {
     let pair = PairInfo {
         symbol: Symbol::parse("BTC/USDT").unwrap(),
         kind: InstrumentKind::Spot,
@@ -23,7 +29,11 @@ pub(crate) fn tables() -> Arc<Tables> {
         quote: USDT,
         scale: PairScale::new(2, 8).unwrap(),
     };
-    Arc::new(Tables { venues: vec!["a".into(), "b".into()], pairs: vec![pair], assets: vec!["BTC".into(), "USDT".into()] })
+    Arc::new(Tables {
+        venues: venues.iter().map(|id| id.to_string()).collect(),
+        pairs: vec![pair],
+        assets: vec!["BTC".into(), "USDT".into()],
+    })
 }
 
 pub(crate) fn limits() -> Limits {
@@ -64,9 +74,9 @@ pub(crate) fn ms(millis: u64) -> MonoNanos {
 }
 
 /// A market with rules (lot 100 satoshi, minimum 3 USDT) and taker fees of 0.1 % in the asset received.
-pub(crate) fn market() -> Market {
-    let mut market = Market::new(tables());
-    for venue in [A, B] {
+fn market_of(tables: Arc<Tables>) -> Market {
+    let mut market = Market::new(tables.clone());
+    for venue in tables.venue_ids() {
         let cell = market.at_mut(venue, PAIR);
         cell.rules = Some(InstrumentRules {
             venue,
@@ -113,10 +123,22 @@ impl Rig {
     }
 
     pub(crate) fn with(config: ExecutorConfig) -> Rig {
+        Rig::between(config, tables())
+    }
+
+    /// A, B and C, up and reconciled as by [`Rig::started`].
+    pub(crate) fn of_three() -> Rig {
+        let mut rig = Rig::between(config(), tables_of(&["a", "b", "c"]));
+        [A, B, C].into_iter().for_each(|venue| rig.start(venue, "10", "1000000"));
+        rig.out = Outbox::default();
+        rig
+    }
+
+    fn between(config: ExecutorConfig, tables: Arc<Tables>) -> Rig {
         let ids = IdSource::new(INSTANCE, EPOCH, 0).unwrap();
-        let mut exec = Executor::new(config, tables(), ids);
-        [A, B].into_iter().for_each(|venue| exec.handle_fees(&fees(venue)));
-        Rig { exec, market: market(), now: ms(1_000), out: Outbox::default(), deadline_in: 500, trades: 0 }
+        let mut exec = Executor::new(config, tables.clone(), ids);
+        tables.venue_ids().for_each(|venue| exec.handle_fees(&fees(venue)));
+        Rig { exec, market: market_of(tables), now: ms(1_000), out: Outbox::default(), deadline_in: 500, trades: 0 }
     }
 
     /// Both venues up and reconciled with 10 BTC and 1 000 000 USDT each.

@@ -71,3 +71,96 @@ fn a_book_off_the_collar_prices_no_hedge() {
     let wide = BookGates { collar: Rate::from_bps(600).unwrap(), ..GATES };
     assert_eq!(hedge_with(wide, (0, 0), edge + 1), [(B, price(edge + 1))]);
 }
+
+/// Long by a leg that A bought; then books of A in time and of B late, twenty times a second for ten seconds. Milliseconds and venues of
+/// the hedges, each of which gets an answer.
+fn beside_a_late_book(rig: &mut Rig, mut answer: impl FnMut(&mut Rig, &NewOrder)) -> Vec<(u64, VenueId, Price)> {
+    let begin = rig.now;
+    let mut sent = Vec::new();
+    for _ in 0..200 {
+        stamped(rig, A, 0, REVERSING);
+        stamped(rig, B, 2_000, BETTER);
+        rig.decide();
+        for hedge in rig.placed() {
+            sent.push((rig.now.since(begin) / MILLI, hedge.venue, hedge.price));
+            answer(rig, &hedge);
+        }
+        rig.pass(50);
+    }
+    sent
+}
+
+fn long_beside_a_late_book() -> Rig {
+    let (mut rig, buy, sell) = opened();
+    rig.exec.handle_config(limits(), GATES);
+    rig.execute(&buy, 1_001_000);
+    rig.finish(&sell, 0);
+    rig.pass(3_000);
+    [A, B].into_iter().for_each(|venue| stamped(&mut rig, venue, 0, REVERSING));
+    rig.pass(1);
+    rig
+}
+
+/// A book in time is no way out where its venue is banned: the other one, whose book is late, may take the order.
+#[test]
+fn a_book_of_a_banned_venue_closes_no_other_way() {
+    let filled = |rig: &mut Rig, hedge: &NewOrder| rig.execute(hedge, hedge.qty.units());
+    let mut rig = long_beside_a_late_book();
+    assert_eq!(beside_a_late_book(&mut rig, filled), [(0, A, price(REVERSING))]);
+    let mut rig = long_beside_a_late_book();
+    rig.exec.handle_ban(&Ban { venue: A, until: rig.now.after(120 * SECOND), received: rig.now });
+    assert_eq!(beside_a_late_book(&mut rig, filled), [(0, B, price(5_970_000))]);
+}
+
+/// Neither is it where the venue goes on refusing; one refusal is no sign yet.
+#[test]
+fn a_book_of_a_venue_that_goes_on_refusing_closes_no_other_way() {
+    let mut rig = long_beside_a_late_book();
+    let sent = beside_a_late_book(&mut rig, |rig, hedge| {
+        if hedge.venue == A {
+            rig.tell(
+                hedge,
+                OrderSource::Reply,
+                OrderReport::Refused { class: ErrorClass::FilterReject, label: Label::default() },
+            );
+        } else {
+            rig.execute(hedge, hedge.qty.units());
+        }
+    });
+    assert_eq!(sent, [(0, A, price(REVERSING)), (250, A, price(REVERSING)), (500, B, price(5_970_000))]);
+}
+
+/// Nor where it takes no order of what is left.
+#[test]
+fn a_book_of_a_venue_that_takes_no_such_order_closes_no_other_way() {
+    let mut rig = long_beside_a_late_book();
+    rig.market.at_mut(A, PAIR).rules.as_mut().unwrap().qty_min = qty(100_000_000);
+    let sent = beside_a_late_book(&mut rig, |rig, hedge| rig.execute(hedge, hedge.qty.units()));
+    assert_eq!(sent, [(0, B, price(5_970_000))]);
+}
+
+/// A market beyond the cap for long: blind orders that fill nothing become rarer, so that the deal has orders left when it is back.
+#[test]
+fn blind_hedges_that_fill_nothing_become_rarer() {
+    let mut rig = long_beside_a_late_book();
+    rig.market.at_mut(A, PAIR).rules.as_mut().unwrap().can_sell = false;
+    let begin = rig.now;
+    let mut sent: Vec<u64> = Vec::new();
+    // Less than a minute: a delay that lasts longer is what is normal there.
+    for _ in 0..1_000 {
+        stamped(&mut rig, B, 2_000, BETTER);
+        rig.decide();
+        for hedge in rig.placed() {
+            sent.push(rig.now.since(begin) / MILLI);
+            rig.finish(&hedge, 0);
+        }
+        rig.pass(50);
+    }
+    let at_first = (0..8).map(|n| n * 250);
+    let rarer = [2_000, 2_500, 3_500, 5_500, 9_500, 17_500, 25_500, 33_500, 41_500, 49_500];
+    assert_eq!(sent, at_first.chain(rarer).collect::<Vec<_>>());
+    // A book in time is used at once.
+    stamped(&mut rig, B, 0, BETTER);
+    rig.decide();
+    assert_eq!(rig.placed().len(), 1);
+}

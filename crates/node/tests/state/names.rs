@@ -251,6 +251,12 @@ fn a_pair_that_is_listed_nowhere_is_given_up_once_its_orders_are_settled() {
     let tables = without("BTC/USDT", true);
     let mut engine = engine_on(EPOCH + 100, Arc::new(tables.clone()));
     logs.recover(&mut engine).unwrap();
+    let flows: Vec<_> = engine.executor().day_flows().all().map(|(_, asset, flow)| (asset, flow.to_text())).collect();
+    assert_eq!(
+        flows,
+        [(tables.asset_id("USDT").unwrap(), "0".into())],
+        "what it paid for what it has left is no loss of the day"
+    );
     let bitcoin = tables.asset_id("BTC").unwrap();
     assert_eq!(engine.executor().ledger().holding(A, bitcoin).total.to_text(), "0.001");
     assert_eq!((engine.executor().open_deals(), engine.executor().unknown_orders()), (0, 0));
