@@ -3,6 +3,7 @@
 //! A read that fails in a way that may pass is asked once more by itself; then `ReadFailed` says so and the engine decides. Lists
 //! come in pages; a list that did not reach its last page within its bound never passes for complete.
 
+use super::order_names::{NamesTold, OrderName};
 use super::rows::{OrderRow, Stamp};
 use super::what::{Answer, Asked, InFlight, What};
 use super::wire::{AccountAnswer, Page, Wire};
@@ -49,6 +50,8 @@ pub struct TradesRead {
     pub(super) fills: Vec<Fill>,
     /// The ids of these.
     known: BTreeSet<TradeId>,
+    /// What is known of the orders behind them, where it had to be asked for.
+    pub(super) names: NamesTold,
 }
 
 impl TradesRead {
@@ -65,6 +68,7 @@ impl TradesRead {
             complete: false,
             fills: Vec::new(),
             known: BTreeSet::new(),
+            names: NamesTold::NONE,
         }
     }
 
@@ -72,6 +76,11 @@ impl TradesRead {
     /// Where ours is behind, the list is only longer.
     pub fn from(&self) -> UnixNanos {
         UnixNanos(self.since.0.saturating_sub(self.ahead_ns)).max(self.kept)
+    }
+
+    /// What was asked for.
+    pub(super) const fn kind(&self) -> ReadKind {
+        ReadKind::Trades { pair: self.pair, since: self.since }
     }
 
     /// Since when it tells all: not since earlier than the venue keeps.
@@ -108,8 +117,8 @@ fn kind_of<O>(what: &What<O>) -> Option<ReadKind> {
         What::Time(_) => ReadKind::Time,
         What::Balances => ReadKind::Balances,
         What::OpenOrders(_) => ReadKind::OpenOrders,
-        What::Trades(read) => ReadKind::Trades { pair: read.pair, since: read.since },
-        What::OrderNames(read) => ReadKind::Trades { pair: read.pair, since: read.trades.since },
+        What::Trades(read) => read.kind(),
+        What::OrderNames(read) => read.trades.kind(),
         What::Fees { .. } => ReadKind::Fees,
         What::Account { .. } => ReadKind::Account,
         What::Place { .. }
@@ -218,6 +227,10 @@ impl<W: Wire> Desk<W> {
             let told = self.wire.trades(read, venue_ns, body, stamp);
             return self.on_trades_page(asked, told, sent, now, updates);
         }
+        if let What::OrderNames(_) = &asked.what {
+            let told = self.wire.order_names(body);
+            return self.on_order_names(asked, told, venue_ns, now, updates);
+        }
         let outcome = match &asked.what {
             What::Balances => self.wire.balances(body).map(|entries| {
                 let source = BalanceSource::Query;
@@ -226,15 +239,6 @@ impl<W: Wire> Desk<W> {
             What::OpenOrders(read) => {
                 let read = read.clone();
                 self.wire.open_orders(body, stamp).map(|page| self.on_open_orders(read, page, sent, now, updates))
-            }
-            What::OrderNames(read) => {
-                let read = read.clone();
-                match self.wire.order_names(body) {
-                    Ok(page) if !self.order_names_came(&read, &page, venue_ns) => {
-                        return self.read_failed(asked, ErrorClass::Unknown, now, updates);
-                    }
-                    told => told.map(|_| self.tell_trades(read.trades, now, updates)),
-                }
             }
             What::Fees { index, pair, failed } => {
                 let (index, pair, failed) = (*index, *pair, *failed);
@@ -305,6 +309,27 @@ impl<W: Wire> Desk<W> {
         }
     }
 
+    /// A page of the orders behind a list of executions, which goes on with that list; not copied for each either.
+    fn on_order_names(
+        &mut self,
+        mut asked: Asked<W::Own>,
+        told: Result<Vec<OrderName>, Reject>,
+        venue_ns: i64,
+        now: MonoNanos,
+        updates: &mut Vec<Input>,
+    ) {
+        let What::OrderNames(read) = &mut asked.what else { return };
+        let came = told.map(|page| self.order_names_came(read, &page, venue_ns));
+        match (came, asked) {
+            (Ok(true), Asked { what: What::OrderNames(read), .. }) => self.tell_trades(read.trades, now, updates),
+            (Ok(_), asked) => self.read_failed(asked, ErrorClass::Unknown, now, updates),
+            (Err(reject), asked) => {
+                self.stats.reject(reject.reason);
+                self.read_failed(asked, ErrorClass::Unknown, now, updates);
+            }
+        }
+    }
+
     fn on_trades(&mut self, mut read: TradesRead, page: Page<Fill>, sent: MonoNanos, now: MonoNanos, updates: &mut Vec<Input>) {
         read.requested.get_or_insert(sent);
         // Executions between two pages shift rows: the same one may come twice, none is skipped.
@@ -324,7 +349,7 @@ impl<W: Wire> Desk<W> {
 
     /// Tells a list of executions, once it is known whose they are.
     fn tell_trades(&mut self, read: TradesRead, now: MonoNanos, updates: &mut Vec<Input>) {
-        let Some(read) = self.trades_named(read) else { return };
+        let Some(read) = self.trades_named(read, now, updates) else { return };
         let since = read.told_since();
         let TradesRead { pair, requested, complete, fills, .. } = read;
         let requested = requested.unwrap_or(now);

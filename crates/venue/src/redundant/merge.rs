@@ -5,8 +5,13 @@
 //! reached from a state of the other by the levels in which they differ, so that nothing is assumed of where a venue cuts its changes, or
 //! how deep its windows are.
 //!
+//! The engine keeps fewer levels than a half knows after hours, so that two halves may differ in thousands that it never sees. From
+//! one half to the other it goes from what it holds itself, which is followed too, to the first levels of the other: after that it
+//! holds these, also where it had forgotten some that were once too far down for it.
+//!
 //! Promises:
-//! 1. The engine's book is at every moment a state that one half told whole, with the id that the half gave it.
+//! 1. The engine's book is at every moment a state that one half told whole, with the id that the half gave it, as far down as the
+//!    engine keeps it.
 //! 2. Its id only grows while it is trusted. What is not newer is dropped, so no frame is told twice.
 //! 3. It loses trust only when neither half has it, when the engine itself asks, or when the half that is left stays behind it for
 //!    [`CATCH_UP_NS`] (a venue that numbers anew).
@@ -21,10 +26,11 @@ use std::collections::VecDeque;
 
 /// A half that is alone and behind what the engine holds is believed after this long.
 pub(super) const CATCH_UP_NS: u64 = SECOND;
-/// Levels a side that are followed.
+/// Levels a side that are followed of each half.
 const LEVELS_MAX: usize = 5_000;
-/// Changes a side that the engine takes in one frame, and levels a side that it keeps (`order_book::DEPTH_MAX`).
-const CHANGES_MAX: usize = 1_000;
+/// Levels a side that the engine keeps, and changes that it takes in one frame (`order_book::DEPTH_MAX`). It forgets what is
+/// deeper.
+const DEPTH_MAX: usize = 1_000;
 /// States whose second telling is waited for.
 const TOLD_MAX: usize = 256;
 
@@ -33,6 +39,31 @@ const TOLD_MAX: usize = 256;
 struct Sides {
     bids: Vec<Level>,
     asks: Vec<Level>,
+}
+
+impl Sides {
+    /// As far down as the engine keeps it.
+    fn kept(&self) -> [&[Level]; 2] {
+        [&self.bids, &self.asks].map(|side| side.get(..DEPTH_MAX).unwrap_or(side))
+    }
+
+    /// Makes these changes, each in the order of its side. False when they are in no order; the sides are then half changed.
+    #[must_use]
+    fn apply(&mut self, changes: &Sides, levels_max: usize) -> bool {
+        let ordered = apply_changes(&mut self.bids, &changes.bids, BookSide::Bids)
+            && apply_changes(&mut self.asks, &changes.asks, BookSide::Asks);
+        self.bids.truncate(levels_max);
+        self.asks.truncate(levels_max);
+        ordered
+    }
+
+    /// Takes these levels over, in the memory that it has.
+    fn copy(&mut self, [bids, asks]: [&[Level]; 2]) {
+        for (side, levels) in [(&mut self.bids, bids), (&mut self.asks, asks)] {
+            side.clear();
+            side.extend_from_slice(levels);
+        }
+    }
 }
 
 /// What one half has.
@@ -51,6 +82,8 @@ struct Held {
     id: u64,
     /// Whose book it is.
     of: Half,
+    /// That half has lost it since.
+    lost: bool,
 }
 
 /// What was told to the engine.
@@ -66,8 +99,8 @@ pub(super) struct Merged {
     pair: PairId,
     own: [Own; 2],
     held: Option<Held>,
-    /// The state that the engine holds, when the half whose it was has lost it.
-    kept: Option<Sides>,
+    /// What the engine holds, level by level, while it holds any: less than the half has whose book it is.
+    engine: Sides,
     /// Since when the half that is left is behind what the engine holds, and why the other one was lost.
     behind: Option<(MonoNanos, ResyncReason)>,
     /// What the engine asked to be rid of: no older state of the other half takes its place.
@@ -112,7 +145,7 @@ impl Merged {
             pair,
             own: [Own::default(), Own::default()],
             held: None,
-            kept: None,
+            engine: Sides::default(),
             behind: None,
             floor: 0,
             top: None,
@@ -165,7 +198,7 @@ impl Merged {
         own.id = Some(id);
         own.sides = sides;
         own.note(stamps);
-        let same_half = self.held.is_some_and(|held| held.of == half) && self.kept.is_none();
+        let same_half = self.held.is_some_and(|held| held.of == half && !held.lost);
         let newer = self.held.is_none_or(|held| id > held.id);
         if newer || same_half {
             self.hand_over(half, id, stamps, out);
@@ -177,7 +210,7 @@ impl Merged {
 
     fn on_change(&mut self, half: Half, last: u64, changes: Sides, stamps: Stamps, out: &mut Out<'_>) -> Result<(), Fault> {
         // The engine holds this half's own book, and the change continues it.
-        let mine = self.held.filter(|held| held.of == half && self.kept.is_none());
+        let mine = self.held.filter(|held| held.of == half && !held.lost);
         let own = &mut self.own[half.index()];
         if own.id.is_none() {
             return Ok(());
@@ -186,58 +219,62 @@ impl Merged {
         if crossed(bid, best_after(&own.sides.asks, &changes.asks, BookSide::Asks)) {
             return Err(Fault::Crossed);
         }
-        let ordered = apply_changes(&mut own.sides.bids, &changes.bids, BookSide::Bids)
-            && apply_changes(&mut own.sides.asks, &changes.asks, BookSide::Asks);
-        if !ordered {
+        if !own.sides.apply(&changes, LEVELS_MAX) {
             return Err(Fault::Unordered);
         }
-        own.sides.bids.truncate(LEVELS_MAX);
-        own.sides.asks.truncate(LEVELS_MAX);
         own.id = Some(last);
         own.note(stamps);
         match (self.held, mine) {
             (None, _) if last >= self.floor => self.hand_over(half, last, stamps, out),
             (None, _) => {}
-            (Some(held), Some(_)) => {
-                let first = held.id.saturating_add(1);
-                self.held = Some(Held { id: last, of: half });
-                self.note_told(last, stamps.0, half);
-                self.pass(stamps, BookBody::Delta { first, last, bids: changes.bids, asks: changes.asks }, out);
-            }
+            (Some(held), Some(_)) => self.go_on(half, held, (last, changes), stamps, out),
             (Some(held), _) if last > held.id => self.go_over(half, held, last, stamps, out),
             (Some(_), _) => self.second(half, last, stamps.0, out),
         }
         Ok(())
     }
 
-    /// From the state that the engine holds to a newer one of the other half. Where they differ in more levels than the engine takes as one
-    /// change (a half that lived for hours knows thousands, one that has just come back those of its copy), by that half's whole book: the
-    /// engine would drop the book for an overflow and have it anew, and it would go the same way at the next turn.
-    fn go_over(&mut self, half: Half, held: Held, last: u64, stamps: Stamps, out: &mut Out<'_>) {
-        let from = self.kept.take().unwrap_or_else(|| self.own[held.of.index()].sides.clone());
-        let to = &self.own[half.index()].sides;
-        let bids = differences(&from.bids, &to.bids, BookSide::Bids);
-        let asks = differences(&from.asks, &to.asks, BookSide::Asks);
-        if bids.len().max(asks.len()) > CHANGES_MAX {
+    /// From the state that the engine holds to the next one of the same half.
+    fn go_on(&mut self, half: Half, held: Held, (last, changes): (u64, Sides), stamps: Stamps, out: &mut Out<'_>) {
+        if !self.engine.apply(&changes, DEPTH_MAX) {
+            // In order for the half's own book, which is deeper.
             return self.hand_over(half, last, stamps, out);
         }
-        self.held = Some(Held { id: last, of: half });
+        self.held = Some(Held { id: last, ..held });
+        self.note_told(last, stamps.0, half);
+        let Sides { bids, asks } = changes;
+        self.pass(stamps, BookBody::Delta { first: held.id.saturating_add(1), last, bids, asks }, out);
+    }
+
+    /// From the state that the engine holds to a newer one of the other half. Where they differ in more levels than the engine
+    /// takes as one change, by that half's whole book: the engine would drop the book for an overflow and have it anew, and it
+    /// would go the same way at the next turn.
+    fn go_over(&mut self, half: Half, held: Held, last: u64, stamps: Stamps, out: &mut Out<'_>) {
+        let to = self.own[half.index()].sides.kept();
+        let bids = differences(&self.engine.bids, to[0], BookSide::Bids);
+        let asks = differences(&self.engine.asks, to[1], BookSide::Asks);
+        if bids.len().max(asks.len()) > DEPTH_MAX {
+            return self.hand_over(half, last, stamps, out);
+        }
+        self.engine.copy(to);
+        self.held = Some(Held { id: last, of: half, lost: false });
         self.behind = None;
         self.note_told(last, stamps.0, half);
         self.pass(stamps, BookBody::Delta { first: held.id.saturating_add(1), last, bids, asks }, out);
     }
 
-    /// The engine gets a half's whole book.
+    /// The engine gets a half's whole book, as far down as it keeps it.
     fn hand_over(&mut self, half: Half, id: u64, stamps: Stamps, out: &mut Out<'_>) {
-        let Sides { bids, asks } = self.own[half.index()].sides.clone();
         if self.held.is_none_or(|held| id < held.id) {
             // Numbered anew, or the first one: what was told before is no measure.
             self.told.clear();
             self.top = None;
         }
-        self.held = Some(Held { id, of: half });
-        (self.kept, self.behind, self.floor) = (None, None, 0);
+        self.engine.copy(self.own[half.index()].sides.kept());
+        self.held = Some(Held { id, of: half, lost: false });
+        (self.behind, self.floor) = (None, 0);
         self.note_told(id, stamps.0, half);
+        let Sides { bids, asks } = self.engine.clone();
         self.pass(stamps, BookBody::Snapshot { id, bids, asks }, out);
     }
 
@@ -245,14 +282,12 @@ impl Merged {
     fn on_lost(&mut self, half: Half, reason: ResyncReason, now: MonoNanos, out: &mut Out<'_>) {
         let own = std::mem::take(&mut self.own[half.index()]);
         let other = &self.own[half.other().index()];
-        let Some(held) = self.held else {
+        let Some(held) = &mut self.held else {
             return self.tell_lost(now, reason, out);
         };
         if own.id.is_some() {
             out.stats.covered[half.index()] += u64::from(other.id.is_some());
-            if held.of == half && self.kept.is_none() {
-                self.kept = Some(own.sides);
-            }
+            held.lost |= held.of == half;
         }
         match other.id {
             Some(id) if id >= held.id => {}
@@ -262,7 +297,7 @@ impl Merged {
     }
 
     fn tell_lost(&mut self, now: MonoNanos, reason: ResyncReason, out: &mut Out<'_>) {
-        (self.held, self.kept, self.behind, self.top) = (None, None, None, None);
+        (self.held, self.behind, self.top) = (None, None, None);
         self.told.clear();
         (out.resyncs)(reason);
         self.pass((now, None, None), BookBody::Untrusted { reason }, out);
@@ -271,7 +306,7 @@ impl Merged {
     /// The engine does not trust what it holds. Which half it had it from, whose book is to be had anew; both when it had none.
     pub(super) fn on_resync(&mut self) -> Option<Half> {
         let held = self.held.take();
-        (self.kept, self.behind) = (None, None);
+        self.behind = None;
         self.told.clear();
         self.floor = held.map_or(self.floor, |held| held.id);
         held.map(|held| held.of)
@@ -279,7 +314,7 @@ impl Merged {
 
     /// The engine dropped everything of this venue.
     pub(super) fn dropped(&mut self) {
-        (self.held, self.kept, self.behind, self.top, self.floor) = (None, None, None, None, 0);
+        (self.held, self.behind, self.top, self.floor) = (None, None, None, 0);
         self.told.clear();
     }
 

@@ -45,7 +45,7 @@ impl Rig {
         bodies
     }
 
-    /// The engine: refuses what does not continue its book.
+    /// The engine: refuses what does not continue its book, and forgets what is too far down.
     fn apply(&mut self, body: &BookBody) {
         match body {
             BookBody::Snapshot { id, bids, asks } => {
@@ -55,7 +55,7 @@ impl Rig {
                 let (id, sides) = self.engine.as_mut().expect("a change of a trusted book");
                 assert_eq!(*first, *id + 1, "contiguous");
                 assert!(last > id, "ids grow");
-                assert!(bids.len().max(asks.len()) <= CHANGES_MAX, "an overflow, for which the book is dropped");
+                assert!(bids.len().max(asks.len()) <= DEPTH_MAX, "an overflow, for which the book is dropped");
                 *id = *last;
                 assert!(
                     apply_changes(&mut sides.bids, bids, BookSide::Bids) && apply_changes(&mut sides.asks, asks, BookSide::Asks)
@@ -63,6 +63,10 @@ impl Rig {
             }
             BookBody::Untrusted { .. } => self.engine = None,
             BookBody::Top { .. } | BookBody::Evidence { .. } => {}
+        }
+        if let Some((_, sides)) = &mut self.engine {
+            sides.bids.truncate(DEPTH_MAX);
+            sides.asks.truncate(DEPTH_MAX);
         }
     }
 
@@ -132,31 +136,153 @@ fn from_one_half_to_the_other_the_book_goes_by_its_differences() {
     rig.holds(13, &[(100, 1), (99, 1), (98, 1), (97, 2), (96, 4)]);
 }
 
+/// So many bids from the best one down, each so far below the last one.
+fn deep(count: usize, step: i64) -> Vec<(i64, i64)> {
+    (0..count as i64).map(|at| (1_000_000 - at * step, 1)).collect()
+}
+
+fn deep_whole(rig: &mut Rig, half: Half, id: u64, rows: &[(i64, i64)]) -> Vec<BookBody> {
+    rig.say(half, BookBody::Snapshot { id, bids: levels(rows), asks: levels(&[(2_000_000, 1)]) })
+}
+
 #[test]
 fn a_half_that_differs_in_more_levels_than_one_change_may_have_is_told_whole() {
-    let deep = |count: i64| (0..count).map(|at| (1_000_000 - at, 1)).collect::<Vec<_>>();
-    // The second lived for hours, and the first came back by a copy: at the bound, and one past it.
-    for (lived, copied) in [(1_199, 200), (1_200, 200), (5_000, 500)] {
+    // One lists every price and the other one every third: at the bound, and past it.
+    for (all, some, far) in [(600, 799, false), (600, 800, true), (5_000, 1_500, true)] {
+        let books = [deep(some, 3), deep(all, 1)];
         let mut rig = Rig::new();
-        let whole = |rig: &mut Rig, half, id, rows: &[(i64, i64)]| {
-            rig.say(half, BookBody::Snapshot { id, bids: levels(rows), asks: levels(&[(2_000_000, 1)]) })
-        };
-        // All that it lacks, and the best level, which has changed.
-        let far = lived - copied + 1 > CHANGES_MAX as i64;
-        whole(&mut rig, Second, 10, &deep(lived));
-        whole(&mut rig, First, 9, &deep(copied));
+        deep_whole(&mut rig, Second, 10, &books[1]);
+        deep_whole(&mut rig, First, 9, &books[0]);
         // In turns, each a little ahead: every time the engine takes what it is told and never loses the book.
         for id in (11..19).step_by(2) {
-            for (half, id, levels) in [(First, id, copied), (Second, id + 1, lived)] {
+            for (half, id) in [(First, id), (Second, id + 1)] {
                 let told = rig.change(half, (10, id), &[(1_000_000, id as i64)]);
-                assert_eq!(matches!(told.as_slice(), [BookBody::Snapshot { .. }]), far, "{lived} and {copied}");
-                let mut book = deep(levels);
+                let book = &mut books[half.index()].clone();
                 book[0].1 = id as i64;
-                rig.holds(id, &book);
+                book.truncate(DEPTH_MAX);
+                match told.as_slice() {
+                    [BookBody::Snapshot { bids, .. }] => assert!(far && *bids == levels(book), "{all} and {some}"),
+                    [BookBody::Delta { .. }] => assert!(!far, "{all} and {some}"),
+                    other => panic!("{other:?}"),
+                }
+                rig.holds(id, book);
             }
         }
         assert!(rig.resyncs.is_empty());
     }
+}
+
+#[test]
+fn what_two_halves_differ_in_too_far_down_for_the_engine_is_told_by_neither() {
+    let mut rig = Rig::new();
+    // The second one lived for hours, and the first one came back by a copy.
+    let told = deep_whole(&mut rig, Second, 10, &deep(5_000, 1));
+    assert!(matches!(told.as_slice(), [BookBody::Snapshot { bids, .. }] if *bids == levels(&deep(DEPTH_MAX, 1))));
+    deep_whole(&mut rig, First, 9, &deep(DEPTH_MAX, 1));
+    for id in (11..19).step_by(2) {
+        for (half, id) in [(First, id), (Second, id + 1)] {
+            let best = [(1_000_000, id as i64)];
+            assert_eq!(rig.change(half, (10, id), &best), [delta(id, id, &best)]);
+            let mut book = deep(DEPTH_MAX, 1);
+            book[0].1 = id as i64;
+            rig.holds(id, &book);
+        }
+    }
+}
+
+#[test]
+fn what_the_engine_forgot_it_gets_again_and_what_it_took_from_far_down_it_loses() {
+    let mut rig = Rig::new();
+    for (half, id) in [(First, 10), (Second, 10)] {
+        deep_whole(&mut rig, half, id, &deep(3_000, 1));
+    }
+    // The best six hundred go, and a level changes that was too far down for the engine: beyond a hole, now it takes it.
+    let far = 1_000_000 - 2_500;
+    let mut changes: Vec<(i64, i64)> = deep(600, 1).iter().map(|(price, _)| (*price, 0)).collect();
+    changes.push((far, 7));
+    rig.change(First, (11, 11), &changes);
+    let mut held = deep(DEPTH_MAX, 1)[600..].to_vec();
+    held.push((far, 7));
+    rig.holds(11, &held);
+    // The other half is first to tell that it is gone: the engine loses it too, and has no hole any more.
+    changes.truncate(600);
+    changes.push((far, 0));
+    rig.change(Second, (11, 12), &changes);
+    rig.holds(12, &deep(600 + DEPTH_MAX, 1)[600..]);
+}
+
+/// A venue with thousands of bids. A half knows those that its copy had, and whatever has changed since.
+#[test]
+fn however_deep_the_books_are_the_engine_holds_levels_of_one_half_and_its_first_ones_after_each_turn() {
+    let mut turns = [0, 0];
+    for seed in 0..20 {
+        let mut random = Jitter::new(seed);
+        let mut draw = |below: u64| random.spread(2 * below).saturating_sub(below).min(below - 1);
+        let mut rig = Rig::new();
+        let mut bids: BTreeMap<i64, i64> = deep(4_000, 1).into_iter().collect();
+        // What changed with each id, and the id that each half is at.
+        let mut changed = vec![BTreeMap::new()];
+        let mut at: [Option<u64>; 2] = [None, None];
+        for id in 1..300 {
+            let best = bids.keys().next_back().copied().expect("never empty");
+            // A few near the best one or far down; now and then the best ones go in hundreds, or come back.
+            let mut changes = BTreeMap::new();
+            for _ in 0..5 {
+                let down = if draw(2) == 0 { draw(40) } else { draw(3_500) } as i64;
+                changes.insert((best + 10 - down).min(1_000_500), draw(3) as i64);
+            }
+            match draw(20) {
+                0 => changes.extend(bids.keys().rev().take(300).map(|price| (*price, 0))),
+                1 => changes.extend((best + 1..best + 301).map(|price| (price.min(1_000_500), 1))),
+                _ => {}
+            }
+            bids.extend(&changes);
+            bids.retain(|_, qty| *qty > 0);
+            changed.push(changes);
+            for half in Half::ALL {
+                let holder = rig.book.held.map(|held| held.of);
+                let told = match (draw(60), at[half.index()]) {
+                    (0, Some(_)) => {
+                        at[half.index()] = None;
+                        rig.lost(half)
+                    }
+                    (1..=30, Some(have)) => {
+                        let mut news = BTreeMap::new();
+                        changed[have as usize + 1..].iter().for_each(|changes| news.extend(changes));
+                        // As many as the engine takes in one frame.
+                        if news.len() > DEPTH_MAX {
+                            continue;
+                        }
+                        at[half.index()] = Some(id);
+                        let rows: Vec<(i64, i64)> = news.into_iter().rev().collect();
+                        rig.change(half, (have + 1, id), &rows)
+                    }
+                    (1..=20, None) => {
+                        at[half.index()] = Some(id);
+                        let copied = if draw(2) == 0 { DEPTH_MAX } else { 3_000 };
+                        let rows: Vec<(i64, i64)> = bids.iter().rev().take(copied).map(|(price, qty)| (*price, *qty)).collect();
+                        deep_whole(&mut rig, half, id, &rows)
+                    }
+                    _ => continue,
+                };
+                let (Some(held), Some((engine_id, engine))) = (rig.book.held, &rig.engine) else { continue };
+                assert_eq!((held.id, &rig.book.engine), (*engine_id, engine), "seed {seed}, {id}: as it is followed");
+                if held.lost {
+                    continue;
+                }
+                let known = &rig.book.own[held.of.index()].sides.bids;
+                let turned = !told.is_empty() && (holder != Some(held.of) || matches!(told[0], BookBody::Snapshot { .. }));
+                if turned {
+                    turns[usize::from(matches!(told[0], BookBody::Snapshot { .. }))] += 1;
+                    assert_eq!(engine.bids, known[..known.len().min(DEPTH_MAX)], "seed {seed}, {id}: no hole after a turn");
+                }
+                let known: BTreeMap<Price, Qty> = known.iter().map(|level| (level.price, level.qty)).collect();
+                let invented = engine.bids.iter().find(|level| known.get(&level.price) != Some(&level.qty));
+                assert_eq!(invented, None, "seed {seed}, {id}: nobody has that level");
+            }
+        }
+    }
+    assert!(turns[0] > 100 && turns[1] > 10, "{turns:?}");
 }
 
 #[test]

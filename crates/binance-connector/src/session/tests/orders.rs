@@ -1,14 +1,14 @@
 //! Orders on both ways, and what is never done with them: nothing is sent twice, since a client id may be used again once its order is
 //! done.
 
-use super::account_rig::{Account, ED25519, HMAC, KEY, Out, entry, named, order, private, report, row};
+use super::account_rig::{Account, ED25519, HMAC, KEY, Out, Sent, entry, named, order, private, report, row};
 use domain::command::OrderRef;
 use domain::time::{MILLI, SECOND};
 use domain::{
     Amend, Command, ErrorClass, Finish, Input, NewOrder, OrderReport, OrderSource, PairId, Purpose, Qty, ReadKind, UnixNanos,
     UnknownCause, VenueId,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use venue::{IoFailure, Method, OrderEntry, VenueSession};
 
 fn qty(units: i64) -> Qty {
@@ -464,10 +464,7 @@ fn executions_of_orders_that_nobody_knows_are_told_with_the_names_of_their_order
     assert_eq!(asked.request.path, "/api/v3/allOrders");
     assert!(asked.request.query.starts_with("symbol=BTCUSDT&orderId=99&limit=1000&"), "{}", asked.request.query);
     account.answer(&asked, 200, &json!([row(99, &ours.to_string()), row(100, "web_of_somebody"), row(102, "x")]));
-    // 101 was put away by the venue; 5000 is on no page yet.
-    let asked = account.run(0).request();
-    assert!(asked.request.query.starts_with("symbol=BTCUSDT&orderId=101&"), "{}", asked.request.query);
-    account.answer(&asked, 200, &json!([row(102, "x")]));
+    // 101 was put away by the venue, which lists what is around it; 5000 is on no page yet.
     let asked = account.run(0).request();
     assert!(asked.request.query.starts_with("symbol=BTCUSDT&orderId=5000&"), "{}", asked.request.query);
     account.answer(&asked, 200, &json!([row(5000, &later.to_string())]));
@@ -502,6 +499,132 @@ fn an_order_that_traded_just_now_and_is_not_listed_yet_is_asked_for_again() {
         account.answer(&asked, 200, &page);
     }
     assert!(matches!(account.take().as_slice(), [Input::Trades(report)] if report.fills[0].client_id == Some(ours)));
+}
+
+/// The answer to a page of a list of executions, or of orders: of orders ten ids apart, so many, each executed once and long ago.
+/// Every second order that the venue lists, where it lists any, is not.
+fn traded_long_ago(sent: &Sent, orders: u64, lists_any: bool) -> Value {
+    let asked = |name: &str| sent.request.query.split('&').find_map(|field| field.strip_prefix(name)?.parse::<u64>().ok());
+    let symbol = sent.request.query.strip_prefix("symbol=").and_then(|query| query.split('&').next()).unwrap();
+    let trade = |id: u64| {
+        json!({
+            "symbol": symbol, "id": id, "orderId": id * 10, "price": "2500.5", "qty": "0.01", "commission": "0",
+            "commissionAsset": "BTC", "time": 1_749_990_000_123i64, "isBuyer": true, "isMaker": false,
+        })
+    };
+    let row = |id: u64| json!({"symbol": symbol, "orderId": id, "clientOrderId": "web_of_somebody", "status": "FILLED"});
+    match sent.request.path.as_str() {
+        "/api/v3/myTrades" => (asked("fromId=").unwrap_or(1)..=orders).take(1000).map(trade).collect(),
+        "/api/v3/allOrders" if lists_any => {
+            (asked("orderId=").unwrap().div_ceil(5)..=2 * orders).take(1000).map(|id| row(5 * id)).collect()
+        }
+        _ => json!([]),
+    }
+}
+
+/// What a list tells in the end; whatever else is told while time passes is none of its news.
+fn of_lists(told: Vec<Input>) -> Vec<Input> {
+    told.into_iter().filter(|input| matches!(input, Input::Trades(_) | Input::ReadFailed(_))).collect()
+}
+
+/// What the first page had told was forgotten by the time that the last one came, and the list began with the first again.
+#[test]
+fn a_list_of_more_orders_than_are_remembered_asks_for_each_once() {
+    // One list alone, and two that take turns.
+    for (pairs, orders) in [(&[0][..], 9_300), (&[0, 3][..], 4_800)] {
+        let mut account = Account::live(HMAC, OrderEntry::Rest);
+        let since = account.wall();
+        let ask = |account: &mut Account, pair: u16| {
+            let read = ReadKind::Trades { pair: PairId(pair), since };
+            account.submit(Command::Read { venue: VenueId(0), read }).sent
+        };
+        let mut waiting: Vec<Sent> = pairs.iter().flat_map(|pair| ask(&mut account, *pair)).collect();
+        let (mut named, mut told) = (Vec::new(), 0);
+        while told < pairs.len() {
+            for sent in std::mem::take(&mut waiting) {
+                if sent.request.path == "/api/v3/allOrders" {
+                    named.push(sent.request.query.split("&limit").next().unwrap().to_string());
+                }
+                account.answer(&sent, 200, &traded_long_ago(&sent, orders, true));
+            }
+            for input in of_lists(account.take()) {
+                let Input::Trades(report) = input else { panic!("{input:?}") };
+                assert_eq!((report.fills.len() as u64, report.complete), (orders, true));
+                assert!(report.fills.iter().all(|fill| fill.client_id.is_none()), "of somebody else");
+                told += 1;
+            }
+            // Half of a page is of orders that traded.
+            assert!(named.len() as u64 <= pairs.len() as u64 * orders.div_ceil(500), "{} pages: {named:?}", named.len());
+            waiting = account.run(SECOND).sent;
+        }
+        let asked = named.len();
+        named.sort_unstable();
+        named.dedup();
+        assert_eq!(named.len(), asked, "no page twice");
+        assert_eq!(ask(&mut account, 0).len(), 1, "the next list is asked for");
+    }
+}
+
+#[test]
+fn a_list_of_more_orders_than_are_remembered_tells_which_are_ours() {
+    let mut account = Account::live(HMAC, OrderEntry::Rest);
+    let read = ReadKind::Trades { pair: PairId(3), since: account.wall() };
+    let mut sent = account.submit(Command::Read { venue: VenueId(0), read }).sent;
+    let (first, last) = (order(1).client_id, order(2).client_id);
+    let mut pages = 0;
+    while let Some(one) = sent.pop() {
+        let mut body = traded_long_ago(&one, 9_300, true);
+        if one.request.path == "/api/v3/allOrders" {
+            pages += 1;
+            let rows = body.as_array_mut().unwrap();
+            // Put away by the venue.
+            rows.retain(|row| row["orderId"] != json!(50_000));
+            for row in rows {
+                match row["orderId"].as_u64() {
+                    Some(10) => row["clientOrderId"] = json!(first.to_string()),
+                    Some(93_000) => row["clientOrderId"] = json!(last.to_string()),
+                    _ => {}
+                }
+            }
+        }
+        account.answer(&one, 200, &body);
+        sent = account.run(SECOND).sent;
+        assert!(pages <= 20, "it ends");
+    }
+    let told = of_lists(account.take());
+    let [Input::Trades(report)] = told.as_slice() else { panic!("{} lists", told.len()) };
+    let ours: Vec<_> = report.fills.iter().filter_map(|fill| Some((fill.venue_order_id.to_string(), fill.client_id?))).collect();
+    assert_eq!(ours, [("10".to_string(), first), ("93000".to_string(), last)]);
+}
+
+#[test]
+fn a_list_whose_orders_the_venue_does_not_list_ends_too() {
+    // Each page tells of the one order that it was to begin with, up to a bound.
+    for (orders, fails) in [(1_000, false), (1_001, true)] {
+        let mut account = Account::live(HMAC, OrderEntry::Rest);
+        let kind = ReadKind::Trades { pair: PairId(3), since: account.wall() };
+        let mut sent = account.submit(Command::Read { venue: VenueId(0), read: kind }).sent;
+        let (mut pages, mut told) = (0, Vec::new());
+        while told.is_empty() {
+            assert!(pages <= 1_000, "it ends");
+            for one in std::mem::take(&mut sent) {
+                // Rules and the like are left without an answer.
+                if !matches!(one.request.path.as_str(), "/api/v3/allOrders" | "/api/v3/myTrades") {
+                    continue;
+                }
+                pages += u64::from(one.request.path == "/api/v3/allOrders");
+                account.answer(&one, 200, &traded_long_ago(&one, orders, false));
+            }
+            told = of_lists(account.take());
+            sent = account.run(SECOND).sent;
+        }
+        assert_eq!(pages, 1_000);
+        match told.as_slice() {
+            [Input::Trades(report)] => assert!(!fails && report.fills.len() as u64 == orders),
+            [Input::ReadFailed(failure)] => assert!(fails && failure.read == kind),
+            other => panic!("{} lists", other.len()),
+        }
+    }
 }
 
 #[test]
