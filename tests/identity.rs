@@ -8,7 +8,7 @@ use journal::tape::{FrameLink, TapeReader};
 use serde_json::Value;
 use std::path::Path;
 use support::account::Unit;
-use support::config::{live, write};
+use support::config::{live, replaced, write};
 use support::process::{crossgate, run};
 use support::state_log::StateLog;
 use support::venue::Sim;
@@ -120,7 +120,7 @@ fn mistakes_in_what_is_attested_are_told_with_file_and_line() {
         assert!(parts.iter().all(|part| done.complaint().contains(part)), "{more}: {}", done.stderr);
     };
     wrong("[[identity]]\nasset = \"BTC\"\nvenue = \"okx\"\n", &["identity[0].venue", "no venue `okx`"]);
-    wrong("[[identity]]\nasset = \"DOGE\"\nvenue = \"gate\"\n", &["identity[0].asset", "`DOGE`"]);
+    wrong("[[identity]]\nasset = \"doge\"\nvenue = \"gate\"\n", &["identity[0].asset", "`doge` is no name of an asset"]);
     wrong("[[identity]]\nasset = \"BTC\"\nvenue = \"gate\"\nmultiplier = 0\n", &["identity[0].multiplier"]);
     let unit = |asset: &str, multiplier: &str| {
         format!("[[identity]]\nasset = \"{asset}\"\nvenue = \"gate\"\nnamed = \"K{asset}\"\nmultiplier = {multiplier}\n")
@@ -140,8 +140,58 @@ fn mistakes_in_what_is_attested_are_told_with_file_and_line() {
     wrong(&both, &["identity[0].named", "can't be both BTC and USDT"]);
     let twice = "[[identity]]\nasset = \"BTC\"\nvenue = \"gate\"\n";
     wrong(&[twice, twice].concat(), &["identity[1].asset", "twice"]);
+    // The same of assets that no pair uses.
+    let unused = |asset: &str, more: &str| format!("[[identity]]\nasset = \"{asset}\"\nvenue = \"gate\"\n{more}\n");
+    wrong(&[unused("DOGE", ""), unused("DOGE", "")].concat(), &["identity[1].asset", "twice"]);
+    wrong(&unused("DOGE", "multiplier = 15"), &["identity[0].multiplier", "15 is no power of ten"]);
+    wrong(&unused("DOGE", "named = \"GT\""), &["identity[0].named", "`GT` pays fees on `gate`"]);
+    wrong(&unused("DOGE", "named = \"BTC\""), &["identity[0].named", "can't be both DOGE and BTC"]);
+    wrong(&[named("DOGE"), unused("DOGE", "")].concat(), &["identity[0].named", "can't be both BTC and DOGE"]);
+    let both = [unused("DOGE", "named = \"DOG\""), unused("PEPE", "named = \"DOG\"")].concat();
+    wrong(&both, &["identity[0].named", "can't be both DOGE and PEPE"]);
     wrong("[[veto]]\nsymbol = \"DOGE/USDT\"\nbuy = \"gate\"\nsell = \"bybit\"\n", &["veto[0].symbol"]);
     wrong("[[veto]]\nsymbol = \"BTC/USDT\"\nbuy = \"gate\"\nsell = \"okx\"\n", &["veto[0].sell"]);
+}
+
+/// A person takes the pair out of the file, and its name on a venue along with it or not.
+#[test]
+fn what_an_earlier_run_left_keeps_its_name_on_a_venue_until_it_is_settled() {
+    let dir = dir();
+    let pairs = ["BTC/USDT", "ETH/USDT", "SOL/USDT", "XRP/USDT"];
+    let sold = write(dir.path(), "sim.toml", &three(&pairs, "", XBT));
+    let mut sim = Sim::start(dir.path(), &["-c", sold.to_str().expect("a path")]);
+    sim.units = vec![Unit { venue: "bybit", ours: "BTC", theirs: "XBT", multiplier: 1 }];
+    let file = write(dir.path(), "live.toml", &(live(&sim.venues) + XBT));
+    let (_, json) = sim.run(dir.path(), &file, "10s");
+    let log = StateLog::read(&dir.path().join("state"));
+    let there = log.executions.keys().filter(|(venue, pair, _)| venue == "bybit" && pair == "BTC/USDT").count();
+    assert!(there > 0, "nothing was executed where the name differs: {json}");
+
+    let kept = live(&sim.venues);
+    let gone = replaced(&kept, "[[pair]]\nsymbol = \"BTC/USDT\"\n", "");
+    let thousand = format!("{kept}{XBT}multiplier = 1000\n");
+    let taken = format!("{gone}{XBT}[[pair]]\nsymbol = \"T001/USDT\"\n").replace("asset = \"BTC\"", "asset = \"T001\"");
+    for (text, now) in
+        [(&gone, "is BTC now"), (&kept, "is BTC now"), (&thousand, "is XBT, 1000 of ours, now"), (&taken, "is BTC now")]
+    {
+        let file = write(dir.path(), "live.toml", text);
+        for go in [&["run", "--live", "--no-tui", "-c"][..], &["reconcile", "-c"]] {
+            let done = run(sim.engine(dir.path(), go).arg(&file)).expect(3);
+            let complaint = done.complaint();
+            for part in ["live.toml", "BTC", "on `bybit` was XBT", now, "leave its [[identity]] as it was until"] {
+                assert!(complaint.contains(part), "`{part}` should be said: {complaint}");
+            }
+        }
+    }
+    // With its name there the pair may go: what is held of it is still compared with the venue's own account.
+    let file = write(dir.path(), "live.toml", &(gone + XBT));
+    let checked = run(crossgate(dir.path()).args(["config", "check", "-c"]).arg(&file)).expect(0);
+    assert!(checked.stderr.contains("identity[0].asset: no configured pair uses `BTC`"), "{}", checked.stderr);
+    assert_eq!(checked.stderr.lines().count(), 1, "{}", checked.stderr);
+    let (done, json) = sim.run(dir.path(), &file, "4s");
+    assert_eq!(json["reconciled"], true, "{json}");
+    assert!(!done.stderr.contains("remove it"), "it is of use: {}", done.stderr);
+    sim.assert_balances(&json);
 }
 
 #[test]

@@ -504,8 +504,14 @@ fn assert_metrics(text: &str) {
     for verdict in VERDICTS {
         assert!(text.contains(&format!("crossgate_opportunities_total{{reason=\"{verdict}\"}}")), "{verdict} is missing");
     }
-    let traded = text.lines().find_map(|line| line.strip_prefix("crossgate_opportunities_total{reason=\"traded\"} "));
-    assert!(traded.and_then(|n| n.parse::<f64>().ok()).is_some_and(|n| n > 0.0), "{traded:?}");
+    let is_counted = |line: String| {
+        let value = text.lines().find_map(|one| one.strip_prefix(line.as_str()));
+        assert!(value.and_then(|n| n.trim().parse::<f64>().ok()).is_some_and(|n| n > 0.0), "{line}: {value:?}");
+    };
+    is_counted("crossgate_opportunities_total{reason=\"traded\"}".into());
+    for stage in ["queue", "decode", "apply", "detect", "risk", "encode"] {
+        is_counted(format!("crossgate_stage_seconds_count{{stage=\"{stage}\"}}"));
+    }
 }
 
 #[test]

@@ -9,10 +9,10 @@ use journal::{Record, RunFiles};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
-use support::config::{TOKEN_ENV, gates, live, replaced, write};
+use std::time::{Duration, Instant, SystemTime};
+use support::config::{TOKEN_ENV, gates, live, replaced, two_venues_on, write};
 use support::http::http;
-use support::ops::{status, until};
+use support::ops::{get, status, until};
 use support::process::{LIMIT, Running, crossgate, run};
 use support::venue::Sim;
 use support::{count, dir};
@@ -145,6 +145,75 @@ fn the_latch_holds_by_http_signal_file_and_directory_and_outlives_the_process() 
         let resumed = kinds(&lines, "resume");
         assert!(resumed.last().is_some_and(|l| l["text"].as_str().unwrap().ends_with("the test goes on")), "{resumed:?}");
     }
+}
+
+/// A start waits for a venue as long as it takes, which may be days. Whoever halts it meanwhile must find it halted, and after it
+/// the next.
+#[test]
+fn a_halt_during_a_start_ends_it_and_holds_for_the_next() {
+    let dir = dir();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    silent.set_nonblocking(true).expect("a listener need not block");
+    let ops = free_address();
+    let text = live(&two_venues_on(silent.local_addr().expect("it is bound").port()));
+    write(dir.path(), "live.toml", &replaced(&text, "127.0.0.1:0", &ops));
+    let latch = dir.path().join("state/latch");
+    let start = || {
+        let keys = ["TEST_KEY_0", "TEST_SECRET_0", "TEST_KEY_1", "TEST_SECRET_1"].map(|name| (name, "x"));
+        Running::start(crossgate(dir.path()).args(GO).envs(keys).env(TOKEN_ENV, TOKEN))
+    };
+    let command = |arguments: &[&str]| run(crossgate(dir.path()).args(arguments).args(["-c", "live.toml"]).env(TOKEN_ENV, TOKEN));
+    for (way, reason) in [("http", "operator"), ("signal", "signal"), ("file", "file"), ("directory", "operator")] {
+        let engine = start();
+        // As long as it is not answered, the start waits; the answer to one try is nothing, and there are more.
+        let mut asked = None;
+        until("the engine asks its venue", || {
+            asked = silent.accept().ok();
+            asked.is_some()
+        });
+        if way == "http" {
+            assert_eq!(get(&ops, "/healthz").status, 200);
+            let waiting = get(&ops, "/readyz");
+            assert_eq!((waiting.status, waiting.body.as_str()), (503, "not ready: starting\n"));
+            assert_eq!([get(&ops, "/api/status").status, get(&ops, "/api/books").status, get(&ops, "/metrics").status], [503; 3]);
+            for early in [&["status"][..], &["drain"], &["flatten"], &["resume", "--reason", "too early"]] {
+                assert!(command(early).expect(1).complaint().contains("the engine is starting"));
+            }
+            assert_eq!(http(&ops, "POST", "/api/halt", &[("Authorization", "Bearer wrong")], "").status, 401);
+            assert!(!latch.exists());
+        }
+        match way {
+            "http" => assert_eq!(command(&["halt", "--json"]).expect(0).json(), serde_json::json!({"result": "halted"})),
+            "signal" => engine.signal(Signal::USR1),
+            "file" => drop(write(&dir.path().join("state"), "latch", "")),
+            _ => drop(run(crossgate(dir.path()).args(["halt", "--state-dir", "state"])).expect(0)),
+        }
+        let begun = Instant::now();
+        let done = engine.end().expect(5);
+        assert!(begun.elapsed() < Duration::from_secs(5), "{way}, at once: {:?}", begun.elapsed());
+        let complaint = done.complaint();
+        for part in [&format!("the kill latch is engaged ({reason}"), "nothing was sent", "crossgate resume --state-dir state"] {
+            assert!(complaint.contains(part), "{way}: `{part}` should be said: {complaint}");
+        }
+        assert!(latch.exists(), "{way}");
+        let refused = start().end().expect(5);
+        assert!(refused.complaint().contains(&format!("the kill latch is engaged ({reason}")), "{way}: {}", refused.stderr);
+        run(crossgate(dir.path()).args(["resume", "--state-dir", "state", "--reason", "the test goes on"])).expect(0);
+    }
+    let lines = alerts(&dir.path().join("state/alerts.jsonl"));
+    assert_eq!(pages(&lines), ["latch operator", "latch signal", "latch file", "latch operator"], "{lines:?}");
+    // A start that ends by a signal is none that was halted.
+    let engine = start();
+    until("it asks its venue", || silent.accept().is_ok());
+    engine.signal(Signal::TERM);
+    engine.end().expect(1);
+    assert!(!latch.exists());
+}
+
+/// An address that nobody listens on, most likely for a while.
+fn free_address() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound").to_string()
 }
 
 /// Halts in the state logs of all epochs.

@@ -579,6 +579,48 @@ fn a_lost_link_takes_the_book_along_and_a_new_one_brings_it_back() {
     assert_eq!(book(replayed(dir.path(), &dir.path().join("two"))), (0, applied, "99.7".into()));
 }
 
+/// Tapes are replayed for what they hold, whether the configuration has its pairs or not (here the built-in one, which has
+/// BTC/USDT).
+#[test]
+fn pairs_of_tapes_are_judged_whether_or_not_they_are_configured() {
+    let dir = dir();
+    // One venue asks 101.00, the other one bids this.
+    let verdicts = |base: &str, bid: &str| {
+        let copied = |bid: &str, ask: &str| told(copy(20, 5, bid), "101.00", ask);
+        let start = [entry(0, 0, OPENED, ""), change(10, 0, (1, 5), "98.00")];
+        let cheap = [&start[..], &[copied("99.00", "101.00"), change(40, 0, (6, 7), "99.10")]].concat();
+        let dear =
+            [&start[..], &[copied("99.50", "104.00"), change(60, 0, (6, 7), bid), change(160, 0, (8, 9), "99.60")]].concat();
+        let mut replay = crossgate(dir.path());
+        replay.args(["replay", "--json"]);
+        for (id, entries) in [("cheap", cheap), ("dear", dear)] {
+            // Quantities with decimals, or what a fee takes of one would be all of it.
+            let finer = |entry: FrameEntry| told(entry, "\",\"1\"]", "\",\"1.2345\"]");
+            let of_base = |entry: FrameEntry| told(told(finer(entry), "BTC", base), "btc", &base.to_lowercase());
+            let folder = dir.path().join(format!("{base}-{bid}-{id}"));
+            recording(&folder, &entries.into_iter().map(of_base).collect::<Vec<_>>(), false);
+            replay.args(["--tape", &format!("venue=binance:{id},pair={base}/USDT,format=crossgate:{}", folder.display())]);
+        }
+        let replay = run(&mut replay).expect(0).json();
+        assert_replay_keys(&replay);
+        replay["verdicts"].clone()
+    };
+    for (bid, verdict) in [("101.05", "below_fees"), ("103.00", "balance")] {
+        let configured = verdicts("BTC", bid);
+        assert!(count(&configured, verdict) > 0, "{configured}");
+        assert_eq!(verdicts("DOGE", bid), configured);
+    }
+}
+
+/// An entry in which another text stands in the place of one, in frames and requests.
+fn told(mut entry: FrameEntry, from: &str, to: &str) -> FrameEntry {
+    entry.bytes = String::from_utf8(entry.bytes).expect("text").replace(from, to).into_bytes();
+    if let FrameLink::Rest { path_and_query, .. } = &mut entry.link {
+        *path_and_query = path_and_query.replace(from, to);
+    }
+    entry
+}
+
 #[test]
 fn a_torn_tape_says_so_and_one_that_is_not_the_last_is_refused() {
     let dir = dir();

@@ -301,6 +301,9 @@ fn config_command(command: &ConfigCommand) -> Result<(), Failure> {
                     crate::report::print_json(&serde_json::json!({"valid": false, "error": error.to_string()}).to_string());
                 }
             })?;
+            for note in config::check::notes(&loaded) {
+                crate::say::line(format_args!("crossgate: {note}"));
+            }
             let summary = config::real_money::summary(&loaded);
             if file.json {
                 let mut answer = serde_json::json!({"valid": true});

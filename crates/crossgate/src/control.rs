@@ -78,6 +78,10 @@ fn refusal(target: &Target, status: u16, body: &str) -> Failure {
             Failure::auth(format!("the engine refused: {}; set {} to its token", body.trim(), target.token_env))
         }
         401 | 403 => Failure::auth(format!("the engine refused: {}", body.trim())),
+        503 => Failure::failed(format!(
+            "the engine is starting: {} answers once the venues have told their rules, and until then takes `crossgate halt` alone",
+            target.address
+        )),
         _ => Failure::failed(format!("the engine answered {status}: {}", body.trim())),
     }
 }

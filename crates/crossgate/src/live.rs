@@ -14,6 +14,7 @@ use crate::latch_keeper::{LatchKeeper, Latches};
 use crate::ops::{Control, Request, Shared};
 use crate::setup::Setup;
 use crate::snapshot::{LatencyBook, Snapshot};
+use crate::stage_times::StageTimes;
 use crate::view::{View, describe};
 use crate::watch::{LockGuard, QueueGuard};
 use domain::{Input, MonoNanos, Notice, OperatorCommand, StopKind, StopReason, VenueId};
@@ -82,6 +83,7 @@ struct Loop {
     node: Node,
     ios: Vec<VenueIo>,
     latency: LatencyBook,
+    stages: StageTimes,
     /// Receive time of the last frame of this turn: an order that no frame led to has no frame-to-order time.
     last_frame: Option<MonoNanos>,
     /// What the edge has to say to people since the last turn.
@@ -111,9 +113,19 @@ pub async fn run(
         ios.push(io);
     }
     drop(sender);
-    let node = Node::new(sessions, engine, logs);
-    let mut state =
-        Loop { clock, node, ios, latency: LatencyBook::default(), last_frame: None, said: Vec::new(), asked_to_end: false };
+    let (stages, watch) = StageTimes::new(clock);
+    let mut node = Node::new(sessions, engine, logs);
+    node.engine_mut().watch_stages(watch);
+    let mut state = Loop {
+        clock,
+        node,
+        ios,
+        latency: LatencyBook::default(),
+        stages,
+        last_frame: None,
+        said: Vec::new(),
+        asked_to_end: false,
+    };
     let started = clock.now();
     for rules in &setup.rules {
         state.node.push(started, Input::Rules(*rules));
@@ -427,10 +439,15 @@ impl Loop {
         self.pump();
         loop {
             let begun = self.clock.now();
+            self.stages.begin(begun);
             if !self.node.step(begun) {
                 break;
             }
-            self.latency.decide.record(self.clock.now().since(begun));
+            for (histogram, nanos) in self.latency.stages.iter_mut().zip(self.stages.take()) {
+                if let Some(nanos) = nanos {
+                    histogram.record(nanos);
+                }
+            }
             self.pump();
         }
         self.last_frame = None;

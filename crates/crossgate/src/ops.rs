@@ -5,6 +5,9 @@
 //! lock-free cells, as they are at the moment of the request. Control routes need the token, a Host that is the bound
 //! address, and no foreign Origin (a page in a browser must not be able to reach them). A non-loopback bind needs a token.
 //! A command is answered once the engine has applied it and a copy that shows it is published.
+//!
+//! The address is served before the engine runs, since a start may wait for a venue for days: it tells then that it is starting,
+//! and takes a halt and no other command ([`crate::starting`]).
 
 use crate::exit::Failure;
 use crate::latch_keeper::LatchKeeper;
@@ -18,13 +21,20 @@ use domain::{Level, StopReason, Tables};
 use order_book::BookCell;
 use secrecy::{ExposeSecret, SecretString};
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use subtle::ConstantTimeEq;
 use telemetry::Exposition;
 use tokio::sync::{mpsc, oneshot};
 
 /// How long a command may take to be applied. The loop answers within milliseconds; beyond this it hangs, and that is told.
 const APPLY_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How long the last answers may take when the server ends: longer than a disk is waited for.
+const END_WAIT: std::time::Duration = std::time::Duration::from_secs(6);
+
+/// What a command is told as long as there is no engine.
+const STARTING: (StatusCode, &str) =
+    (StatusCode::SERVICE_UNAVAILABLE, "the engine is starting: it takes a halt now, and every other command once it runs\n");
 
 /// Largest request body read, in bytes: a reason in words.
 const BODY_BYTES_MAX: usize = 4096;
@@ -55,9 +65,16 @@ pub struct Request {
     pub done: Option<oneshot::Sender<()>>,
 }
 
-/// The published copy.
+/// What is published.
 #[derive(Clone, Default)]
-pub struct Shared(Arc<Mutex<Option<Snapshot>>>);
+pub struct Shared(Arc<Published>);
+
+#[derive(Default)]
+struct Published {
+    copy: Mutex<Option<Snapshot>>,
+    /// There as soon as the engine is.
+    books: OnceLock<BookBoard>,
+}
 
 impl Shared {
     /// Replaces the copy.
@@ -65,9 +82,19 @@ impl Shared {
         *self.lock() = Some(snapshot);
     }
 
+    /// The engine is there, with these books: from here on its loop takes commands.
+    pub fn begin(&self, books: BookBoard) {
+        // It is there once.
+        let _ = self.0.books.set(books);
+    }
+
+    fn books(&self) -> Option<&BookBoard> {
+        self.0.books.get()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Snapshot>> {
         // A reader that panicked can't have left the copy half-written: it is replaced whole.
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.copy.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -108,7 +135,6 @@ impl BookBoard {
 /// What the routes share.
 struct Ops {
     shared: Shared,
-    books: BookBoard,
     exposition: Exposition,
     control: mpsc::Sender<Request>,
     token: Option<SecretString>,
@@ -160,28 +186,41 @@ pub fn bind(listen: &str, token: Option<SecretString>) -> Result<OpsPort, Failur
 }
 
 impl OpsPort {
-    /// Serves on a thread of its own, for the life of the process.
+    /// Serves on a thread of its own, until the server is ended or the process is.
     ///
     /// # Errors
     /// Exit code 1 when no thread can be started.
-    pub fn serve(
-        self,
-        shared: Shared,
-        books: BookBoard,
-        control: mpsc::Sender<Request>,
-        keeper: LatchKeeper,
-    ) -> Result<(), Failure> {
+    pub fn serve(self, shared: Shared, control: mpsc::Sender<Request>, keeper: LatchKeeper) -> Result<OpsServer, Failure> {
         let OpsPort { listener, token, address } = self;
-        let ops = Arc::new(Ops { shared, books, exposition: Exposition::new(), control, token, keeper, listen: address });
+        let ops = Arc::new(Ops { shared, exposition: Exposition::new(), control, token, keeper, listen: address });
+        let ((end, ending), (over, ended)) = (oneshot::channel(), oneshot::channel::<()>());
         std::thread::Builder::new()
             .name("ops".into())
-            .spawn(move || serve(listener, ops))
+            .spawn(move || {
+                serve(listener, ops, ending);
+                drop(over);
+            })
             .map_err(|e| Failure::failed(format!("can't start the ops thread: {e}")))?;
-        Ok(())
+        Ok(OpsServer { end, ended })
     }
 }
 
-fn serve(listener: TcpListener, ops: Arc<Ops>) {
+/// A port that is served. Dropping this changes nothing.
+pub struct OpsServer {
+    end: oneshot::Sender<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+impl OpsServer {
+    /// Takes no further request, and waits a moment for the answers to those that were taken.
+    pub async fn end(self) {
+        // A thread that has ended has answered.
+        let _ = self.end.send(());
+        let _ = tokio::time::timeout(END_WAIT, self.ended).await;
+    }
+}
+
+fn serve(listener: TcpListener, ops: Arc<Ops>, ending: oneshot::Receiver<()>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     let app = Router::new()
         .route("/", get(page))
@@ -196,10 +235,16 @@ fn serve(listener: TcpListener, ops: Arc<Ops>) {
         .route("/api/flatten", post(flatten))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(ops);
+    let ending = async move {
+        if ending.await.is_err() {
+            // Nobody will say so any more: it serves for the life of the process.
+            std::future::pending::<()>().await;
+        }
+    };
     runtime.block_on(async move {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => {
-                if let Err(error) = axum::serve(listener, app).await {
+                if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(ending).await {
                     tracing::error!(%error, "the ops server ended");
                 }
             }
@@ -236,8 +281,11 @@ async fn status(State(ops): State<Arc<Ops>>) -> Response {
     }
 }
 
-async fn books(State(ops): State<Arc<Ops>>) -> axum::Json<serde_json::Value> {
-    axum::Json(ops.books.json())
+async fn books(State(ops): State<Arc<Ops>>) -> Response {
+    match ops.shared.books() {
+        Some(books) => axum::Json(books.json()).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, axum::Json(serde_json::json!({"error": "starting"}))).into_response(),
+    }
 }
 
 async fn page(State(ops): State<Arc<Ops>>) -> Html<String> {
@@ -279,6 +327,11 @@ fn refusal(ops: &Ops, headers: &HeaderMap) -> Option<(StatusCode, &'static str)>
     if same { None } else { Some((StatusCode::UNAUTHORIZED, "wrong token\n")) }
 }
 
+/// The same of a command that only an engine can take.
+fn refusal_of_engine(ops: &Ops, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
+    refusal(ops, headers).or_else(|| ops.shared.books().is_none().then_some(STARTING))
+}
+
 async fn halt(State(ops): State<Arc<Ops>>, headers: HeaderMap, body: String) -> Response {
     if let Some(refused) = refusal(&ops, &headers) {
         return refused.into_response();
@@ -312,7 +365,7 @@ async fn halt(State(ops): State<Arc<Ops>>, headers: HeaderMap, body: String) -> 
 }
 
 async fn resume(State(ops): State<Arc<Ops>>, headers: HeaderMap, body: String) -> Response {
-    if let Some(refused) = refusal(&ops, &headers) {
+    if let Some(refused) = refusal_of_engine(&ops, &headers) {
         return refused.into_response();
     }
     let reason = body.trim();
@@ -331,14 +384,14 @@ async fn resume(State(ops): State<Arc<Ops>>, headers: HeaderMap, body: String) -
 }
 
 async fn drain(State(ops): State<Arc<Ops>>, headers: HeaderMap) -> Response {
-    match refusal(&ops, &headers) {
+    match refusal_of_engine(&ops, &headers) {
         Some(refused) => refused.into_response(),
         None => answer(apply(&ops, Control::Drain).await, "draining"),
     }
 }
 
 async fn flatten(State(ops): State<Arc<Ops>>, headers: HeaderMap) -> Response {
-    match refusal(&ops, &headers) {
+    match refusal_of_engine(&ops, &headers) {
         Some(refused) => refused.into_response(),
         None => answer(apply(&ops, Control::Flatten).await, "flattening"),
     }

@@ -6,12 +6,13 @@ use crate::alerts::AlertDesk;
 use crate::bad_day::FaultBoard;
 use crate::cli::ReconcileArgs;
 use crate::config::{Loaded, Mode, load};
+use crate::earlier::Earlier;
 use crate::exit::Failure;
 use crate::latch_keeper::{LatchKeeper, Latches};
 use crate::live::RunOptions;
 use crate::ops::Shared;
 use crate::report::{self, Compared, RunFacts, VenueFacts};
-use crate::run::{log_failure, open_engine, open_run_dir, read_logs, start_alerts};
+use crate::run::{log_failure, open_engine, open_run_dir, start_alerts};
 use crate::setup;
 use crate::view::View;
 use node::Node;
@@ -57,11 +58,11 @@ async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure
     let path = loaded.config.state.dir.clone();
     let mut dir = open_run_dir(&path)?;
     let alerts = start_alerts(&loaded, &dir)?;
-    let mut logged = read_logs(&loaded, &dir)?;
-    let mut setup = setup::prepare_over(&loaded, venues, &mut logged).await?;
+    let mut earlier = Earlier::read(&loaded, &dir)?;
+    let mut setup = setup::prepare_over(&loaded, venues, &mut earlier).await?;
     setup.engine.executor.observe_only = true;
     let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
-    let (engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, logged, epoch, started)?;
+    let (engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, earlier.logged, epoch, started)?;
     let known = engine.report();
     let before = Before { fills: known.execution.fills, unknown: engine.executor().unknown_orders() };
     let sessions = setup.sessions(&loaded)?;
@@ -101,17 +102,46 @@ async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure
     let lines = report::compare(&end.node);
     let open = report::open_items(&end.node);
     tell(&end.node, &before, &lines, &open, args.json, &facts.run_dir);
-    if let Some(refused) = end.refused {
-        return Err(refused);
+    verdict(&Found {
+        open,
+        clean: end.clean,
+        refused: end.refused,
+        kept: end.node.state_log_ok(),
+        equal: report::reconciled(&end.node),
+    })
+}
+
+/// What the comparison came to.
+struct Found {
+    /// What is not settled, one sentence each.
+    open: Vec<String>,
+    /// It ended in time.
+    clean: bool,
+    /// A venue refused the key.
+    refused: Option<Failure>,
+    /// What was learnt is in the state log.
+    kept: bool,
+    /// Every balance is the venue's own.
+    equal: bool,
+}
+
+/// How the command ends: what may be open outranks why it could not be settled, and both are told.
+fn verdict(found: &Found) -> Result<(), Failure> {
+    const LOST: &str = "the state log could not be written; nothing learnt here is kept; check the disk";
+    if !found.open.is_empty() || !found.clean {
+        let what = if found.open.is_empty() { "the comparison did not end in time".to_string() } else { found.open.join("; ") };
+        let lost = (!found.kept).then(|| LOST.to_string());
+        let why: Vec<String> = found.refused.iter().map(Failure::to_string).chain(lost).collect();
+        let why = if why.is_empty() { String::new() } else { format!(" ({})", why.join("; ")) };
+        return Err(Failure::unclean(format!("not settled: {what}{why}; `crossgate run` finishes or unwinds it")));
     }
-    if !end.node.state_log_ok() {
-        return Err(Failure::failed("the state log could not be written; nothing learnt here is kept; check the disk"));
+    if let Some(refused) = &found.refused {
+        return Err(refused.clone());
     }
-    if !open.is_empty() || !end.clean {
-        let what = if open.is_empty() { "the comparison did not end in time".to_string() } else { open.join("; ") };
-        return Err(Failure::unclean(format!("not settled: {what}; `crossgate run` finishes or unwinds it")));
+    if !found.kept {
+        return Err(Failure::failed(LOST));
     }
-    if !report::reconciled(&end.node) {
+    if !found.equal {
         return Err(Failure::failed(
             "the ledger differs from a venue's account although every execution is known: something else moved money there; \
              find out what, then run again and `crossgate resume` to take the venue's balances over",
@@ -149,5 +179,34 @@ fn tell(node: &Node, before: &Before, lines: &[Compared], open: &[String], as_js
     }
     for item in open {
         report::print_line(&format!("open: {item}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How it ends, and what the sentence has to say.
+    #[track_caller]
+    fn ends(change: impl FnOnce(&mut Found), code: u8, parts: &[&str]) {
+        let mut found = Found { open: Vec::new(), clean: true, refused: None, kept: true, equal: true };
+        change(&mut found);
+        let failure = verdict(&found).expect_err("something is wrong");
+        assert_eq!(failure.code, code, "{failure}");
+        parts.iter().for_each(|part| assert!(failure.message.contains(part), "`{part}` should be said: {failure}"));
+    }
+
+    #[test]
+    fn what_is_open_outranks_why_it_could_not_be_settled() {
+        let refused = || Some(Failure::auth("venue `left` refuses the API key"));
+        let open = || vec!["deal 3 of BTC/USDT".to_string()];
+        ends(|found| found.open = open(), 6, &["deal 3"]);
+        ends(|found| (found.open, found.refused) = (open(), refused()), 6, &["deal 3", "`left` refuses the API key"]);
+        ends(|found| (found.open, found.kept) = (open(), false), 6, &["deal 3", "could not be written"]);
+        ends(|found| (found.clean, found.refused) = (false, refused()), 6, &["did not end in time", "refuses the API key"]);
+        ends(|found| (found.refused, found.equal) = (refused(), false), 4, &["refuses the API key"]);
+        ends(|found| (found.kept, found.equal) = (false, false), 1, &["could not be written"]);
+        ends(|found| found.equal = false, 1, &["the ledger differs"]);
+        verdict(&Found { open: Vec::new(), clean: true, refused: None, kept: true, equal: true }).unwrap();
     }
 }

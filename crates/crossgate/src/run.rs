@@ -3,8 +3,9 @@
 use crate::alerts::{self, Alert, AlertBus, AlertDesk, Level};
 use crate::bad_day::{self, FaultBoard};
 use crate::cli::RunArgs;
-use crate::config::{Loaded, Mode, effective, load};
+use crate::config::{Loaded, Mode, load};
 use crate::demo;
+use crate::earlier::Earlier;
 use crate::exit::Failure;
 use crate::guard::plain;
 use crate::latch_keeper::{LatchKeeper, Latches};
@@ -13,14 +14,16 @@ use crate::ops::{BookBoard, Control, Request, Shared};
 use crate::record::Signals;
 use crate::report::{self, LogWatch, RunFacts, VenueFacts};
 use crate::setup::{self, Setup};
+use crate::starting::Starting;
 use crate::view::View;
-use domain::{StopReason, Tables, UnixNanos};
+use domain::{StopReason, UnixNanos};
 use engine_core::Engine;
 use executor::IdSource;
 use journal::{Header, Latch, LatchState, LogKind, LogSink, MarketConfig, RunDir};
 use node::{Logged, NodeLogs};
 use std::path::Path;
 use std::sync::Arc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use venue_io::Clock;
 
@@ -75,13 +78,34 @@ fn apply_flags(loaded: &mut Loaded, args: &RunArgs) {
     }
 }
 
-async fn run_loaded(mut loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
+async fn run_loaded(loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
+    let (sender, control) = mpsc::channel(16);
+    // From the first moment: their default is to end the process, or, for the first one of a container, nothing at all.
+    let signals = OperatorSignals::new()?;
+    let mut starting = Starting::listen(&loaded, control)?;
+    let discards = loaded.config.mode != Mode::Live;
+    let result = match start_and_run(loaded, args, signals, sender, &mut starting).await {
+        Err(failure) => Err(starting.ended(failure).await),
+        done => done,
+    };
+    if discards
+        && result.is_err()
+        && let Some(dir) = starting.dir()
+    {
+        crate::run_dirs::discard_unused(dir);
+    }
+    result
+}
+
+async fn start_and_run(
+    mut loaded: Loaded,
+    args: &RunArgs,
+    mut signals: OperatorSignals,
+    control_sender: mpsc::Sender<Request>,
+    starting: &mut Starting,
+) -> Result<(), Failure> {
     let clock = Clock::new();
     let started = clock.wall();
-    let (control_sender, control) = mpsc::channel(16);
-    // From the first moment: their default is to end the process, or, for the first one of a container, nothing at all.
-    spawn_operator_signals(control_sender.clone(), args)?;
-    let mut end_signals = Signals::new()?;
     let mut faults = FaultBoard::empty();
     // Keys are read before any connection, so that a missing one is told first.
     let (venues, simulated) = match loaded.config.mode {
@@ -109,86 +133,90 @@ async fn run_loaded(mut loaded: Loaded, args: &RunArgs) -> Result<(), Failure> {
         refuse_latched(Latch::of(base).read(), &loaded.config.state.dir)?;
     }
     let dir_path = run_dir_path(&loaded, started)?;
-    let discards = loaded.config.mode != Mode::Live;
-    let in_dir = async {
-        let mut dir = open_run_dir(&dir_path)?;
-        refuse_latched(dir.latch().read(), &dir_path)?;
-        let alerts = start_alerts(&loaded, &dir)?;
-        let latches = Latches::of(dir.path(), Path::new(&loaded.config.state.dir));
-        let keeper = LatchKeeper::start(latches.clone(), alerts.clone()).map_err(Failure::failed)?;
-        // What the file says, for a later reading: what is ruled out now stays ruled out until the next start.
-        let running = loaded.config.clone();
-        let mut logged = read_logs(&loaded, &dir)?;
-        let asked = async {
-            for line in crate::assets::rule_out(&mut loaded, &venues).await? {
-                // It may hold a venue's own words.
-                view.say(&plain(&line));
-            }
-            setup::prepare_over(&loaded, venues, &mut logged).await
-        };
-        // It waits as long as a venue says, which may be days.
-        let setup = tokio::select! {
-            setup = asked => setup?,
-            () = end_signals.any() => return Err(Failure::failed(
-                "ended by a signal before it began: nothing was sent; what an earlier run left open, the next start finds",
-            )),
-        };
-        let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
-        let (mut engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, logged, epoch, started)?;
-        let resumed = crate::resume_note::left(dir.path()).is_some();
-        if let Some(reason) = engine.latches().next().filter(|_| !resumed) {
-            // So that the next start need not get this far to know it: each one that does claims an epoch.
-            let _ = crate::latch_keeper::engage(&dir.latch(), reason, clock.wall(), "by the state log");
-            return Err(Failure::latched(format!(
-                "the kill latch is engaged ({reason}, by the state log); when it is safe: crossgate resume --state-dir {dir_path} --reason \"…\""
-            )));
-        }
-        let sessions = crate::paper::wrap(&loaded, &setup, setup.sessions(&loaded)?)?;
-        let shared = Shared::default();
-        let books = BookBoard::new(setup.tables.clone());
-        engine.publish_books(books.cells());
-        spawn_end_signals(end_signals, control_sender.clone());
-        if let Some(port) = port {
-            view.say(&format!(
-                "crossgate {} · mode {} · seed {} · metrics http://{}/metrics",
-                env!("CARGO_PKG_VERSION"),
-                loaded.config.mode.as_str(),
-                loaded.config.seed,
-                port.address
-            ));
-            port.serve(shared.clone(), books, control_sender.clone(), keeper.clone())?;
-        }
-        let facts = run_facts(&loaded, started, &dir_path, watch, &alerts);
-        let options = RunOptions {
-            run_for_ns: args.run_for,
-            shared,
-            view,
-            control,
-            latch: latches,
-            keeper,
-            alerts: AlertDesk::new(alerts.clone()),
-            resumed,
-            running,
-            faults,
-            facts: facts.clone(),
-        };
-        let end = crate::live::run(&setup, sessions, engine, logs, clock, options).await?;
-        if let Some(simulated) = simulated {
-            simulated.stop();
-        }
-        let result = finish(&end, &facts, args, clock.wall(), &dir);
-        if let Err(failure) = &result
-            && failure.code == 6
-        {
-            alerts.raise(Alert::now(Level::Page, "unclean", "unclean", failure.to_string()));
-        }
-        alerts.flush();
-        result
-    };
-    let result = in_dir.await;
-    if discards && result.is_err() {
-        crate::run_dirs::discard_unused(Path::new(&dir_path));
+    starting.made(Path::new(&dir_path));
+    let mut dir = open_run_dir(&dir_path)?;
+    refuse_latched(dir.latch().read(), &dir_path)?;
+    let alerts = start_alerts(&loaded, &dir)?;
+    let latches = Latches::of(dir.path(), Path::new(&loaded.config.state.dir));
+    let keeper = LatchKeeper::start(latches.clone(), alerts.clone()).map_err(Failure::failed)?;
+    starting.held(latches.clone(), keeper.clone(), alerts.clone());
+    let shared = Shared::default();
+    let address = port.as_ref().map(|port| port.address);
+    if let Some(port) = port {
+        starting.served(port.serve(shared.clone(), control_sender.clone(), keeper.clone())?);
     }
+    // What the file says, for a later reading: what is ruled out now stays ruled out until the next start.
+    let running = loaded.config.clone();
+    let mut earlier = Earlier::read(&loaded, &dir)?;
+    let asked = async {
+        for line in crate::assets::rule_out(&mut loaded, &venues).await? {
+            // It may hold a venue's own words.
+            view.say(&plain(&line));
+        }
+        setup::prepare_over(&loaded, venues, &mut earlier).await
+    };
+    // It waits as long as a venue says, which may be days.
+    let setup = tokio::select! {
+        setup = asked => setup?,
+        () = starting.halted() => return Err(Failure::latched("the kill latch was asked for while the engine started")),
+        () = signals.end.any() => return Err(Failure::failed(
+            "ended by a signal before it began: nothing was sent; what an earlier run left open, the next start finds",
+        )),
+    };
+    let epoch = dir.next_epoch(u64::try_from(started.seconds()).unwrap_or_default()).map_err(|e| log_failure(&e))?;
+    let (mut engine, logs, watch) = open_engine(&loaded, &setup, &mut dir, earlier.logged, epoch, started)?;
+    let resumed = crate::resume_note::left(dir.path()).is_some();
+    if let Some(reason) = engine.latches().next().filter(|_| !resumed) {
+        // So that the next start need not get this far to know it: each one that does claims an epoch.
+        let _ = crate::latch_keeper::engage(&dir.latch(), reason, clock.wall(), "by the state log");
+        return Err(Failure::latched(format!(
+            "the kill latch is engaged ({reason}, by the state log); when it is safe: crossgate resume --state-dir {dir_path} --reason \"…\""
+        )));
+    }
+    let sessions = crate::paper::wrap(&loaded, &setup, setup.sessions(&loaded)?)?;
+    let books = BookBoard::new(setup.tables.clone());
+    engine.publish_books(books.cells());
+    signals.forward(control_sender, args)?;
+    // Whatever came until now is seen here, whatever comes from now on by those as well.
+    if starting.is_signalled().await {
+        return Err(Failure::latched("the kill latch was asked for while the engine started"));
+    }
+    let control = starting.commands();
+    shared.begin(books);
+    if let Some(address) = address {
+        view.say(&format!(
+            "crossgate {} · mode {} · seed {} · metrics http://{address}/metrics",
+            env!("CARGO_PKG_VERSION"),
+            loaded.config.mode.as_str(),
+            loaded.config.seed,
+        ));
+    }
+    let facts = run_facts(&loaded, started, &dir_path, watch, &alerts);
+    let options = RunOptions {
+        run_for_ns: args.run_for,
+        shared,
+        view,
+        control,
+        latch: latches,
+        keeper,
+        alerts: AlertDesk::new(alerts.clone()),
+        resumed,
+        running,
+        faults,
+        facts: facts.clone(),
+    };
+    let end = crate::live::run(&setup, sessions, engine, logs, clock, options).await?;
+    starting.begun();
+    if let Some(simulated) = simulated {
+        simulated.stop();
+    }
+    let result = finish(&end, &facts, args, clock.wall(), &dir);
+    if let Err(failure) = &result
+        && failure.code == 6
+    {
+        alerts.raise(Alert::now(Level::Page, "unclean", "unclean", failure.to_string()));
+    }
+    alerts.flush();
     result
 }
 
@@ -336,15 +364,6 @@ pub fn log_failure(error: &journal::LogError) -> Failure {
     Failure::failed(error.to_full_text())
 }
 
-/// What the run directory's state logs hold, before any table is built.
-///
-/// # Errors
-/// Exit code 1 for logs that can't be read.
-pub fn read_logs(loaded: &Loaded, dir: &RunDir) -> Result<Logged, Failure> {
-    let settings = effective::engine_config(&loaded.config, &Tables::default());
-    Logged::read(&settings, dir.state_records().map_err(|e| log_failure(&e))?).map_err(Failure::failed)
-}
-
 /// Recovers the engine from what the run directory's state logs hold and opens this epoch's.
 ///
 /// # Errors
@@ -415,29 +434,54 @@ fn spawn_syncer(syncer: journal::StateSyncer) {
     });
 }
 
-/// SIGUSR1 latches, SIGHUP reads the configuration again.
-fn spawn_operator_signals(control: mpsc::Sender<Request>, args: &RunArgs) -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut halt = signal(SignalKind::user_defined1()).map_err(Failure::failed)?;
-    let mut again = signal(SignalKind::hangup()).map_err(Failure::failed)?;
-    let args = args.clone();
-    tokio::task::spawn_local(async move {
-        loop {
-            let order = tokio::select! {
-                _ = halt.recv() => Control::Halt(StopReason::Signal),
-                _ = again.recv() => {
-                    let args = args.clone();
-                    // A file may be slow to read; the loop must not wait for it.
-                    let read = tokio::task::spawn_blocking(move || read_again(&args)).await;
-                    Control::Reload(Box::new(read.unwrap_or_else(|e| Err(e.to_string()))))
+/// What people send a process. Listened to from the first moment on; the kernel keeps what comes before the live loop can take it.
+struct OperatorSignals {
+    /// SIGHUP.
+    again: Signal,
+    /// SIGINT and SIGTERM.
+    end: Signals,
+}
+
+impl OperatorSignals {
+    fn new() -> Result<OperatorSignals, Failure> {
+        Ok(OperatorSignals { again: signal(SignalKind::hangup()).map_err(Failure::failed)?, end: Signals::new()? })
+    }
+
+    /// Hands them to the live loop: SIGUSR1 latches, SIGHUP reads the configuration again, SIGINT and SIGTERM end the run in order,
+    /// a second one at once.
+    ///
+    /// # Errors
+    /// When the process can't listen to one.
+    fn forward(self, control: mpsc::Sender<Request>, args: &RunArgs) -> Result<(), Failure> {
+        let OperatorSignals { mut again, mut end } = self;
+        let mut halt = signal(SignalKind::user_defined1()).map_err(Failure::failed)?;
+        let (orders, args) = (control.clone(), args.clone());
+        tokio::task::spawn_local(async move {
+            loop {
+                let order = tokio::select! {
+                    _ = halt.recv() => Control::Halt(StopReason::Signal),
+                    _ = again.recv() => {
+                        let args = args.clone();
+                        // A file may be slow to read; the loop must not wait for it.
+                        let read = tokio::task::spawn_blocking(move || read_again(&args)).await;
+                        Control::Reload(Box::new(read.unwrap_or_else(|e| Err(e.to_string()))))
+                    }
+                };
+                if orders.send(Request { control: order, done: None }).await.is_err() {
+                    return;
                 }
-            };
-            if control.send(Request { control: order, done: None }).await.is_err() {
-                return;
             }
-        }
-    });
-    Ok(())
+        });
+        tokio::task::spawn_local(async move {
+            loop {
+                end.any().await;
+                if control.send(Request { control: Control::Stop, done: None }).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(())
+    }
 }
 
 /// The configuration as a start would read it now.
@@ -446,16 +490,4 @@ fn read_again(args: &RunArgs) -> Result<Loaded, String> {
     let mut loaded = load(path).map_err(|e| e.to_string())?;
     apply_flags(&mut loaded, args);
     Ok(loaded)
-}
-
-/// SIGINT and SIGTERM end the run in order; a second one at once.
-fn spawn_end_signals(mut signals: Signals, control: mpsc::Sender<Request>) {
-    tokio::task::spawn_local(async move {
-        loop {
-            signals.any().await;
-            if control.send(Request { control: Control::Stop, done: None }).await.is_err() {
-                return;
-            }
-        }
-    });
 }

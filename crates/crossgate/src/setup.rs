@@ -1,14 +1,14 @@
 //! From a configuration to sessions and tables: fetches every venue's rules, fixes the scales, builds the sessions.
 
-use crate::config::schema::Config;
+use crate::config::schema::{Config, Identity};
 use crate::config::{Loaded, effective};
+use crate::earlier::Earlier;
 use crate::exit::Failure;
 use crate::registry;
 use crate::say;
 use crate::secrets::KeyPair;
 use domain::{InstrumentRules, Symbol, Tables, VenueId};
 use engine_core::EngineConfig;
-use node::Logged;
 use std::sync::Arc;
 use std::time::Duration;
 use venue::connector::RulesRequest;
@@ -88,7 +88,12 @@ pub fn live_venues(loaded: &Loaded, with_keys: bool) -> Result<Vec<VenueSetup>, 
 
 /// The assets that a venue names or counts otherwise than `[[pair]]` does.
 pub fn aliases(config: &Config, venue: &str) -> Aliases {
-    Aliases::new(config.identity.iter().filter(|one| one.venue == venue).map(|one| Alias {
+    aliases_in(&config.identity, venue)
+}
+
+/// The same, of these rows.
+pub fn aliases_in(identity: &[Identity], venue: &str) -> Aliases {
+    Aliases::new(identity.iter().filter(|one| one.venue == venue).map(|one| Alias {
         ours: one.asset.clone(),
         theirs: one.named.clone().unwrap_or_else(|| one.asset.clone()),
         // A checked configuration has powers of ten only; no scale has room for this one.
@@ -114,8 +119,11 @@ pub async fn prepare(loaded: &Loaded, venues: Vec<VenueSetup>) -> Result<Setup, 
 /// ([`effective::engine_config`]), and is told.
 ///
 /// # Errors
-/// As [`prepare`]: a configured pair of which nothing is open must be listed everywhere.
-pub async fn prepare_over(loaded: &Loaded, venues: Vec<VenueSetup>, logged: &mut Logged) -> Result<Setup, Failure> {
+/// As [`prepare`]: a configured pair of which nothing is open must be listed everywhere. Exit code 3 as well when the configuration
+/// has another name or unit for what is left, before a venue is asked for it, or nothing that values it.
+pub async fn prepare_over(loaded: &Loaded, venues: Vec<VenueSetup>, earlier: &mut Earlier) -> Result<Setup, Failure> {
+    earlier.check_identity(loaded)?;
+    let logged = &mut earlier.logged;
     let configured = symbols(loaded)?;
     let open = logged.pairs_open();
     let mut wanted = configured.clone();
@@ -162,7 +170,9 @@ pub async fn prepare_over(loaded: &Loaded, venues: Vec<VenueSetup>, logged: &mut
             }
         }
     });
+    crate::earlier::check_worth(loaded, &wanted)?;
     let (tables, held) = (logged.tables(), logged.assets_held());
+    crate::earlier::tell_unused(loaded, &wanted, &held);
     assemble_over(loaded, venues, &wanted, &listed, &held, &tables)
 }
 

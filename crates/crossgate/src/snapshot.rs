@@ -16,8 +16,8 @@ pub struct LatencyBook {
     pub queue: Histogram,
     /// Frame → inputs.
     pub decode: Histogram,
-    /// Inputs applied, detected, sized, approved, logged.
-    pub decide: Histogram,
+    /// Inside the engine, in the order of [`Stage`](engine_core::Stage).
+    pub stages: [Histogram; 3],
     /// Command → bytes handed over.
     pub encode: Histogram,
     /// Frame complete → order bytes handed over.
@@ -330,9 +330,15 @@ fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, queued: usize, 
     if let Some(market) = &facts.logs.market {
         copy.gauge(names::JOURNAL_LAG, &[("stage", "market")], market.handed_seq().saturating_sub(market.written_seq()) as f64);
     }
-    for (stage, histogram) in
-        [("queue", &latency.queue), ("decode", &latency.decode), ("detect", &latency.decide), ("encode", &latency.encode)]
-    {
+    let [apply, detect, risk] = &latency.stages;
+    for (stage, histogram) in [
+        ("queue", &latency.queue),
+        ("decode", &latency.decode),
+        ("apply", apply),
+        ("detect", detect),
+        ("risk", risk),
+        ("encode", &latency.encode),
+    ] {
         copy.histograms.push((names::STAGE, format!("stage=\"{stage}\""), histogram.clone()));
     }
     copy.histograms.push((names::TICK_TO_ORDER, String::new(), latency.tick_to_order.clone()));

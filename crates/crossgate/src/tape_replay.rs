@@ -50,7 +50,7 @@ pub fn replay_tapes(texts: &[String], config: Option<&str>) -> Result<ReplayResu
     };
     let tapes = tape_load::load(&tape_args(texts, Some(&loaded))?, Scales::Own, Some(&loaded))?;
     let ids = IdSource::new(0, 1, 0).ok_or_else(|| Failure::failed("no id source"))?;
-    let mut settings = effective::engine_config(&loaded.config, &tapes.tables);
+    let mut settings = effective::engine_config_of_tapes(&loaded.config, &tapes.tables);
     // A tape holds no measure of the venue's clock.
     settings.detector.lag_must_be_known = false;
     let engine = Engine::new(settings, tapes.tables.clone(), ids);

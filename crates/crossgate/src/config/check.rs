@@ -92,10 +92,9 @@ fn check_assets(loaded: &Loaded) -> Result<(), ConfigError> {
         if !is_venue(&identity.venue) {
             return Err(loaded.error(&path("venue"), format!("no venue `{}` is configured", identity.venue)));
         }
-        if !symbols.iter().any(|s| s.base == identity.asset || s.quote == identity.asset) {
-            return Err(
-                loaded.error(&path("asset"), format!("no configured pair uses `{}`; remove it or correct it", identity.asset))
-            );
+        if !is_name(&identity.asset) {
+            let what = format!("`{}` is no name of an asset; use 1 to 32 of [A-Z0-9]", identity.asset);
+            return Err(loaded.error(&path("asset"), what));
         }
         if identity.multiplier == 0 {
             return Err(loaded.error(&path("multiplier"), "must be above zero; 1 for the same unit"));
@@ -120,6 +119,26 @@ fn check_assets(loaded: &Loaded) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// What is right and may be a mistake all the same, one sentence each: an asset that no configured pair uses counts only for what
+/// an earlier run left of it.
+pub fn notes(loaded: &Loaded) -> Vec<String> {
+    let symbols: Vec<Symbol> = loaded.config.pair.iter().filter_map(|p| Symbol::parse(&p.symbol).ok()).collect();
+    let rows = loaded.config.identity.iter().enumerate();
+    let unused = rows.filter(|(_, one)| !symbols.iter().any(|s| s.base == one.asset || s.quote == one.asset));
+    let note = |(index, one): (usize, &super::schema::Identity)| {
+        let what = format!(
+            "no configured pair uses `{}`: this holds for what an earlier run left of it; once nothing is left, remove it",
+            one.asset
+        );
+        loaded.error(&format!("identity[{index}].asset"), what).to_string()
+    };
+    unused.map(note).collect()
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+}
+
 /// Units are powers of ten of a spot pair's base: then the same counts hold there, and values in quote stay as they are.
 fn check_units(loaded: &Loaded, symbols: &[Symbol]) -> Result<(), ConfigError> {
     let config = &loaded.config;
@@ -142,7 +161,7 @@ fn check_units(loaded: &Loaded, symbols: &[Symbol]) -> Result<(), ConfigError> {
 /// A venue's name must lead to one asset.
 fn check_aliases(loaded: &Loaded, symbols: &[Symbol]) -> Result<(), ConfigError> {
     let config = &loaded.config;
-    let assets = || symbols.iter().flat_map(|symbol| [symbol.base.as_str(), symbol.quote.as_str()]);
+    let traded = || symbols.iter().flat_map(|symbol| [symbol.base.as_str(), symbol.quote.as_str()]);
     for (index, identity) in config.identity.iter().enumerate() {
         let named = identity.named.as_ref().unwrap_or(&identity.asset);
         if *named == identity.asset && identity.multiplier == 1 {
@@ -151,8 +170,7 @@ fn check_aliases(loaded: &Loaded, symbols: &[Symbol]) -> Result<(), ConfigError>
         let (venue, asset) = (&identity.venue, &identity.asset);
         let key = if identity.named.is_some() { "named" } else { "multiplier" };
         let refuse = |what: String| Err(loaded.error(&format!("identity[{index}].{key}"), what));
-        let is_name = (1..=32).contains(&named.len()) && named.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-        if !is_name {
+        if !is_name(named) {
             return refuse(format!("`{named}` is no name of an asset; use 1 to 32 of [A-Z0-9]"));
         }
         let kind = config.venue.iter().find(|one| one.id == *venue).and_then(|one| registry::connector(&one.kind));
@@ -167,7 +185,9 @@ fn check_aliases(loaded: &Loaded, symbols: &[Symbol]) -> Result<(), ConfigError>
             let own = config.identity.iter().find(|one| one.venue == *venue && one.asset == other);
             own.and_then(|one| one.named.clone()).unwrap_or_else(|| other.to_string())
         };
-        if let Some(other) = assets().find(|other| other != asset && called(other) == *named) {
+        // An earlier run may have left some of those that no pair uses.
+        let left = config.identity.iter().filter(|one| one.venue == *venue).map(|one| one.asset.as_str());
+        if let Some(other) = traded().chain(left).find(|other| other != asset && called(other) == *named) {
             return refuse(format!(
                 "`{named}` on `{venue}` can't be both {asset} and {other}: say what {other} is called there, or remove one of them"
             ));
@@ -265,29 +285,37 @@ fn check_risk(loaded: &Loaded) -> Result<(), ConfigError> {
 
 /// Every quote must be worth something in the reference by one configured pair, or its pairs could never be traded.
 fn check_reference(loaded: &Loaded, reference: Option<&str>, symbols: &[Symbol]) -> Result<(), ConfigError> {
-    let Some(first) = symbols.first() else { return Ok(()) };
-    let Some(reference) = reference else {
-        let Some(other) = symbols.iter().find(|s| s.quote != first.quote) else { return Ok(()) };
-        let what = format!(
-            "is required, since pairs quote in {} and in {}: name the asset in which the limits are stated",
-            first.quote, other.quote
-        );
-        return Err(loaded.error("risk.reference", what));
-    };
-    if !symbols.iter().any(|s| s.base == reference || s.quote == reference) {
+    if let Some(reference) = reference
+        && !symbols.is_empty()
+        && !symbols.iter().any(|s| s.base == reference || s.quote == reference)
+    {
         return Err(loaded.error("risk.reference", format!("no configured pair uses `{reference}`; name one of their quotes")));
     }
-    let valued = |asset: &str| {
-        let joins = |s: &Symbol| (s.base == asset && s.quote == reference) || (s.base == reference && s.quote == asset);
-        asset == reference || symbols.iter().any(joins)
-    };
-    match symbols.iter().find(|s| !valued(&s.quote)) {
-        Some(pair) => {
-            let what = format!("nothing values {pair} in {reference}: configure {}/{reference} or remove the pair", pair.quote);
-            Err(loaded.error("risk.reference", what))
+    let (Some(first), Some(pair)) = (symbols.first(), unvalued(reference, symbols)) else { return Ok(()) };
+    let what = match reference {
+        Some(reference) => {
+            format!("nothing values {pair} in {reference}: configure {}/{reference} or remove the pair", pair.quote)
         }
-        None => Ok(()),
-    }
+        None => format!(
+            "is required, since pairs quote in {} and in {}: name the asset in which the limits are stated",
+            first.quote, pair.quote
+        ),
+    };
+    Err(loaded.error("risk.reference", what))
+}
+
+/// The first of these pairs whose quote none of them values in the reference; without one in their first quote, which has to be the
+/// only one.
+pub fn unvalued<'s>(reference: Option<&str>, symbols: &'s [Symbol]) -> Option<&'s Symbol> {
+    let first = symbols.first()?;
+    let valued = |asset: &str| match reference {
+        None => asset == first.quote,
+        Some(reference) => {
+            let joins = |s: &Symbol| (s.base == asset && s.quote == reference) || (s.base == reference && s.quote == asset);
+            asset == reference || symbols.iter().any(joins)
+        }
+    };
+    symbols.iter().find(|s| !valued(&s.quote))
 }
 
 fn check_pairs(loaded: &Loaded) -> Result<(), ConfigError> {

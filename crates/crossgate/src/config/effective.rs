@@ -89,24 +89,30 @@ fn venue_id(tables: &Tables, name: &str) -> Option<VenueId> {
     tables.venue_ids().find(|id| tables.venue(*id) == name)
 }
 
-/// Routes that may not be opened: those of [[veto]], where one of pairs or venues that are not there rules out nothing, and every route of
-/// a pair that is in the tables for what is open of it, and not in the file.
+/// Routes that may not be opened by [[veto]], where one of pairs or venues that are not there rules out nothing.
 fn vetoes(config: &Config, tables: &Tables) -> BTreeSet<(PairId, VenueId, VenueId)> {
     let venue = |id: &str| venue_id(tables, id);
     let one = |veto: &super::schema::Veto| {
         Some((tables.pair_id(&Symbol::parse(&veto.symbol).ok()?)?, venue(&veto.buy)?, venue(&veto.sell)?))
     };
-    let configured: BTreeSet<Symbol> = config.pair.iter().filter_map(|pair| Symbol::parse(&pair.symbol).ok()).collect();
-    let kept = tables.pair_ids().filter(|pair| tables.pair(*pair).is_some_and(|info| !configured.contains(&info.symbol)));
-    let routes = |pair: PairId| {
-        let venues = || tables.venue_ids();
-        venues().flat_map(move |buy| venues().map(move |sell| (pair, buy, sell)))
-    };
-    config.veto.iter().filter_map(one).chain(kept.flat_map(routes)).collect()
+    config.veto.iter().filter_map(one).collect()
 }
 
-/// The engine's settings. A floor on a fee token that the run's tables lack, or on a venue that is not there, is ignored: nothing of it is
-/// spent.
+/// Every route of the pairs that are in the tables for what is open of them, and not in the file.
+fn routes_kept(config: &Config, tables: &Tables) -> impl Iterator<Item = (PairId, VenueId, VenueId)> {
+    let configured: BTreeSet<Symbol> = config.pair.iter().filter_map(|pair| Symbol::parse(&pair.symbol).ok()).collect();
+    let kept = tables.pair_ids().filter(move |pair| tables.pair(*pair).is_some_and(|info| !configured.contains(&info.symbol)));
+    let venues = || tables.venue_ids();
+    kept.flat_map(move |pair| venues().flat_map(move |buy| venues().map(move |sell| (pair, buy, sell))))
+}
+
+/// The engine's settings for tables of tapes: what they hold is what is asked about, whether the file has its pairs or not.
+pub fn engine_config_of_tapes(config: &Config, tables: &Tables) -> EngineConfig {
+    EngineConfig { vetoes: vetoes(config, tables), ..engine_config(config, tables) }
+}
+
+/// The engine's settings for the tables of a run: a pair of them that is not in the file is there for what is open of it, and opens
+/// nothing. A floor on a fee token that the run's tables lack, or on a venue that is not there, is ignored: nothing of it is spent.
 pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
     let risk = config.risk.clone().unwrap_or_else(default_risk);
     let (strategy, execution) = (&config.strategy, &config.execution);
@@ -145,7 +151,7 @@ pub fn engine_config(config: &Config, tables: &Tables) -> EngineConfig {
         latency_allowance: strategy.latency_allowance_bps.0,
         plan_expiry_ns: execution.order_expiry.0,
         floors: floors.collect(),
-        vetoes: vetoes(config, tables),
+        vetoes: vetoes(config, tables).into_iter().chain(routes_kept(config, tables)).collect(),
         dead_man_ns: if config.mode == Mode::Live { execution.dead_man.0 } else { 0 },
     }
 }

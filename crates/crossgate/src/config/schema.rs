@@ -220,7 +220,7 @@ pub struct Pair {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
-    /// The asset as in `[[pair]]`: `PEPE`.
+    /// The asset as in `[[pair]]`: `PEPE`. One that no pair uses has its name and unit for what an earlier run left of it.
     pub asset: String,
     /// On which venue, by its id.
     pub venue: String,
