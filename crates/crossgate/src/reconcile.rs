@@ -104,6 +104,7 @@ async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure
     tell(&end.node, &before, &lines, &open, args.json, &facts.run_dir);
     verdict(&Found {
         open,
+        exposed: !end.node.engine().executor().open_items().is_empty(),
         clean: end.clean,
         refused: end.refused,
         kept: end.node.state_log_ok(),
@@ -115,6 +116,8 @@ async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure
 struct Found {
     /// What is not settled, one sentence each.
     open: Vec<String>,
+    /// An order or a deal is among it, not only a venue that was not read.
+    exposed: bool,
     /// It ended in time.
     clean: bool,
     /// A venue refused the key.
@@ -128,7 +131,8 @@ struct Found {
 /// How the command ends: what may be open outranks why it could not be settled, and both are told.
 fn verdict(found: &Found) -> Result<(), Failure> {
     const LOST: &str = "the state log could not be written; nothing learnt here is kept; check the disk";
-    if !found.open.is_empty() || !found.clean {
+    let unread = found.refused.is_some() && !found.exposed;
+    if !(found.open.is_empty() || unread) || !found.clean {
         let what = if found.open.is_empty() { "the comparison did not end in time".to_string() } else { found.open.join("; ") };
         let lost = (!found.kept).then(|| LOST.to_string());
         let why: Vec<String> = found.refused.iter().map(Failure::to_string).chain(lost).collect();
@@ -189,7 +193,7 @@ mod tests {
     /// How it ends, and what the sentence has to say.
     #[track_caller]
     fn ends(change: impl FnOnce(&mut Found), code: u8, parts: &[&str]) {
-        let mut found = Found { open: Vec::new(), clean: true, refused: None, kept: true, equal: true };
+        let mut found = Found { open: Vec::new(), exposed: false, clean: true, refused: None, kept: true, equal: true };
         change(&mut found);
         let failure = verdict(&found).expect_err("something is wrong");
         assert_eq!(failure.code, code, "{failure}");
@@ -201,12 +205,19 @@ mod tests {
         let refused = || Some(Failure::auth("venue `left` refuses the API key"));
         let open = || vec!["deal 3 of BTC/USDT".to_string()];
         ends(|found| found.open = open(), 6, &["deal 3"]);
-        ends(|found| (found.open, found.refused) = (open(), refused()), 6, &["deal 3", "`left` refuses the API key"]);
+        ends(
+            |found| (found.open, found.exposed, found.refused) = (open(), true, refused()),
+            6,
+            &["deal 3", "`left` refuses the API key"],
+        );
         ends(|found| (found.open, found.kept) = (open(), false), 6, &["deal 3", "could not be written"]);
         ends(|found| (found.clean, found.refused) = (false, refused()), 6, &["did not end in time", "refuses the API key"]);
+        let unread = || vec!["not reconciled: left".to_string()];
+        ends(|found| found.open = unread(), 6, &["not reconciled"]);
+        ends(|found| (found.open, found.refused) = (unread(), refused()), 4, &["refuses the API key"]);
         ends(|found| (found.refused, found.equal) = (refused(), false), 4, &["refuses the API key"]);
         ends(|found| (found.kept, found.equal) = (false, false), 1, &["could not be written"]);
         ends(|found| found.equal = false, 1, &["the ledger differs"]);
-        verdict(&Found { open: Vec::new(), clean: true, refused: None, kept: true, equal: true }).unwrap();
+        verdict(&Found { open: Vec::new(), exposed: false, clean: true, refused: None, kept: true, equal: true }).unwrap();
     }
 }
