@@ -200,11 +200,12 @@ mod tests {
     use super::*;
     use crate::config::load::load_text;
     use crate::setup::{Setup, prepare_over};
+    use crate::testing::state_header;
     use domain::{
         Amount, AssetId, CheckpointItem, Fill, InstrumentKind, MonoNanos, OrderSource, PairId, PairInfo, PairScale, Price, Qty,
-        Role, Side, TradeId, UnixNanos, VenueId, VenueOrderId,
+        Role, Side, TradeId, VenueId, VenueOrderId,
     };
-    use journal::{CODEC_VERSION, Header, LogKind, LogSink};
+    use journal::{Header, LogSink};
     use tempfile::TempDir;
 
     const VENUES: [&str; 3] = ["gate", "binance", "bybit"];
@@ -288,20 +289,8 @@ mod tests {
         let mut dir = RunDir::open(place.path()).unwrap();
         let tail = dir.state_records().unwrap().finish().unwrap();
         let epoch = dir.next_epoch(1_700_000_000).unwrap();
-        let header = Header {
-            version: CODEC_VERSION,
-            kind: LogKind::State,
-            instance: 0,
-            epoch,
-            shard: 0,
-            build: "crossgate".into(),
-            mode: "live".into(),
-            seed: 1,
-            started: UnixNanos(0),
-            config: toml::to_string(&then.config).unwrap(),
-            tables: tables.clone(),
-            previous: [0; 32],
-        };
+        let config = toml::to_string(&then.config).unwrap();
+        let header = Header { config, tables: tables.clone(), ..state_header(epoch) };
         let mut log = dir.create_state(&header, &tail).unwrap();
         log.append_checkpoint(items, true).unwrap();
         log.flush().unwrap();

@@ -45,6 +45,8 @@ mod tape_args;
 mod tape_load;
 mod tape_play;
 mod tape_replay;
+#[cfg(test)]
+mod testing;
 mod view;
 mod watch;
 

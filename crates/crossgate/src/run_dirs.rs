@@ -71,8 +71,8 @@ fn ends_with_its_process(run: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{Tables, UnixNanos};
-    use journal::{CODEC_VERSION, Header, LogKind};
+    use crate::testing::state_header;
+    use journal::Header;
     use std::fs;
 
     /// A run that wrote a state log and no market log.
@@ -80,21 +80,7 @@ mod tests {
         let mut dir = RunDir::open(&base.join(name)).unwrap();
         let epoch = dir.next_epoch(1_795_977_807).unwrap();
         let tail = dir.state_records().unwrap().finish().unwrap();
-        let tables = Tables { venues: Vec::new(), pairs: Vec::new(), assets: Vec::new() };
-        let header = Header {
-            version: CODEC_VERSION,
-            kind: LogKind::State,
-            instance: 0,
-            epoch,
-            shard: 0,
-            build: "crossgate".into(),
-            mode: mode.into(),
-            seed: 1,
-            started: UnixNanos(0),
-            config: String::new(),
-            tables,
-            previous: [0; 32],
-        };
+        let header = Header { mode: mode.into(), ..state_header(epoch) };
         dir.create_state(&header, &tail).unwrap().syncer().sync().unwrap();
     }
 

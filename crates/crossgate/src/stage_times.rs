@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use venue_io::Clock;
 
-/// Time of the batch under way, by part in the order of [`Stage`]. Written and read by the live loop alone: the engine only has to be able to move between threads.
+/// Time of the batch under way, by part in the order of [`Stage`]. Written and read by the live loop alone: the engine only has to be able
+/// to move between threads.
 #[derive(Debug, Default)]
 struct Spent {
     last: AtomicU64,

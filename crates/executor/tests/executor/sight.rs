@@ -23,16 +23,21 @@ fn stamped(rig: &mut Rig, venue: VenueId, late_ms: u64, bid: i64) {
     rig.market.handle_book(&update).unwrap();
 }
 
-/// Long by a leg that A bought; then a frame of each venue, B's this late and at this bid. The hedges that follow at once.
-fn hedge_with(gates: BookGates, late_ms: (u64, u64), b_bid: i64) -> Vec<(VenueId, Price)> {
+/// Long by a leg that A bought, under these gates; what is normal on each connection is known.
+fn long(gates: BookGates) -> Rig {
     let (mut rig, buy, sell) = opened();
     rig.exec.handle_config(limits(), gates);
     rig.execute(&buy, 1_001_000);
     rig.finish(&sell, 0);
     rig.pass(3_000);
-    // What is normal on each connection.
     [A, B].into_iter().for_each(|venue| stamped(&mut rig, venue, 0, REVERSING));
     rig.pass(1);
+    rig
+}
+
+/// Then a frame of each venue, B's this late and at this bid. The hedges that follow at once.
+fn hedge_with(gates: BookGates, late_ms: (u64, u64), b_bid: i64) -> Vec<(VenueId, Price)> {
+    let mut rig = long(gates);
     stamped(&mut rig, A, late_ms.0, REVERSING);
     stamped(&mut rig, B, late_ms.1, b_bid);
     rig.decide();
@@ -72,8 +77,8 @@ fn a_book_off_the_collar_prices_no_hedge() {
     assert_eq!(hedge_with(wide, (0, 0), edge + 1), [(B, price(edge + 1))]);
 }
 
-/// Long by a leg that A bought; then books of A in time and of B late, twenty times a second for ten seconds. Milliseconds and venues of
-/// the hedges, each of which gets an answer.
+/// Books of A in time and of B late, twenty times a second for ten seconds. Milliseconds, venues and prices of the hedges, each of which
+/// gets an answer.
 fn beside_a_late_book(rig: &mut Rig, mut answer: impl FnMut(&mut Rig, &NewOrder)) -> Vec<(u64, VenueId, Price)> {
     let begin = rig.now;
     let mut sent = Vec::new();
@@ -90,24 +95,13 @@ fn beside_a_late_book(rig: &mut Rig, mut answer: impl FnMut(&mut Rig, &NewOrder)
     sent
 }
 
-fn long_beside_a_late_book() -> Rig {
-    let (mut rig, buy, sell) = opened();
-    rig.exec.handle_config(limits(), GATES);
-    rig.execute(&buy, 1_001_000);
-    rig.finish(&sell, 0);
-    rig.pass(3_000);
-    [A, B].into_iter().for_each(|venue| stamped(&mut rig, venue, 0, REVERSING));
-    rig.pass(1);
-    rig
-}
-
 /// A book in time is no way out where its venue is banned: the other one, whose book is late, may take the order.
 #[test]
 fn a_book_of_a_banned_venue_closes_no_other_way() {
     let filled = |rig: &mut Rig, hedge: &NewOrder| rig.execute(hedge, hedge.qty.units());
-    let mut rig = long_beside_a_late_book();
+    let mut rig = long(GATES);
     assert_eq!(beside_a_late_book(&mut rig, filled), [(0, A, price(REVERSING))]);
-    let mut rig = long_beside_a_late_book();
+    let mut rig = long(GATES);
     rig.exec.handle_ban(&Ban { venue: A, until: rig.now.after(120 * SECOND), received: rig.now });
     assert_eq!(beside_a_late_book(&mut rig, filled), [(0, B, price(5_970_000))]);
 }
@@ -115,7 +109,7 @@ fn a_book_of_a_banned_venue_closes_no_other_way() {
 /// Neither is it where the venue goes on refusing; one refusal is no sign yet.
 #[test]
 fn a_book_of_a_venue_that_goes_on_refusing_closes_no_other_way() {
-    let mut rig = long_beside_a_late_book();
+    let mut rig = long(GATES);
     let sent = beside_a_late_book(&mut rig, |rig, hedge| {
         if hedge.venue == A {
             rig.tell(
@@ -133,7 +127,7 @@ fn a_book_of_a_venue_that_goes_on_refusing_closes_no_other_way() {
 /// Nor where it takes no order of what is left.
 #[test]
 fn a_book_of_a_venue_that_takes_no_such_order_closes_no_other_way() {
-    let mut rig = long_beside_a_late_book();
+    let mut rig = long(GATES);
     rig.market.at_mut(A, PAIR).rules.as_mut().unwrap().qty_min = qty(100_000_000);
     let sent = beside_a_late_book(&mut rig, |rig, hedge| rig.execute(hedge, hedge.qty.units()));
     assert_eq!(sent, [(0, B, price(5_970_000))]);
@@ -142,7 +136,7 @@ fn a_book_of_a_venue_that_takes_no_such_order_closes_no_other_way() {
 /// A market beyond the cap for long: blind orders that fill nothing become rarer, so that the deal has orders left when it is back.
 #[test]
 fn blind_hedges_that_fill_nothing_become_rarer() {
-    let mut rig = long_beside_a_late_book();
+    let mut rig = long(GATES);
     rig.market.at_mut(A, PAIR).rules.as_mut().unwrap().can_sell = false;
     let begin = rig.now;
     let mut sent: Vec<u64> = Vec::new();
