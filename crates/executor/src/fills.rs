@@ -9,7 +9,8 @@
 //! - A fill with an id of ours that is not in the log is of a *lost intent*: the order is rebuilt from its fills, in one deal per
 //!   pair, so that two legs that were lost together meet again and only the rest is hedged.
 //! - Before a venue's balances were ever adopted, fills that are not of our orders are history, inside those balances already:
-//!   remembered, not booked.
+//!   remembered, not booked. Shortly after they were, a foreign fill may be inside them as well: it is told, not booked, and they are
+//!   taken over anew.
 
 use crate::orders::{Order, Phase};
 use crate::registry::EARLY_FILLS_MAX;
@@ -139,6 +140,12 @@ impl Executor {
         } else if let Some(id) = ours {
             self.rebuild_lost_order(id, fill, now);
             self.take_own_fill(id, now, fill, out);
+        } else if let Some(venue) =
+            self.venues.get_mut(fill.venue.index()).filter(|venue| venue.may_hold_already(fill, self.config.visibility_window_ns))
+        {
+            venue.doubt_ledger(now);
+            self.orders.note_booked(fill);
+            self.tell_foreign(fill, out);
         } else {
             self.book_foreign(fill, out);
         }
@@ -147,11 +154,15 @@ impl Executor {
     /// Books a fill of nobody's order.
     fn book_foreign(&mut self, fill: &Fill, out: &mut Outbox) {
         if self.book_in_ledger(fill, out).is_some() {
-            self.tally.fills_foreign += 1;
-            self.pause_for_a_person(StopReason::ForeignActivity, fill.venue, None, out);
-            let (venue, pair) = (fill.venue, fill.pair);
-            out.notices.push(Notice::Filled { deal: None, venue, pair, side: fill.side, price: fill.price, qty: fill.qty });
+            self.tell_foreign(fill, out);
         }
+    }
+
+    fn tell_foreign(&mut self, fill: &Fill, out: &mut Outbox) {
+        self.tally.fills_foreign += 1;
+        self.pause_for_a_person(StopReason::ForeignActivity, fill.venue, None, out);
+        let (venue, pair) = (fill.venue, fill.pair);
+        out.notices.push(Notice::Filled { deal: None, venue, pair, side: fill.side, price: fill.price, qty: fill.qty });
     }
 
     /// Moves the totals. Returns the changes of (base, quote), fees in them included; `None` when nothing was booked because the

@@ -544,7 +544,7 @@ impl Executor {
             }
         }
         if let Some(venue) = self.venues.get_mut(report.venue.index()) {
-            venue.trades_told(report, now);
+            venue.trades_told(report, self.config.visibility_window_ns, now);
         }
         self.check();
     }

@@ -13,8 +13,9 @@
 //! A statement is *taken over* only at start, and by a rule over the inputs alone, so that folding the log takes over the same:
 //! - A venue whose balances were never adopted: at the first comparable statement that was asked for within a second of all trades
 //!   ([`FIRST_WINDOW`]). When those hold some (from the last minute), the statement may lag behind them, and when the stream told a change of
-//!   balances, they may lag behind the statement: then, and when the two reads are never so close, as after a restart. A trade within that
-//!   second of which the stream tells nothing is booked once too often, and found by the next comparison.
+//!   balances, they may lag behind the statement: then, and when the two reads are never so close, as after a restart. A trade from before
+//!   the statement may still be listed after it, with nothing told by the stream: until the trades of its pair were asked for once more,
+//!   a visibility window later, somebody else's trade is told and not booked, and the balances are taken over anew, as after a restart.
 //! - A restart: when comparable statements stay the same and differ from the ledger for the whole grace time; or when a person
 //!   resumed after drift.
 
@@ -28,9 +29,9 @@ use crate::{
 use domain::mutants::{self, Mutant};
 use domain::time::{MILLI, SECOND};
 use domain::{
-    AccountFacts, Amount, AssetId, BalanceReport, BalanceSource, ClientOrderId, Command, ErrorClass, LinkChange, LinkRole,
-    LinkState, MonoNanos, Notice, PairId, ReadFailure, ReadKind, StopKind, StopReason, TradesReport, UnixNanos, VenueId,
-    VenueOrderId,
+    AccountFacts, Amount, AssetId, BalanceReport, BalanceSource, ClientOrderId, Command, ErrorClass, Fill, LinkChange, LinkRole,
+    LinkState, MonoNanos, Notice, OrderSource, PairId, ReadFailure, ReadKind, StopKind, StopReason, TradesReport, UnixNanos,
+    VenueId, VenueOrderId,
 };
 use risk::Market;
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,6 +133,8 @@ pub(crate) struct TradesRead {
     pub(crate) forgotten: Option<UnixNanos>,
     /// When the last question was asked, by our clock and by the wall.
     asked: Option<(MonoNanos, UnixNanos)>,
+    /// When a list came that was asked for so long after the statement which the ledger began with that no later one can show what was in it.
+    past_base: Option<MonoNanos>,
     /// The venue refused to list them since it does not know the pair (any more).
     unknown_pair: bool,
     /// Not waited for: the pair is gone, and nothing of ours can be missing there ([`Executor::see_gone_pairs`]).
@@ -205,6 +208,8 @@ pub(crate) struct VenueState {
     /// Trades from just before the first start were seen, which the balances may not show yet; or a change of balances, whose trade may not
     /// have been listed yet.
     recent_history: bool,
+    /// When the statement came that the ledger began with, in the life that took it over.
+    base_at: Option<MonoNanos>,
     drift: Option<Drift>,
     moved_at: Option<MonoNanos>,
     versions: BTreeMap<AssetId, u64>,
@@ -245,6 +250,7 @@ impl VenueState {
             adoption: Adoption::First,
             steady: None,
             recent_history: false,
+            base_at: None,
             drift: None,
             moved_at: None,
             versions: BTreeMap::new(),
@@ -318,6 +324,22 @@ impl VenueState {
         self.recent_history = true;
     }
 
+    /// Whether the balances that the ledger began with may hold a trade of somebody else's already: it may have been listed, or told, this much
+    /// later than they were.
+    pub(crate) fn may_hold_already(&self, fill: &Fill, visibility_window_ns: u64) -> bool {
+        let past = self.trades.get(&fill.pair).and_then(|trades| trades.past_base);
+        self.base_at.is_some_and(|base| match fill.source {
+            OrderSource::Stream => fill.received <= base.after(visibility_window_ns),
+            OrderSource::Reply | OrderSource::Query | OrderSource::Edge => past.is_none_or(|past| fill.received <= past),
+        })
+    }
+
+    /// What the venue states is taken over again, once it stays the same.
+    pub(crate) fn doubt_ledger(&mut self, now: MonoNanos) {
+        self.adoption = Adoption::Allowed;
+        self.want_round_by(now.after(ROUND_AGAIN));
+    }
+
     pub(crate) fn lists(&self, pair: PairId) -> bool {
         self.trades.get(&pair).is_some_and(|trades| trades.listed)
     }
@@ -376,7 +398,8 @@ impl VenueState {
         self.open_orders.answer(requested);
     }
 
-    pub(crate) fn trades_told(&mut self, report: &TradesReport, now: MonoNanos) {
+    pub(crate) fn trades_told(&mut self, report: &TradesReport, visibility_window_ns: u64, now: MonoNanos) {
+        let past_base = self.base_at.is_some_and(|base| report.requested >= base.after(visibility_window_ns));
         let trades = self.trades.entry(report.pair).or_default();
         if !report.complete {
             trades.read.fail(now);
@@ -384,6 +407,9 @@ impl VenueState {
         }
         (trades.unknown_pair, trades.gone, trades.gone_told) = (false, false, false);
         trades.read.answer(report.requested);
+        if past_base {
+            trades.past_base.get_or_insert(now);
+        }
         // Folding the log we do not know when it was asked by the wall clock: then it is covered from where it began.
         // The answer may be to an earlier question than the last: a long list is asked for again while it is read, and what was executed
         // since it began is on no page of it.
@@ -746,6 +772,9 @@ impl Executor {
             Adoption::Done => false,
         };
         let external = state.adoption == Adoption::Allowed;
+        if adopt && !external {
+            state.base_at = Some(report.received);
+        }
         state.steady = (state.adoption != Adoption::Done && !adopt && !equal).then(|| (steady_since, stated.clone()));
         let equal = equal || adopt;
         state.last_equal = equal;

@@ -222,11 +222,15 @@ fn with_every_trouble() -> (Executor, NewOrder) {
     let (buy, _) = rig.open((A, 6_000_000, 1_000_000), (B, 6_010_000, 999_000));
     let at = rig.now;
     let (requested, received, since) = (at, at, UnixNanos(UNIX));
+    let later = at.after(config().visibility_window_ns);
+    let trades = TradesReport { venue: A, pair: PAIR, requested, received, since, complete: true, fills: vec![] };
     let start = [
         Input::Rules(rig.market.at(A, PAIR).rules.unwrap()),
         Input::Link(LinkChange { venue: A, role: LinkRole::Private, state: LinkState::Up, at }),
-        Input::Trades(TradesReport { venue: A, pair: PAIR, requested, received, since, complete: true, fills: vec![] }),
+        Input::Trades(trades.clone()),
         Input::Balances(rig.balance_report(A, "10", "1000000")),
+        // From here on somebody else's trade is in no balance that the ledger began with.
+        Input::Trades(TradesReport { requested: later, received: later, ..trades }),
         Input::Fees(fees(A)),
     ];
     let mut exec = Executor::new(config(), tables(), IdSource::new(INSTANCE, EPOCH + 1, 0).unwrap());
@@ -240,6 +244,7 @@ fn with_every_trouble() -> (Executor, NewOrder) {
     let by_hand = Fill {
         client_id: None,
         venue_order_id: VenueOrderId::new("manual").unwrap(),
+        received: later.after(1),
         ..rig.next_fill(&buy, 1_000_000, 6_000_000)
     };
     let ended = rig.update(&buy, OrderSource::Stream, OrderReport::Finished { finish: Finish::Filled, filled: buy.qty });

@@ -299,6 +299,7 @@ fn a_venue_without_link_or_balance_is_no_candidate() {
     let mut rig = Rig::new();
     rig.start(A, "0", "1000000");
     rig.start(B, "0.009999", "0");
+    rig.pass(10_001);
     with_books(&mut rig);
     let (buy, sell) = rig.open((A, 6_000_000, 1_001_000), (B, 6_010_000, 999_900));
     rig.execute(&buy, 1_001_000);

@@ -117,7 +117,7 @@ fn a_suspended_process_reads_everything_again() {
 
 #[test]
 fn comparisons_repeat_every_minute_and_failed_reads_back_off() {
-    let mut rig = Rig::started();
+    let mut rig = Rig::just_started();
     rig.run(59_999);
     assert!(rig.reads().is_empty());
     rig.run(1);
@@ -374,6 +374,57 @@ fn a_first_statement_counts_only_beside_trades_that_were_read_with_it() {
     rig.decide();
     rig.check_ledger(A, "3", "4");
     assert!(rig.exec.ready(A));
+}
+
+/// Found by the swarm (361,214): somebody traded before the stream was up, the list of trades was behind the balances, and his trade was
+/// booked on top of balances that held it.
+#[test]
+fn a_trade_that_is_listed_after_the_first_balances_is_not_booked_on_top_of_them() {
+    let mut rig = all_but_balances_read();
+    rig.pass(500);
+    rig.balances(A, "10.00999", "999400");
+    rig.decide();
+    assert!(rig.exec.ready(A));
+    rig.pass(10_500);
+    let late = Fill { source: OrderSource::Query, ..foreign(&rig, "late", Side::Buy) };
+    rig.trades(A, vec![late.clone()]);
+    rig.check_ledger(A, "10.00999", "999400");
+    assert!(rig.has_stop(FOREIGN), "it is told all the same: {:?}", rig.out.stops);
+    rig.decide();
+    rig.balances(A, "10.00999", "999400");
+    rig.check_ledger(A, "10.00999", "999400");
+    // That list was asked for late enough: what comes now was not in those balances, whatever its date.
+    rig.pass(1);
+    rig.trades(A, vec![late, Fill { source: OrderSource::Query, ..foreign(&rig, "new", Side::Buy) }]);
+    rig.check_ledger(A, "10.01998", "998800");
+}
+
+/// The other way around: it was not in them. They are taken over anew, when they have stayed the same.
+#[test]
+fn a_trade_just_after_the_first_balances_waits_for_balances_that_hold_it() {
+    let mut rig = Rig::just_started();
+    rig.pass(9_999);
+    let told = foreign(&rig, "early", Side::Buy);
+    rig.exec.handle_fill(rig.now, &told, &mut rig.out);
+    rig.check_ledger(A, "10", "1000000");
+    assert!(rig.has_stop(FOREIGN));
+    rig.out.commands.clear();
+    rig.pass(2_000);
+    rig.decide();
+    assert!(rig.reads().contains(&ReadKind::OpenOrders), "it is not left for a minute: {:?}", rig.reads());
+    for _ in 0..2 {
+        rig.balances(A, "10.00999", "999400");
+        rig.check_ledger(A, "10", "1000000");
+        rig.pass(29_999);
+    }
+    rig.balances(A, "10.00999", "999400");
+    rig.check_ledger(A, "10.00999", "999400");
+    assert!(rig.out.notices.iter().any(|notice| matches!(notice, Notice::Adopted { venue: A, external: true, .. })));
+    // The stream tells the next one so late that it is none of those.
+    let mut next = foreign(&rig, "next", Side::Sell);
+    next.source = OrderSource::Stream;
+    rig.exec.handle_fill(rig.now, &next, &mut rig.out);
+    rig.check_ledger(A, "9.99999", "999999.4");
 }
 
 /// The same instance number in another run directory: its ids look like ours, its orders are not.
