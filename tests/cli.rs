@@ -7,6 +7,7 @@
 mod support;
 
 use serde_json::Value;
+use std::time::{Duration, Instant};
 use support::config::{DEMO, TESTNET, gates, live, live_file, replaced, two_venues_on, write};
 use support::dir;
 use support::process::{assert_one_sentence, crossgate, run};
@@ -273,6 +274,12 @@ fn live_hosts_need_small_limits_or_a_word_that_lifts_them() {
     let json = run(crossgate(dir.path()).args(["config", "check", "-c", "hosts.toml", "--json"])).expect(0).json();
     assert_eq!((&json["valid"], &json["real_money"]["hosts"][0]["class"]), (&true.into(), &"live".into()), "{json}");
     assert_eq!(json["real_money"]["risk"]["order_value_max"], "25");
+    assert!(check.stdout.contains("Limits, in USDT:"), "{}", check.stdout);
+    // The caps are dollars: so many bitcoin are not small.
+    write(dir.path(), "bitcoin.toml", &replaced(&shipped, "\norder_value_max", "\nreference = \"BTC\"\norder_value_max"));
+    let done = run(crossgate(dir.path()).args(["config", "check", "-c", "bitcoin.toml"]));
+    let said = ["risk.reference: the caps on live hosts are dollars, and these limits are in BTC", "live_caps_lifted = true"];
+    assert_one_sentence(done, dir.path(), "bitcoin.toml", &said);
     // Without the flag nothing happens; with it, keys are asked for.
     let done = run(crossgate(dir.path()).args(["run", "-c", "hosts.toml"])).expect(2);
     assert!(done.complaint().contains("add --live"), "{}", done.stderr);
@@ -426,6 +433,34 @@ fn a_standard_error_that_takes_nothing_ends_no_engine() {
     assert_eq!(status.code(), Some(3));
 }
 
+/// A pager that waits, Ctrl-S, a log driver that blocks: the pipe is full within a moment, and stays so.
+#[test]
+fn a_standard_error_that_nobody_reads_holds_no_engine() {
+    let dir = dir();
+    write(dir.path(), "demo.toml", &replaced(DEMO, "dir = \".crossgate/demo\"", "dir = \"state\""));
+    let mut command = crossgate(dir.path());
+    command.env("CROSSGATE__OPS__LISTEN", "127.0.0.1:0");
+    command.args(["run", "-c", "demo.toml", "--for", "2s", "--no-tui", "--json", "-vvv"]);
+    let mut engine = command.spawn().expect("it starts");
+    let unread = engine.stderr.take();
+    let began = Instant::now();
+    while engine.try_wait().expect("it can be asked").is_none() {
+        if began.elapsed() > Duration::from_secs(60) {
+            engine.kill().expect("it is there");
+            panic!("it waits for whoever reads its standard error");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = engine.wait_with_output().expect("it ended");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let json: Value = serde_json::from_slice(&output.stdout).expect("the report came");
+    assert_eq!(json["reconciled"], true, "{json}");
+    // It was full, and what was said later found no room.
+    let mut said = Vec::new();
+    std::io::Read::read_to_end(&mut unread.expect("it is piped"), &mut said).expect("it can be read now");
+    assert!(said.len() >= 60_000, "{} bytes", said.len());
+}
+
 #[test]
 fn the_ops_address_of_the_environment_is_asked() {
     let dir = dir();
@@ -463,6 +498,14 @@ fn doctor_tells_every_check_by_its_closed_name() {
     for id in IDS {
         assert!(checks.iter().any(|check| check["id"] == id), "`{id}` is missing");
     }
+    // With less room than a run asks for it says so.
+    let full = crossgate(dir.path())
+        .env("CROSSGATE__STATE__DISK_FREE_MIN", "1000000GiB")
+        .args(["doctor", "-c", "demo.toml", "--json"])
+        .output();
+    let full: Value = serde_json::from_slice(&full.expect("it runs").stdout).expect("JSON");
+    let disk = full["checks"].as_array().and_then(|checks| checks.iter().find(|check| check["id"] == "disk"));
+    assert_eq!(disk.map(|disk| disk["status"].clone()), Some("fail".into()), "{full}");
     for check in checks {
         assert!(IDS.contains(&check["id"].as_str().expect("an id")), "not in the list: {check}");
         assert!(["ok", "warn", "skip"].contains(&check["status"].as_str().expect("a status")), "{check}");

@@ -577,6 +577,28 @@ fn a_lost_link_takes_the_book_along_and_a_new_one_brings_it_back() {
     recording(&dir.path().join("two"), &before, false);
     recording(&dir.path().join("two"), &after, false);
     assert_eq!(book(replayed(dir.path(), &dir.path().join("two"))), (0, applied, "99.7".into()));
+    // Ended while a copy was under way: its question takes no answer from the one that is asked in the next recording.
+    recording(&dir.path().join("cut"), &before[..2], false);
+    recording(&dir.path().join("cut"), &after, false);
+    assert_eq!(book(replayed(dir.path(), &dir.path().join("cut"))), (0, applied - 1, "99.7".into()));
+    // So it is where the link and the question were lost together.
+    assert_eq!(of("unanswered", &[&before[..2], &lost, &after]), (0, applied - 1, "99.7".into()));
+    // What a power loss leaves of a recording that had just begun is told, and keeps nobody from the others.
+    std::fs::write(dir.path().join("cut/b-19700101T000000Z-0001.tape"), "").expect("it can be written");
+    let with_empty = replayed(dir.path(), &dir.path().join("cut"));
+    assert!(with_empty.stderr.contains("b-19700101T000000Z-0001.tape is empty and left out"), "{}", with_empty.stderr);
+    assert_eq!(book(with_empty), (0, applied - 1, "99.7".into()));
+}
+
+/// It is read twice: the second time a pipe would have nothing left.
+#[test]
+fn a_tape_out_of_a_pipe_is_refused() {
+    let dir = dir();
+    for format in ["crossgate", "hftbacktest"] {
+        let tape = format!("venue=binance:b,pair=BTC/USDT,format={format}:/dev/stdin");
+        let refused = run(crossgate(dir.path()).args(["replay", "--json", "--tape", &tape]).stdin(std::process::Stdio::piped()));
+        assert!(refused.expect(2).stderr.contains("/dev/stdin is no regular file"), "{format}");
+    }
 }
 
 /// Tapes are replayed for what they hold, whether the configuration has its pairs or not (here the built-in one, which has

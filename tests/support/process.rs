@@ -16,7 +16,11 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// built with the tests, or the one that `CROSSGATE_BIN` names: figures are those of a release build.
 pub(crate) fn crossgate(dir: &Path) -> Command {
     let built = || env!("CARGO_BIN_EXE_crossgate").into();
-    let mut command = Command::new(std::env::var_os("CROSSGATE_BIN").unwrap_or_else(built));
+    // Named as from the root of the repository, where the commands that tell figures are typed; it is started elsewhere.
+    let root =
+        Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|dir| dir.join("Cargo.lock").exists()).unwrap_or(Path::new("."));
+    let binary = std::env::var_os("CROSSGATE_BIN").map_or_else(built, |named| root.join(named));
+    let mut command = Command::new(binary);
     command.current_dir(dir).env_clear().env("HOME", dir).env("TMPDIR", dir);
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);

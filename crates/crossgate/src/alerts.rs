@@ -2,7 +2,8 @@
 //!
 //! Start at [`AlertDesk::see`], which turns what the engine tells into alerts, and at [`AlertBus::raise`] for what only the edge
 //! knows. A bounded queue and a thread of its own stand between the live loop and the file: the loop never waits. When the queue
-//! is full the alert is counted as lost, which is told by the next line that gets through and by the metrics.
+//! is full the alert is counted as lost, which the log and the metrics tell. One that can't be written is kept and tried again, in order,
+//! every second, as long as there is room for it.
 
 use crate::clock_text::rfc3339;
 use crate::report::RunFacts;
@@ -10,16 +11,19 @@ use crate::view::describe;
 use domain::{Notice, PairId, StopKind, StopReason, Tables, UnixNanos, VenueId};
 use node::Node;
 use serde_json::json;
+use std::collections::VecDeque;
 use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Alerts that wait for the file.
 const QUEUE_LEN: usize = 1_024;
+/// How long after a failed write the next is tried.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How long the end of a run waits for the last alerts to be written.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
@@ -153,26 +157,67 @@ fn open(path: &Path) -> io::Result<std::fs::File> {
     OpenOptions::new().append(true).create(true).open(path)
 }
 
+/// Whether a file ends in the middle of a line: what a write that failed has left of its own. A line put behind it could not be read.
+fn is_torn(path: &Path) -> io::Result<bool> {
+    let meta = std::fs::metadata(path)?;
+    if !meta.is_file() || meta.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    let mut file = std::fs::File::open(path)?;
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
 fn append(path: &Path, alert: &Alert, run: &str) -> io::Result<()> {
     // Opened anew each time: a file that was rotated away or removed comes back, and one write is one line.
     let mut file = open(path)?;
-    file.write_all(format!("{}\n", alert.line(run)).as_bytes())?;
+    // One that may be written and not read gets its line as it is.
+    let from = if is_torn(path).unwrap_or(false) { "\n" } else { "" };
+    file.write_all(format!("{from}{}\n", alert.line(run)).as_bytes())?;
     file.sync_data()
 }
 
 fn write_all(receiver: &Receiver<Message>, path: &Path, run: &str, counts: &AlertCounts) {
-    while let Ok(message) = receiver.recv() {
-        match message {
-            Message::Alert(alert) => {
-                if let Err(error) = append(path, &alert, run) {
-                    counts.lost.fetch_add(1, Ordering::Relaxed);
-                    let (kind, reason, text) = (alert.kind, alert.reason, &alert.text);
-                    tracing::error!(%error, kind, reason, text, path = %path.display(), "an alert can't be written");
-                }
+    let mut kept: VecDeque<Alert> = VecDeque::new();
+    let mut failing = false;
+    loop {
+        let message = match kept.is_empty() {
+            true => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            false => receiver.recv_timeout(AGAIN_AFTER),
+        };
+        let flushed = match message {
+            Ok(Message::Alert(alert)) if kept.len() < QUEUE_LEN => {
+                kept.push_back(alert);
+                None
             }
-            Message::Flush(done) => {
-                let _ = done.send(());
+            Ok(Message::Alert(alert)) => {
+                counts.lost.fetch_add(1, Ordering::Relaxed);
+                let (kind, reason, text) = (alert.kind, alert.reason, &alert.text);
+                tracing::error!(kind, reason, text, "an alert was lost: the ones before it can't be written");
+                None
             }
+            Ok(Message::Flush(done)) => Some(done),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        while let Some(alert) = kept.front() {
+            let result = append(path, alert, run);
+            if let Err(error) = &result
+                && !failing
+            {
+                let (kind, reason, text) = (alert.kind, alert.reason, &alert.text);
+                tracing::error!(%error, kind, reason, text, path = %path.display(), "an alert can't be written; it is tried again");
+            }
+            failing = result.is_err();
+            if failing {
+                break;
+            }
+            kept.pop_front();
+        }
+        if let Some(done) = flushed {
+            let _ = done.send(());
         }
     }
 }
@@ -335,16 +380,39 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_written_is_counted_and_holds_nobody_up() {
+    fn what_can_not_be_written_is_kept_and_holds_nobody_up() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("alerts.jsonl");
         let bus = AlertBus::start(&path, "run").unwrap();
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
-        bus.raise(Alert::now(Level::Page, "latch", "operator", "halt".into()));
-        bus.flush();
-        assert_eq!(bus.counts().read(), [("page", 1), ("info", 0), ("lost", 1)]);
+        for n in 0..=QUEUE_LEN as u64 {
+            bus.raise(Alert::now(Level::Page, "latch", "operator", format!("halt {n}")));
+            bus.flush();
+        }
+        assert_eq!(bus.counts().read(), [("page", QUEUE_LEN as u64 + 1), ("info", 0), ("lost", 1)], "there is room for so many");
         assert!(AlertBus::start(&path, "run").is_err(), "a directory is no file");
+        std::fs::remove_dir(&path).unwrap();
+        // With what comes next, at the latest by itself a second later. A disk may take its time for so many.
+        (0..60).take_while(|_| !path.exists() || lines(&path).len() < QUEUE_LEN).for_each(|_| bus.flush());
+        let told = lines(&path);
+        assert_eq!((told.len(), &told[0]["text"]), (QUEUE_LEN, &"halt 0".into()));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_spoils_no_other() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("alerts.jsonl");
+        let alert = |text: &str| Alert::now(Level::Page, "latch", "operator", text.into());
+        append(&path, &alert("first"), "run").unwrap();
+        open(&path).unwrap().write_all(b"{\"time\":\"20").unwrap();
+        append(&path, &alert("second"), "run").unwrap();
+        append(&path, &alert("third"), "run").unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let read: Vec<Option<Value>> = text.lines().map(|line| serde_json::from_str(line).ok()).collect();
+        let texts: Vec<&str> =
+            read.iter().map(|line| line.as_ref().map_or("cut", |line| line["text"].as_str().unwrap())).collect();
+        assert_eq!(texts, ["first", "cut", "second", "third"]);
     }
 
     #[test]

@@ -56,8 +56,9 @@ fn ask(target: &Target, method: &str, path: &str, body: &str) -> Result<(u16, St
     };
     let mut stream = TcpStream::connect_timeout(&target.address, Duration::from_secs(3)).map_err(nobody)?;
     stream.set_read_timeout(Some(ANSWER_WAIT)).map_err(unreachable)?;
-    let authorization =
-        target.token.as_ref().map_or_else(String::new, |t| format!("Authorization: Bearer {}\r\n", t.expose_secret()));
+    // Only where it is asked for: whoever else may hold that port would learn it from a question that needs none.
+    let token = target.token.as_ref().filter(|_| method == "POST");
+    let authorization = token.map_or_else(String::new, |t| format!("Authorization: Bearer {}\r\n", t.expose_secret()));
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{authorization}Content-Length: {}\r\n\r\n{body}",
         target.address,

@@ -171,7 +171,8 @@ async fn examine(loaded: &Loaded) -> Result<(Checks, bool), Failure> {
 
 fn state_checks(loaded: &Loaded, checks: &mut Checks) {
     let dir = &loaded.config.state.dir;
-    match std::fs::create_dir_all(dir).and_then(|()| {
+    // As a run would make it: for this user alone.
+    match crate::run::make_private(Path::new(dir)).and_then(|()| {
         let probe = Path::new(dir).join(".doctor");
         std::fs::write(&probe, b"x").and_then(|()| std::fs::remove_file(probe))
     }) {
@@ -186,13 +187,18 @@ fn state_checks(loaded: &Loaded, checks: &mut Checks) {
     }
     match rustix::fs::statvfs(dir.as_str()) {
         Ok(stat) => {
-            let free_mib = stat.f_bavail.saturating_mul(stat.f_frsize) >> 20;
-            let status = if free_mib < 256 { Status::Warn } else { Status::Ok };
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+            let min = loaded.config.state.disk_free_min.0;
+            let status = match free {
+                _ if free < min => Status::Fail,
+                _ if free < min.saturating_mul(2) => Status::Warn,
+                _ => Status::Ok,
+            };
             checks.add(
                 "disk",
                 None,
                 status,
-                format!("{free_mib} MiB free"),
+                format!("{} MiB free; below {} MiB nothing is opened ([state] disk_free_min)", free >> 20, min >> 20),
                 "free some space: logs need room for cancels and fills",
             );
         }

@@ -73,12 +73,11 @@ impl Write for PlainLines {
             shown.push('\n');
         }
         // Whatever comes of it: the log has no better place to tell of its own failure, and trying to would end the process.
-        let _ = io::stderr().write_all(shown.as_bytes());
+        crate::say::raw(shown.into_bytes());
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let _ = io::stderr().flush();
         Ok(())
     }
 }

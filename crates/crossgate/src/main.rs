@@ -22,6 +22,7 @@ mod guard;
 mod latch_keeper;
 mod live;
 mod ops;
+mod ops_listener;
 mod paper;
 mod probe;
 mod reconcile;
@@ -75,13 +76,15 @@ fn main() -> ExitCode {
     #[cfg(feature = "mutants")]
     plant_from_environment();
     // What a command was asked for and could not put out fails it, whatever else it did.
-    match cli::dispatch(cli).and_then(|()| report::printed()) {
+    let code = match cli::dispatch(cli).and_then(|()| report::printed()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             say::line(format_args!("crossgate: {failure}"));
             ExitCode::from(failure.code)
         }
-    }
+    };
+    say::flush();
+    code
 }
 
 /// Switches on the planted bug that `CROSSGATE_MUTANT` names by number, and says so.
@@ -115,6 +118,7 @@ fn shorten_panics() {
         // The alert first: it is what somebody is woken by, and standard error may be gone.
         alerts::record_panic(&place);
         say::line(guard::panic_line(&place, info.payload()));
+        say::flush();
         std::process::abort();
     }));
 }

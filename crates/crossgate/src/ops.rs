@@ -11,6 +11,7 @@
 
 use crate::exit::Failure;
 use crate::latch_keeper::LatchKeeper;
+use crate::ops_listener::OpsListener;
 use crate::snapshot::Snapshot;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -22,15 +23,19 @@ use order_book::BookCell;
 use secrecy::{ExposeSecret, SecretString};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use telemetry::Exposition;
 use tokio::sync::{mpsc, oneshot};
 
 /// How long a command may take to be applied. The loop answers within milliseconds; beyond this it hangs, and that is told.
-const APPLY_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+const APPLY_WAIT: Duration = Duration::from_secs(5);
+
+/// The live loop publishes ten times a second. One that has not for so long hangs, and its figures are no news.
+const STANDS_AFTER: Duration = Duration::from_secs(3);
 
 /// How long the last answers may take when the server ends: longer than a disk is waited for.
-const END_WAIT: std::time::Duration = std::time::Duration::from_secs(6);
+const END_WAIT: Duration = Duration::from_secs(6);
 
 /// What a command is told as long as there is no engine.
 const STARTING: (StatusCode, &str) =
@@ -71,15 +76,36 @@ pub struct Shared(Arc<Published>);
 
 #[derive(Default)]
 struct Published {
-    copy: Mutex<Option<Snapshot>>,
+    copy: Mutex<Option<Copied>>,
     /// There as soon as the engine is.
     books: OnceLock<BookBoard>,
+}
+
+/// A copy, and when it was made. Readers share it: the live loop waits for none of them to read it.
+#[derive(Clone)]
+struct Copied {
+    snapshot: Arc<Snapshot>,
+    at: Instant,
+}
+
+impl Copied {
+    /// How long the live loop has published nothing, where that is longer than it ever takes.
+    fn stands_since(&self) -> Option<Duration> {
+        Some(self.at.elapsed()).filter(|age| *age >= STANDS_AFTER)
+    }
 }
 
 impl Shared {
     /// Replaces the copy.
     pub fn publish(&self, snapshot: Snapshot) {
-        *self.lock() = Some(snapshot);
+        let new = Copied { snapshot: Arc::new(snapshot), at: Instant::now() };
+        let old = self.lock().replace(new);
+        // Freed where the lock is not held.
+        drop(old);
+    }
+
+    fn copy(&self) -> Option<Copied> {
+        self.lock().clone()
     }
 
     /// The engine is there, with these books: from here on its loop takes commands.
@@ -92,7 +118,7 @@ impl Shared {
         self.0.books.get()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Snapshot>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Copied>> {
         // A reader that panicked can't have left the copy half-written: it is replaced whole.
         self.0.copy.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -244,7 +270,7 @@ fn serve(listener: TcpListener, ops: Arc<Ops>, ending: oneshot::Receiver<()>) {
     runtime.block_on(async move {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => {
-                if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(ending).await {
+                if let Err(error) = axum::serve(OpsListener::new(listener), app).with_graceful_shutdown(ending).await {
                     tracing::error!(%error, "the ops server ended");
                 }
             }
@@ -254,9 +280,8 @@ fn serve(listener: TcpListener, ops: Arc<Ops>, ending: oneshot::Receiver<()>) {
 }
 
 async fn metrics(State(ops): State<Arc<Ops>>) -> Response {
-    let copy = ops.shared.lock().clone();
-    let Some(snapshot) = copy else { return (StatusCode::SERVICE_UNAVAILABLE, "no figures yet\n").into_response() };
-    let text = snapshot.metrics.render(&ops.exposition);
+    let Some(copy) = ops.shared.copy() else { return (StatusCode::SERVICE_UNAVAILABLE, "no figures yet\n").into_response() };
+    let text = copy.snapshot.metrics.render(&ops.exposition, copy.stands_since().is_none());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -265,18 +290,20 @@ async fn healthz() -> &'static str {
 }
 
 async fn readyz(State(ops): State<Arc<Ops>>) -> Response {
-    let reasons = ops.shared.lock().as_ref().map(|s| s.not_ready.clone());
-    match reasons {
-        Some(reasons) if reasons.is_empty() => "ready\n".into_response(),
-        Some(reasons) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", reasons.join("; "))).into_response(),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting\n").into_response(),
-    }
+    let why = match ops.shared.copy() {
+        None => "starting".into(),
+        Some(copy) => match copy.stands_since() {
+            Some(age) => format!("the engine's loop stands still, for {} s now", age.as_secs()),
+            None if copy.snapshot.not_ready.is_empty() => return "ready\n".into_response(),
+            None => copy.snapshot.not_ready.join("; "),
+        },
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")).into_response()
 }
 
 async fn status(State(ops): State<Arc<Ops>>) -> Response {
-    let copy = ops.shared.lock().as_ref().map(|s| s.status.clone());
-    match copy {
-        Some(status) => axum::Json(status).into_response(),
+    match ops.shared.copy() {
+        Some(copy) => axum::Json(&copy.snapshot.status).into_response(),
         None => (StatusCode::SERVICE_UNAVAILABLE, axum::Json(serde_json::json!({"error": "starting"}))).into_response(),
     }
 }
@@ -289,7 +316,8 @@ async fn books(State(ops): State<Arc<Ops>>) -> Response {
 }
 
 async fn page(State(ops): State<Arc<Ops>>) -> Html<String> {
-    let lines = ops.shared.lock().as_ref().map_or_else(|| "starting".to_string(), |s| s.text.clone());
+    let copy = ops.shared.copy();
+    let lines = copy.as_ref().map_or("starting", |copy| &copy.snapshot.text);
     let escaped = lines.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     Html(format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"2\"><title>crossgate</title>\

@@ -44,9 +44,7 @@ pub fn reconcile_command(args: &ReconcileArgs) -> Result<(), Failure> {
             )
             .into());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, compare(loaded, args))
+    crate::run::block_on(compare(loaded, args))
 }
 
 async fn compare(mut loaded: Loaded, args: &ReconcileArgs) -> Result<(), Failure> {

@@ -77,7 +77,10 @@ impl Recorder {
                         let closed = FrameLink::Closed { role: link.role, shard: u16::from(link.shard) };
                         (venue, event.received, Direction::In, closed, reason.as_str().into())
                     }
-                    IoBody::Response { .. } => return,
+                    IoBody::Response { ticket, .. } => {
+                        self.asked.remove(&(venue.0, *ticket));
+                        return;
+                    }
                 }
             }
             Crossing::Out(venue, transmit) => match transmit {

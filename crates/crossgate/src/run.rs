@@ -60,9 +60,20 @@ pub fn run_command(args: &RunArgs) -> Result<(), Failure> {
             loaded.config.mode.as_str()
         )));
     }
+    crate::say::from_a_thread().map_err(Failure::failed)?;
+    block_on(run_loaded(loaded, args))
+}
+
+/// Runs a future on this thread, with tasks beside it. Its end waits for nothing else: a name look-up or a file that hangs would hold it as long as
+/// it likes, and what is to be said at the end with it.
+///
+/// # Errors
+/// The future's own, and 1 when the system gives no runtime.
+pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, run_loaded(loaded, args))
+    let result = tokio::task::LocalSet::new().block_on(&runtime, future);
+    runtime.shutdown_background();
+    result
 }
 
 /// Flags outrank the file, also when it is read again.
@@ -344,18 +355,27 @@ fn private_dir(path: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().mode(0o700).create(path)
 }
 
+/// Makes a run directory, and what it lies in, unless it exists.
+///
+/// # Errors
+/// The system's.
+pub fn make_private(wanted: &Path) -> std::io::Result<()> {
+    if wanted.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = wanted.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    private_dir(wanted)
+}
+
 /// Takes a run directory for this process; makes it, for this user alone, where it does not exist.
 ///
 /// # Errors
 /// Exit code 1 for a directory that can't be made or locked.
 pub fn open_run_dir(path: &str) -> Result<RunDir, Failure> {
-    let wanted = Path::new(path);
-    if let Some(parent) = wanted.parent()
-        && !wanted.exists()
-    {
-        // What fails here fails below too, and is told there.
-        let _ = std::fs::create_dir_all(parent).and_then(|()| private_dir(wanted));
-    }
+    // What fails here fails below too, and is told there.
+    let _ = make_private(Path::new(path));
     RunDir::open(Path::new(path)).map_err(|e| log_failure(&e))
 }
 
@@ -413,7 +433,7 @@ pub fn open_engine(
     } else {
         None
     };
-    spawn_syncer(state.syncer());
+    spawn_syncer(state.syncer())?;
     let watch = LogWatch {
         state: state.status(),
         market: market.as_ref().map(|log| log.status()),
@@ -425,13 +445,18 @@ pub fn open_engine(
 }
 
 /// Syncs the state log every few milliseconds, off the engine's thread; its failure shows in the writer.
-fn spawn_syncer(syncer: journal::StateSyncer) {
-    let _ = std::thread::Builder::new().name("state-sync".into()).spawn(move || {
+///
+/// # Errors
+/// When the system gives no thread: nothing would ever be on the disk.
+fn spawn_syncer(syncer: journal::StateSyncer) -> Result<(), Failure> {
+    let sync = move || {
         while syncer.sync().is_ok() {
             // A period, not a race: whatever was written since is covered by the next round.
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
-    });
+    };
+    std::thread::Builder::new().name("state-sync".into()).spawn(sync).map_err(Failure::failed)?;
+    Ok(())
 }
 
 /// What people send a process. Listened to from the first moment on; the kernel keeps what comes before the live loop can take it.
@@ -456,17 +481,20 @@ impl OperatorSignals {
         let OperatorSignals { mut again, mut end } = self;
         let mut halt = signal(SignalKind::user_defined1()).map_err(Failure::failed)?;
         let (orders, args) = (control.clone(), args.clone());
+        let latches = control.clone();
         tokio::task::spawn_local(async move {
-            loop {
-                let order = tokio::select! {
-                    _ = halt.recv() => Control::Halt(StopReason::Signal),
-                    _ = again.recv() => {
-                        let args = args.clone();
-                        // A file may be slow to read; the loop must not wait for it.
-                        let read = tokio::task::spawn_blocking(move || read_again(&args)).await;
-                        Control::Reload(Box::new(read.unwrap_or_else(|e| Err(e.to_string()))))
-                    }
-                };
+            while halt.recv().await.is_some() {
+                if latches.send(Request { control: Control::Halt(StopReason::Signal), done: None }).await.is_err() {
+                    return;
+                }
+            }
+        });
+        tokio::task::spawn_local(async move {
+            while again.recv().await.is_some() {
+                let args = args.clone();
+                // A file may be slow to read, or hang: neither the loop nor a halt may wait for it.
+                let read = tokio::task::spawn_blocking(move || read_again(&args)).await;
+                let order = Control::Reload(Box::new(read.unwrap_or_else(|e| Err(e.to_string()))));
                 if orders.send(Request { control: order, done: None }).await.is_err() {
                     return;
                 }

@@ -87,8 +87,8 @@ impl MetricsCopy {
         self.gauges.push((name, labels.iter().map(|(k, v)| (*k, (*v).to_string())).collect(), value));
     }
 
-    /// Sets everything in `exposition` and renders it.
-    pub fn render(&self, exposition: &Exposition) -> String {
+    /// Sets everything in `exposition` and renders it; an engine whose loop stands still is not up.
+    pub fn render(&self, exposition: &Exposition, moves: bool) -> String {
         let borrowed = |labels: &Labels| labels.iter().map(|(k, v)| (*k, v.clone())).collect::<Vec<_>>();
         for (name, labels, value) in &self.counters {
             let owned = borrowed(labels);
@@ -100,6 +100,7 @@ impl MetricsCopy {
             let refs: Vec<(&'static str, &str)> = owned.iter().map(|(k, v)| (*k, v.as_str())).collect();
             exposition.gauge(name, &refs, *value);
         }
+        exposition.gauge(names::UP, &[], if moves { 1.0 } else { 0.0 });
         exposition.render(&self.histograms, &self.costs, &self.exact)
     }
 }
@@ -229,7 +230,6 @@ fn metrics(node: &Node, facts: &RunFacts, latency: &LatencyBook, queued: usize, 
     let engine = node.engine();
     let tables = engine.tables();
     let report = engine.report();
-    copy.gauge(names::UP, &[], 1.0);
     copy.gauge(names::BUILD_INFO, &[("version", env!("CARGO_PKG_VERSION")), ("commit", env!("CROSSGATE_COMMIT"))], 1.0);
     for (venue, stats) in tables.venues.iter().zip(node.session_stats()) {
         copy.counter(names::FRAMES, &[("venue", venue)], stats.frames);
@@ -380,7 +380,7 @@ mod tests {
         let told = |market: &Market| {
             let mut copy = MetricsCopy::default();
             edges(&mut copy, market);
-            let text = copy.render(&exposition);
+            let text = copy.render(&exposition, true);
             let line = text.lines().find(|line| line.starts_with("crossgate_edge_bps{")).map(str::to_string);
             line.unwrap_or_else(|| panic!("no series: {text}"))
         };

@@ -259,10 +259,22 @@ type SourceFiles = (Vec<PathBuf>, Option<TapeHeader>);
 /// The files of an argument, by recording; of a directory of our own tapes those of its venue.
 fn paths_of(arg: &TapeArg) -> Result<Vec<SourceFiles>, Failure> {
     let failed = |error: TapeError| Failure::failed(chain(&error));
+    // A missing one is told where it is opened.
+    if std::fs::metadata(&arg.file).is_ok_and(|meta| !meta.is_file() && !meta.is_dir()) {
+        let what = "is no regular file, and a tape is read twice; write it to a file first";
+        return Err(Failure::usage(format!("--tape: {} {what}", arg.file.display())));
+    }
     if arg.format != TapeFormat::Crossgate {
         return Ok(vec![(vec![arg.file.clone()], None)]);
     }
-    let paths = if arg.file.is_dir() { recorder::tape_files(&arg.file).map_err(failed)? } else { vec![arg.file.clone()] };
+    let mut paths = if arg.file.is_dir() { recorder::tape_files(&arg.file).map_err(failed)? } else { vec![arg.file.clone()] };
+    if arg.file.is_dir() {
+        // What a power loss leaves of a recording that had just begun.
+        let is_empty = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0);
+        for empty in paths.extract_if(.., |path| is_empty(path)) {
+            crate::say::line(format_args!("crossgate: {} is empty and left out", empty.display()));
+        }
+    }
     let found = recordings(paths).map_err(failed)?;
     let mut found: Vec<_> = found.into_iter().map(|(header, paths)| (paths, Some(header))).collect();
     let mut names: Vec<String> = found.iter().flat_map(|(_, h)| h).map(|h| h.venue.clone()).collect();

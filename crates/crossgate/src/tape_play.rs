@@ -205,15 +205,18 @@ impl<'a> Player<'a> {
             return false;
         }
         let mut answered = false;
+        // All that wait for it: one that was asked before a loss, or whose own answer was never recorded, would else keep it from the one
+        // that it is for. A session takes no notice of an answer that it no longer waits for.
         let (now, held) = (self.now, &mut self.held);
-        self.waiting.retain(|(venue, pair, ticket)| match held.remove(&(*venue, *pair)) {
-            Some(mut body) => {
-                port.response(*venue, *ticket, now, Response::Http { status: 200, headers: &[], body: &mut body });
-                answered = true;
-                false
-            }
-            None => true,
+        let mut given = Vec::new();
+        self.waiting.retain(|(venue, pair, ticket)| {
+            let Some(body) = held.get(&(*venue, *pair)) else { return true };
+            port.response(*venue, *ticket, now, Response::Http { status: 200, headers: &[], body: &mut body.clone() });
+            given.push((*venue, *pair));
+            answered = true;
+            false
         });
+        given.iter().for_each(|key| drop(held.remove(key)));
         answered
     }
 }

@@ -7,7 +7,7 @@ use domain::{Amount, Notice, OrderOutcome, PairId, StopKind, Tables, UnixNanos, 
 use node::Node;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 
 /// Recent events kept on the screen.
 const RECENT: usize = 10;
@@ -180,10 +180,9 @@ impl View {
             lines += 1;
         }
         text.push_str("\x1b[J");
-        self.drawn_lines = lines;
-        let mut err = std::io::stderr().lock();
-        let _ = err.write_all(text.as_bytes());
-        let _ = err.flush();
+        if say::raw(text.into_bytes()) {
+            self.drawn_lines = lines;
+        }
     }
 }
 

@@ -52,6 +52,7 @@ mod orders;
 pub mod outbox;
 mod preflight;
 mod proof;
+mod reads;
 mod reconcile;
 mod recover;
 mod refusals;

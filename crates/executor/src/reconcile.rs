@@ -23,6 +23,7 @@ use crate::{
     Executor, Outbox, StopRequest,
     deals::Deal,
     proof::{PrivateProof, Suspicion},
+    reads::{RETRY_LAST, Read},
     refusals::Refusals,
     registry::Orders,
 };
@@ -36,11 +37,6 @@ use domain::{
 use risk::Market;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A read without an answer is asked again after this.
-const READ_TIMEOUT: u64 = 5 * SECOND;
-/// Back-off of failed reads: doubling from the first to the last.
-const RETRY_FIRST: u64 = 500 * MILLI;
-const RETRY_LAST: u64 = 5 * SECOND;
 /// The last one for fees of which some came and some did not: each time all of them are read once more.
 const FEES_RETRY_LAST: u64 = 60 * SECOND;
 /// Time to the next round after one that did not end equal.
@@ -58,68 +54,6 @@ const DOWN_AFTER: u64 = 30 * SECOND;
 pub(crate) const TRADES_OVERLAP_NS: i64 = 60 * SECOND as i64;
 /// Foreign open orders remembered, so that each is counted once; past it they are counted again.
 const FOREIGN_ORDERS_MAX: usize = 1_024;
-
-/// One kind of question to a venue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Read {
-    /// An answer asked for at or after this is wanted.
-    wanted: Option<MonoNanos>,
-    next_at: MonoNanos,
-    failures: u32,
-    /// When the newest good answer was asked for.
-    answered: Option<MonoNanos>,
-}
-
-impl Read {
-    fn want(&mut self, now: MonoNanos) {
-        if self.wanted.is_none() {
-            self.wanted = Some(now);
-            self.next_at = now;
-        }
-    }
-
-    /// True when it is time to ask; the next time is then a time-out away.
-    fn due(&mut self, now: MonoNanos) -> bool {
-        let due = self.wanted.is_some() && now >= self.next_at;
-        if due {
-            self.next_at = now.after(READ_TIMEOUT);
-        }
-        due
-    }
-
-    fn answer(&mut self, requested: MonoNanos) {
-        self.answered = self.answered.max(Some(requested));
-        if self.wanted.is_some_and(|wanted| requested >= wanted) {
-            self.wanted = None;
-            self.failures = 0;
-        }
-    }
-
-    fn fail(&mut self, now: MonoNanos) {
-        self.fail_until(RETRY_LAST, now);
-    }
-
-    /// As [`Read::fail`], with another last back-off.
-    fn fail_until(&mut self, last: u64, now: MonoNanos) {
-        self.failures = self.failures.saturating_add(1);
-        let pause = RETRY_FIRST.saturating_mul(1 << (self.failures - 1).min(8)).min(last);
-        self.next_at = now.after(pause);
-    }
-
-    /// Nothing is wanted any more, whatever was.
-    fn drop_want(&mut self) {
-        self.wanted = None;
-        self.failures = 0;
-    }
-
-    fn answered_since(&self, from: MonoNanos) -> bool {
-        self.answered.is_some_and(|at| at >= from)
-    }
-
-    fn deadline(&self) -> Option<MonoNanos> {
-        self.wanted.map(|_| self.next_at)
-    }
-}
 
 /// Trades of one listed pair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -24,8 +24,10 @@ pub(crate) fn recorded(symbols: &[Symbol], path_and_query: Option<&str>, bytes: 
     };
     let result = &frame["result"];
     let name = result["s"].as_str()?;
-    // `spot.obu` names the stream: `ob.BTC_USDT.50`; the pair is between the first and the last dot.
-    let name = name.strip_prefix("ob.").and_then(|rest| rest.rsplit_once('.')).map_or(name, |(pair, _)| pair);
+    // `spot.obu` names the stream: `ob.BTC_USDT.50`; the pair is between the first and the last dot, the depth behind it is the channel's.
+    let stream = name.strip_prefix("ob.").and_then(|rest| rest.rsplit_once('.'));
+    let name = stream.map_or(name, |(pair, _)| pair);
+    let book_channel = if stream.is_some_and(|(_, levels)| levels == "400") { Some("obu400") } else { book_channel };
     let symbol = wanted(symbols, name)?;
     if book_ticker {
         let level = |price: &str, qty: &str| (result[price].as_str(), result[qty].as_str());
@@ -71,6 +73,8 @@ mod tests {
         assert_eq!(read(&["ETH/USDT"], None, update), None);
         let obu = r#"{"channel":"spot.obu","result":{"s":"ob.BTC_USDT.50","b":[["1","2"]],"a":[["1.25","2.5"]]}}"#;
         assert_eq!(read(&["BTC/USDT"], None, obu), Some(("BTC/USDT".into(), Some("obu"), false, 2, 1)));
+        let deep = obu.replace(".50\"", ".400\"");
+        assert_eq!(read(&["BTC/USDT"], None, &deep), Some(("BTC/USDT".into(), Some("obu400"), false, 2, 1)));
         let top = r#"{"channel":"spot.book_ticker","event":"update","result":{"s":"BTC_USDT","b":"1.1","B":"2.22","a":"1.234","A":"3"}}"#;
         assert_eq!(read(&[], None, top), Some(("BTC/USDT".into(), None, true, 3, 2)));
         let ack = r#"{"channel":"spot.obu","event":"subscribe","result":{"status":"success"}}"#;

@@ -54,6 +54,7 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
         );
         return Err(loaded.error("risk.orders_per_second_max", what));
     }
+    check_variable(loaded, "ops.token_env", Some(&config.ops.token_env))?;
     check_paper(loaded)?;
     check_risk(loaded)?;
     check_execution(loaded)?;
@@ -78,6 +79,13 @@ fn check_floors(loaded: &Loaded) -> Result<(), ConfigError> {
                 floor.venue, floor.asset
             );
             return Err(loaded.error(&path("asset"), what));
+        }
+        // The engine would hold to one of them alone.
+        let earlier = config.risk.iter().flat_map(|r| &r.floor).take(index);
+        if earlier.into_iter().any(|one| (&one.venue, &one.asset) == (&floor.venue, &floor.asset)) {
+            return Err(
+                loaded.error(&path("asset"), format!("`{}` on `{}` has a floor already; keep one", floor.asset, floor.venue))
+            );
         }
     }
     Ok(())
@@ -241,6 +249,11 @@ fn check_execution(loaded: &Loaded) -> Result<(), ConfigError> {
         let what = "it bounds every hedge, and must not be below complete_cap_bps or reverse_cap_bps";
         return Err(loaded.error("execution.flatten_cap_bps", what));
     }
+    if flatten <= Rate::ZERO {
+        let what =
+            "every hedge pays the venue's fee at least, so that none could leave; use what the last one may cost, like \"100\"";
+        return Err(loaded.error("execution.flatten_cap_bps", what));
+    }
     let allowance = loaded.config.strategy.latency_allowance_bps.0;
     if allowance < Rate::ZERO {
         return Err(loaded
@@ -278,6 +291,9 @@ fn check_risk(loaded: &Loaded) -> Result<(), ConfigError> {
         }
         if limit.max.0.is_zero() {
             return Err(loaded.error(&path("max"), "must be above zero"));
+        }
+        if risk.order_qty[..index].iter().any(|one| Symbol::parse(&one.symbol) == Symbol::parse(&limit.symbol)) {
+            return Err(loaded.error(&path("symbol"), format!("`{}` has a largest quantity already; keep one", limit.symbol)));
         }
     }
     check_reference(loaded, risk.reference.as_deref(), &symbols)
@@ -366,6 +382,9 @@ fn check_venues(loaded: &Loaded) -> Result<(), ConfigError> {
                 loaded.error(&path("book_channel"), format!("no book channel `{channel}` at {}; known: {known}", venue.kind))
             );
         }
+        for (key, variable) in [("key_env", &venue.key_env), ("secret_env", &venue.secret_env)] {
+            check_variable(loaded, &path(key), variable.as_deref())?;
+        }
         check_hosts(loaded, venue, &path)?;
         check_private_host(loaded, venue, connector, &path)?;
         if venue.order_entry == OrderWay::Ws && !connector.has_order_link(&registry::endpoints(venue, connector)) {
@@ -374,6 +393,22 @@ fn check_venues(loaded: &Loaded) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// The name of an environment variable is shown wherever it is missing, and somebody may have put the secret itself there: what does not look
+/// like a name is refused, and not shown.
+fn check_variable(loaded: &Loaded, path: &str, name: Option<&str>) -> Result<(), ConfigError> {
+    name.map_or(Ok(()), |name| variable_name(name).map_err(|what| loaded.error(path, what)))
+}
+
+/// # Errors
+/// A sentence that does not show the text.
+pub fn variable_name(name: &str) -> Result<(), &'static str> {
+    let of_names = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
+    match name.bytes().next() {
+        Some(first) if !first.is_ascii_digit() && name.bytes().all(of_names) => Ok(()),
+        _ => Err("is not the name of an environment variable ([A-Z_][A-Z0-9_]*); no key, secret or token belongs into this file"),
+    }
 }
 
 /// Keys are used on the private host: it is never guessed.

@@ -102,10 +102,12 @@ fn ops_of_text(path: &str, text: &str, env: &BTreeMap<String, String>) -> Result
     for (name, value) in env.iter().filter(|(name, _)| path_of_variable(name).starts_with("ops.")) {
         overlay(&mut table, name, value)?;
     }
-    match table.remove("ops") {
-        Some(ops) => ops.try_into().map_err(|e: toml::de::Error| wrong(format!("ops: {}", e.message().replace('\n', " ")))),
-        None => Ok(Ops::default()),
-    }
+    let ops: Ops = match table.remove("ops") {
+        Some(ops) => ops.try_into().map_err(|e: toml::de::Error| wrong(format!("ops: {}", e.message().replace('\n', " "))))?,
+        None => Ops::default(),
+    };
+    super::check::variable_name(&ops.token_env).map_err(|what| wrong(format!("ops.token_env {what}")))?;
+    Ok(ops)
 }
 
 /// Our variables of the environment. Others may hold anything.
@@ -241,6 +243,48 @@ mod tests {
         let hasty = testnet.replacen("visibility_window = \"10s\"", "visibility_window = \"9s\"", 1);
         let error = load_text("testnet.toml", &hasty, &BTreeMap::new()).unwrap_err().0;
         assert!(error.contains("execution.visibility_window: 9s is too short: a venue may hide a new order for 10s"), "{error}");
+    }
+
+    /// A second row would never be looked at, and a hedge that may cost nothing never leaves.
+    #[test]
+    fn limits_that_would_not_be_in_force_are_refused() {
+        check("flatten_cap_bps = \"200\"", "flatten_cap_bps = \"0\"", "must not be below complete_cap_bps");
+        let caps = |flatten: &str| {
+            let text = ["complete", "reverse", "flatten"].iter().fold(GOOD.to_string(), |text, cap| {
+                let start = text.find(&format!("{cap}_cap_bps")).unwrap();
+                let end = start + text[start..].find('\n').unwrap();
+                format!("{}{cap}_cap_bps = \"{flatten}\"{}", &text[..start], &text[end..])
+            });
+            load(&text)
+        };
+        caps("20").unwrap();
+        for none in ["0", "-5"] {
+            let error = caps(none).unwrap_err().0;
+            assert!(error.contains("execution.flatten_cap_bps: every hedge pays the venue's fee at least"), "{error}");
+        }
+        let floor = |amount: u32| format!("\n[[risk.floor]]\nvenue = \"gate\"\nasset = \"USDT\"\namount = \"{amount}\"\n");
+        load(&format!("{GOOD}{}", floor(5))).unwrap();
+        let error = load(&format!("{GOOD}{}{}", floor(5), floor(500))).unwrap_err().0;
+        assert!(error.contains("risk.floor[1].asset: `USDT` on `gate` has a floor already; keep one"), "{error}");
+        let largest = |symbol: &str| format!("\n[[risk.order_qty]]\nsymbol = \"{symbol}\"\nmax = \"1\"\n");
+        load(&format!("{GOOD}{}", largest("BTC/USDT"))).unwrap();
+        let error = load(&format!("{GOOD}{}{}", largest("BTC/USDT"), largest("BTC_USDT"))).unwrap_err().0;
+        assert!(error.contains("risk.order_qty[1].symbol: `BTC_USDT` has a largest quantity already; keep one"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_a_variables_name_is_refused_and_not_shown() {
+        let testnet = include_str!("../../../../configs/testnet.toml");
+        let secret = "5fd1a0b2c3d4e5f6";
+        for (name, path) in [("GATE_API_KEY", "venue[0].key_env"), ("GATE_API_SECRET", "venue[0].secret_env")] {
+            let text = testnet.replacen(&format!("\"{name}\""), &format!("\"{secret}\""), 1);
+            let error = load_text("testnet.toml", &text, &BTreeMap::new()).unwrap_err().0;
+            assert!(error.contains(&format!("{path}: is not the name of an environment variable")), "{error}");
+            assert!(!error.contains(secret), "{error}");
+        }
+        let ops = format!("[ops]\ntoken_env = \"{secret}\"\n");
+        let error = ops_of_text("live.toml", &ops, &BTreeMap::new()).unwrap_err().0;
+        assert!(error.contains("ops.token_env is not the name of an environment variable") && !error.contains(secret), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::check::host_class;
 use super::load::{ConfigError, Loaded};
 use super::schema::{Mode, Risk};
 use crate::registry;
-use domain::Amount;
+use domain::{Amount, Symbol};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use venue::HostClass;
@@ -24,10 +24,21 @@ const UNHEDGED_VALUE: i128 = 50;
 const DAILY_LOSS: i128 = 10;
 /// Deals open at once on live hosts.
 const OPEN_DEALS: u32 = 1;
+/// Assets of which one is worth about a dollar or a euro: what the caps above are counted in.
+const DOLLARS: [&str; 13] =
+    ["USDT", "USDC", "USD", "FDUSD", "TUSD", "USD1", "USDE", "RLUSD", "PYUSD", "DAI", "EUR", "EURC", "EURI"];
 
 /// True when any host of the configuration may trade with real money.
 pub fn on_live_hosts(loaded: &Loaded) -> bool {
     loaded.config.mode == Mode::Live && loaded.config.venue.iter().any(|venue| host_class(venue) == HostClass::Live)
+}
+
+/// The asset that limits are stated in.
+fn reference(loaded: &Loaded) -> Option<String> {
+    let stated = loaded.config.risk.as_ref().and_then(|risk| risk.reference.clone());
+    stated.or_else(|| {
+        loaded.config.pair.first().and_then(|pair| Symbol::parse(&pair.symbol).ok()).map(|symbol| symbol.quote.to_string())
+    })
 }
 
 /// Refuses limits above the caps, unless they are lifted.
@@ -38,6 +49,14 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
     let Some(risk) = loaded.config.risk.as_ref().filter(|risk| !risk.live_caps_lifted && on_live_hosts(loaded)) else {
         return Ok(());
     };
+    if let Some(reference) = reference(loaded).filter(|asset| !DOLLARS.contains(&asset.as_str())) {
+        let what = format!(
+            "the caps on live hosts are dollars, and these limits are in {reference}; name one of {} that a pair uses, or set {LIFT} = true \
+             in [risk] to accept larger losses",
+            DOLLARS.join(", ")
+        );
+        return Err(loaded.error("risk.reference", what));
+    }
     let whole = |n: i128| Amount::from_units(n * domain::number::AMOUNT_ONE);
     let caps = [
         ("order_value_max", risk.order_value_max.0, ORDER_VALUE),
@@ -64,6 +83,7 @@ pub fn check(loaded: &Loaded) -> Result<(), ConfigError> {
 pub struct Summary {
     hosts: Vec<(String, String, HostClass, [String; 3])>,
     risk: Risk,
+    reference: String,
 }
 
 /// What a run on live hosts puts at stake; `None` for every other configuration.
@@ -79,7 +99,11 @@ pub fn stakes(loaded: &Loaded) -> Option<Summary> {
         let at = registry::endpoints(venue, registry::connector(&venue.kind)?);
         Some((venue.id.clone(), venue.kind.clone(), host_class(venue), [at.rest, at.ws, at.private_ws]))
     };
-    Some(Summary { hosts: config.venue.iter().filter_map(host).collect(), risk })
+    Some(Summary {
+        hosts: config.venue.iter().filter_map(host).collect(),
+        risk,
+        reference: reference(loaded).unwrap_or_default(),
+    })
 }
 
 fn class_text(class: HostClass) -> &'static str {
@@ -99,7 +123,7 @@ impl Summary {
             let _ = writeln!(text, "  {id} ({kind}, {}): {rest}, {ws}{private}", class_text(*class));
         }
         let risk = &self.risk;
-        let _ = writeln!(text, "Limits, in the reference quote:");
+        let _ = writeln!(text, "Limits, in {}:", self.reference);
         let _ = writeln!(text, "  one order at most {}, one deal at most {} a leg", risk.order_value_max, risk.deal_value_max);
         let _ = writeln!(
             text,
