@@ -189,6 +189,11 @@ fn write_all(receiver: &Receiver<Message>, path: &Path, run: &str, counts: &Aler
         };
         let flushed = match message {
             Ok(Message::Alert(alert)) if kept.len() < QUEUE_LEN => {
+                if failing {
+                    // The log tells each, whatever becomes of the file.
+                    let (kind, reason, text) = (alert.kind, alert.reason, &alert.text);
+                    tracing::error!(kind, reason, text, "an alert waits for a file that can't be written");
+                }
                 kept.push_back(alert);
                 None
             }
